@@ -1,0 +1,160 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { defaults } from '../schemas/defaults.ts'
+
+/** One thing for a session to do: an event, an update from the server's own code, a hook. */
+export class Command {
+  /** What it is called in logs. */
+  readonly name: string
+  readonly call: () => unknown
+  /** Told of the end: with what was thrown, or null. */
+  readonly onSettled: ((fault: { error: unknown } | null) => void) | null
+  /** Whether `handlerTimeoutMs` bounds it. */
+  readonly timed: boolean
+  settled = false
+  startedAt = 0
+
+  constructor (name: string, call: () => unknown, onSettled: ((fault: { error: unknown } | null) => void) | null = null, timed = true) {
+    this.name = name
+    this.call = call
+    this.onSettled = onSettled
+    this.timed = timed
+  }
+}
+
+/** Whose commands a channel runs. */
+export interface CommandOwner {
+  /** Whether the write side has room for what the next command may send. */
+  readonly hasRoom: boolean
+  /** Something was thrown, or rejected with. */
+  onFault: (command: Command, error: unknown) => void
+  /** A command has not settled by itself yet. */
+  onPending: (command: Command) => void
+}
+
+/** The command within which code runs, through every await. */
+const running = new AsyncLocalStorage<Command>()
+
+const ready: CommandChannel[] = []
+let drainAsked = false
+
+function drainReady (): void {
+  drainAsked = false
+  for (const channel of ready.splice(0)) channel.turn()
+}
+
+/**
+ * The commands of one session, run one at a time in the order of arrival. The next
+ * is taken when the one before has settled and the write side has room.
+ */
+export class CommandChannel {
+  readonly #capacity: number
+  readonly #owner: CommandOwner
+  #queue: Command[] = []
+  #current: Command | null = null
+  #asked = false
+
+  /** @param capacity events and updates that may wait; hooks go past it */
+  constructor (capacity: number, owner: CommandOwner) {
+    this.#capacity = capacity
+    this.#owner = owner
+  }
+
+  /** Commands that wait. */
+  get length (): number { return this.#queue.length }
+  /** The command that runs. */
+  get current (): Command | null { return this.#current }
+
+  /** Whether as many more commands may be queued. */
+  hasCapacity (count: number): boolean {
+    return this.#queue.length + count <= this.#capacity
+  }
+
+  /** Queues a command, over the capacity too; {@link hasCapacity} is the caller's to ask. */
+  push (command: Command): void {
+    this.#queue.push(command)
+    this.resume()
+  }
+
+  /** Goes on, if it can: to be called when there may be room. */
+  resume (): void {
+    if (this.#asked || this.#current !== null || this.#queue.length === 0) return
+    this.#asked = true
+    ready.push(this)
+    if (drainAsked) return
+    drainAsked = true
+    queueMicrotask(drainReady)
+  }
+
+  /** Whether the caller runs within the present command. */
+  isWithinCurrent (): boolean {
+    return this.#current !== null && running.getStore() === this.#current
+  }
+
+  /** Gives up waiting for the present command, and goes on to the next. */
+  abandon (error: unknown): void {
+    const command = this.#current
+    if (command !== null) this.#settle(command, { error })
+  }
+
+  /** Takes out all commands that wait. */
+  clear (): Command[] {
+    const left = this.#queue
+    this.#queue = []
+    return left
+  }
+
+  /** Runs what can be run now. */
+  turn (): void {
+    // Held while the loop runs, which needs nobody to ask for it.
+    this.#asked = true
+    for (let count = 0; this.#current === null && this.#queue.length > 0 && this.#owner.hasRoom; count++) {
+      if (count === defaults.fixed.commandsPerTurn) {
+        // A session that keeps itself busy leaves the loop to others in between.
+        setImmediate(() => this.turn())
+        return
+      }
+      this.#run(this.#queue.shift()!)
+    }
+    this.#asked = false
+  }
+
+  #run (command: Command): void {
+    this.#current = command
+    let result: unknown
+    try {
+      result = running.run(command, command.call)
+    } catch (error) {
+      this.#settle(command, { error })
+      return
+    }
+    if (!isThenable(result)) {
+      this.#settle(command, null)
+      return
+    }
+    command.startedAt = performance.now()
+    this.#owner.onPending(command)
+    result.then(
+      () => this.#settle(command, null),
+      (error: unknown) => this.#settle(command, { error })
+    )
+  }
+
+  #settle (command: Command, fault: { error: unknown } | null): void {
+    if (command.settled) {
+      // It was given up before; what it threw in the end is still told.
+      if (fault !== null) this.#owner.onFault(command, fault.error)
+      return
+    }
+    command.settled = true
+    if (fault !== null) this.#owner.onFault(command, fault.error)
+    command.onSettled?.(fault)
+    if (this.#current === command) {
+      this.#current = null
+      this.resume()
+    }
+  }
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

@@ -1,0 +1,47 @@
+import type { Verdict } from './verdict.ts'
+
+/** What a hello frame says. */
+export interface Hello {
+  session: string
+  verdict: Verdict
+  seq: number
+  heartbeatMs: number
+  maxBatch: number
+  maxEventBytes: number
+}
+
+/** A goodbye with this in place of a number tells a browser that retries for a stream which another took over. */
+export const takenMark = 'taken'
+
+/** Control frames are not updates and have no number of their own; see docs/protocol.md. */
+function controlFrame (data: object, id?: string): string {
+  const idLine = id === undefined ? '' : `id: ${id}\n`
+  return `${idLine}event: tether\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+export function helloFrame (hello: Hello): string {
+  return controlFrame({ type: 'hello', ...hello }, `${hello.session}.${hello.seq}`)
+}
+
+export function heartbeatFrame (seq: number): string {
+  return controlFrame({ type: 'heartbeat', seq })
+}
+
+export const heartbeatComment = ':\n\n'
+
+/** @param seq number of the last update dropped */
+export function gapFrame (idPrefix: string | null, seq: number): string {
+  return controlFrame({ type: 'gap', seq }, idPrefix === null ? undefined : `${idPrefix}${seq}`)
+}
+
+export interface Goodbye {
+  reason: string
+  /** Whether the client may come back, for a session of its own or a new one. */
+  reconnect: boolean
+}
+
+/** @param line `retryMs`: when the client may come back; `id`: what a browser names when it does */
+export function goodbyeFrame (goodbye: Goodbye, line: { retryMs?: number | undefined, id?: string } = {}): string {
+  const retryLine = line.retryMs === undefined ? '' : `retry: ${line.retryMs}\n`
+  return retryLine + controlFrame({ type: 'goodbye', ...goodbye }, line.id)
+}

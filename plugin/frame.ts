@@ -1,0 +1,102 @@
+import { FrameError } from '../schemas/errors.ts'
+
+/**
+ * The bytes of one or more SSE fields, ready to be written to any number of
+ * streams. A broadcast makes one and shares it.
+ */
+export class Frame {
+  /** The fields, ending with the blank line. An `id` of a session's stream is written before it. */
+  readonly text: string
+  /** Length of `text` in UTF-8. */
+  readonly bytes: number
+  /** While it waits, a later frame with the same key takes its place; null for a frame that every reader gets. */
+  readonly key: string | null
+  /** Outboxes that hold it, for the plugin's total. */
+  holders = 0
+  #buffer: Buffer | null = null
+
+  constructor (text: string, key: string | null = null) {
+    this.text = text
+    this.bytes = Buffer.byteLength(text)
+    this.key = key
+  }
+
+  /** `text` as UTF-8, made once for all who share the frame. */
+  get buffer (): Buffer {
+    return this.#buffer ??= Buffer.from(this.text)
+  }
+}
+
+/** The fields of a frame, as a plain transport takes them. */
+export interface FrameFields {
+  /** Event type; the browser's default is `message`. No CR, LF or NUL. */
+  event?: string | undefined
+  /** Last event id; the browser sends it when it comes back. No CR, LF or NUL. */
+  id?: string | undefined
+  /** A string goes out as it is, each of its lines a `data:` line; anything else as JSON. */
+  data?: unknown
+  /** A line that parsers skip; one comment line per line of it. */
+  comment?: string | undefined
+  /** Milliseconds that the browser waits before it comes back; a whole number from 0. */
+  retry?: number | undefined
+}
+
+const lineEnd = /\r\n|\r|\n/
+const forbidden = /[\r\n\0]/
+
+/**
+ * Writes the fields of one frame, and the blank line that ends it.
+ *
+ * @throws `FST_ERR_TETHER_FRAME` for a frame without any field, for CR, LF or NUL in
+ * `event` or `id`, for a `retry` that is no whole number, and for data that JSON
+ * cannot hold.
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+ */
+export function encodeFrame (fields: FrameFields): string {
+  let text = ''
+  if (fields.comment !== undefined) text += encodeComment(fields.comment)
+  if (fields.retry !== undefined) text += encodeRetry(fields.retry)
+  if (fields.id !== undefined) text += `id: ${singleLine('id', fields.id)}\n`
+  if (fields.event !== undefined) text += `event: ${singleLine('event', fields.event)}\n`
+  if (fields.data !== undefined) text += encodeData(typeof fields.data === 'string' ? fields.data : toJson(fields.data))
+  if (text === '') throw new FrameError('a frame needs at least one of event, id, data, comment and retry')
+  return text + '\n'
+}
+
+/** Writes `data:` lines. CR, LF and CRLF all end a line for a parser, which gives each back as LF. */
+export function encodeData (data: string): string {
+  if (data.indexOf('\n') === -1 && data.indexOf('\r') === -1) return `data: ${data}\n`
+  let text = ''
+  for (const line of data.split(lineEnd)) text += `data: ${line}\n`
+  return text
+}
+
+/** Writes the `retry:` line alone, without the blank line. */
+export function encodeRetry (retry: number): string {
+  if (!Number.isSafeInteger(retry) || retry < 0) throw new FrameError(`retry must be a whole number of milliseconds from 0, got ${String(retry)}`)
+  return `retry: ${retry}\n`
+}
+
+function encodeComment (comment: string): string {
+  if (typeof comment !== 'string') throw new FrameError(`comment must be a string, got ${typeof comment}`)
+  let text = ''
+  for (const line of comment.split(lineEnd)) text += line === '' ? ':\n' : `: ${line}\n`
+  return text
+}
+
+function singleLine (field: string, value: string): string {
+  if (typeof value !== 'string') throw new FrameError(`${field} must be a string, got ${typeof value}`)
+  if (forbidden.test(value)) throw new FrameError(`${field} must not contain CR, LF or NUL`)
+  return value
+}
+
+function toJson (data: unknown): string {
+  let json: string | undefined
+  try {
+    json = JSON.stringify(data)
+  } catch (error) {
+    throw new FrameError(`data cannot be written as JSON: ${(error as Error).message}`)
+  }
+  if (json === undefined) throw new FrameError(`data cannot be written as JSON: it is ${typeof data}`)
+  return json
+}

@@ -1,0 +1,86 @@
+import type { FastifyRequest } from 'fastify'
+import type { UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
+import type { Group } from './group.ts'
+import type { SessionHost } from './session-host.ts'
+import type { Session } from './session.ts'
+
+/** Figures of one `stateful` URL. */
+export interface HandlerStats {
+  /** Sessions, those that are being closed included. */
+  sessions: number
+  /** Of these, with an open stream. */
+  connected: number
+  /** Groups that have members. */
+  groups: number
+}
+
+/** What `stateful` returns. */
+export interface Handler<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
+  /**
+   * Sends an update to every session, connected or not; encoded once. It never waits
+   * for one.
+   *
+   * @returns the number of sessions; what became of the frames is in `stats`.
+   * @throws as `session.send` does; then nobody gets anything.
+   */
+  broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
+  /** The group of a name, whether it has members or not. */
+  group: (name: string) => Group<State, Updates>
+  /** All open sessions. */
+  readonly sessions: Iterable<Session<State, Updates>>
+  /** The open session of an id; undefined when there is none. */
+  get: (id: string) => Session<State, Updates> | undefined
+  /**
+   * Makes a session while its page is rendered: the page opens its stream with
+   * `?tether-session=<id>`, or with the header, within `pendingMs`.
+   *
+   * @returns the id to embed; null when the pool of prepared sessions or the server
+   * is full, or while it drains. Rejects only with what `initialState` or `bind` throws.
+   */
+  prepare: (request: FastifyRequest) => Promise<string | null>
+  readonly stats: HandlerStats
+}
+
+/** A `stateful` URL as the application holds it. */
+export class SessionHandler implements Handler {
+  readonly #host: SessionHost
+
+  constructor (host: SessionHost) {
+    this.#host = host
+  }
+
+  broadcast (name: string, data: unknown): number {
+    return this.#host.groups.broadcast(this.#host.sessions.values(), name, data, null)
+  }
+
+  group (name: string): Group {
+    return this.#host.groups.group(name)
+  }
+
+  get sessions (): Iterable<Session> {
+    return openSessions(this.#host)
+  }
+
+  get (id: string): Session | undefined {
+    const session = this.#host.sessions.get(id)
+    return session?.isOpen === true ? session : undefined
+  }
+
+  prepare (request: FastifyRequest): Promise<string | null> {
+    return this.#host.prepare(request)
+  }
+
+  get stats (): HandlerStats {
+    let connected = 0
+    for (const session of this.#host.sessions.values()) {
+      if (session.connected) connected++
+    }
+    return { sessions: this.#host.sessions.size, connected, groups: this.#host.groups.size }
+  }
+}
+
+function * openSessions (host: SessionHost): Iterable<Session> {
+  for (const session of host.sessions.values()) {
+    if (session.isOpen) yield session
+  }
+}

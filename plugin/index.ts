@@ -1,0 +1,57 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { AlreadyRegisteredError } from '../schemas/errors.ts'
+import { pluginOptionsSchema } from '../schemas/options.ts'
+import { OptionValidator } from './option-validator.ts'
+import { TetherCore, type Tether, type TetherOptions } from './tether.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Live sessions over server-sent events; see {@link Tether}. */
+    tether: Tether
+  }
+}
+
+const name = 'fastify-tether'
+const validator = new OptionValidator('app.register(tether)', pluginOptionsSchema)
+
+const plugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
+  if (fastify.hasDecorator('tether')) throw new AlreadyRegisteredError()
+  // Fastify's own options of `register` come along with ours.
+  const { prefix, logLevel, logSerializers, ...own } = options as TetherOptions & Record<string, unknown>
+  validator.check(own)
+  const core = new TetherCore(own)
+  // An encapsulated child shares the decorator, and must get routes of its own from it.
+  const views = new WeakMap<FastifyInstance, Tether>()
+  fastify.decorate('tether', {
+    getter (this: FastifyInstance) {
+      let view = views.get(this)
+      if (view === undefined) {
+        view = core.on(this)
+        views.set(this, view)
+      }
+      return view
+    }
+  })
+  fastify.addHook('preClose', () => core.shutdown())
+}
+
+/** The plugin: `await app.register(tether, options)` decorates the instance with `app.tether`. */
+export const tether = fastifyPlugin(plugin, { fastify: '5.x', name })
+
+export default tether
+export { conflate, defineContract, text } from '../schemas/contract.ts'
+export { defaults } from '../schemas/defaults.ts'
+export { errorTable } from '../schemas/errors.ts'
+export type { ConflatedUpdate, Contract, EventData, TextUpdate, UpdateData, UpdateDefinition } from '../schemas/contract.ts'
+export type { Fault } from '../schemas/errors.ts'
+export type { Counters } from './counters.ts'
+export type { FrameFields } from './frame.ts'
+export type { Group } from './group.ts'
+export type { Handler, HandlerStats } from './handler.ts'
+export type { CloseReason, Session, SessionStats } from './session.ts'
+export type { AccessOptions, ConnectContext, ErrorContext, HandlerContext, SessionOptions, StatefulConfig } from './stateful-config.ts'
+export type { DisconnectReason } from './stream.ts'
+export type { DrainOptions, Tether, TetherOptions, TetherStats } from './tether.ts'
+export type { Transport, Upgrade, UpgradeOptions } from './transport.ts'
+export type { Verdict } from './verdict.ts'

@@ -1,0 +1,24 @@
+import type { EventEmitter } from 'node:events'
+import type { ServerHttp2Session } from 'node:http2'
+import type { ByteBudget } from './byte-budget.ts'
+import type { Counters } from './counters.ts'
+import type { DeadlineQueue } from './deadline-queue.ts'
+import type { FlushScheduler } from './flush-scheduler.ts'
+import type { FrameRuns } from './frame-runs.ts'
+import type { Stream } from './stream.ts'
+
+/** What all sessions and streams of one registered plugin share. */
+export interface Runtime {
+  readonly scheduler: FlushScheduler
+  readonly deadlines: DeadlineQueue
+  readonly budget: ByteBudget
+  readonly runs: FrameRuns
+  readonly totals: Counters
+  readonly streams: Set<Stream>
+  /** Connections that carried a stream, to be closed with the server. */
+  readonly http2Sessions: Set<ServerHttp2Session>
+  /** Emits `end` when a stream or a session is gone. */
+  readonly endings: EventEmitter
+  /** Whether the server is about to stop: no new sessions. */
+  draining: boolean
+}

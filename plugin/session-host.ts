@@ -1,0 +1,98 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { UpdateDefinitions } from '../schemas/contract.ts'
+import type { CompiledContract } from './compiled-contract.ts'
+import { Groups } from './group.ts'
+import { SessionHandler } from './handler.ts'
+import type { Runtime } from './runtime.ts'
+import { shortSessionId } from './session-id.ts'
+import type { SessionRegistry } from './session-registry.ts'
+import { TetherSession } from './session.ts'
+import type { AccessOptions, AnyStatefulConfig, HandlerContext, SessionOptions } from './stateful-config.ts'
+
+type Bind = NonNullable<AccessOptions['bind']>
+
+export interface SessionHostParts {
+  readonly contract: CompiledContract
+  readonly limits: Readonly<Required<SessionOptions>>
+  readonly config: AnyStatefulConfig
+  readonly bind: Bind | undefined
+  readonly trustedOrigins: ReadonlySet<string>
+  readonly runtime: Runtime
+  readonly registry: SessionRegistry
+  readonly log: FastifyBaseLogger
+}
+
+/** One `stateful` URL from within: its sessions, its groups, and what its configuration says. */
+export class SessionHost {
+  readonly contract: CompiledContract
+  readonly limits: Readonly<Required<SessionOptions>>
+  readonly hooks: AnyStatefulConfig
+  readonly trustedOrigins: ReadonlySet<string>
+  readonly runtime: Runtime
+  readonly registry: SessionRegistry
+  readonly groups: Groups
+  readonly context: HandlerContext<unknown, UpdateDefinitions>
+  /** By id; sessions that are being closed are still in it. */
+  readonly sessions = new Map<string, TetherSession>()
+  readonly #bind: Bind | undefined
+  readonly #log: FastifyBaseLogger
+
+  constructor (parts: SessionHostParts) {
+    this.contract = parts.contract
+    this.limits = parts.limits
+    this.hooks = parts.config
+    this.#bind = parts.bind
+    this.trustedOrigins = parts.trustedOrigins
+    this.runtime = parts.runtime
+    this.registry = parts.registry
+    this.#log = parts.log
+    this.groups = new Groups(this)
+    this.context = Object.freeze({ live: new SessionHandler(this) })
+  }
+
+  /** Who makes a request; null for nobody in particular. Throws what the application's `bind` throws. */
+  boundTo (request: FastifyRequest): string | null {
+    const owner = this.#bind?.(request)
+    return owner === undefined || owner === null ? null : String(owner)
+  }
+
+  /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */
+  async create (request: FastifyRequest, pending: boolean): Promise<TetherSession> {
+    const boundTo = this.boundTo(request)
+    const state: unknown = await this.hooks.initialState?.(request)
+    const session = new TetherSession(this, state, boundTo, pending)
+    this.registry.add(session)
+    this.sessions.set(session.id, session)
+    return session
+  }
+
+  async prepare (request: FastifyRequest): Promise<string | null> {
+    const { registry } = this
+    if (this.runtime.draining || !registry.reservePending()) return null
+    if (!registry.reserve()) {
+      registry.releasePending()
+      return null
+    }
+    try {
+      return (await this.create(request, true)).id
+    } catch (error) {
+      registry.release()
+      registry.releasePending()
+      throw error
+    }
+  }
+
+  handle (session: TetherSession, event: string, data: unknown): unknown {
+    return this.hooks.on[event]!(session as never, data as never, this.context as never)
+  }
+
+  /** Logs what a handler or hook threw, and tells `onError`. */
+  report (session: TetherSession, error: unknown, command: string): void {
+    this.#log.error({ err: error, session: shortSessionId(session.id), command }, 'a handler of a tether session failed')
+    try {
+      this.hooks.onError?.(session as never, error, { ...this.context, command } as never)
+    } catch (thrown) {
+      this.#log.error({ err: thrown, session: shortSessionId(session.id), command: 'onError' }, 'onError of a tether session failed')
+    }
+  }
+}

@@ -1,0 +1,530 @@
+import type { Contract, UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
+import { defaults } from '../schemas/defaults.ts'
+import { BusyError, HandlerTimeoutError, SessionClosedError } from '../schemas/errors.ts'
+import { Command, CommandChannel, type CommandOwner } from './command-channel.ts'
+import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
+import { Counters, snapshot } from './counters.ts'
+import type { Deadline } from './deadline-queue.ts'
+import type { Frame } from './frame.ts'
+import type { SessionHost } from './session-host.ts'
+import { Outbox } from './outbox.ts'
+import { Room } from './room.ts'
+import { createSessionId } from './session-id.ts'
+import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
+import type { Verdict } from './verdict.ts'
+
+/** Why a session ended: a word of the library's, or what the application gave to `close`. */
+export type CloseReason = 'closed' | 'left' | 'reconnect-timeout' | 'idle' | 'lifetime' | 'evicted' | 'pending-timeout' | 'draining' | 'shutdown' | (string & {})
+
+/** What a session did so far, and what waits for it. */
+export interface SessionStats extends Counters {
+  /** Updates that wait to be written for the first time. */
+  queuedFrames: number
+  queuedBytes: number
+  /** Updates kept for a reader that comes back, those that wait included. */
+  heldFrames: number
+  heldBytes: number
+  /** Commands that wait for their turn. */
+  queuedCommands: number
+  /** Whether the write buffer is full and the loop stands still. */
+  stalled: boolean
+}
+
+/** One tab's session, as handlers and hooks see it. */
+export interface Session<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
+  /** 24 characters that name it; a secret of this client's. */
+  readonly id: string
+  /** The application's own, as `initialState` made it. */
+  state: State
+  /** Whether a stream is open now. */
+  readonly connected: boolean
+  /** Aborted, with the reason, as soon as the session is being closed for good. */
+  readonly signal: AbortSignal
+  /** Figures, counted since it was made. */
+  readonly stats: SessionStats
+  /**
+   * Queues an update; it leaves with all others of this turn of the event loop.
+   *
+   * @returns a promise that never rejects: `true` when there is room behind the
+   * update, at once or as soon as the reader caught up to less than `writeBuffer`
+   * waiting ones; `false` when the session closed first. Without a stream it is
+   * `true` at once, and the update waits for the reader to come back.
+   * @throws `FST_ERR_TETHER_SERIALIZATION` for data that the update's schema cannot
+   * serialise, `FST_ERR_TETHER_UNKNOWN_UPDATE`, and what the key function of
+   * `conflate` throws. Nothing is queued then.
+   */
+  send: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => Promise<boolean>
+  /**
+   * Queues a function on the command channel, behind what waits there; from within
+   * the session's own handler it runs at once, as a part of it.
+   *
+   * @returns a promise for what it returns. It rejects with what the function
+   * throws (which is logged and reported as well), with `FST_ERR_TETHER_BUSY` when
+   * `commandBuffer` commands wait, and with `FST_ERR_TETHER_SESSION_CLOSED`. Nobody
+   * need listen.
+   */
+  update: <Result>(command: (session: this) => Result) => Promise<Awaited<Result>>
+  /**
+   * Closes the session for good: accepted commands run, what waits is written, the
+   * stream ends with a goodbye, then `onDisconnect` and `onClose` run.
+   *
+   * @param reason told to the client and to the hooks; default `'closed'`.
+   * @param options `reconnect: true` lets the browser come back for a new session;
+   * otherwise its retries are answered with 204, which ends them.
+   * @returns a promise that never rejects, and resolves when all that is done; from
+   * within the session's own handler, at once. Further calls change nothing.
+   */
+  close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<void>
+}
+
+/** The session of a contract. */
+export type SessionOf<C, State> = C extends Contract<infer _Events, infer Updates> ? Session<State, Updates> : never
+
+type Phase =
+  /** Made by `prepare`; nobody has claimed it yet. */
+  | 'pending'
+  /** Its first stream is on its way through Fastify's hooks. */
+  | 'opening'
+  | 'open'
+  /** Being closed: nothing new is accepted. */
+  | 'closing'
+  | 'closed'
+
+/** Written inline, before the turn ends, when so much waits for a socket that would take it. */
+const inlineFlushFrames = 256
+
+export class TetherSession implements Session, StreamReader, CommandOwner, Deadline {
+  readonly id = createSessionId()
+  state: unknown
+  dueAt = 0
+  place = -1
+  readonly outbox: Outbox
+  readonly counters = new Counters()
+  readonly host: SessionHost
+  /** Whom it is bound to, as `bind` told of the request that made it. */
+  readonly boundTo: string | null
+  /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
+  proven = false
+  /** Groups that it is in; null before the first. */
+  groups: Set<string> | null = null
+  #phase: Phase
+  /** Whether it still takes a place in the pool of prepared sessions. */
+  #isPooled: boolean
+  #stream: Stream | null = null
+  #idPrefix: string | null = null
+  #counted = false
+  readonly #channel: CommandChannel
+  readonly #room = new Room()
+  /** Last `seq` accepted; 0 before the first. */
+  #acceptedSeq = 0
+  #stalledSince = 0
+  readonly #createdAt: number
+  #detachedAt: number
+  #lastEventAt: number
+  #leaveAt = Infinity
+  #everConnected = false
+  #abort: AbortController | null = null
+  #closeReason: CloseReason = 'closed'
+  #closeReconnect = false
+  #streamGone: (() => void) | null = null
+  #closed: Promise<void> | null = null
+  #settleClosed: (() => void) | null = null
+
+  constructor (host: SessionHost, state: unknown, boundTo: string | null, pending: boolean) {
+    this.host = host
+    this.state = state
+    this.boundTo = boundTo
+    this.#phase = pending ? 'pending' : 'opening'
+    this.#isPooled = pending
+    this.outbox = new Outbox(host.limits, host.runtime.budget)
+    this.#channel = new CommandChannel(host.limits.commandBuffer, this)
+    const now = performance.now()
+    this.#createdAt = now
+    this.#detachedAt = now
+    this.#lastEventAt = now
+    this.#setDeadline(now)
+  }
+
+  // What handlers see
+
+  get connected (): boolean { return this.#stream !== null }
+
+  get signal (): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController()
+      if (!this.isOpen) this.#abort.abort(this.#closeReason)
+    }
+    return this.#abort.signal
+  }
+
+  get stats (): SessionStats {
+    const { outbox } = this
+    const stalledNow = this.#stalledSince === 0 ? 0 : performance.now() - this.#stalledSince
+    return {
+      ...snapshot(this.counters),
+      stalledMs: Math.round(this.counters.stalledMs + stalledNow),
+      queuedFrames: outbox.waiting,
+      queuedBytes: outbox.waitingBytes,
+      heldFrames: outbox.next - outbox.first,
+      heldBytes: outbox.heldBytes,
+      queuedCommands: this.#channel.length,
+      stalled: this.#isBlocked
+    }
+  }
+
+  send (name: string, data: unknown): Promise<boolean> {
+    const frame = this.host.contract.encode(name, data)
+    if (this.#phase === 'closed' || !this.deliver(frame)) return Room.refused
+    return this.#isBlocked ? this.#room.wait() : Room.granted
+  }
+
+  update<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
+    if (typeof run !== 'function') throw new TypeError('update() takes a function')
+    const promise = this.#channel.isWithinCurrent() ? this.#runWithin(run) : this.#enqueue(run)
+    // A caller may ignore it: what went wrong has been reported, or the session is gone.
+    promise.catch(() => {})
+    return promise
+  }
+
+  async #runWithin<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
+    try {
+      return await run(this)
+    } catch (error) {
+      this.#reportFault(error, 'update')
+      throw error
+    }
+  }
+
+  #enqueue<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
+    return new Promise<Awaited<Result>>((resolve, reject) => {
+      if (!this.isOpen) return reject(new SessionClosedError())
+      if (!this.#channel.hasCapacity(1)) return reject(new BusyError())
+      let result: Result
+      this.#channel.push(new Command('update', () => (result = run(this)), (fault) => {
+        if (fault === null) resolve(result as Awaited<Result>)
+        else reject(fault.error)
+      }))
+    })
+  }
+
+  close (reason: CloseReason = 'closed', options: { reconnect?: boolean } = {}): Promise<void> {
+    this.beginClose(reason, options.reconnect === true)
+    return this.#channel.isWithinCurrent() ? Promise.resolve() : this.whenClosed()
+  }
+
+  // What the plugin's other parts use
+
+  get isOpen (): boolean { return this.#phase !== 'closing' && this.#phase !== 'closed' }
+  get isPending (): boolean { return this.#phase === 'pending' }
+  /** Whether it was closed for good, so that browsers need not come back. */
+  get isClosedForGood (): boolean { return !this.isOpen && !this.#closeReconnect }
+  get acceptedSeq (): number { return this.#acceptedSeq }
+  get idPrefix (): string | null { return this.#idPrefix }
+  get counted (): boolean { return this.#counted }
+  /** Its stream; null while it has none. */
+  get stream (): Stream | null { return this.#stream }
+
+  /** Puts a frame into the outbox. Returns false when the session is closed. */
+  deliver (frame: Frame): boolean {
+    if (this.#phase === 'closed') return false
+    const { outbox, counters } = this
+    const { limits, runtime } = this.host
+    if (outbox.append(frame)) {
+      counters.conflated++
+      runtime.totals.conflated++
+    }
+    const stream = this.#stream
+    if (stream !== null && stream.writable) {
+      if (outbox.waiting > inlineFlushFrames || outbox.waitingBytes > defaults.fixed.writeBytes || outbox.waiting > limits.queueFrames) stream.flush(performance.now())
+      else runtime.scheduler.schedule(stream)
+    }
+    const { waiting } = outbox
+    if (waiting > counters.queueHighWater) {
+      counters.queueHighWater = waiting
+      if (waiting > runtime.totals.queueHighWater) runtime.totals.queueHighWater = waiting
+    }
+    if (waiting > 1 && (waiting > limits.queueFrames || outbox.waitingBytes > limits.queueBytes)) this.overflow()
+    if (runtime.budget.used > runtime.budget.limit) runtime.budget.onExceeded()
+    if (this.#stalledSince === 0 && this.#isBlocked) this.#stall()
+    return true
+  }
+
+  /** Brings the outbox back under its limits, as `onOverflow` says. */
+  overflow (): void {
+    this.#overflow(this.host.limits.queueFrames, this.host.limits.queueBytes)
+  }
+
+  #overflow (frames: number, bytes: number): void {
+    const { limits, runtime } = this.host
+    if (this.#stream !== null && limits.onOverflow === 'disconnect') {
+      this.counters.overflowDisconnects++
+      runtime.totals.overflowDisconnects++
+      this.#stream.destroy('overflow')
+    }
+    this.dropOldest(frames, bytes)
+  }
+
+  /** All sessions together hold too much: its reader is over its limits, however little waits for it. */
+  shed (): void {
+    if (this.outbox.waiting > 1) this.#overflow(1, 0)
+  }
+
+  dropOldest (frames: number, bytes: number): void {
+    const dropped = this.outbox.dropOldest(frames, bytes)
+    this.counters.dropped += dropped
+    this.host.runtime.totals.dropped += dropped
+    if (dropped > 0 && this.#stream !== null) this.host.runtime.scheduler.schedule(this.#stream)
+  }
+
+  /**
+   * Gives the session its stream, which takes over from an older one.
+   *
+   * @param seq number of the last update that the reader says it has
+   * @param verdict `new` and `expired` as the claim was judged; `resumed` becomes `gap` when something after `seq` is lost
+   */
+  attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean): Verdict {
+    const now = performance.now()
+    const { limits } = this.host
+    this.#takeOver()
+    this.#leavePool()
+    this.#phase = 'open'
+    this.#leaveAt = Infinity
+    this.#everConnected = true
+    this.#counted = counted
+    this.#idPrefix = counted ? null : `${this.id}.`
+    const from = this.outbox.resume(seq, now)
+    const final = verdict === 'resumed' && from !== seq ? 'gap' : verdict
+    if (verdict === 'resumed') this.proven = true
+    this.#stream = stream
+    this.host.registry.attached(this)
+    stream.attach(this, helloFrame({
+      session: this.id,
+      verdict: final,
+      seq: from,
+      heartbeatMs: stream.heartbeatMs,
+      maxBatch: limits.maxBatch,
+      maxEventBytes: limits.maxEventBytes
+    }))
+    this.#setDeadline(now)
+    return final
+  }
+
+  /** Queues a hook, past the channel's bound. */
+  queueHook (name: string, call: () => unknown): void {
+    this.#channel.push(new Command(name, call))
+  }
+
+  hasCapacity (count: number): boolean {
+    return this.#channel.hasCapacity(count)
+  }
+
+  /** Queues an accepted event; `seq` is the number that it took, 0 for none. */
+  accept (name: string, data: unknown, seq: number): void {
+    if (seq !== 0) this.#acceptedSeq = seq
+    this.proven = true
+    this.#lastEventAt = performance.now()
+    this.counters.eventsAccepted++
+    this.host.runtime.totals.eventsAccepted++
+    this.#channel.push(new Command(name, () => this.host.handle(this, name, data)))
+  }
+
+  /** The page went away; unless it comes back within the grace, the session ends. */
+  leave (): void {
+    if (this.#leaveAt !== Infinity) return
+    this.#leaveAt = performance.now() + defaults.fixed.leaveGraceMs
+    this.host.runtime.deadlines.set(this, this.#leaveAt)
+  }
+
+  beginClose (reason: CloseReason, reconnect: boolean, retryMs?: number): void {
+    if (!this.isOpen) return
+    this.#phase = 'closing'
+    this.#closeReason = reason
+    this.#closeReconnect = reconnect
+    this.#abort?.abort(reason)
+    this.#channel.push(new Command('close', () => this.#finish(retryMs), null, false))
+  }
+
+  /** Resolves when the session is closed and its hooks have run. */
+  whenClosed (): Promise<void> {
+    if (this.#phase === 'closed') return Promise.resolve()
+    this.#closed ??= new Promise((resolve) => { this.#settleClosed = resolve })
+    return this.#closed
+  }
+
+  /** Time is up: the stream is cut, a handler that still runs is waited for no longer. */
+  hurry (): void {
+    this.#stream?.destroy('closed')
+    const command = this.#channel.current
+    if (command?.timed === true) this.#channel.abandon(new HandlerTimeoutError(command.name, Math.round(performance.now() - command.startedAt)))
+  }
+
+  /** Ends it now, whatever still waits. */
+  abandon (): void {
+    this.#closeReconnect = true
+    this.#conclude()
+  }
+
+  /** A request is about to give the prepared session its first stream. */
+  claim (): void {
+    this.#phase = 'opening'
+  }
+
+  /** That request did not come to a stream; another may try. */
+  unclaim (): void {
+    if (this.#phase === 'opening') this.#phase = 'pending'
+    this.#setDeadline(performance.now())
+  }
+
+  /** Undoes a session whose stream never came about: no hook has run, none will. */
+  discard (): void {
+    this.abandon()
+  }
+
+  // What it reads from and is told by others
+
+  get hasRoom (): boolean { return !this.#isBlocked }
+
+  onFlushed (): void {
+    if (this.#isBlocked) this.#stall()
+    else this.#unstall()
+  }
+
+  onGone (reason: DisconnectReason): void {
+    const now = performance.now()
+    this.#stream = null
+    this.#detachedAt = now
+    this.outbox.detach(now)
+    if (this.outbox.waiting > this.host.limits.queueFrames) this.dropOldest(this.host.limits.queueFrames, this.host.limits.queueBytes)
+    const { hooks, context } = this.host
+    if (hooks.onDisconnect !== undefined) this.queueHook('onDisconnect', () => hooks.onDisconnect?.(this, reason, context))
+    this.#unstall()
+    if (this.isOpen) {
+      this.#setDeadline(now)
+      this.host.registry.detached(this)
+    }
+    this.#streamGone?.()
+  }
+
+  onFault (command: Command, error: unknown): void {
+    this.#reportFault(error, command.name)
+  }
+
+  #reportFault (error: unknown, name: string): void {
+    this.counters.handlerErrors++
+    this.host.runtime.totals.handlerErrors++
+    this.host.report(this, error, name)
+  }
+
+  onPending (command: Command): void {
+    const { handlerTimeoutMs } = this.host.limits
+    if (command.timed && handlerTimeoutMs > 0) this.host.runtime.deadlines.set(this, command.startedAt + handlerTimeoutMs)
+  }
+
+  due (now: number): void {
+    if (this.#phase === 'closed') return
+    this.#checkHandler(now)
+    if (this.isOpen) {
+      const { limits } = this.host
+      if (this.#phase === 'pending') {
+        if (now - this.#createdAt >= this.host.registry.limits.pendingMs) this.discard()
+      } else if (now >= this.#leaveAt) this.beginClose('left', true)
+      else if (limits.maxLifetimeMs > 0 && now - this.#createdAt >= limits.maxLifetimeMs) this.beginClose('lifetime', true)
+      else if (this.#phase === 'open' && this.#stream === null) {
+        if (now - this.#detachedAt >= limits.reconnectMs) this.beginClose('reconnect-timeout', true)
+        else if (limits.idleMs > 0 && now - Math.max(this.#detachedAt, this.#lastEventAt) >= limits.idleMs) this.beginClose('idle', true)
+      }
+    }
+    if (this.place === -1) this.#setDeadline(now)
+  }
+
+  // Its own business
+
+  get #isBlocked (): boolean {
+    const stream = this.#stream
+    return stream !== null && !stream.writable && this.outbox.waiting >= stream.writeBuffer
+  }
+
+  #leavePool (): void {
+    if (this.#isPooled) this.host.registry.releasePending()
+    this.#isPooled = false
+  }
+
+  #stall (): void {
+    if (this.#stalledSince !== 0) return
+    this.#stalledSince = performance.now()
+    this.counters.stalls++
+    this.host.runtime.totals.stalls++
+  }
+
+  #unstall (): void {
+    if (this.#stalledSince !== 0) {
+      const stalledMs = performance.now() - this.#stalledSince
+      this.#stalledSince = 0
+      this.counters.stalledMs += stalledMs
+      this.host.runtime.totals.stalledMs += stalledMs
+    }
+    this.#room.open(true)
+    this.#channel.resume()
+  }
+
+  /** Ends an older stream: its reader, should it come back, is told that another took over. */
+  #takeOver (): void {
+    const old = this.#stream
+    if (old === null) return
+    old.release(goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` }))
+    this.onGone('replaced')
+  }
+
+  #checkHandler (now: number): void {
+    const command = this.#channel.current
+    const { handlerTimeoutMs } = this.host.limits
+    if (command === null || !command.timed || handlerTimeoutMs === 0) return
+    // A handler that waits for a slow reader is not stuck: the stall deadline bounds that wait.
+    if (this.#isBlocked) command.startedAt = now
+    else if (now - command.startedAt >= handlerTimeoutMs) this.#channel.abandon(new HandlerTimeoutError(command.name, handlerTimeoutMs))
+  }
+
+  #setDeadline (now: number): void {
+    const { limits, registry, runtime } = this.host
+    let at = this.#leaveAt
+    if (this.#phase === 'pending') at = this.#createdAt + registry.limits.pendingMs
+    else if (this.#phase === 'open') {
+      if (limits.maxLifetimeMs > 0) at = Math.min(at, this.#createdAt + limits.maxLifetimeMs)
+      if (this.#stream === null) {
+        at = Math.min(at, this.#detachedAt + limits.reconnectMs)
+        if (limits.idleMs > 0) at = Math.min(at, Math.max(this.#detachedAt, this.#lastEventAt) + limits.idleMs)
+      }
+    }
+    const command = this.#channel.current
+    if (command?.timed === true && limits.handlerTimeoutMs > 0 && command.startedAt > 0) at = Math.min(at, command.startedAt + limits.handlerTimeoutMs)
+    if (at !== Infinity) runtime.deadlines.set(this, Math.max(at, now + 1))
+  }
+
+  /** The last command but the hooks': ends the stream, then lets the hooks run. */
+  async #finish (retryMs: number | undefined): Promise<void> {
+    const stream = this.#stream
+    if (stream !== null) {
+      const gone = new Promise<void>((resolve) => { this.#streamGone = resolve })
+      stream.finish(goodbyeFrame({ reason: this.#closeReason, reconnect: this.#closeReconnect }, { retryMs }), stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'closed')
+      await gone
+    }
+    const { hooks, context, groups } = this.host
+    groups.forget(this)
+    if (!this.#everConnected) return this.#conclude()
+    this.#channel.push(new Command('onClose', () => hooks.onClose?.(this, this.#closeReason, context), () => this.#conclude()))
+  }
+
+  #conclude (): void {
+    if (this.#phase === 'closed') return
+    this.#phase = 'closed'
+    for (const command of this.#channel.clear()) command.onSettled?.({ error: new SessionClosedError() })
+    this.#abort?.abort(this.#closeReason)
+    this.host.groups.forget(this)
+    this.outbox.clear()
+    this.host.runtime.deadlines.remove(this)
+    this.#leavePool()
+    this.host.registry.remove(this)
+    this.#room.open(false)
+    this.#settleClosed?.()
+  }
+}

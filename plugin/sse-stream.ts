@@ -1,0 +1,320 @@
+import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { defaults } from '../schemas/defaults.ts'
+import { gapFrame, heartbeatComment, heartbeatFrame } from './control-frame.ts'
+import type { Deadline } from './deadline-queue.ts'
+import type { Runtime } from './runtime.ts'
+import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
+import type { ResolvedUpgradeOptions } from './transport.ts'
+
+const owner = Symbol('fastify-tether.stream')
+
+/** A response as Fastify gives it. On HTTP/2 it is Node's compatible twin, which also has its `stream`. */
+export type RawResponse = ServerResponse & { [owner]?: SseStream, readonly stream?: ServerHttp2Stream }
+
+/** How often in a stall deadline its progress is looked at, which is how late it may be noticed. */
+const stallLooks = 4
+
+/** Of an `id:` line, beside its prefix: the field's name, a number of up to ten digits, the line end. */
+const idLineBytes = 15
+
+/** Writes a reader's frames to one response, as fast as its socket takes them. */
+export class SseStream implements Stream, Deadline {
+  readonly protocol: 'http/1.1' | 'http/2'
+  dueAt = 0
+  place = -1
+  scheduled = false
+  readonly #response: RawResponse
+  readonly #runtime: Runtime
+  readonly #options: ResolvedUpgradeOptions
+  #reader: StreamReader | null = null
+  #writable = true
+  #gone = false
+  /** Text to be written before the next frame. */
+  #control: string
+  /** Whether a blank line is still to end the first block. */
+  #openingOpen: boolean
+  /** What remains of a piece too large for one write, and how much of it was written. */
+  #rest: Buffer | null = null
+  #restAt = 0
+  /** Last text before the end; null while the stream goes on. */
+  #goodbye: string | null = null
+  #ended = false
+  #finishAt = Infinity
+  #lastWriteAt: number
+  #progressAt = 0
+  #queuedAtLook = 0
+  #reason: DisconnectReason = 'client'
+
+  constructor (response: RawResponse, protocol: 'http/1.1' | 'http/2', options: ResolvedUpgradeOptions, runtime: Runtime, opening: string) {
+    this.#response = response
+    this.protocol = protocol
+    this.#options = options
+    this.#runtime = runtime
+    this.#control = opening
+    this.#openingOpen = opening !== ''
+    this.#lastWriteAt = performance.now()
+    response[owner] = this
+    response.on('close', onClose)
+    response.on('drain', onDrain)
+    response.on('error', onError)
+    runtime.streams.add(this)
+    if (response.stream !== undefined) this.#noteHttp2Session(response.stream)
+    this.#setDeadline()
+    runtime.scheduler.schedule(this)
+  }
+
+  get writeBuffer (): number { return this.#options.writeBuffer }
+  get heartbeatMs (): number { return this.#options.heartbeatMs }
+  get stallTimeoutMs (): number { return this.#options.stallTimeoutMs }
+  get writable (): boolean { return this.#writable }
+  get gone (): boolean { return this.#gone }
+
+  attach (reader: StreamReader, opening: string): void {
+    this.#reader = reader
+    this.#control += opening
+    if (opening !== '') this.#openingOpen = false
+    this.#runtime.scheduler.schedule(this)
+  }
+
+  control (text: string): void {
+    this.#control += text
+    this.#runtime.scheduler.schedule(this)
+  }
+
+  finish (goodbye: string, withinMs: number, reason: DisconnectReason): void {
+    if (this.#gone) return
+    const now = performance.now()
+    const finishAt = now + withinMs
+    if (finishAt < this.#finishAt) {
+      this.#finishAt = finishAt
+      this.#runtime.deadlines.set(this, finishAt)
+    }
+    if (this.#goodbye !== null) return
+    this.#goodbye = goodbye
+    this.#reason = reason
+    this.flush(now)
+  }
+
+  release (goodbye: string): void {
+    this.#reader = null
+    this.finish(goodbye, defaults.fixed.shutdownMs, 'replaced')
+  }
+
+  destroy (reason: DisconnectReason): void {
+    if (this.#gone) return
+    this.#reason = reason
+    this.#response.destroy()
+    // HTTP/2 may tell of it much later; what holds for the session must hold now.
+    this.#leave()
+  }
+
+  flush (now: number): void {
+    if (this.#gone || this.#ended) return
+    while (this.#writable && this.#writeNext(now)) { /* each pass is one write */ }
+    if (this.#writable && this.#goodbye === '') this.#end()
+    this.#reader?.onFlushed()
+  }
+
+  due (now: number): void {
+    if (this.#gone) return
+    if (now >= this.#finishAt) return this.destroy(this.#reason)
+    if (!this.#writable) {
+      if (this.#stallTimeout > 0 && this.#hasStalled(now)) {
+        if (this.#reader !== null) this.#reader.counters.stallDisconnects++
+        this.#runtime.totals.stallDisconnects++
+        return this.destroy('stalled')
+      }
+    } else if (this.#beats && now - this.#lastWriteAt >= this.#options.heartbeatMs && this.#goodbye === null) {
+      if (this.#reader === null || !this.#reader.outbox.pending) {
+        this.#control += this.#reader?.counted === true ? heartbeatFrame(this.#reader.outbox.cursor - 1) : heartbeatComment
+      }
+      this.flush(now)
+    }
+    this.#setDeadline()
+  }
+
+  get #beats (): boolean { return this.#options.heartbeatMs > 0 }
+  get #stallTimeout (): number { return this.#options.stallTimeoutMs }
+
+  /** Writes one piece. Returns false when there is nothing to write. */
+  #writeNext (now: number): boolean {
+    if (this.#rest !== null) {
+      this.#writeRest(now)
+      return true
+    }
+    const reader = this.#reader
+    const outbox = reader?.outbox
+    let text = this.#takeControl()
+    if (outbox === undefined || !outbox.pending) {
+      if (this.#goodbye !== null) {
+        text += this.#goodbye
+        this.#goodbye = ''
+      }
+      if (text === '') return false
+      this.#writeText(text, Buffer.byteLength(text), now)
+      return true
+    }
+    const gap = outbox.takeGap()
+    if (gap !== 0) text += gapFrame(reader!.idPrefix, gap)
+    const idPrefix = reader!.idPrefix
+    const start = outbox.cursor
+    const end = outbox.runEnd(this.#pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes)
+    if (text === '' && idPrefix === null) {
+      const run = this.#runtime.runs.join(outbox, start, end)
+      outbox.wrote(end, now)
+      this.#count(end - start)
+      this.#writeBytes(run, now)
+      return true
+    }
+    let bytes = Buffer.byteLength(text)
+    for (let number = start; number < end; number++) {
+      const frame = outbox.at(number)
+      if (idPrefix !== null) {
+        const id = `id: ${idPrefix}${number}\n`
+        text += id
+        bytes += id.length
+      }
+      text += frame.text
+      bytes += frame.bytes
+    }
+    outbox.wrote(end, now)
+    this.#count(end - start)
+    this.#writeText(text, bytes, now)
+    return true
+  }
+
+  #takeControl (): string {
+    let text = this.#control
+    this.#control = ''
+    if (this.#openingOpen) {
+      this.#openingOpen = false
+      text += '\n'
+    }
+    return text
+  }
+
+  #count (frames: number): void {
+    this.#reader!.counters.framesWritten += frames
+    this.#runtime.totals.framesWritten += frames
+  }
+
+  #writeText (text: string, bytes: number, now: number): void {
+    if (bytes > this.#pieceBytes) this.#writeBytes(Buffer.from(text), now)
+    // Text of one byte a character needs no look at each of them.
+    else this.#wrote(bytes, now, this.#response.write(text, bytes === text.length ? 'latin1' : 'utf8'))
+  }
+
+  #writeBytes (bytes: Buffer, now: number): void {
+    if (bytes.length > this.#pieceBytes) {
+      this.#rest = bytes
+      this.#restAt = 0
+      this.#writeRest(now)
+    } else this.#wrote(bytes.length, now, this.#response.write(bytes))
+  }
+
+  #writeRest (now: number): void {
+    const rest = this.#rest!
+    const piece = rest.subarray(this.#restAt, this.#restAt + this.#pieceBytes)
+    this.#restAt += piece.length
+    if (this.#restAt === rest.length) this.#rest = null
+    this.#wrote(piece.length, now, this.#response.write(piece))
+  }
+
+  #wrote (bytes: number, now: number, writable: boolean): void {
+    this.#lastWriteAt = now
+    const { totals } = this.#runtime
+    const counters = this.#reader?.counters
+    totals.writes++
+    totals.bytesWritten += bytes
+    if (counters !== undefined) {
+      counters.writes++
+      counters.bytesWritten += bytes
+    }
+    if (writable) return
+    this.#writable = false
+    this.#progressAt = now
+    this.#queuedAtLook = this.#kernelQueue()
+    if (this.#stallTimeout > 0) this.#runtime.deadlines.set(this, now + this.#stallTimeout / stallLooks)
+  }
+
+  #hasStalled (now: number): boolean {
+    const queued = this.#kernelQueue()
+    if (queued !== this.#queuedAtLook) {
+      this.#queuedAtLook = queued
+      this.#progressAt = now
+      return false
+    }
+    return now - this.#progressAt >= this.#stallTimeout
+  }
+
+  /** Bytes that the operating system has not yet taken; it falls while a slow reader reads. */
+  #kernelQueue (): number {
+    const socket = this.#response.socket as (Socket & { _handle?: { writeQueueSize?: number } | null }) | null
+    if (this.protocol === 'http/2' || socket === null) return 0
+    return socket._handle?.writeQueueSize ?? 0
+  }
+
+  #setDeadline (): void {
+    let at = this.#finishAt
+    if (!this.#writable) {
+      if (this.#stallTimeout > 0) at = Math.min(at, performance.now() + this.#stallTimeout / stallLooks)
+    } else if (this.#beats) at = Math.min(at, this.#lastWriteAt + this.#options.heartbeatMs)
+    this.#runtime.deadlines.set(this, at)
+  }
+
+  get #pieceBytes (): number {
+    return this.protocol === 'http/2' ? defaults.fixed.http2WriteBytes : defaults.fixed.writeBytes
+  }
+
+  #noteHttp2Session ({ session }: ServerHttp2Stream): void {
+    const { http2Sessions } = this.#runtime
+    if (session === undefined || http2Sessions.has(session as ServerHttp2Session)) return
+    http2Sessions.add(session as ServerHttp2Session)
+    session.once('close', () => { http2Sessions.delete(session as ServerHttp2Session) })
+  }
+
+  #end (): void {
+    this.#ended = true
+    this.#response.end()
+  }
+
+  /** The socket takes bytes again. */
+  drained (): void {
+    if (this.#gone) return
+    this.#writable = true
+    const now = performance.now()
+    this.flush(now)
+    if (this.#writable && this.#beats) this.#runtime.deadlines.set(this, now + this.#options.heartbeatMs)
+  }
+
+  /** The response is closed, whoever closed it. */
+  closed (): void {
+    if (!this.#gone) this.#leave()
+  }
+
+  #leave (): void {
+    this.#gone = true
+    this.#writable = false
+    this.#rest = null
+    this.#control = ''
+    this.#runtime.deadlines.remove(this)
+    this.#runtime.streams.delete(this)
+    const reader = this.#reader
+    this.#reader = null
+    reader?.onGone(this.#reason)
+    this.#runtime.endings.emit('end')
+  }
+}
+
+function onClose (this: RawResponse): void {
+  this[owner]?.closed()
+}
+
+function onDrain (this: RawResponse): void {
+  this[owner]?.drained()
+}
+
+// What broke the connection is told by 'close', which always follows.
+function onError (): void {}

@@ -1,0 +1,98 @@
+import { defaults } from '../schemas/defaults.ts'
+import { Counters } from './counters.ts'
+import { encodeFrame, Frame, type FrameFields } from './frame.ts'
+import { Outbox } from './outbox.ts'
+import { Room } from './room.ts'
+import type { Runtime } from './runtime.ts'
+import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
+import type { Transport } from './transport.ts'
+
+const nothingKept = { replayFrames: 0, replayBytes: 0, replayAgeMs: 0 }
+
+/** A stream used without a session, in any route. */
+export class SseTransport implements Transport {
+  readonly lastEventId: string | null
+  readonly #runtime: Runtime
+  readonly #stream: Stream
+  #plain: PlainReader | null = null
+
+  constructor (stream: Stream, lastEventId: string | null, runtime: Runtime) {
+    this.#stream = stream
+    this.lastEventId = lastEventId
+    this.#runtime = runtime
+  }
+
+  /** For a session that takes the stream over; the transport's own methods are not used then. */
+  get stream (): Stream { return this.#stream }
+
+  get closed (): Promise<DisconnectReason> {
+    return this.#reader.closed
+  }
+
+  send (fields: FrameFields): Promise<boolean> {
+    return this.#reader.send(new Frame(encodeFrame(fields)))
+  }
+
+  async close (): Promise<void> {
+    const { closed } = this.#reader
+    this.#stream.finish('', this.#stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'closed')
+    await closed
+  }
+
+  get #reader (): PlainReader {
+    return this.#plain ??= new PlainReader(this.#stream, this.#runtime)
+  }
+}
+
+class PlainReader implements StreamReader {
+  readonly outbox: Outbox
+  readonly counters = new Counters()
+  readonly idPrefix = null
+  readonly counted = false
+  readonly closed: Promise<DisconnectReason>
+  readonly #runtime: Runtime
+  readonly #stream: Stream
+  readonly #room = new Room()
+  #settleClosed!: (reason: DisconnectReason) => void
+  #isClosed = false
+
+  constructor (stream: Stream, runtime: Runtime) {
+    this.#stream = stream
+    this.#runtime = runtime
+    this.outbox = new Outbox(nothingKept, runtime.budget)
+    this.closed = new Promise((resolve) => { this.#settleClosed = resolve })
+    if (stream.gone) this.onGone('client')
+    else stream.attach(this, '')
+  }
+
+  send (frame: Frame): Promise<boolean> {
+    if (this.#isClosed) return Room.refused
+    const { queueFrames, queueBytes } = defaults.stateful
+    this.outbox.append(frame)
+    this.#runtime.scheduler.schedule(this.#stream)
+    if (this.outbox.waiting > queueFrames || this.outbox.waitingBytes > queueBytes) {
+      this.#stream.flush(performance.now())
+      if (this.outbox.waiting > queueFrames || (this.outbox.waitingBytes > queueBytes && this.outbox.waiting > 1)) {
+        this.#runtime.totals.overflowDisconnects++
+        this.#stream.destroy('overflow')
+        return Room.refused
+      }
+    }
+    return this.#isBlocked ? this.#room.wait() : Room.granted
+  }
+
+  onFlushed (): void {
+    if (!this.#isBlocked) this.#room.open(true)
+  }
+
+  onGone (reason: DisconnectReason): void {
+    this.#isClosed = true
+    this.outbox.clear()
+    this.#room.open(false)
+    this.#settleClosed(reason)
+  }
+
+  get #isBlocked (): boolean {
+    return !this.#stream.writable && this.outbox.waiting >= this.#stream.writeBuffer
+  }
+}

@@ -1,0 +1,74 @@
+import { ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { StreamAbortedError } from '../schemas/errors.ts'
+import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
+import { encodeRetry } from './frame.ts'
+import type { Runtime } from './runtime.ts'
+import { SseStream, type RawResponse } from './sse-stream.ts'
+import { SseTransport } from './sse-transport.ts'
+import type { ResolvedUpgradeOptions, Transport } from './transport.ts'
+
+const keepAliveMs = 30_000
+
+/** What a HEAD request gets: its stream is over before it began. */
+const endedTransport: Transport = Object.freeze({
+  send: () => Promise.resolve(false),
+  close: () => Promise.resolve(),
+  closed: Promise.resolve('closed' as const),
+  lastEventId: null
+})
+
+/** Answers `HEAD` for an event stream: its headers, and nothing else. */
+export function sendHead (reply: FastifyReply): FastifyReply {
+  return reply.headers(eventStreamHeaders).send(new EventStreamHead(null))
+}
+
+/**
+ * Opens the stream for a request; see {@link Upgrade}.
+ *
+ * Frames must not be written before Fastify's asynchronous onSend hooks have run,
+ * since the first write sends the head as it is then, and says nothing of the
+ * headers that are lost.
+ */
+export function openStream (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime): Promise<Transport> {
+  if (request.method === 'HEAD') {
+    sendHead(reply)
+    return Promise.resolve(endedTransport)
+  }
+  return new Promise((resolve, reject) => {
+    const response = reply.raw as RawResponse
+    if (hasLeft(response)) {
+      reject(new StreamAbortedError('the client has left'))
+      return
+    }
+    let begun = false
+    const head = new EventStreamHead(() => {
+      begun = true
+      response.writeHead(response.statusCode)
+      // TCP asks an idle peer whether it is still there; heartbeats fit into the kernel's buffer unread.
+      if (response instanceof ServerResponse) response.socket?.setKeepAlive?.(true, keepAliveMs)
+      const protocol = request.raw.httpVersionMajor === 2 ? 'http/2' : 'http/1.1'
+      const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
+      resolve(new SseTransport(new SseStream(response, protocol, options, runtime, opening), lastEventId(request), runtime))
+    })
+    response.on('close', () => {
+      // Fastify takes a response that closes before its body ends for an error, and logs it; so the body ends first.
+      if (begun) head.emit('end')
+      else reject(new StreamAbortedError(response.writableFinished ? 'a hook answered in its place' : 'the client has left'))
+    })
+    reply.code(200).headers(eventStreamHeaders).send(head)
+  })
+}
+
+/** Whether nothing can be sent any more, since the connection is gone. */
+export function hasLeft (response: RawResponse): boolean {
+  return response.destroyed || response.writableEnded || response.closed === true || response.socket?.destroyed === true
+}
+
+/** The header, or the query parameter that EventSource polyfills use. */
+export function lastEventId (request: FastifyRequest): string | null {
+  const header = request.headers['last-event-id']
+  if (typeof header === 'string' && header !== '') return header
+  const query = (request.query as Record<string, unknown> | null | undefined)?.['last-event-id']
+  return typeof query === 'string' && query !== '' ? query : null
+}

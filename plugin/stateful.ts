@@ -1,0 +1,111 @@
+import formbody from '@fastify/formbody'
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import { defaults } from '../schemas/defaults.ts'
+import { acceptedSchema, envelopeSchema, refusalSchema } from '../schemas/envelope.ts'
+import { ModeError, OptionError, OriginError } from '../schemas/errors.ts'
+import { statefulConfigSchema } from '../schemas/options.ts'
+import { leaveEvent, postEnvelopes, postEvent } from './event-route.ts'
+import { OptionValidator } from './option-validator.ts'
+import { originAllowed } from './origin.ts'
+import { SessionHost } from './session-host.ts'
+import type { AnyStatefulConfig, SessionOptions } from './stateful-config.ts'
+import { openSession } from './stream-route.ts'
+import type { Upgrade } from './transport.ts'
+
+const where = 'app.tether.stateful()'
+const validator = new OptionValidator(where, statefulConfigSchema)
+
+// A timer cannot be longer; Fastify takes 0 for the instance's own timeout, so this stands for none.
+const noHandlerTimeout = 2_147_483_647
+
+/** Checks a configuration whole, before any route is made. Throws an error that names what is wrong. */
+export function checkConfig (url: unknown, config: AnyStatefulConfig): void {
+  if (typeof url !== 'string') throw new OptionError(`the first argument of ${where} must be a URL path; got ${String(url)}`)
+  validator.check(config)
+  if (config.mode !== undefined && config.mode !== 'sse') throw new ModeError(config.mode)
+  const on: Record<string, unknown> = config.on ?? {}
+  const events = Object.keys(config.contract.events)
+  for (const name of events) {
+    if (on[name] === undefined) throw new OptionError(`option "on" of ${where} has no handler for event "${name}" of its contract`)
+  }
+  for (const name of Object.keys(on)) {
+    if (!events.includes(name)) throw new OptionError(`option "on" of ${where} has a handler for "${name}", which is no event of its contract`)
+  }
+  const commandBuffer = config.commandBuffer ?? defaults.stateful.commandBuffer
+  if (config.maxBatch !== undefined && config.maxBatch > commandBuffer) {
+    throw new OptionError(`option "maxBatch" of ${where} must be at most commandBuffer, ${commandBuffer}, since a batch is queued whole; got ${config.maxBatch}`)
+  }
+}
+
+/** Fills in the defaults. */
+export function resolveSessionOptions (config: SessionOptions): Readonly<Required<SessionOptions>> {
+  const resolved: Record<string, unknown> = {}
+  for (const [name, fallback] of Object.entries(defaults.stateful)) resolved[name] = config[name as keyof SessionOptions] ?? fallback
+  const options = resolved as unknown as Required<SessionOptions>
+  return Object.freeze({ ...options, maxBatch: Math.min(options.maxBatch, options.commandBuffer) })
+}
+
+/** Mounts the routes of a host, with the instance's own hooks, decorators and prefix around them. */
+export function mountRoutes (instance: FastifyInstance, url: string, host: SessionHost, upgrade: Upgrade): void {
+  const { limits, contract } = host
+  const { maxBatch } = limits
+  const { events } = contract.contract
+  const base = url.endsWith('/') ? url.slice(0, -1) : url
+  const responses = { '4xx': refusalSchema, '5xx': refusalSchema }
+  const headers = Type.Object({ 'x-tether-session': Type.Optional(Type.String({ description: 'The session, as the hello frame names it' })) })
+
+  const options = (schema: object, rest: object = {}): RouteShorthandOptions => ({
+    bodyLimit: limits.maxEventBytes,
+    // The schemas are for the API document; what a body must hold depends on more than its route.
+    validatorCompiler: () => () => true,
+    onRequest: checkOrigin,
+    ...rest,
+    schema
+  })
+
+  function checkOrigin (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+    done(originAllowed(request, host.trustedOrigins) ? undefined : new OriginError())
+  }
+
+  instance.register(async (routes) => {
+    // Fastify's own parser gives text as a string, which no event is made of.
+    if (routes.hasContentTypeParser('text/plain')) routes.removeContentTypeParser('text/plain')
+
+    routes.get(url, options(
+      { summary: 'Open the event stream of a session', response: responses },
+      { exposeHeadRoute: true, ...hasHandlerTimeout(routes) ? { handlerTimeout: noHandlerTimeout } : {} }
+    ), (request, reply) => openSession(host, upgrade, request, reply))
+
+    const hasEvents = Object.keys(events).length > 0
+    routes.post(url, options({
+      summary: 'Send events to a session',
+      headers,
+      ...hasEvents ? { body: envelopeSchema(events, maxBatch) } : {},
+      response: { 202: acceptedSchema, ...responses }
+    }), (request, reply) => postEnvelopes(host, maxBatch, request, reply))
+
+    routes.register(async (forms) => {
+      const formType = 'application/x-www-form-urlencoded'
+      if (!forms.hasContentTypeParser(formType)) await forms.register(formbody)
+
+      const responsesOfEvent = { 202: acceptedSchema, 204: Type.Null({ description: 'The same, for a form' }), ...responses }
+      for (const [name, body] of Object.entries(events)) {
+        forms.post(`${base}/${name}`, options({
+          summary: `Send the event "${name}" to a session`, consumes: ['application/json', formType], headers, body, response: responsesOfEvent
+        }), (request, reply) => postEvent(host, name, request, reply))
+      }
+      forms.post(`${base}/${leaveEvent}`, options({
+        summary: 'End a session, unless its page comes back', consumes: ['application/json', formType], headers, response: responsesOfEvent
+      }), (request, reply) => postEvent(host, leaveEvent, request, reply))
+      // Whatever else is posted here names an event that there is not, and is told so.
+      forms.post<{ Params: { event: string } }>(`${base}/:event`, options({ hide: true, response: responses }) as never,
+        (request, reply) => postEvent(host, request.params.event, request as FastifyRequest, reply as FastifyReply))
+    })
+  })
+}
+
+/** Whether Fastify cuts a reply that takes longer than its `handlerTimeout`; a stream does. */
+function hasHandlerTimeout (instance: FastifyInstance): boolean {
+  return (instance.initialConfig as { handlerTimeout?: number }).handlerTimeout !== 0
+}

@@ -1,0 +1,54 @@
+import type { Counters } from './counters.ts'
+import type { Flushable } from './flush-scheduler.ts'
+import type { Outbox } from './outbox.ts'
+
+/** Why a stream ended. */
+export type DisconnectReason =
+  /** The client left, or the connection broke. */
+  | 'client'
+  /** It took nothing for `stallTimeoutMs`. */
+  | 'stalled'
+  /** More waited for it than `queueFrames` or `queueBytes` allow. */
+  | 'overflow'
+  /** A newer stream of the same session took over. */
+  | 'replaced'
+  /** The session, or the transport, was closed. */
+  | 'closed'
+
+/** What a stream reads from, and whom it tells. */
+export interface StreamReader {
+  readonly outbox: Outbox
+  readonly counters: Counters
+  /** Begins each update's `id:` line; null for readers that count, and where the frames carry their own ids. */
+  readonly idPrefix: string | null
+  /** Whether the heartbeat carries the number of the last update. */
+  readonly counted: boolean
+  /** Something was written, or the socket takes bytes again. */
+  onFlushed: () => void
+  /** The stream is gone; called once. */
+  onGone: (reason: DisconnectReason) => void
+}
+
+/**
+ * One way down to a client. A session knows its stream only by this, whatever
+ * carries it.
+ */
+export interface Stream extends Flushable {
+  readonly protocol: 'http/1.1' | 'http/2'
+  readonly writeBuffer: number
+  readonly heartbeatMs: number
+  readonly stallTimeoutMs: number
+  /** False from a `write()` that was more than the socket could take at once, to its drain. */
+  readonly writable: boolean
+  readonly gone: boolean
+  /** Whose frames it writes from now on; `opening` is written before them. */
+  attach: (reader: StreamReader, opening: string) => void
+  /** Writes on its own account, between frames. */
+  control: (text: string) => void
+  /** Writes what waits, then `goodbye`, and ends; destroyed when that takes longer than `withinMs`. */
+  finish: (goodbye: string, withinMs: number, reason: DisconnectReason) => void
+  /** Ends its reader's part at once: no further frames, only `goodbye`. The reader hears no more of it. */
+  release: (goodbye: string) => void
+  /** Ends it without another byte. */
+  destroy: (reason: DisconnectReason) => void
+}

@@ -1,0 +1,263 @@
+import { EventEmitter } from 'node:events'
+import type { ServerHttp2Session } from 'node:http2'
+import type { FastifyInstance } from 'fastify'
+import type { EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
+import { defaults } from '../schemas/defaults.ts'
+import { drainOptionsSchema, upgradeOptionsSchema } from '../schemas/options.ts'
+import { ByteBudget } from './byte-budget.ts'
+import { CompiledContract } from './compiled-contract.ts'
+import { goodbyeFrame } from './control-frame.ts'
+import { Counters, snapshot } from './counters.ts'
+import { DeadlineQueue } from './deadline-queue.ts'
+import { FlushScheduler } from './flush-scheduler.ts'
+import { FrameRuns } from './frame-runs.ts'
+import type { Handler } from './handler.ts'
+import { OptionValidator } from './option-validator.ts'
+import type { Runtime } from './runtime.ts'
+import { SessionHost } from './session-host.ts'
+import { SessionRegistry } from './session-registry.ts'
+import { openStream } from './sse-upgrade.ts'
+import { checkConfig, mountRoutes, resolveSessionOptions } from './stateful.ts'
+import type { AccessOptions, AnyStatefulConfig, StatefulConfig } from './stateful-config.ts'
+import type { Stream } from './stream.ts'
+import type { Upgrade, UpgradeOptions } from './transport.ts'
+
+/** Options of `app.register(tether, options)`; they hold for all sessions of the instance together. */
+export interface TetherOptions extends AccessOptions {
+  /** Sessions at one time, with or without a stream; beyond, new ones are refused. At least 1. Default 10,000. */
+  maxSessions?: number
+  /** Sessions that may be without a stream at one time; beyond, the oldest go first. 0: none. Default a quarter of `maxSessions`. */
+  maxDetached?: number
+  /** Sessions made by `prepare` that wait for their page. 0: `prepare` gives null. Default 128. */
+  maxPending?: number
+  /** Milliseconds that they wait. At least 1. Default 30,000. */
+  pendingMs?: number
+  /**
+   * Bytes of updates that all sessions hold together, shared ones counted once;
+   * beyond, replay logs go first, then what waits in the fullest sessions. At least 1. Default 268,435,456.
+   */
+  maxBufferedBytes?: number
+}
+
+/** Options of `app.tether.drain()`; whole numbers of milliseconds. */
+export interface DrainOptions {
+  /** How long to wait for the streams to end; then they are cut. 0: at once. Default 10,000. */
+  timeoutMs?: number
+  /** Soonest that a client is told to come back. Default 1,000. */
+  retryMs?: number
+  /** A random part on top, up to this, so that they do not all come back at once. 0: none. Default 10,000. */
+  spreadMs?: number
+}
+
+/** Figures of all sessions and streams of the instance. */
+export interface TetherStats extends Counters {
+  /** Sessions now, those that are being closed included. */
+  sessions: number
+  /** Of these, without a stream. */
+  detached: number
+  /** Of these, prepared and not claimed yet. */
+  pending: number
+  /** Open streams, of sessions and of plain routes. */
+  streams: number
+  /** Bytes of updates held for all of them, shared ones counted once. */
+  bufferedBytes: number
+}
+
+/** What `app.tether` is. */
+export interface Tether {
+  readonly sse: {
+    /**
+     * Gives the function that turns a request into a stream of server-sent events:
+     * for `stateful`, or for any route of your own.
+     *
+     * @throws `FST_ERR_TETHER_OPTION` for an option that cannot be.
+     */
+    upgrade: (options?: UpgradeOptions) => Upgrade
+  }
+  /**
+   * Mounts live sessions on this instance: `GET url` (the stream), `POST url` and
+   * `POST url/:event` (events), with its prefix, hooks and decorators.
+   *
+   * @throws `FST_ERR_TETHER_OPTION`, `FST_ERR_TETHER_MODE` or `FST_ERR_TETHER_CONTRACT`
+   * for a configuration that cannot work. A URL that is taken fails when the
+   * instance gets ready, as any route does.
+   */
+  stateful: <Events extends EventSchemas, Updates extends UpdateDefinitions, State = undefined>(url: string, config: StatefulConfig<Events, Updates, State>) => Handler<State, Updates>
+  /**
+   * Prepares for a stop: refuses new sessions, runs what was accepted, writes what
+   * waits, and ends every stream with a goodbye and a `retry:` spread over time.
+   *
+   * @returns a promise that never rejects, and resolves when all sessions are closed
+   * or time is up. Further calls wait for the same.
+   * @throws `FST_ERR_TETHER_OPTION`
+   */
+  drain: (options?: DrainOptions) => Promise<void>
+  /** Figures as they are now. */
+  stats: () => TetherStats
+}
+
+const upgradeValidator = new OptionValidator('app.tether.sse.upgrade()', upgradeOptionsSchema)
+const drainValidator = new OptionValidator('app.tether.drain()', drainOptionsSchema)
+
+/** One registered plugin: what its sessions and streams share, and their end. */
+export class TetherCore {
+  readonly #options: TetherOptions
+  readonly #runtime: Runtime
+  readonly #registry: SessionRegistry
+  #ending: Promise<void> | null = null
+
+  constructor (options: TetherOptions) {
+    this.#options = options
+    const { maxDetachedShare, ...fallback } = defaults.plugin
+    const maxSessions = options.maxSessions ?? fallback.maxSessions
+    this.#registry = new SessionRegistry({
+      maxSessions,
+      maxDetached: options.maxDetached ?? Math.ceil(maxSessions * maxDetachedShare),
+      maxPending: options.maxPending ?? fallback.maxPending,
+      pendingMs: options.pendingMs ?? fallback.pendingMs
+    }, defaults.fixed.tombstones, () => { this.#runtime.endings.emit('end') })
+    const runs = new FrameRuns()
+    this.#runtime = {
+      scheduler: new FlushScheduler(() => runs.clear()),
+      deadlines: new DeadlineQueue(),
+      budget: new ByteBudget(options.maxBufferedBytes ?? fallback.maxBufferedBytes),
+      runs,
+      totals: new Counters(),
+      streams: new Set<Stream>(),
+      http2Sessions: new Set<ServerHttp2Session>(),
+      endings: new EventEmitter(),
+      draining: false
+    }
+    this.#runtime.budget.onExceeded = () => this.#relieve()
+  }
+
+  /** What `app.tether` is on one instance; routes go to the very instance that it was reached through. */
+  on (instance: FastifyInstance): Tether {
+    return Object.freeze({
+      sse: Object.freeze({ upgrade: (options?: UpgradeOptions) => this.#upgrade(options) }),
+      stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
+      drain: (options?: DrainOptions) => this.#drain(options),
+      stats: () => this.#stats()
+    })
+  }
+
+  /** Ends everything within a bound; for Fastify's `preClose`, which may run more than once. */
+  async shutdown (): Promise<void> {
+    const { retryMs, spreadMs } = defaults.drain
+    const { shutdownMs } = defaults.fixed
+    await this.#end('shutdown', shutdownMs, retryMs, spreadMs)
+    await this.#endHttp2Sessions(shutdownMs / 2)
+  }
+
+  #upgrade (options: UpgradeOptions = {}): Upgrade {
+    upgradeValidator.check(options)
+    const fallback = defaults.upgrade
+    const resolved = Object.freeze({
+      // As in the package that this option comes from, 0 stands for the default.
+      writeBuffer: options.writeBuffer || fallback.writeBuffer,
+      heartbeatMs: options.heartbeatMs ?? fallback.heartbeatMs,
+      retryMs: options.retryMs ?? fallback.retryMs,
+      stallTimeoutMs: options.stallTimeoutMs ?? fallback.stallTimeoutMs
+    })
+    return (request, reply) => openStream(request, reply, resolved, this.#runtime)
+  }
+
+  #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
+    checkConfig(url, config)
+    const host = new SessionHost({
+      contract: CompiledContract.of(config.contract),
+      limits: resolveSessionOptions(config),
+      config,
+      bind: config.bind ?? this.#options.bind,
+      trustedOrigins: new Set((config.trustedOrigins ?? this.#options.trustedOrigins ?? []).map((origin) => origin.toLowerCase())),
+      runtime: this.#runtime,
+      registry: this.#registry,
+      log: instance.log
+    })
+    mountRoutes(instance, url, host, config.upgrade ?? config.fallback ?? this.#upgrade())
+    return host.context.live as Handler
+  }
+
+  async #drain (options: DrainOptions = {}): Promise<void> {
+    drainValidator.check(options)
+    const fallback = defaults.drain
+    await this.#end('draining', options.timeoutMs ?? fallback.timeoutMs, options.retryMs ?? fallback.retryMs, options.spreadMs ?? fallback.spreadMs)
+  }
+
+  async #end (reason: 'draining' | 'shutdown', withinMs: number, retryMs: number, spreadMs: number): Promise<void> {
+    const runtime = this.#runtime
+    runtime.draining = true
+    for (const session of this.#registry) session.beginClose(reason, true, retryMs + Math.floor(Math.random() * spreadMs))
+    const ofSessions = new Set([...this.#registry].map((session) => session.stream))
+    for (const stream of [...runtime.streams]) {
+      if (!ofSessions.has(stream)) stream.finish(goodbyeFrame({ reason, reconnect: true }, { retryMs: retryMs + Math.floor(Math.random() * spreadMs) }), withinMs, 'closed')
+    }
+    await this.#whenEmpty(withinMs)
+    // What is left does not read, or runs on: its hooks still run, but nobody waits long for them.
+    for (const session of [...this.#registry]) session.hurry()
+    for (const stream of [...runtime.streams]) stream.destroy('closed')
+    await this.#whenEmpty(defaults.fixed.shutdownMs / 4)
+    for (const session of [...this.#registry]) session.abandon()
+  }
+
+  /** Waits until there is no session and no stream, or the time is up. */
+  #whenEmpty (withinMs: number): Promise<void> {
+    const runtime = this.#runtime
+    const isEmpty = () => this.#registry.size === 0 && runtime.streams.size === 0
+    if (isEmpty()) return Promise.resolve()
+    return new Promise((resolve) => {
+      const stop = () => {
+        clearTimeout(timer)
+        runtime.endings.off('end', look)
+        resolve()
+      }
+      const look = () => { if (isEmpty()) stop() }
+      const timer = setTimeout(stop, withinMs)
+      runtime.endings.on('end', look)
+    })
+  }
+
+  /** Fastify leaves connections open whose client does not close them. */
+  async #endHttp2Sessions (withinMs: number): Promise<void> {
+    const { http2Sessions } = this.#runtime
+    await Promise.all([...http2Sessions].map((session) => new Promise<void>((resolve) => {
+      if (session.destroyed) return resolve()
+      const timer = setTimeout(() => session.destroy(), withinMs)
+      session.once('close', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      session.close()
+    })))
+  }
+
+  /** Makes room when all outboxes together hold too much: replay logs go first, then what waits, the fullest first. */
+  #relieve (): void {
+    const { budget } = this.#runtime
+    // A little below the limit, so that not every frame from here on asks again.
+    const enough = budget.limit * 0.9
+    const byWritten = [...this.#registry].sort((left, right) => right.outbox.heldBytes - left.outbox.heldBytes)
+    for (const session of byWritten) {
+      session.outbox.forgetWritten()
+      if (budget.used <= enough) return
+    }
+    const byWaiting = byWritten.sort((left, right) => right.outbox.waitingBytes - left.outbox.waitingBytes)
+    for (const session of byWaiting) {
+      session.shed()
+      if (budget.used <= enough) return
+    }
+  }
+
+  #stats (): TetherStats {
+    const { totals, streams, budget } = this.#runtime
+    const registry = this.#registry
+    return {
+      ...snapshot(totals),
+      sessions: registry.size,
+      detached: registry.detachedCount,
+      pending: registry.pendingCount,
+      streams: streams.size,
+      bufferedBytes: budget.used
+    }
+  }
+}

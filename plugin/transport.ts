@@ -1,0 +1,56 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FrameFields } from './frame.ts'
+import type { DisconnectReason } from './stream.ts'
+
+/** Options of `app.tether.sse.upgrade()`. */
+export interface UpgradeOptions {
+  /**
+   * Frames that may wait while the socket takes no more; when so many do, `send`
+   * blocks and the session's loop stalls. Default 4; 0 means the default.
+   */
+  writeBuffer?: number
+  /** Milliseconds without a write after which a heartbeat is written. Default 20,000; 0 means none. */
+  heartbeatMs?: number
+  /** Milliseconds that a browser waits before it comes back, sent as `retry:`. Default 1,000; 0 sends none. */
+  retryMs?: number
+  /**
+   * Milliseconds in which a reader must take something of what was written to it,
+   * or lose its stream. Default 30,000; 0 means that it is never cut.
+   */
+  stallTimeoutMs?: number
+}
+
+export type ResolvedUpgradeOptions = Readonly<Required<UpgradeOptions>>
+
+/** A stream of server-sent events, as `upgrade` gives it. */
+export interface Transport {
+  /**
+   * Queues one frame; it leaves with all others of this turn of the event loop.
+   *
+   * @returns a promise that never rejects: `true` when there is room behind the
+   * frame, at once or as soon as the reader has caught up to less than
+   * `writeBuffer` waiting frames; `false` when the stream was closed first. A caller
+   * that ignores it may queue up to 1,024 frames or 1 MiB; beyond, the stream ends.
+   * @throws `FST_ERR_TETHER_FRAME` for fields that cannot be written.
+   */
+  send: (fields: FrameFields) => Promise<boolean>
+  /**
+   * Writes what waits and ends the stream; destroys it when the reader does not
+   * take that in time. Resolves, never rejects, once the stream is gone.
+   */
+  close: () => Promise<void>
+  /** Resolves, never rejects, with the reason when the stream is gone, whoever ended it. */
+  readonly closed: Promise<DisconnectReason>
+  /** What the client sent as `Last-Event-ID` (header, or `last-event-id` in the query); null for none. */
+  readonly lastEventId: string | null
+}
+
+/**
+ * Turns a request into a stream.
+ *
+ * @returns a promise that resolves once the response's head is complete, all hooks
+ * included. It rejects with `FST_ERR_TETHER_STREAM_ABORTED` when the client left
+ * first, or a hook replaced the payload or ended the reply; there is nothing left
+ * to answer then.
+ */
+export type Upgrade = (request: FastifyRequest<any, any, any, any, any, any, any>, reply: FastifyReply<any, any, any, any, any, any, any>) => Promise<Transport>

@@ -1,0 +1,55 @@
+import type { TSchema } from '@sinclair/typebox'
+import fastJsonStringify from 'fast-json-stringify'
+import { isConflated, isText, type UpdateDefinition } from '../schemas/contract.ts'
+import { ContractError, SerializationError } from '../schemas/errors.ts'
+import { encodeData, Frame } from './frame.ts'
+
+/** Turns the data of one update into a frame; its schema is compiled once. */
+export class UpdateEncoder {
+  readonly #name: string
+  readonly #head: string
+  /** Gives the `data:` lines. */
+  readonly #write: (data: unknown) => string
+  readonly #key: ((data: never) => string | number) | null
+
+  /** @throws `FST_ERR_TETHER_CONTRACT` when the schema cannot be compiled. */
+  constructor (name: string, definition: UpdateDefinition) {
+    this.#name = name
+    this.#head = `event: ${name}\n`
+    this.#key = isConflated(definition) ? definition.key : null
+    const inner = isConflated(definition) ? definition.update : definition
+    this.#write = isText(inner) ? writeText : jsonWriter(name, inner)
+  }
+
+  /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema cannot serialise, and what the key function throws. */
+  encode (data: unknown): Frame {
+    let lines: string
+    try {
+      lines = this.#write(data)
+    } catch (error) {
+      throw new SerializationError(this.#name, (error as Error).message)
+    }
+    const key = this.#key === null ? null : `${this.#name}\n${this.#key(data as never)}`
+    return new Frame(`${this.#head}${lines}\n`, key)
+  }
+}
+
+function writeText (data: unknown): string {
+  if (typeof data !== 'string') throw new TypeError(`a text update takes a string, got ${data === null ? 'null' : typeof data}`)
+  return encodeData(data)
+}
+
+function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
+  let stringify: (data: unknown) => string | undefined
+  try {
+    stringify = fastJsonStringify(schema as never)
+  } catch (error) {
+    throw new ContractError(`the schema of update "${name}" cannot be compiled: ${(error as Error).message}`)
+  }
+  return (data) => {
+    const json = stringify(data)
+    if (json === undefined) throw new TypeError(`it is ${typeof data}`)
+    // JSON escapes the line ends within strings, so one line holds it.
+    return `data: ${json}\n`
+  }
+}

@@ -1,0 +1,130 @@
+import type { Static, TSchema } from '@sinclair/typebox'
+import { ContractError } from './errors.ts'
+import { nameFault, type NameCheck } from './name.ts'
+
+const kind = Symbol('fastify-tether.update')
+
+/** An update that goes out as raw text; made by {@link text}. */
+export interface TextUpdate {
+  readonly [kind]: 'text'
+}
+
+/** An update of which only the newest per key waits; made by {@link conflate}. */
+export interface ConflatedUpdate<Update extends TSchema | TextUpdate = TSchema | TextUpdate> {
+  readonly [kind]: 'conflate'
+  readonly update: Update
+  readonly key: (data: never) => string | number
+}
+
+export type UpdateDefinition = TSchema | TextUpdate | ConflatedUpdate
+
+/** What `send` and `broadcast` take for an update defined so. */
+export type UpdateData<Definition> =
+  Definition extends ConflatedUpdate<infer Inner> ? UpdateData<Inner>
+    : Definition extends TextUpdate ? string
+      : Definition extends TSchema ? Static<Definition> : never
+
+/** What an event's handler gets. */
+export type EventData<Schema> = Schema extends TSchema ? Static<Schema> : never
+
+export type EventSchemas = Record<string, TSchema>
+export type UpdateDefinitions = Record<string, UpdateDefinition>
+
+/** What may cross the wire between a page and its session, in both directions. */
+export interface Contract<
+  Events extends EventSchemas = EventSchemas,
+  Updates extends UpdateDefinitions = UpdateDefinitions
+> {
+  /** Browser to server: each event's name and the schema of its data. */
+  readonly events: Events
+  /** Server to browser: each update's name and how it is written. */
+  readonly updates: Updates
+}
+
+/** A contract of whatever events and updates: what generic code asks for. */
+export type AnyContract = Contract<any, any>
+
+type Checked<Definitions> = {
+  readonly [Name in keyof Definitions]: NameCheck<Name> extends true ? Definitions[Name] : NameCheck<Name>
+}
+
+/**
+ * Declares the events and updates of a session.
+ *
+ * @param contract `events` maps a name to a TypeBox schema; `updates` maps a name
+ * to a TypeBox schema, {@link conflate} or {@link text}. Either may be left out.
+ * @returns the contract, frozen; types are inferred from it everywhere.
+ * @throws `FST_ERR_TETHER_CONTRACT` for a name that cannot be used (names are
+ * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
+ * key) or something that is not a schema. TypeScript refuses such names as well.
+ * @example
+ * const contract = defineContract({
+ *   events: { pause: Type.Object({}) },
+ *   updates: { notice: Type.Object({ text: Type.String() }) }
+ * })
+ */
+export function defineContract<Events extends EventSchemas = {}, Updates extends UpdateDefinitions = {}> (
+  contract: { readonly events?: Events & Checked<Events>, readonly updates?: Updates & Checked<Updates> }
+): Contract<Events, Updates> {
+  if (!isObject(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates"')
+  for (const key of Object.keys(contract)) {
+    if (key !== 'events' && key !== 'updates') throw new ContractError(`a contract has no part "${key}", only "events" and "updates"`)
+  }
+  const events = namesChecked('event', contract.events)
+  const updates = namesChecked('update', contract.updates)
+  for (const [name, schema] of Object.entries(events)) {
+    if (!isObject(schema) || kind in schema) throw new ContractError(`event "${name}" must be a TypeBox schema`)
+  }
+  for (const [name, definition] of Object.entries(updates)) {
+    if (!isObject(definition)) throw new ContractError(`update "${name}" must be a TypeBox schema, conflate(…) or text()`)
+  }
+  return Object.freeze({ events, updates }) as Contract<Events, Updates>
+}
+
+/**
+ * Declares an update of which, while it waits, only the newest per key is kept.
+ *
+ * A waiting frame is replaced in its place as long as no frame of another sort
+ * stands behind it; otherwise the new one is appended, so it never overtakes.
+ *
+ * @param schema a TypeBox schema, or {@link text}.
+ * @param key gives the key of a value, a string or a number; without it all values
+ * of the update share one. If it throws, `send` throws the same error.
+ */
+export function conflate<Update extends TSchema | TextUpdate> (
+  schema: Update,
+  key: (data: UpdateData<Update>) => string | number = () => ''
+): ConflatedUpdate<Update> {
+  if (!isObject(schema) || isConflated(schema)) throw new ContractError('conflate() takes a TypeBox schema or text()')
+  if (typeof key !== 'function') throw new ContractError('the key of conflate() must be a function')
+  return Object.freeze({ [kind]: 'conflate' as const, update: schema, key })
+}
+
+/** Declares an update that goes out as raw text (HTML, say), not as JSON; `send` takes a string. */
+export function text (): TextUpdate {
+  return textUpdate
+}
+
+const textUpdate: TextUpdate = Object.freeze({ [kind]: 'text' as const })
+
+export function isText (definition: object): definition is TextUpdate {
+  return kind in definition && definition[kind] === 'text'
+}
+
+export function isConflated (definition: object): definition is ConflatedUpdate {
+  return kind in definition && definition[kind] === 'conflate'
+}
+
+function namesChecked (what: string, definitions: unknown): Record<string, unknown> {
+  if (definitions === undefined) return Object.freeze({})
+  if (!isObject(definitions)) throw new ContractError(`"${what}s" of a contract must be an object`)
+  for (const name of Object.keys(definitions)) {
+    const fault = nameFault(name)
+    if (fault !== null) throw new ContractError(`the ${what} name "${name}" ${fault}`)
+  }
+  return Object.freeze({ ...definitions })
+}
+
+function isObject (value: unknown): value is Record<PropertyKey, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,70 @@
+/**
+ * Every default and every fixed limit of the library, in one frozen table.
+ *
+ * Times are milliseconds, sizes are bytes or counts. `docs/options.md` lists
+ * the same figures; a test holds the two together.
+ */
+export const defaults = Object.freeze({
+  /** Options of `app.register(tether, options)`. */
+  plugin: Object.freeze({
+    maxSessions: 10_000,
+    /** Not a count: the share of `maxSessions` that may be without a stream. */
+    maxDetachedShare: 0.25,
+    maxPending: 128,
+    pendingMs: 30_000,
+    maxBufferedBytes: 268_435_456
+  }),
+  /** Options of `app.tether.stateful(url, config)`. */
+  stateful: Object.freeze({
+    commandBuffer: 64,
+    maxEventBytes: 65_536,
+    maxBatch: 32,
+    handlerTimeoutMs: 30_000,
+    idleMs: 0,
+    maxLifetimeMs: 0,
+    reconnectMs: 30_000,
+    replayFrames: 256,
+    replayBytes: 262_144,
+    replayAgeMs: 60_000,
+    queueFrames: 1_024,
+    queueBytes: 1_048_576,
+    onOverflow: 'disconnect'
+  }),
+  /** Options of `app.tether.sse.upgrade(options)`. */
+  upgrade: Object.freeze({
+    writeBuffer: 4,
+    heartbeatMs: 20_000,
+    retryMs: 1_000,
+    stallTimeoutMs: 30_000
+  }),
+  /** Options of `app.tether.drain(options)`. */
+  drain: Object.freeze({
+    timeoutMs: 10_000,
+    retryMs: 1_000,
+    spreadMs: 10_000
+  }),
+  /** Fixed limits that no option changes. */
+  fixed: Object.freeze({
+    /** How long `app.close()` waits for streams to take their last bytes. */
+    shutdownMs: 1_000,
+    /** A page hides on reload too, so a session outlives `tether.close` by this. */
+    leaveGraceMs: 2_000,
+    /** Sessions closed for good that are still answered with 204 and 410. */
+    tombstones: 1_024,
+    /** Bytes handed to one `write()`, on HTTP/1.1; one frame may be larger only over several. */
+    writeBytes: 65_536,
+    /** The same on HTTP/2, where one stream's bytes hold up the others. */
+    http2WriteBytes: 16_384,
+    /** Commands that one session runs before others get their turn. */
+    commandsPerTurn: 64,
+    /** Faults named in one 400: a body of thousands must not make an answer larger than itself. */
+    faults: 128,
+    /** How long one slice of flushing may hold the event loop. */
+    flushSliceMs: 4,
+    /** `Retry-After` of a 429 and a 503, in whole seconds. */
+    retryAfterSeconds: 1,
+    /** Least and greatest `retry:` sent to a reader that finds no room. */
+    busyRetryMs: 1_000,
+    busyRetrySpreadMs: 4_000
+  })
+} as const)

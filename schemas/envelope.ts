@@ -1,0 +1,31 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+
+/** Answer to accepted events: the last `seq` that the session has accepted. */
+export const acceptedSchema = Type.Object({ seq: Type.Integer() }, { description: 'Queued on the session\'s command channel' })
+
+/**
+ * Answer to a refused request.
+ *
+ * Fastify's default error serialiser drops what it does not know; as the
+ * response schema of a route this keeps `errors` and `expected`, and lets what an
+ * application's own error handler adds pass as it is.
+ */
+export const refusalSchema = Type.Object({
+  statusCode: Type.Optional(Type.Integer()),
+  code: Type.Optional(Type.String()),
+  error: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
+  expected: Type.Optional(Type.Integer()),
+  errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() })))
+}, { additionalProperties: true, description: 'Refused; nothing of the body was applied' })
+
+/** The body of `POST url`, for the API document: one envelope per event, or an array of them. */
+export function envelopeSchema (events: Record<string, TSchema>, maxBatch: number): TSchema {
+  const envelopes = Object.entries(events).map(([name, data]) => Type.Object({
+    event: Type.Literal(name),
+    data,
+    seq: Type.Optional(Type.Integer({ minimum: 1 }))
+  }, { title: name, additionalProperties: false }))
+  const envelope = envelopes.length === 1 ? envelopes[0]! : Type.Union(envelopes)
+  return Type.Union([envelope, Type.Array(envelope, { minItems: 1, maxItems: maxBatch })])
+}

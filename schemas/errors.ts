@@ -1,0 +1,76 @@
+import createError from '@fastify/error'
+
+// Answers to requests are made by the thousand under load, and their stack shows only us.
+const withoutStack = false
+
+/** One fault of a refused body. */
+export interface Fault {
+  /** JSON pointer (RFC 6901) into the body; empty for the body as a whole. */
+  path: string
+  message: string
+}
+
+/** `400 FST_ERR_VALIDATION`: the body names no session, is no envelope, or its data is bad. */
+export class ValidationError extends createError('FST_ERR_VALIDATION', '%s', 400, Error, withoutStack) {
+  readonly errors: Fault[]
+
+  constructor (faults: Fault[]) {
+    super(faults.map((fault) => fault.path === '' ? fault.message : `${fault.path} ${fault.message}`).join('; '))
+    this.errors = faults
+  }
+}
+
+/** `409`: an event's `seq` skipped; `expected` is the one that is due. */
+export class SequenceError extends createError<[number, number]>('FST_ERR_TETHER_SEQUENCE', 'seq %d skips: the next one due is %d', 409, Error, withoutStack) {
+  readonly expected: number
+
+  constructor (seq: number, expected: number) {
+    super(seq, expected)
+    this.expected = expected
+  }
+}
+
+export const OriginError = createError('FST_ERR_TETHER_ORIGIN', 'A request from another site is refused; list its origin in trustedOrigins to allow it', 403, Error, withoutStack)
+export const BindingError = createError('FST_ERR_TETHER_BINDING', 'The session belongs to someone else', 403, Error, withoutStack)
+export const SessionNotFoundError = createError('FST_ERR_TETHER_SESSION_NOT_FOUND', 'There is no such session, or it has expired', 404, Error, withoutStack)
+export const NotAcceptableError = createError('FST_ERR_TETHER_NOT_ACCEPTABLE', 'The request does not accept text/event-stream', 406, Error, withoutStack)
+export const SessionClosedError = createError('FST_ERR_TETHER_SESSION_CLOSED', 'The session has been closed', 410, Error, withoutStack)
+export const BusyError = createError('FST_ERR_TETHER_BUSY', 'The session\'s command channel is full', 429, Error, withoutStack)
+export const SessionLimitError = createError('FST_ERR_TETHER_SESSION_LIMIT', 'There is no room for another session', 503, Error, withoutStack)
+export const DrainingError = createError('FST_ERR_TETHER_DRAINING', 'The server is shutting down', 503, Error, withoutStack)
+
+export const AlreadyRegisteredError = createError('FST_ERR_TETHER_ALREADY_REGISTERED', 'fastify-tether is already registered on this instance or one above it', 500)
+export const OptionError = createError<[string]>('FST_ERR_TETHER_OPTION', '%s', 500, TypeError)
+export const ContractError = createError<[string]>('FST_ERR_TETHER_CONTRACT', '%s', 500, TypeError)
+export const ModeError = createError<[string]>('FST_ERR_TETHER_MODE', 'mode "%s" is not available: this version carries sessions over server-sent events only, so use mode "sse" or leave it out', 500)
+export const FrameError = createError<[string]>('FST_ERR_TETHER_FRAME', '%s', 500, TypeError)
+export const SerializationError = createError<[string, string]>('FST_ERR_TETHER_SERIALIZATION', 'update "%s" cannot be serialised: %s', 500, TypeError)
+export const UnknownUpdateError = createError<[string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"', 500, TypeError)
+export const StreamAbortedError = createError<[string]>('FST_ERR_TETHER_STREAM_ABORTED', 'The stream was not established: %s', 500)
+export const HandlerTimeoutError = createError<[string, number]>('FST_ERR_TETHER_HANDLER_TIMEOUT', 'The handler of "%s" did not settle within %d ms', 500)
+
+/**
+ * Every error that the library makes: its code and, where it answers a request,
+ * the status. `docs/errors.md` is tested against this table.
+ */
+export const errorTable = Object.freeze({
+  FST_ERR_VALIDATION: 400,
+  FST_ERR_TETHER_ORIGIN: 403,
+  FST_ERR_TETHER_BINDING: 403,
+  FST_ERR_TETHER_SESSION_NOT_FOUND: 404,
+  FST_ERR_TETHER_NOT_ACCEPTABLE: 406,
+  FST_ERR_TETHER_SEQUENCE: 409,
+  FST_ERR_TETHER_SESSION_CLOSED: 410,
+  FST_ERR_TETHER_BUSY: 429,
+  FST_ERR_TETHER_SESSION_LIMIT: 503,
+  FST_ERR_TETHER_DRAINING: 503,
+  FST_ERR_TETHER_ALREADY_REGISTERED: 500,
+  FST_ERR_TETHER_OPTION: 500,
+  FST_ERR_TETHER_CONTRACT: 500,
+  FST_ERR_TETHER_MODE: 500,
+  FST_ERR_TETHER_FRAME: 500,
+  FST_ERR_TETHER_SERIALIZATION: 500,
+  FST_ERR_TETHER_UNKNOWN_UPDATE: 500,
+  FST_ERR_TETHER_STREAM_ABORTED: 500,
+  FST_ERR_TETHER_HANDLER_TIMEOUT: 500
+})
