@@ -26,7 +26,7 @@ export function postEnvelopes (host: SessionHost, maxBatch: number, request: Fas
 export function postEvent (host: SessionHost, name: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const isForm = /^\s*(application\/x-www-form-urlencoded|multipart\/form-data)/i.test(request.headers['content-type'] ?? '')
   // A button without a form posts no body at all, and means no fields.
-  let data: unknown = request.body ?? {}
+  let data: unknown = request.body === undefined ? {} : request.body
   let id = request.headers['x-tether-session']
   if (isRecord(data) && (isForm || name === leaveEvent)) {
     const { [sessionField]: named, ...fields } = data
@@ -78,7 +78,8 @@ function accept (session: TetherSession, events: CheckedEvent[], reply: FastifyR
     if (event.seq === expected) expected++
     else known++
   }
-  if (!session.hasCapacity(events.length - known)) {
+  // Hooks may have filled the channel past its bound, and still there is room for nothing.
+  if (events.length > known && !session.hasCapacity(events.length - known)) {
     reply.header('retry-after', defaults.fixed.retryAfterSeconds)
     throw new BusyError()
   }

@@ -10,7 +10,8 @@ const strictAjv = createAjv(false)
 const coercingAjv = createAjv('array')
 
 function createAjv (coerceTypes: false | 'array'): Ajv2019 {
-  const ajv = new Ajv2019({ allErrors: true, strict: false, useDefaults: true, addUsedSchema: false, coerceTypes })
+  // JSON's 1e999 is read as Infinity, which no schema's number means.
+  const ajv = new Ajv2019({ allErrors: true, strict: false, strictNumbers: true, useDefaults: true, addUsedSchema: false, coerceTypes })
   addFormats(ajv)
   return ajv
 }
@@ -29,7 +30,7 @@ export class EventValidator {
   /** @throws `FST_ERR_TETHER_CONTRACT` when the schema cannot be compiled. */
   constructor (name: string, schema: TSchema) {
     try {
-      const closed = closeSchema(schema, false)
+      const closed = closeSchema(schema, false, pointersById(schema))
       this.#json = strictAjv.compile(closed)
       this.#form = coercingAjv.compile(closed)
     } catch (error) {
@@ -39,23 +40,38 @@ export class EventValidator {
 
   /** The faults of `data`, their paths under `pointer`; null when there are none. Fills in defaults. */
   faults (data: unknown, pointer: string, coerce: boolean): Fault[] | null {
-    const validate = coerce ? this.#form : this.#json
     try {
-      if (validate(data)) return null
+      if (coerce && !this.#form(data)) return describe(this.#form.errors ?? [], pointer)
+      // What was coerced is looked at again, since "1e999" became Infinity.
+      if (this.#json(data)) return null
     } catch (error) {
       // A recursive schema walks data as deep as the body allows.
       if (error instanceof RangeError) return [{ path: pointer, message: 'is nested too deeply' }]
       throw error
     }
-    return describe(validate.errors ?? [], pointer)
+    return describe(this.#json.errors ?? [], pointer)
   }
 }
 
-/** A copy of a schema in which every object that does not say otherwise refuses keys it does not know. */
-function closeSchema (schema: unknown, composed: boolean): object {
+/** Where in a schema the parts are that others of its parts name by `$id`. */
+function pointersById (schema: unknown, pointer = '#', found = new Map<string, string>()): Map<string, string> {
+  if (typeof schema !== 'object' || schema === null) return found
+  if ('$id' in schema && typeof schema.$id === 'string' && !found.has(schema.$id)) found.set(schema.$id, pointer)
+  for (const [key, child] of Object.entries(schema)) pointersById(child, `${pointer}/${encodeURIComponent(escape(key))}`, found)
+  return found
+}
+
+/**
+ * A copy of a schema in which every object that does not say otherwise refuses keys
+ * it does not know. References in it are by place, since an id is known to all
+ * schemas of an Ajv, and may be in use for another one.
+ */
+function closeSchema (schema: unknown, composed: boolean, pointers: ReadonlyMap<string, string>): object {
   if (typeof schema !== 'object' || schema === null) return schema as never
   if (TransformKind in schema) throw new Error('transforms are not supported, since both sides of the wire share the schema')
   const copy: Record<string, unknown> = { ...schema }
+  delete copy.$id
+  if (typeof copy.$ref === 'string') copy.$ref = pointers.get(copy.$ref) ?? copy.$ref
   if (isKind(schema, 'Union') && Array.isArray(copy.anyOf) && copy.anyOf.length > 0 && copy.anyOf.every(isLiteral)) {
     // One fault that lists what is allowed, instead of one per literal.
     copy.enum = copy.anyOf.map((literal: { const: unknown }) => literal.const)
@@ -65,20 +81,20 @@ function closeSchema (schema: unknown, composed: boolean): object {
   const hasKeys = isRecord(copy.properties) || isRecord(copy.patternProperties)
   for (const keyword of ['properties', 'patternProperties', '$defs', 'definitions']) {
     const children = copy[keyword]
-    if (isRecord(children)) copy[keyword] = Object.fromEntries(Object.entries(children).map(([key, child]) => [key, closeSchema(child, false)]))
+    if (isRecord(children)) copy[keyword] = Object.fromEntries(Object.entries(children).map(([key, child]) => [key, closeSchema(child, false, pointers)]))
   }
   for (const keyword of ['items', 'additionalItems', 'additionalProperties', 'unevaluatedProperties', 'contains', 'prefixItems']) {
     const child = copy[keyword]
-    if (Array.isArray(child)) copy[keyword] = child.map((item) => closeSchema(item, false))
-    else if (isRecord(child)) copy[keyword] = closeSchema(child, false)
+    if (Array.isArray(child)) copy[keyword] = child.map((item) => closeSchema(item, false, pointers))
+    else if (isRecord(child)) copy[keyword] = closeSchema(child, false, pointers)
   }
   for (const keyword of ['anyOf', 'oneOf']) {
     const children = copy[keyword]
-    if (Array.isArray(children)) copy[keyword] = children.map((child) => closeSchema(child, composed))
+    if (Array.isArray(children)) copy[keyword] = children.map((child) => closeSchema(child, composed, pointers))
   }
   if (Array.isArray(copy.allOf)) {
     // Each part sees the keys of the others, so only the whole can tell which are unknown.
-    copy.allOf = copy.allOf.map((child) => closeSchema(child, true))
+    copy.allOf = copy.allOf.map((child) => closeSchema(child, true, pointers))
     if (!composed && copy.unevaluatedProperties === undefined) copy.unevaluatedProperties = false
   } else if (hasKeys && !composed && copy.additionalProperties === undefined && copy.unevaluatedProperties === undefined) {
     copy.additionalProperties = false

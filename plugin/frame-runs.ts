@@ -1,34 +1,55 @@
+import { EncodedRun } from './encoded-run.ts'
 import type { Frame } from './frame.ts'
 import type { Outbox } from './outbox.ts'
 
+interface KnownRun {
+  readonly frames: readonly Frame[]
+  readonly encoded: EncodedRun
+}
+
 /**
- * Runs of frames joined to one piece of bytes, shared by all readers that get
+ * Runs of frames joined to one piece of bytes, which all readers share that get
  * the very same run in one turn of the event loop.
  */
 export class FrameRuns {
-  readonly #byFirst = new Map<Frame, { frames: Frame[], bytes: Buffer }>()
+  readonly #byFirst = new Map<Frame, KnownRun>()
+  /** What was asked for last is most often asked for again. */
+  #last: KnownRun | null = null
 
-  /** The frames from `start` to `end - 1` as one buffer. */
-  join (outbox: Outbox, start: number, end: number): Buffer {
+  /** The frames from `start` to `end - 1` as one piece; null when one of them is no other reader's, so that there is nothing to share. */
+  shared (outbox: Outbox, start: number, end: number): EncodedRun | null {
+    const last = this.#last
+    if (last !== null && holds(last.frames, outbox, start, end)) return last.encoded
     const first = outbox.at(start)
-    const length = end - start
-    if (length === 1) return first.buffer
-    const known = this.#byFirst.get(first)
-    if (known !== undefined && known.frames.length === length && known.frames.every((frame, index) => frame === outbox.at(start + index))) return known.bytes
-    const frames: Frame[] = []
-    let text = ''
-    for (let number = start; number < end; number++) {
-      const frame = outbox.at(number)
-      frames.push(frame)
-      text += frame.text
+    let known = this.#byFirst.get(first)
+    if (known === undefined || !holds(known.frames, outbox, start, end)) {
+      const frames: Frame[] = []
+      let text = ''
+      for (let number = start; number < end; number++) {
+        const frame = outbox.at(number)
+        if (frame.holders < 2) return null
+        frames.push(frame)
+        text += frame.text
+      }
+      known = { frames, encoded: new EncodedRun(text) }
+      this.#byFirst.set(first, known)
     }
-    const bytes = Buffer.from(text)
-    // Kept only where others may ask for it: a frame of its own makes the run private.
-    if (frames.every((frame) => frame.holders > 1)) this.#byFirst.set(first, { frames, bytes })
-    return bytes
+    this.#last = known
+    return known.encoded
   }
 
+  /** Forgets all runs; readers that get them later make them anew. */
   clear (): void {
-    if (this.#byFirst.size > 0) this.#byFirst.clear()
+    if (this.#last === null) return
+    this.#last = null
+    this.#byFirst.clear()
   }
+}
+
+function holds (frames: readonly Frame[], outbox: Outbox, start: number, end: number): boolean {
+  if (frames.length !== end - start) return false
+  for (let index = 0; index < frames.length; index++) {
+    if (frames[index] !== outbox.at(start + index)) return false
+  }
+  return true
 }

@@ -1,9 +1,6 @@
 import { FrameError } from '../schemas/errors.ts'
 
-/**
- * The bytes of one or more SSE fields, ready to be written to any number of
- * streams. A broadcast makes one and shares it.
- */
+/** One or more SSE fields, ready for any number of streams. A broadcast makes one and shares it. */
 export class Frame {
   /** The fields, ending with the blank line. An `id` of a session's stream is written before it. */
   readonly text: string
@@ -13,17 +10,11 @@ export class Frame {
   readonly key: string | null
   /** Outboxes that hold it, for the plugin's total. */
   holders = 0
-  #buffer: Buffer | null = null
 
   constructor (text: string, key: string | null = null) {
     this.text = text
     this.bytes = Buffer.byteLength(text)
     this.key = key
-  }
-
-  /** `text` as UTF-8, made once for all who share the frame. */
-  get buffer (): Buffer {
-    return this.#buffer ??= Buffer.from(this.text)
   }
 }
 

@@ -50,6 +50,8 @@ export class Groups {
     let members = this.#members.get(name)
     if (members === undefined) this.#members.set(name, members = new Set())
     else if (members.has(session)) return false
+    // What was broadcast before is not for it.
+    this.#host.runtime.broadcasts.catchUp(session)
     members.add(session)
     ;(session.groups ??= new Set()).add(name)
     const { hooks, context } = this.#host
@@ -59,7 +61,10 @@ export class Groups {
 
   delete (name: string, session: TetherSession): boolean {
     const members = this.#members.get(name)
-    if (members?.delete(session) !== true) return false
+    if (members?.has(session) !== true) return false
+    // What was broadcast before is still for it.
+    this.#host.runtime.broadcasts.catchUp(session)
+    members.delete(session)
     if (members.size === 0) this.#members.delete(name)
     session.groups?.delete(name)
     const { hooks, context } = this.#host
@@ -74,15 +79,11 @@ export class Groups {
     session.groups = null
   }
 
-  broadcast (members: Iterable<TetherSession> | undefined, name: string, data: unknown, except: unknown): number {
+  broadcast (members: ReadonlySet<TetherSession> | undefined, name: string, data: unknown, except: TetherSession | null): number {
     const frame = this.#host.contract.encode(name, data)
-    let count = 0
-    if (members === undefined) return count
-    for (const session of members) {
-      if (session === except || !session.isOpen) continue
-      session.deliver(frame)
-      count++
-    }
+    if (members === undefined) return 0
+    const count = except !== null && members.has(except) ? members.size - 1 : members.size
+    if (count > 0) this.#host.runtime.broadcasts.push(members, except, frame)
     return count
   }
 }
@@ -116,7 +117,7 @@ export class SessionGroup implements Group {
   }
 
   broadcastExcept (session: Session, name: string, data: unknown): number {
-    return this.#groups.broadcast(this.#groups.members(this.name), name, data, session)
+    return this.#groups.broadcast(this.#groups.members(this.name), name, data, session as TetherSession)
   }
 
   [Symbol.iterator] (): Iterator<Session> {

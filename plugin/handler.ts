@@ -50,7 +50,7 @@ export class SessionHandler implements Handler {
   }
 
   broadcast (name: string, data: unknown): number {
-    return this.#host.groups.broadcast(this.#host.sessions.values(), name, data, null)
+    return this.#host.groups.broadcast(this.#host.openSessions, name, data, null)
   }
 
   group (name: string): Group {
@@ -58,7 +58,7 @@ export class SessionHandler implements Handler {
   }
 
   get sessions (): Iterable<Session> {
-    return openSessions(this.#host)
+    return this.#host.openSessions
   }
 
   get (id: string): Session | undefined {
@@ -72,15 +72,9 @@ export class SessionHandler implements Handler {
 
   get stats (): HandlerStats {
     let connected = 0
-    for (const session of this.#host.sessions.values()) {
+    for (const session of this.#host.openSessions) {
       if (session.connected) connected++
     }
     return { sessions: this.#host.sessions.size, connected, groups: this.#host.groups.size }
-  }
-}
-
-function * openSessions (host: SessionHost): Iterable<Session> {
-  for (const session of host.sessions.values()) {
-    if (session.isOpen) yield session
   }
 }

@@ -105,6 +105,13 @@ export class Outbox {
     return end
   }
 
+  /** Bytes of the frames from the cursor to `end - 1`. */
+  bytesTo (end: number): number {
+    let bytes = 0
+    for (let number = this.#cursor; number < end; number++) bytes += this.at(number).bytes
+    return bytes
+  }
+
   /** Notes that the frames before `end` were handed to the reader at `now`. */
   wrote (end: number, now: number): void {
     for (let number = Math.max(this.#cursor, this.#fresh); number < end; number++) {

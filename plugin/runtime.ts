@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { ServerHttp2Session } from 'node:http2'
+import type { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Counters } from './counters.ts'
 import type { DeadlineQueue } from './deadline-queue.ts'
@@ -12,6 +13,7 @@ export interface Runtime {
   readonly scheduler: FlushScheduler
   readonly deadlines: DeadlineQueue
   readonly budget: ByteBudget
+  readonly broadcasts: BroadcastQueue
   readonly runs: FrameRuns
   readonly totals: Counters
   readonly streams: Set<Stream>

@@ -34,6 +34,8 @@ export class SessionHost {
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   /** By id; sessions that are being closed are still in it. */
   readonly sessions = new Map<string, TetherSession>()
+  /** Those that are not being closed: who gets what is broadcast to all. */
+  readonly openSessions = new Set<TetherSession>()
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
 
@@ -63,6 +65,7 @@ export class SessionHost {
     const session = new TetherSession(this, state, boundTo, pending)
     this.registry.add(session)
     this.sessions.set(session.id, session)
+    this.openSessions.add(session)
     return session
   }
 

@@ -1,6 +1,7 @@
 import type { Contract, UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
 import { BusyError, HandlerTimeoutError, SessionClosedError } from '../schemas/errors.ts'
+import type { BroadcastMember } from './broadcast-queue.ts'
 import { Command, CommandChannel, type CommandOwner } from './command-channel.ts'
 import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
@@ -90,10 +91,10 @@ type Phase =
   | 'closing'
   | 'closed'
 
-/** Written inline, before the turn ends, when so much waits for a socket that would take it. */
-const inlineFlushFrames = 256
+/** So much waiting is written before the turn, or the pace, would have it. */
+const pressedFrames = 256
 
-export class TetherSession implements Session, StreamReader, CommandOwner, Deadline {
+export class TetherSession implements Session, StreamReader, CommandOwner, BroadcastMember, Deadline {
   readonly id = createSessionId()
   state: unknown
   dueAt = 0
@@ -105,6 +106,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
   readonly boundTo: string | null
   /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
   proven = false
+  servedUpTo: number
   /** Groups that it is in; null before the first. */
   groups: Set<string> | null = null
   #phase: Phase
@@ -126,6 +128,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
   #abort: AbortController | null = null
   #closeReason: CloseReason = 'closed'
   #closeReconnect = false
+  /** When a closing session waits no longer for a reader that blocks it. */
+  #closeBy = Infinity
   #streamGone: (() => void) | null = null
   #closed: Promise<void> | null = null
   #settleClosed: (() => void) | null = null
@@ -136,6 +140,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
     this.boundTo = boundTo
     this.#phase = pending ? 'pending' : 'opening'
     this.#isPooled = pending
+    this.servedUpTo = host.runtime.broadcasts.lastNumber
     this.outbox = new Outbox(host.limits, host.runtime.budget)
     this.#channel = new CommandChannel(host.limits.commandBuffer, this)
     const now = performance.now()
@@ -158,6 +163,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
   }
 
   get stats (): SessionStats {
+    this.host.runtime.broadcasts.catchUp(this)
     const { outbox } = this
     const stalledNow = this.#stalledSince === 0 ? 0 : performance.now() - this.#stalledSince
     return {
@@ -174,7 +180,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
 
   send (name: string, data: unknown): Promise<boolean> {
     const frame = this.host.contract.encode(name, data)
-    if (this.#phase === 'closed' || !this.deliver(frame)) return Room.refused
+    if (this.#phase === 'closed') return Room.refused
+    this.host.runtime.broadcasts.catchUp(this)
+    this.append(frame)
+    this.appended(null)
     return this.#isBlocked ? this.#room.wait() : Room.granted
   }
 
@@ -224,29 +233,30 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
   /** Its stream; null while it has none. */
   get stream (): Stream | null { return this.#stream }
 
-  /** Puts a frame into the outbox. Returns false when the session is closed. */
-  deliver (frame: Frame): boolean {
-    if (this.#phase === 'closed') return false
+  append (frame: Frame): void {
+    if (this.#phase === 'closed' || !this.outbox.append(frame)) return
+    this.counters.conflated++
+    this.host.runtime.totals.conflated++
+  }
+
+  appended (now: number | null): void {
+    if (this.#phase === 'closed') return
     const { outbox, counters } = this
     const { limits, runtime } = this.host
-    if (outbox.append(frame)) {
-      counters.conflated++
-      runtime.totals.conflated++
-    }
-    const stream = this.#stream
-    if (stream !== null && stream.writable) {
-      if (outbox.waiting > inlineFlushFrames || outbox.waitingBytes > defaults.fixed.writeBytes || outbox.waiting > limits.queueFrames) stream.flush(performance.now())
-      else runtime.scheduler.schedule(stream)
-    }
     const { waiting } = outbox
     if (waiting > counters.queueHighWater) {
       counters.queueHighWater = waiting
       if (waiting > runtime.totals.queueHighWater) runtime.totals.queueHighWater = waiting
     }
-    if (waiting > 1 && (waiting > limits.queueFrames || outbox.waitingBytes > limits.queueBytes)) this.overflow()
+    const stream = this.#stream
+    if (stream !== null && stream.writable) {
+      if (now !== null) stream.flush(now)
+      else if (this.isPressed) stream.flush(performance.now())
+      else runtime.scheduler.schedule(stream)
+    }
+    if (outbox.waiting > 1 && (outbox.waiting > limits.queueFrames || outbox.waitingBytes > limits.queueBytes)) this.overflow()
     if (runtime.budget.used > runtime.budget.limit) runtime.budget.onExceeded()
     if (this.#stalledSince === 0 && this.#isBlocked) this.#stall()
-    return true
   }
 
   /** Brings the outbox back under its limits, as `onOverflow` says. */
@@ -285,7 +295,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean): Verdict {
     const now = performance.now()
     const { limits } = this.host
-    this.#takeOver()
+    this.host.runtime.broadcasts.catchUp(this)
+    this.#takeOver(now)
     this.#leavePool()
     this.#phase = 'open'
     this.#leaveAt = Infinity
@@ -337,10 +348,17 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
 
   beginClose (reason: CloseReason, reconnect: boolean, retryMs?: number): void {
     if (!this.isOpen) return
+    this.host.runtime.broadcasts.catchUp(this)
+    this.host.openSessions.delete(this)
+    this.host.groups.forget(this)
     this.#phase = 'closing'
     this.#closeReason = reason
     this.#closeReconnect = reconnect
     this.#abort?.abort(reason)
+    if (this.#stream !== null) {
+      this.#closeBy = performance.now() + this.#patienceMs(this.#stream)
+      this.host.runtime.deadlines.set(this, this.#closeBy)
+    }
     this.#channel.push(new Command('close', () => this.#finish(retryMs), null, false))
   }
 
@@ -383,6 +401,13 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
   // What it reads from and is told by others
 
   get hasRoom (): boolean { return !this.#isBlocked }
+  get paceMs (): number { return this.host.limits.minIntervalMs }
+
+  get isPressed (): boolean {
+    const { waiting, waitingBytes } = this.outbox
+    const { queueFrames, queueBytes } = this.host.limits
+    return waiting > pressedFrames || waiting > queueFrames || waitingBytes > Math.min(defaults.fixed.writeBytes, queueBytes)
+  }
 
   onFlushed (): void {
     if (this.#isBlocked) this.#stall()
@@ -391,13 +416,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
 
   onGone (reason: DisconnectReason): void {
     const now = performance.now()
-    this.#stream = null
-    this.#detachedAt = now
-    this.outbox.detach(now)
-    if (this.outbox.waiting > this.host.limits.queueFrames) this.dropOldest(this.host.limits.queueFrames, this.host.limits.queueBytes)
-    const { hooks, context } = this.host
-    if (hooks.onDisconnect !== undefined) this.queueHook('onDisconnect', () => hooks.onDisconnect?.(this, reason, context))
-    this.#unstall()
+    this.#loseStream(reason, now)
     if (this.isOpen) {
       this.#setDeadline(now)
       this.host.registry.detached(this)
@@ -433,7 +452,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
         if (now - this.#detachedAt >= limits.reconnectMs) this.beginClose('reconnect-timeout', true)
         else if (limits.idleMs > 0 && now - Math.max(this.#detachedAt, this.#lastEventAt) >= limits.idleMs) this.beginClose('idle', true)
       }
-    }
+    } else if (now >= this.#closeBy && this.#isBlocked) this.#stream?.destroy('closed')
     if (this.place === -1) this.#setDeadline(now)
   }
 
@@ -468,11 +487,25 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
   }
 
   /** Ends an older stream: its reader, should it come back, is told that another took over. */
-  #takeOver (): void {
+  #takeOver (now: number): void {
     const old = this.#stream
     if (old === null) return
     old.release(goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` }))
-    this.onGone('replaced')
+    this.#loseStream('replaced', now)
+  }
+
+  #loseStream (reason: DisconnectReason, now: number): void {
+    this.#stream = null
+    this.#detachedAt = now
+    this.outbox.detach(now)
+    const { hooks, context } = this.host
+    if (hooks.onDisconnect !== undefined) this.queueHook('onDisconnect', () => hooks.onDisconnect?.(this, reason, context))
+    this.#unstall()
+  }
+
+  /** How long a closing session waits for its reader, who may be allowed to stall for ever otherwise. */
+  #patienceMs (stream: Stream): number {
+    return stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs
   }
 
   #checkHandler (now: number): void {
@@ -494,7 +527,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
         at = Math.min(at, this.#detachedAt + limits.reconnectMs)
         if (limits.idleMs > 0) at = Math.min(at, Math.max(this.#detachedAt, this.#lastEventAt) + limits.idleMs)
       }
-    }
+    } else if (this.#phase === 'closing' && this.#stream !== null) at = Math.max(this.#closeBy, now + this.#patienceMs(this.#stream) / 4)
     const command = this.#channel.current
     if (command?.timed === true && limits.handlerTimeoutMs > 0 && command.startedAt > 0) at = Math.min(at, command.startedAt + limits.handlerTimeoutMs)
     if (at !== Infinity) runtime.deadlines.set(this, Math.max(at, now + 1))
@@ -505,11 +538,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
     const stream = this.#stream
     if (stream !== null) {
       const gone = new Promise<void>((resolve) => { this.#streamGone = resolve })
-      stream.finish(goodbyeFrame({ reason: this.#closeReason, reconnect: this.#closeReconnect }, { retryMs }), stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'closed')
+      stream.finish(goodbyeFrame({ reason: this.#closeReason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed')
       await gone
     }
-    const { hooks, context, groups } = this.host
-    groups.forget(this)
+    const { hooks, context } = this.host
     if (!this.#everConnected) return this.#conclude()
     this.#channel.push(new Command('onClose', () => hooks.onClose?.(this, this.#closeReason, context), () => this.#conclude()))
   }
@@ -519,6 +551,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Deadl
     this.#phase = 'closed'
     for (const command of this.#channel.clear()) command.onSettled?.({ error: new SessionClosedError() })
     this.#abort?.abort(this.#closeReason)
+    this.host.openSessions.delete(this)
     this.host.groups.forget(this)
     this.outbox.clear()
     this.host.runtime.deadlines.remove(this)

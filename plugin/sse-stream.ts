@@ -4,6 +4,8 @@ import type { Socket } from 'node:net'
 import { defaults } from '../schemas/defaults.ts'
 import { gapFrame, heartbeatComment, heartbeatFrame } from './control-frame.ts'
 import type { Deadline } from './deadline-queue.ts'
+import type { EncodedRun } from './encoded-run.ts'
+import { createResponseWriter, type ResponseWriter } from './response-writer.ts'
 import type { Runtime } from './runtime.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { ResolvedUpgradeOptions } from './transport.ts'
@@ -26,15 +28,17 @@ export class SseStream implements Stream, Deadline {
   place = -1
   scheduled = false
   readonly #response: RawResponse
+  readonly #writer: ResponseWriter
   readonly #runtime: Runtime
   readonly #options: ResolvedUpgradeOptions
   #reader: StreamReader | null = null
   #writable = true
+  #drainAsked = false
   #gone = false
   /** Text to be written before the next frame. */
   #control: string
-  /** Whether a blank line is still to end the first block. */
-  #openingOpen: boolean
+  /** Whether a blank line is still to end the first block; alone, it takes the head along at once. */
+  #openingOpen = true
   /** What remains of a piece too large for one write, and how much of it was written. */
   #rest: Buffer | null = null
   #restAt = 0
@@ -43,6 +47,7 @@ export class SseStream implements Stream, Deadline {
   #ended = false
   #finishAt = Infinity
   #lastWriteAt: number
+  #lastUpdateAt = 0
   #progressAt = 0
   #queuedAtLook = 0
   #reason: DisconnectReason = 'client'
@@ -53,11 +58,10 @@ export class SseStream implements Stream, Deadline {
     this.#options = options
     this.#runtime = runtime
     this.#control = opening
-    this.#openingOpen = opening !== ''
     this.#lastWriteAt = performance.now()
+    this.#writer = createResponseWriter(response)
     response[owner] = this
     response.on('close', onClose)
-    response.on('drain', onDrain)
     response.on('error', onError)
     runtime.streams.add(this)
     if (response.stream !== undefined) this.#noteHttp2Session(response.stream)
@@ -112,9 +116,22 @@ export class SseStream implements Stream, Deadline {
 
   flush (now: number): void {
     if (this.#gone || this.#ended) return
+    if (this.#isPaced(now)) return
     while (this.#writable && this.#writeNext(now)) { /* each pass is one write */ }
     if (this.#writable && this.#goodbye === '') this.#end()
     this.#reader?.onFlushed()
+  }
+
+  /** Whether it is too soon after the last write of updates; then another flush comes in time. */
+  #isPaced (now: number): boolean {
+    const reader = this.#reader
+    if (reader === null || reader.paceMs === 0) return false
+    // What is urgent is written, and updates along with it.
+    if (this.#control !== '' || this.#goodbye !== null || this.#rest !== null || !reader.outbox.pending || reader.isPressed) return false
+    const at = this.#lastUpdateAt + reader.paceMs
+    if (now >= at) return false
+    this.#runtime.deadlines.set(this, at)
+    return true
   }
 
   due (now: number): void {
@@ -126,6 +143,8 @@ export class SseStream implements Stream, Deadline {
         this.#runtime.totals.stallDisconnects++
         return this.destroy('stalled')
       }
+    } else if (this.#reader !== null && this.#reader.paceMs > 0 && this.#reader.outbox.pending) {
+      this.flush(now)
     } else if (this.#beats && now - this.#lastWriteAt >= this.#options.heartbeatMs && this.#goodbye === null) {
       if (this.#reader === null || !this.#reader.outbox.pending) {
         this.#control += this.#reader?.counted === true ? heartbeatFrame(this.#reader.outbox.cursor - 1) : heartbeatComment
@@ -161,12 +180,16 @@ export class SseStream implements Stream, Deadline {
     const idPrefix = reader!.idPrefix
     const start = outbox.cursor
     const end = outbox.runEnd(this.#pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes)
+    this.#lastUpdateAt = now
+    this.#count(end - start)
     if (text === '' && idPrefix === null) {
-      const run = this.#runtime.runs.join(outbox, start, end)
-      outbox.wrote(end, now)
-      this.#count(end - start)
-      this.#writeBytes(run, now)
-      return true
+      const run = this.#runtime.runs.shared(outbox, start, end)
+      if (run !== null) {
+        const bytes = outbox.bytesTo(end)
+        outbox.wrote(end, now)
+        this.#writeRun(run, bytes, now)
+        return true
+      }
     }
     let bytes = Buffer.byteLength(text)
     for (let number = start; number < end; number++) {
@@ -180,7 +203,6 @@ export class SseStream implements Stream, Deadline {
       bytes += frame.bytes
     }
     outbox.wrote(end, now)
-    this.#count(end - start)
     this.#writeText(text, bytes, now)
     return true
   }
@@ -201,17 +223,19 @@ export class SseStream implements Stream, Deadline {
   }
 
   #writeText (text: string, bytes: number, now: number): void {
-    if (bytes > this.#pieceBytes) this.#writeBytes(Buffer.from(text), now)
-    // Text of one byte a character needs no look at each of them.
-    else this.#wrote(bytes, now, this.#response.write(text, bytes === text.length ? 'latin1' : 'utf8'))
+    if (bytes > this.#pieceBytes) this.#writeLarge(Buffer.from(text), now)
+    else this.#wrote(bytes, now, this.#writer.writeText(text, bytes))
   }
 
-  #writeBytes (bytes: Buffer, now: number): void {
-    if (bytes.length > this.#pieceBytes) {
-      this.#rest = bytes
-      this.#restAt = 0
-      this.#writeRest(now)
-    } else this.#wrote(bytes.length, now, this.#response.write(bytes))
+  #writeRun (run: EncodedRun, bytes: number, now: number): void {
+    if (bytes > this.#pieceBytes) this.#writeLarge(run.bytes, now)
+    else this.#wrote(bytes, now, this.#writer.writeRun(run))
+  }
+
+  #writeLarge (bytes: Buffer, now: number): void {
+    this.#rest = bytes
+    this.#restAt = 0
+    this.#writeRest(now)
   }
 
   #writeRest (now: number): void {
@@ -219,7 +243,7 @@ export class SseStream implements Stream, Deadline {
     const piece = rest.subarray(this.#restAt, this.#restAt + this.#pieceBytes)
     this.#restAt += piece.length
     if (this.#restAt === rest.length) this.#rest = null
-    this.#wrote(piece.length, now, this.#response.write(piece))
+    this.#wrote(piece.length, now, this.#writer.writeBytes(piece))
   }
 
   #wrote (bytes: number, now: number, writable: boolean): void {
@@ -234,9 +258,19 @@ export class SseStream implements Stream, Deadline {
     }
     if (writable) return
     this.#writable = false
+    this.#drainAsked ||= this.#askForDrain()
     this.#progressAt = now
     this.#queuedAtLook = this.#kernelQueue()
     if (this.#stallTimeout > 0) this.#runtime.deadlines.set(this, now + this.#stallTimeout / stallLooks)
+  }
+
+  #askForDrain (): true {
+    const { emitter } = this.#writer
+    // Listened to by most streams never; on HTTP/1.1 it is the socket's, which outlives the response.
+    const onDrain = () => { this.drained() }
+    emitter.on('drain', onDrain)
+    this.#response.on('close', () => { emitter.off('drain', onDrain) })
+    return true
   }
 
   #hasStalled (now: number): boolean {
@@ -260,7 +294,10 @@ export class SseStream implements Stream, Deadline {
     let at = this.#finishAt
     if (!this.#writable) {
       if (this.#stallTimeout > 0) at = Math.min(at, performance.now() + this.#stallTimeout / stallLooks)
-    } else if (this.#beats) at = Math.min(at, this.#lastWriteAt + this.#options.heartbeatMs)
+    } else {
+      if (this.#beats) at = Math.min(at, this.#lastWriteAt + this.#options.heartbeatMs)
+      if (this.#reader !== null && this.#reader.paceMs > 0 && this.#reader.outbox.pending) at = Math.min(at, this.#lastUpdateAt + this.#reader.paceMs)
+    }
     this.#runtime.deadlines.set(this, at)
   }
 
@@ -310,10 +347,6 @@ export class SseStream implements Stream, Deadline {
 
 function onClose (this: RawResponse): void {
   this[owner]?.closed()
-}
-
-function onDrain (this: RawResponse): void {
-  this[owner]?.drained()
 }
 
 // What broke the connection is told by 'close', which always follows.

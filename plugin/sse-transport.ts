@@ -35,6 +35,7 @@ export class SseTransport implements Transport {
 
   async close (): Promise<void> {
     const { closed } = this.#reader
+    this.#reader.seal()
     this.#stream.finish('', this.#stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'closed')
     await closed
   }
@@ -49,12 +50,15 @@ class PlainReader implements StreamReader {
   readonly counters = new Counters()
   readonly idPrefix = null
   readonly counted = false
+  readonly paceMs = 0
+  readonly isPressed = false
   readonly closed: Promise<DisconnectReason>
   readonly #runtime: Runtime
   readonly #stream: Stream
   readonly #room = new Room()
   #settleClosed!: (reason: DisconnectReason) => void
-  #isClosed = false
+  /** Whether it was closed, or is gone: what is sent from then on goes nowhere. */
+  #isSealed = false
 
   constructor (stream: Stream, runtime: Runtime) {
     this.#stream = stream
@@ -66,7 +70,7 @@ class PlainReader implements StreamReader {
   }
 
   send (frame: Frame): Promise<boolean> {
-    if (this.#isClosed) return Room.refused
+    if (this.#isSealed) return Room.refused
     const { queueFrames, queueBytes } = defaults.stateful
     this.outbox.append(frame)
     this.#runtime.scheduler.schedule(this.#stream)
@@ -81,12 +85,16 @@ class PlainReader implements StreamReader {
     return this.#isBlocked ? this.#room.wait() : Room.granted
   }
 
+  seal (): void {
+    this.#isSealed = true
+  }
+
   onFlushed (): void {
     if (!this.#isBlocked) this.#room.open(true)
   }
 
   onGone (reason: DisconnectReason): void {
-    this.#isClosed = true
+    this.#isSealed = true
     this.outbox.clear()
     this.#room.open(false)
     this.#settleClosed(reason)

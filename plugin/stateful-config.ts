@@ -64,6 +64,11 @@ export interface SessionOptions {
    * waited longest and announces a gap. Without a stream the oldest is dropped. Default `'disconnect'`.
    */
   onOverflow?: 'disconnect' | 'dropOldest'
+  /**
+   * Least time from one write of updates to the next, for a page that wants so many
+   * pictures a second and no more; meanwhile updates wait, and conflate. Default 0.
+   */
+  minIntervalMs?: number
 }
 
 /** Who may use a session. */

@@ -5,6 +5,7 @@ import { defaults } from '../schemas/defaults.ts'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../schemas/envelope.ts'
 import { ModeError, OptionError, OriginError } from '../schemas/errors.ts'
 import { statefulConfigSchema } from '../schemas/options.ts'
+import { writeAnswer } from './answer.ts'
 import { leaveEvent, postEnvelopes, postEvent } from './event-route.ts'
 import { OptionValidator } from './option-validator.ts'
 import { originAllowed } from './origin.ts'
@@ -57,8 +58,10 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
 
   const options = (schema: object, rest: object = {}): RouteShorthandOptions => ({
     bodyLimit: limits.maxEventBytes,
-    // The schemas are for the API document; what a body must hold depends on more than its route.
+    // The schemas are for the API document; what a body must hold depends on more than its route,
+    // and an application's own error handler may answer in any form.
     validatorCompiler: () => () => true,
+    serializerCompiler: () => writeAnswer,
     onRequest: checkOrigin,
     ...rest,
     schema

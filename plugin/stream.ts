@@ -23,6 +23,10 @@ export interface StreamReader {
   readonly idPrefix: string | null
   /** Whether the heartbeat carries the number of the last update. */
   readonly counted: boolean
+  /** Least milliseconds from one write of updates to the next; 0 for none. */
+  readonly paceMs: number
+  /** Whether so much waits that it is written before its time. */
+  readonly isPressed: boolean
   /** Something was written, or the socket takes bytes again. */
   onFlushed: () => void
   /** The stream is gone; called once. */

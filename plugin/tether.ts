@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
 import { drainOptionsSchema, upgradeOptionsSchema } from '../schemas/options.ts'
+import { BroadcastQueue } from './broadcast-queue.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { CompiledContract } from './compiled-contract.ts'
 import { goodbyeFrame } from './control-frame.ts'
@@ -104,7 +105,8 @@ export class TetherCore {
   readonly #options: TetherOptions
   readonly #runtime: Runtime
   readonly #registry: SessionRegistry
-  #ending: Promise<void> | null = null
+  /** Bytes held from which on it is worth looking for room again. */
+  #relieveAgainAt = 0
 
   constructor (options: TetherOptions) {
     this.#options = options
@@ -117,10 +119,13 @@ export class TetherCore {
       pendingMs: options.pendingMs ?? fallback.pendingMs
     }, defaults.fixed.tombstones, () => { this.#runtime.endings.emit('end') })
     const runs = new FrameRuns()
+    const budget = new ByteBudget(options.maxBufferedBytes ?? fallback.maxBufferedBytes)
+    const broadcasts = new BroadcastQueue(budget, () => { this.#runtime.scheduler.wake() })
     this.#runtime = {
-      scheduler: new FlushScheduler(() => runs.clear()),
+      scheduler: new FlushScheduler(broadcasts, () => runs.clear()),
       deadlines: new DeadlineQueue(),
-      budget: new ByteBudget(options.maxBufferedBytes ?? fallback.maxBufferedBytes),
+      budget,
+      broadcasts,
       runs,
       totals: new Counters(),
       streams: new Set<Stream>(),
@@ -234,6 +239,13 @@ export class TetherCore {
   /** Makes room when all outboxes together hold too much: replay logs go first, then what waits, the fullest first. */
   #relieve (): void {
     const { budget } = this.#runtime
+    // Where everything has been shed and more is still held (by plain transports, say), looking again at every frame would not help.
+    if (budget.used < this.#relieveAgainAt) return
+    this.#shed(budget)
+    this.#relieveAgainAt = budget.used > budget.limit ? budget.used * 1.01 : 0
+  }
+
+  #shed (budget: ByteBudget): void {
     // A little below the limit, so that not every frame from here on asks again.
     const enough = budget.limit * 0.9
     const byWritten = [...this.#registry].sort((left, right) => right.outbox.heldBytes - left.outbox.heldBytes)

@@ -20,9 +20,10 @@ export type UpdateDefinition = TSchema | TextUpdate | ConflatedUpdate
 
 /** What `send` and `broadcast` take for an update defined so. */
 export type UpdateData<Definition> =
-  Definition extends ConflatedUpdate<infer Inner> ? UpdateData<Inner>
+  Definition extends ConflatedUpdate<infer Update> ? UpdateData<Update>
     : Definition extends TextUpdate ? string
-      : Definition extends TSchema ? Static<Definition> : never
+      // Not `Static`: in a call whose update is still being inferred it is too deep for the compiler.
+      : Definition extends { readonly static: infer Data } ? Data : never
 
 /** What an event's handler gets. */
 export type EventData<Schema> = Schema extends TSchema ? Static<Schema> : never

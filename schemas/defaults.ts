@@ -28,7 +28,8 @@ export const defaults = Object.freeze({
     replayAgeMs: 60_000,
     queueFrames: 1_024,
     queueBytes: 1_048_576,
-    onOverflow: 'disconnect'
+    onOverflow: 'disconnect',
+    minIntervalMs: 0
   }),
   /** Options of `app.tether.sse.upgrade(options)`. */
   upgrade: Object.freeze({
@@ -59,6 +60,9 @@ export const defaults = Object.freeze({
     commandsPerTurn: 64,
     /** Faults named in one 400: a body of thousands must not make an answer larger than itself. */
     faults: 128,
+    /** Broadcasts on their way to their members at one time; beyond, the caller waits while they are delivered. */
+    broadcastFrames: 256,
+    broadcastBytes: 1_048_576,
     /** How long one slice of flushing may hold the event loop. */
     flushSliceMs: 4,
     /** `Retry-After` of a 429 and a 503, in whole seconds. */

@@ -3,13 +3,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 /** Answer to accepted events: the last `seq` that the session has accepted. */
 export const acceptedSchema = Type.Object({ seq: Type.Integer() }, { description: 'Queued on the session\'s command channel' })
 
-/**
- * Answer to a refused request.
- *
- * Fastify's default error serialiser drops what it does not know; as the
- * response schema of a route this keeps `errors` and `expected`, and lets what an
- * application's own error handler adds pass as it is.
- */
+/** Answer to a refused request, for the API document; an application's own error handler may answer otherwise. */
 export const refusalSchema = Type.Object({
   statusCode: Type.Optional(Type.Integer()),
   code: Type.Optional(Type.String()),

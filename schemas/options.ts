@@ -73,6 +73,7 @@ export const statefulConfigSchema = Type.Object({
   queueFrames: count(1, stateful.queueFrames),
   queueBytes: count(1, stateful.queueBytes),
   onOverflow: Type.Optional(Type.Union([Type.Literal('disconnect'), Type.Literal('dropOldest')], { description: `"disconnect" or "dropOldest"; default "${stateful.onOverflow}"` })),
+  minIntervalMs: milliseconds(0, stateful.minIntervalMs),
   trustedOrigins,
   bind: callback()
 }, { additionalProperties: false })

@@ -1,0 +1,30 @@
+const chunkEnd = '\r\n'
+
+/** What precedes so many bytes in a body of chunks. @see RFC 9112, section 7.1 */
+export function chunkHead (bytes: number): string {
+  return `${bytes.toString(16)}\r\n`
+}
+
+/** Text made ready to be written to many streams: encoded once, and framed as an HTTP/1.1 chunk once. */
+export class EncodedRun {
+  readonly #text: string
+  #bytes: Buffer | null = null
+  #chunk: Buffer | null = null
+
+  constructor (text: string) {
+    this.#text = text
+  }
+
+  get bytes (): Buffer {
+    return this.#bytes ??= Buffer.from(this.#text)
+  }
+
+  /** The bytes as one chunk of an HTTP/1.1 body. */
+  get chunk (): Buffer {
+    if (this.#chunk === null) {
+      const { bytes } = this
+      this.#chunk = Buffer.concat([Buffer.from(chunkHead(bytes.length)), bytes, Buffer.from(chunkEnd)])
+    }
+    return this.#chunk
+  }
+}
