@@ -36,6 +36,7 @@ export class BroadcastQueue {
   #members: Iterator<BroadcastMember> | null = null
   #lastNumber = 0
   #bytes = 0
+  #isDelivering = false
 
   constructor (budget: ByteBudget, wake: () => void) {
     this.#budget = budget
@@ -70,6 +71,17 @@ export class BroadcastQueue {
 
   /** Delivers until `until`, on the clock of `performance.now()`. Returns whether nothing is left. */
   deliver (now: number, until: number): boolean {
+    // A member that is being served may lose its session, whose `signal` runs code that broadcasts.
+    if (this.#isDelivering) return false
+    this.#isDelivering = true
+    try {
+      return this.#deliver(now, until)
+    } finally {
+      this.#isDelivering = false
+    }
+  }
+
+  #deliver (now: number, until: number): boolean {
     let count = 0
     while (this.#pending.length > 0) {
       this.#members ??= this.#nextBatch()

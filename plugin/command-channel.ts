@@ -121,19 +121,22 @@ export class CommandChannel {
   #run (command: Command): void {
     this.#current = command
     let result: unknown
+    let isPending: boolean
     try {
       result = running.run(command, command.call)
+      isPending = isThenable(result)
     } catch (error) {
       this.#settle(command, { error })
       return
     }
-    if (!isThenable(result)) {
+    if (!isPending) {
       this.#settle(command, null)
       return
     }
     command.startedAt = performance.now()
     this.#owner.onPending(command)
-    result.then(
+    // A promise stays itself; what only looks like one may throw from its `then`.
+    Promise.resolve(result).then(
       () => this.#settle(command, null),
       (error: unknown) => this.#settle(command, { error })
     )
@@ -155,6 +158,6 @@ export class CommandChannel {
   }
 }
 
-function isThenable (value: unknown): value is PromiseLike<unknown> {
+function isThenable (value: unknown): boolean {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -1,4 +1,4 @@
-import type { AnyContract } from '../schemas/contract.ts'
+import { defineContract, type AnyContract } from '../schemas/contract.ts'
 import { UnknownUpdateError } from '../schemas/errors.ts'
 import { EventValidator } from './event-validator.ts'
 import type { Frame } from './frame.ts'
@@ -18,11 +18,12 @@ export class CompiledContract {
     for (const [name, definition] of Object.entries(contract.updates)) this.#updates.set(name, new UpdateEncoder(name, definition as never))
   }
 
-  /** @throws `FST_ERR_TETHER_CONTRACT` when one of its schemas cannot be compiled. */
+  /** @throws `FST_ERR_TETHER_CONTRACT` when one of its names cannot be used or one of its schemas cannot be compiled. */
   static of (contract: AnyContract): CompiledContract {
     let found = compiled.get(contract)
     if (found === undefined) {
-      found = new CompiledContract(contract)
+      // A contract that was put together by hand has not been checked yet.
+      found = new CompiledContract(defineContract(contract))
       compiled.set(contract, found)
     }
     return found

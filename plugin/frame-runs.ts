@@ -1,3 +1,4 @@
+import { defaults } from '../schemas/defaults.ts'
 import { EncodedRun } from './encoded-run.ts'
 import type { Frame } from './frame.ts'
 import type { Outbox } from './outbox.ts'
@@ -32,6 +33,8 @@ export class FrameRuns {
         text += frame.text
       }
       known = { frames, encoded: new EncodedRun(text) }
+      // Slow readers, each at a place of its own, take up their backlogs while nothing else goes on.
+      if (this.#byFirst.size === defaults.fixed.sharedRuns) this.#byFirst.clear()
       this.#byFirst.set(first, known)
     }
     this.#last = known

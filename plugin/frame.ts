@@ -86,7 +86,7 @@ function toJson (data: unknown): string {
   try {
     json = JSON.stringify(data)
   } catch (error) {
-    throw new FrameError(`data cannot be written as JSON: ${(error as Error).message}`)
+    throw new FrameError(`data cannot be written as JSON: ${(error as Error | null)?.message ?? String(error)}`)
   }
   if (json === undefined) throw new FrameError(`data cannot be written as JSON: it is ${typeof data}`)
   return json

@@ -1,8 +1,8 @@
-import type { FastifyRequest } from 'fastify'
 import type { UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
 import type { Group } from './group.ts'
 import type { SessionHost } from './session-host.ts'
 import type { Session } from './session.ts'
+import type { AnyRequest } from './transport.ts'
 
 /** Figures of one `stateful` URL. */
 export interface HandlerStats {
@@ -37,7 +37,7 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
    * @returns the id to embed; null when the pool of prepared sessions or the server
    * is full, or while it drains. Rejects only with what `initialState` or `bind` throws.
    */
-  prepare: (request: FastifyRequest) => Promise<string | null>
+  prepare: (request: AnyRequest) => Promise<string | null>
   readonly stats: HandlerStats
 }
 
@@ -66,7 +66,7 @@ export class SessionHandler implements Handler {
     return session?.isOpen === true ? session : undefined
   }
 
-  prepare (request: FastifyRequest): Promise<string | null> {
+  prepare (request: AnyRequest): Promise<string | null> {
     return this.#host.prepare(request)
   }
 

@@ -217,12 +217,14 @@ export class Outbox {
     const length = this.#next - start
     if (length === 0) return 0
     if (length <= scanLimit) {
+      this.#byKey = null
       for (let number = this.#next - 1; number >= start; number--) {
         if (this.at(number).key === key) return number
       }
       return 0
     }
-    if (this.#byKey === null) {
+    // Keys of frames that wait no longer are left in it, until they are too many.
+    if (this.#byKey === null || this.#byKey.size > 2 * length) {
       this.#byKey = new Map()
       for (let number = start; number < this.#next; number++) this.#byKey.set(this.at(number).key!, number)
     }

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Counters } from './counters.ts'
@@ -18,7 +19,7 @@ export interface Runtime {
   readonly totals: Counters
   readonly streams: Set<Stream>
   /** Connections that carried a stream, to be closed with the server. */
-  readonly http2Sessions: Set<ServerHttp2Session>
+  readonly http2Sessions: Map<ServerHttp2Session, Socket>
   /** Emits `end` when a stream or a session is gone. */
   readonly endings: EventEmitter
   /** Whether the server is about to stop: no new sessions. */

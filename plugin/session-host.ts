@@ -86,7 +86,7 @@ export class SessionHost {
   }
 
   handle (session: TetherSession, event: string, data: unknown): unknown {
-    return this.hooks.on[event]!(session as never, data as never, this.context as never)
+    return this.hooks.on![event]!(session as never, data as never, this.context as never)
   }
 
   /** Logs what a handler or hook threw, and tells `onError`. */

@@ -1,4 +1,4 @@
-import type { Contract, UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
+import type { UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
 import { BusyError, HandlerTimeoutError, SessionClosedError } from '../schemas/errors.ts'
 import type { BroadcastMember } from './broadcast-queue.ts'
@@ -77,9 +77,6 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
    */
   close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<void>
 }
-
-/** The session of a contract. */
-export type SessionOf<C, State> = C extends Contract<infer _Events, infer Updates> ? Session<State, Updates> : never
 
 type Phase =
   /** Made by `prepare`; nobody has claimed it yet. */
@@ -354,6 +351,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#phase = 'closing'
     this.#closeReason = reason
     this.#closeReconnect = reconnect
+    this.#leaveAt = Infinity
     this.#abort?.abort(reason)
     if (this.#stream !== null) {
       this.#closeBy = performance.now() + this.#patienceMs(this.#stream)

@@ -308,8 +308,9 @@ export class SseStream implements Stream, Deadline {
   #noteHttp2Session ({ session }: ServerHttp2Stream): void {
     const { http2Sessions } = this.#runtime
     if (session === undefined || http2Sessions.has(session as ServerHttp2Session)) return
-    http2Sessions.add(session as ServerHttp2Session)
-    session.once('close', () => { http2Sessions.delete(session as ServerHttp2Session) })
+    // Node's stand-in for the socket keeps `destroy` back; what its methods return is the socket itself.
+    const socket = session.socket.once('close', () => { http2Sessions.delete(session as ServerHttp2Session) })
+    http2Sessions.set(session as ServerHttp2Session, socket)
   }
 
   #end (): void {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { AnyContract, Contract, EventData, EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
+import type { Contract, EventData, EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
 import type { Handler } from './handler.ts'
 import type { CloseReason, Session } from './session.ts'
 import type { DisconnectReason } from './stream.ts'
@@ -83,8 +83,13 @@ export interface AccessOptions {
   bind?: (request: FastifyRequest) => string | number | null | undefined
 }
 
-/** The second argument of `stateful`. */
-export interface StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> extends SessionOptions, AccessOptions {
+/** The second argument of `stateful`. `on` may be left out where the contract has no events. */
+export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> = StatefulParts<Events, Updates, State> & HandlersNeeded<Events>
+
+// Beside the handlers' types, not around them: behind a condition the compiler does not infer their parameters.
+type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<string, never> } : { on: {} }
+
+interface StatefulParts<Events extends EventSchemas, Updates extends UpdateDefinitions, State> extends SessionOptions, AccessOptions {
   /** What `defineContract` returns. */
   contract: Contract<Events, Updates>
   /** Default `'sse'`, the only one so far. */
@@ -103,7 +108,7 @@ export interface StatefulConfig<Events extends EventSchemas, Updates extends Upd
    * runs when that has settled. If it throws or rejects, that is logged and given to
    * `onError`, and the session goes on.
    */
-  on: {
+  on?: {
     [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: HandlerContext<State, Updates>) => unknown
   }
   /** A stream was opened: the first, or one that resumes. Runs before the events that follow. */
@@ -124,6 +129,3 @@ export interface StatefulConfig<Events extends EventSchemas, Updates extends Upd
 }
 
 export type AnyStatefulConfig = StatefulConfig<any, any, any>
-
-/** The state's and updates' side of a contract, for code that names a session's type. */
-export type UpdatesOf<C extends AnyContract> = C extends Contract<infer _Events, infer Updates> ? Updates : never

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
@@ -129,7 +130,7 @@ export class TetherCore {
       runs,
       totals: new Counters(),
       streams: new Set<Stream>(),
-      http2Sessions: new Set<ServerHttp2Session>(),
+      http2Sessions: new Map<ServerHttp2Session, Socket>(),
       endings: new EventEmitter(),
       draining: false
     }
@@ -225,10 +226,10 @@ export class TetherCore {
   /** Fastify leaves connections open whose client does not close them. */
   async #endHttp2Sessions (withinMs: number): Promise<void> {
     const { http2Sessions } = this.#runtime
-    await Promise.all([...http2Sessions].map((session) => new Promise<void>((resolve) => {
-      if (session.destroyed) return resolve()
-      const timer = setTimeout(() => session.destroy(), withinMs)
-      session.once('close', () => {
+    await Promise.all([...http2Sessions].map(([session, socket]) => new Promise<void>((resolve) => {
+      // A session ends its socket, and then waits for its peer to do the same.
+      const timer = setTimeout(() => socket.destroy(), withinMs)
+      socket.once('close', () => {
         clearTimeout(timer)
         resolve()
       })

@@ -45,6 +45,10 @@ export interface Transport {
   readonly lastEventId: string | null
 }
 
+/** A request of any route: over HTTP/1.1 or HTTP/2, with whatever type provider and generics. */
+export type AnyRequest = FastifyRequest<any, any, any, any, any, any, any>
+type AnyReply = FastifyReply<any, any, any, any, any, any, any>
+
 /**
  * Turns a request into a stream.
  *
@@ -53,4 +57,4 @@ export interface Transport {
  * first, or a hook replaced the payload or ended the reply; there is nothing left
  * to answer then.
  */
-export type Upgrade = (request: FastifyRequest<any, any, any, any, any, any, any>, reply: FastifyReply<any, any, any, any, any, any, any>) => Promise<Transport>
+export type Upgrade = (request: AnyRequest, reply: AnyReply) => Promise<Transport>

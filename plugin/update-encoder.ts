@@ -27,7 +27,7 @@ export class UpdateEncoder {
     try {
       lines = this.#write(data)
     } catch (error) {
-      throw new SerializationError(this.#name, (error as Error).message)
+      throw new SerializationError(this.#name, (error as Error | null)?.message ?? String(error))
     }
     const key = this.#key === null ? null : `${this.#name}\n${this.#key(data as never)}`
     return new Frame(`${this.#head}${lines}\n`, key)
@@ -47,9 +47,10 @@ function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
     throw new ContractError(`the schema of update "${name}" cannot be compiled: ${(error as Error).message}`)
   }
   return (data) => {
-    const json = stringify(data)
-    if (json === undefined) throw new TypeError(`it is ${typeof data}`)
-    // JSON escapes the line ends within strings, so one line holds it.
-    return `data: ${json}\n`
+    const json = data === undefined ? undefined : stringify(data)
+    // What JSON has no word for comes out as this word where the schema allows anything.
+    if (json === undefined || json === 'undefined') throw new TypeError(`it is ${typeof data}`)
+    // JSON escapes line ends, but a string of format "unsafe" goes out as it is.
+    return encodeData(json)
   }
 }

@@ -60,9 +60,15 @@ export const defaults = Object.freeze({
     commandsPerTurn: 64,
     /** Faults named in one 400: a body of thousands must not make an answer larger than itself. */
     faults: 128,
+    /** Branches of unions that are looked at to name the faults of one event's data. */
+    explainedBranches: 8_192,
+    /** Levels of nesting within which faults are named; data that is refused and deeper gets one for all. */
+    explainedDepth: 64,
     /** Broadcasts on their way to their members at one time; beyond, the caller waits while they are delivered. */
     broadcastFrames: 256,
     broadcastBytes: 1_048_576,
+    /** Runs of frames, a write's worth each, that are kept for other readers of the very same. */
+    sharedRuns: 64,
     /** How long one slice of flushing may hold the event loop. */
     flushSliceMs: 4,
     /** `Retry-After` of a 429 and a 503, in whole seconds. */
