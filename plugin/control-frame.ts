@@ -1,3 +1,4 @@
+import { defaults } from '../schemas/defaults.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What a hello frame says. */
@@ -38,6 +39,12 @@ export interface Goodbye {
   reason: string
   /** Whether the client may come back, for a session of its own or a new one. */
   reconnect: boolean
+}
+
+/** The goodbye for a reader that finds no room now: it comes back, but not all of them at once. */
+export function turnedAwayFrame (reason: 'session-limit' | 'draining'): string {
+  const { busyRetryMs, busyRetrySpreadMs } = defaults.fixed
+  return goodbyeFrame({ reason, reconnect: true }, { retryMs: busyRetryMs + Math.floor(Math.random() * busyRetrySpreadMs) })
 }
 
 /** @param line `retryMs`: when the client may come back; `id`: what a browser names when it does */

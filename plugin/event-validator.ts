@@ -16,13 +16,15 @@ const logger = {
   error: () => {}
 }
 
-const strict = createAjvs(false)
-const coercing = createAjvs('array')
+const strict = createAjvs(false, true)
+const coercing = createAjvs('array', false)
 
 /** One Ajv stops at the first error, and decides; the other looks for all, and explains. */
-function createAjvs (coerceTypes: false | 'array'): { checker: Ajv2019, explainer: Ajv2019 } {
-  const options = { strict: false, strictNumbers: true, useDefaults: true, addUsedSchema: false, coerceTypes, logger }
-  const ajvs = { checker: new Ajv2019(options), explainer: new Ajv2019({ ...options, allErrors: true }) }
+function createAjvs (coerceTypes: false | 'array', checkSchemas: boolean): { checker: Ajv2019, explainer: Ajv2019 } {
+  const options = { strict: false, strictNumbers: true, ownProperties: true, useDefaults: true, addUsedSchema: false, coerceTypes, logger }
+  // A schema that one of them has checked need not be checked by the others.
+  const unchecked = { ...options, meta: false, validateSchema: false }
+  const ajvs = { checker: new Ajv2019(checkSchemas ? options : unchecked), explainer: new Ajv2019({ ...unchecked, allErrors: true }) }
   addFormats(ajvs.checker)
   addFormats(ajvs.explainer).removeKeyword(unionKeyword.keyword).addKeyword(unionKeyword)
   return ajvs

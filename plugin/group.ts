@@ -4,13 +4,20 @@ import type { Session, TetherSession } from './session.ts'
 
 /** A named set of sessions. It holds no memory while it has no members. */
 export interface Group<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> extends Iterable<Session<State, Updates>> {
+  /** What `live.group(name)` was called with. */
   readonly name: string
   /** How many members it has. */
   readonly size: number
-  /** Adds a session, until it is deleted or closes for good. Returns false when it is in already or closed. Runs `onJoin`. */
+  /**
+   * Adds a session, until it is deleted or closes. Returns false when it is in already
+   * or closed. Queues `onJoin`.
+   *
+   * @throws TypeError for a session of another handler.
+   */
   add: (session: Session<State, Updates>) => boolean
-  /** Takes a session out. Returns false when it was not in. Runs `onLeave`. */
+  /** Takes a session out. Returns false when it was not in. Queues `onLeave`. */
   delete: (session: Session<State, Updates>) => boolean
+  /** Whether a session is a member. */
   has: (session: Session<State, Updates>) => boolean
   /**
    * Sends an update to every member; encoded once. It never waits for a member, and

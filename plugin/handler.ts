@@ -24,9 +24,9 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
    * @throws as `session.send` does; then nobody gets anything.
    */
   broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
-  /** The group of a name, whether it has members or not. */
+  /** The group of a name, whether it has members or not. Throws a TypeError for an empty name. */
   group: (name: string) => Group<State, Updates>
-  /** All open sessions. */
+  /** All open sessions, prepared ones included. */
   readonly sessions: Iterable<Session<State, Updates>>
   /** The open session of an id; undefined when there is none. */
   get: (id: string) => Session<State, Updates> | undefined
@@ -38,6 +38,7 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
    * is full, or while it drains. Rejects only with what `initialState` or `bind` throws.
    */
   prepare: (request: AnyRequest) => Promise<string | null>
+  /** Figures as they are now. */
   readonly stats: HandlerStats
 }
 

@@ -36,7 +36,13 @@ const plugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
   fastify.addHook('preClose', () => core.shutdown())
 }
 
-/** The plugin: `await app.register(tether, options)` decorates the instance with `app.tether`. */
+/**
+ * The plugin: `await app.register(tether, options)` decorates the instance, and those
+ * below it, with `app.tether`.
+ *
+ * Registering fails with `FST_ERR_TETHER_OPTION` for an option that cannot be, and with
+ * `FST_ERR_TETHER_ALREADY_REGISTERED` where there is one.
+ */
 export const tether = fastifyPlugin(plugin, { fastify: '5.x', name })
 
 export default tether

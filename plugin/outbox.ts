@@ -53,8 +53,6 @@ export class Outbox {
   get first (): number { return this.#first }
   /** Number of the next frame that the present reader gets. */
   get cursor (): number { return this.#cursor }
-  /** Number of the last frame that was ever written; 0 before the first. */
-  get lastWritten (): number { return this.#fresh - 1 }
   /** Number that the next new frame gets. */
   get next (): number { return this.#next }
   get waiting (): number { return this.#next - this.#fresh }

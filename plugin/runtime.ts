@@ -1,12 +1,11 @@
 import type { EventEmitter } from 'node:events'
-import type { ServerHttp2Session } from 'node:http2'
-import type { Socket } from 'node:net'
 import type { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Counters } from './counters.ts'
 import type { DeadlineQueue } from './deadline-queue.ts'
 import type { FlushScheduler } from './flush-scheduler.ts'
 import type { FrameRuns } from './frame-runs.ts'
+import type { Http2Connections } from './http2-connections.ts'
 import type { Stream } from './stream.ts'
 
 /** What all sessions and streams of one registered plugin share. */
@@ -18,8 +17,7 @@ export interface Runtime {
   readonly runs: FrameRuns
   readonly totals: Counters
   readonly streams: Set<Stream>
-  /** Connections that carried a stream, to be closed with the server. */
-  readonly http2Sessions: Map<ServerHttp2Session, Socket>
+  readonly http2Connections: Http2Connections
   /** Emits `end` when a stream or a session is gone. */
   readonly endings: EventEmitter
   /** Whether the server is about to stop: no new sessions. */

@@ -15,15 +15,34 @@ import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Why a session ended: a word of the library's, or what the application gave to `close`. */
-export type CloseReason = 'closed' | 'left' | 'reconnect-timeout' | 'idle' | 'lifetime' | 'evicted' | 'pending-timeout' | 'draining' | 'shutdown' | (string & {})
+export type CloseReason =
+  /** The application closed it, and gave no reason. */
+  | 'closed'
+  /** Its page said that it goes away, and did not come back. */
+  | 'left'
+  /** It was without a stream for `reconnectMs`. */
+  | 'reconnect-timeout'
+  /** It had neither a stream nor an event for `idleMs`. */
+  | 'idle'
+  /** It was as old as `maxLifetimeMs`. */
+  | 'lifetime'
+  /** It had no stream, and others needed its place: there were more than `maxDetached`. */
+  | 'evicted'
+  /** `drain` was called. */
+  | 'draining'
+  /** The server is closing. */
+  | 'shutdown'
+  | (string & {})
 
 /** What a session did so far, and what waits for it. */
 export interface SessionStats extends Counters {
   /** Updates that wait to be written for the first time. */
   queuedFrames: number
+  /** Bytes of these. */
   queuedBytes: number
   /** Updates kept for a reader that comes back, those that wait included. */
   heldFrames: number
+  /** Bytes of these. */
   heldBytes: number
   /** Commands that wait for their turn. */
   queuedCommands: number
@@ -39,7 +58,7 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
   state: State
   /** Whether a stream is open now. */
   readonly connected: boolean
-  /** Aborted, with the reason, as soon as the session is being closed for good. */
+  /** Aborted, with the reason, as soon as the session is being closed: for work that goes on beside its handlers. */
   readonly signal: AbortSignal
   /** Figures, counted since it was made. */
   readonly stats: SessionStats
@@ -53,6 +72,7 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
    * @throws `FST_ERR_TETHER_SERIALIZATION` for data that the update's schema cannot
    * serialise, `FST_ERR_TETHER_UNKNOWN_UPDATE`, and what the key function of
    * `conflate` throws. Nothing is queued then.
+   * @see docs/flow-control.md
    */
   send: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => Promise<boolean>
   /**
@@ -66,10 +86,10 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
    */
   update: <Result>(command: (session: this) => Result) => Promise<Awaited<Result>>
   /**
-   * Closes the session for good: accepted commands run, what waits is written, the
-   * stream ends with a goodbye, then `onDisconnect` and `onClose` run.
+   * Closes the session for good: it leaves its groups, accepted commands run, what
+   * waits is written, the stream ends with a goodbye, then `onDisconnect` and `onClose` run.
    *
-   * @param reason told to the client and to the hooks; default `'closed'`.
+   * @param reason told to the client and to `onClose`; default `'closed'`.
    * @param options `reconnect: true` lets the browser come back for a new session;
    * otherwise its retries are answered with 204, which ends them.
    * @returns a promise that never rejects, and resolves when all that is done; from

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { defaults } from '../schemas/defaults.ts'
 import { gapFrame, heartbeatComment, heartbeatFrame } from './control-frame.ts'
@@ -64,7 +64,7 @@ export class SseStream implements Stream, Deadline {
     response.on('close', onClose)
     response.on('error', onError)
     runtime.streams.add(this)
-    if (response.stream !== undefined) this.#noteHttp2Session(response.stream)
+    if (response.stream !== undefined) this.#watchHttp2(response.stream)
     this.#setDeadline()
     runtime.scheduler.schedule(this)
   }
@@ -305,12 +305,10 @@ export class SseStream implements Stream, Deadline {
     return this.protocol === 'http/2' ? defaults.fixed.http2WriteBytes : defaults.fixed.writeBytes
   }
 
-  #noteHttp2Session ({ session }: ServerHttp2Stream): void {
-    const { http2Sessions } = this.#runtime
-    if (session === undefined || http2Sessions.has(session as ServerHttp2Session)) return
-    // Node's stand-in for the socket keeps `destroy` back; what its methods return is the socket itself.
-    const socket = session.socket.once('close', () => { http2Sessions.delete(session as ServerHttp2Session) })
-    http2Sessions.set(session as ServerHttp2Session, socket)
+  #watchHttp2 (stream: ServerHttp2Stream): void {
+    // A stream that its client resets without an error code may wait for ever for what it has still to write.
+    stream.once('aborted', () => { this.destroy(this.#reason) })
+    this.#runtime.http2Connections.note(stream)
   }
 
   #end (): void {

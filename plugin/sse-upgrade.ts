@@ -1,6 +1,8 @@
 import { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { defaults } from '../schemas/defaults.ts'
 import { StreamAbortedError } from '../schemas/errors.ts'
+import { turnedAwayFrame } from './control-frame.ts'
 import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
 import { encodeRetry } from './frame.ts'
 import type { Runtime } from './runtime.ts'
@@ -37,24 +39,35 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
   }
   return new Promise((resolve, reject) => {
     const response = reply.raw as RawResponse
+    const abort = () => {
+      reject(new StreamAbortedError(response.headersSent ? 'a hook answered in its place' : 'the client has left'))
+    }
     if (hasLeft(response)) {
-      reject(new StreamAbortedError('the client has left'))
+      abort()
       return
     }
     let begun = false
     const head = new EventStreamHead(() => {
+      // While the hooks ran the client may have left, which the response tells only once, or one of them answered.
+      if (hasLeft(response) || response.headersSent) {
+        abort()
+        return
+      }
       begun = true
       response.writeHead(response.statusCode)
       // TCP asks an idle peer whether it is still there; heartbeats fit into the kernel's buffer unread.
       if (response instanceof ServerResponse) response.socket?.setKeepAlive?.(true, keepAliveMs)
       const protocol = request.raw.httpVersionMajor === 2 ? 'http/2' : 'http/1.1'
       const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
-      resolve(new SseTransport(new SseStream(response, protocol, options, runtime, opening), lastEventId(request), runtime))
+      const stream = new SseStream(response, protocol, options, runtime, opening)
+      // Those that were open when the server began to stop have been told; this one comes after.
+      if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed')
+      resolve(new SseTransport(stream, lastEventId(request), runtime))
     })
     response.on('close', () => {
       // Fastify takes a response that closes before its body ends for an error, and logs it; so the body ends first.
       if (begun) head.emit('end')
-      else reject(new StreamAbortedError(response.writableFinished ? 'a hook answered in its place' : 'the client has left'))
+      else abort()
     })
     reply.code(200).headers(eventStreamHeaders).send(head)
   })
@@ -62,7 +75,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
 
 /** Whether nothing can be sent any more, since the connection is gone. */
 export function hasLeft (response: RawResponse): boolean {
-  return response.destroyed || response.writableEnded || response.closed === true || response.socket?.destroyed === true
+  return response.destroyed || response.writableEnded || response.closed === true || response.socket?.destroyed === true || response.stream?.destroyed === true
 }
 
 /** The header, or the query parameter that EventSource polyfills use. */

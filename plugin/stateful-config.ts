@@ -22,7 +22,7 @@ export interface ConnectContext<State, Updates extends UpdateDefinitions> extend
 
 /** What `onError` gets beside session and error. */
 export interface ErrorContext<State, Updates extends UpdateDefinitions> extends HandlerContext<State, Updates> {
-  /** The event or hook whose handler failed, or `update`. */
+  /** Name of the event or hook that failed, or `update`. */
   readonly command: string
 }
 
@@ -89,6 +89,10 @@ export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDe
 // Beside the handlers' types, not around them: behind a condition the compiler does not infer their parameters.
 type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<string, never> } : { on: {} }
 
+/**
+ * Hooks may return a promise, as handlers may. They run one at a time with the
+ * handlers of their session, and what they throw is treated the same.
+ */
 interface StatefulParts<Events extends EventSchemas, Updates extends UpdateDefinitions, State> extends SessionOptions, AccessOptions {
   /** What `defineContract` returns. */
   contract: Contract<Events, Updates>
@@ -117,13 +121,13 @@ interface StatefulParts<Events extends EventSchemas, Updates extends UpdateDefin
   onDisconnect?: (session: Session<State, Updates>, reason: DisconnectReason, context: HandlerContext<State, Updates>) => unknown
   /** The session is gone for good. Runs once, after everything it accepted, if it ever connected. */
   onClose?: (session: Session<State, Updates>, reason: CloseReason, context: HandlerContext<State, Updates>) => unknown
-  /** The session was added to a group. */
+  /** The session was added to a group; runs when the present handler has settled. */
   onJoin?: (session: Session<State, Updates>, group: string, context: HandlerContext<State, Updates>) => unknown
-  /** The session left a group, or is closing. */
+  /** The session left a group, or is closing; runs when the present handler has settled. */
   onLeave?: (session: Session<State, Updates>, group: string, context: HandlerContext<State, Updates>) => unknown
   /**
    * A handler or hook of the session threw, rejected or did not settle in time. It is
-   * called beside logging, not in its place. What it throws itself is logged.
+   * called at once, beside logging and not in its place. What it throws itself is logged.
    */
   onError?: (session: Session<State, Updates>, error: unknown, context: ErrorContext<State, Updates>) => void
 }

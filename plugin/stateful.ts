@@ -102,8 +102,8 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
         summary: 'End a session, unless its page comes back', consumes: ['application/json', formType], headers, response: responsesOfEvent
       }), (request, reply) => postEvent(host, leaveEvent, request, reply))
       // Whatever else is posted here names an event that there is not, and is told so.
-      forms.post<{ Params: { event: string } }>(`${base}/:event`, options({ hide: true, response: responses }) as never,
-        (request, reply) => postEvent(host, request.params.event, request as FastifyRequest, reply as FastifyReply))
+      forms.post(`${base}/:event`, options({ hide: true, response: responses }),
+        (request, reply) => postEvent(host, (request.params as { event: string }).event, request, reply))
     })
   })
 }

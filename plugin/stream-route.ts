@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { defaults } from '../schemas/defaults.ts'
 import { DrainingError, NotAcceptableError, SessionLimitError } from '../schemas/errors.ts'
-import { goodbyeFrame } from './control-frame.ts'
+import { goodbyeFrame, turnedAwayFrame } from './control-frame.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
 import type { SessionHost } from './session-host.ts'
 import type { TetherSession } from './session.ts'
@@ -34,6 +34,11 @@ export async function openSession (host: SessionHost, upgrade: Upgrade, request:
     } catch (error) {
       host.registry.release()
       throw error
+    }
+    // The server may have begun to stop in the meantime, and has told those who were there.
+    if (host.runtime.draining) {
+      session.discard()
+      return turnAway(reply, claim, 'draining')
     }
   }
   try {
@@ -89,13 +94,11 @@ function abort (session: TetherSession, isNew: boolean): void {
  * ends at once and says when to come back.
  */
 function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 'draining'): void {
-  const { busyRetryMs, busyRetrySpreadMs, retryAfterSeconds } = defaults.fixed
   if (claim.counted) {
-    reply.header('retry-after', retryAfterSeconds)
+    reply.header('retry-after', defaults.fixed.retryAfterSeconds)
     throw reason === 'draining' ? new DrainingError() : new SessionLimitError()
   }
-  const retryMs = busyRetryMs + Math.floor(Math.random() * busyRetrySpreadMs)
-  reply.code(200).headers(eventStreamHeaders).send(goodbyeFrame({ reason, reconnect: true }, { retryMs }))
+  reply.code(200).headers(eventStreamHeaders).send(turnedAwayFrame(reason))
 }
 
 function acceptsEventStream (request: FastifyRequest): boolean {

@@ -1,6 +1,4 @@
 import { EventEmitter } from 'node:events'
-import type { ServerHttp2Session } from 'node:http2'
-import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
@@ -14,6 +12,7 @@ import { DeadlineQueue } from './deadline-queue.ts'
 import { FlushScheduler } from './flush-scheduler.ts'
 import { FrameRuns } from './frame-runs.ts'
 import type { Handler } from './handler.ts'
+import { Http2Connections } from './http2-connections.ts'
 import { OptionValidator } from './option-validator.ts'
 import type { Runtime } from './runtime.ts'
 import { SessionHost } from './session-host.ts'
@@ -78,20 +77,23 @@ export interface Tether {
   }
   /**
    * Mounts live sessions on this instance: `GET url` (the stream), `POST url` and
-   * `POST url/:event` (events), with its prefix, hooks and decorators.
+   * `POST url/:event` (events), with its prefix, hooks and decorators. Write `initialState`
+   * before the handlers, or give its parameter a type: the state is inferred from it.
    *
+   * @returns what broadcasts, groups and finds the sessions of this URL.
    * @throws `FST_ERR_TETHER_OPTION`, `FST_ERR_TETHER_MODE` or `FST_ERR_TETHER_CONTRACT`
    * for a configuration that cannot work. A URL that is taken fails when the
    * instance gets ready, as any route does.
+   * @see docs/api.md, docs/options.md
    */
   stateful: <Events extends EventSchemas, Updates extends UpdateDefinitions, State = undefined>(url: string, config: StatefulConfig<Events, Updates, State>) => Handler<State, Updates>
   /**
    * Prepares for a stop: refuses new sessions, runs what was accepted, writes what
    * waits, and ends every stream with a goodbye and a `retry:` spread over time.
    *
-   * @returns a promise that never rejects, and resolves when all sessions are closed
-   * or time is up. Further calls wait for the same.
-   * @throws `FST_ERR_TETHER_OPTION`
+   * @returns a promise that resolves when all sessions and streams have ended; what is
+   * left when time is up is cut. A further call waits for the same, within its own
+   * time. There is no way back. It rejects only with `FST_ERR_TETHER_OPTION`.
    */
   drain: (options?: DrainOptions) => Promise<void>
   /** Figures as they are now. */
@@ -130,7 +132,7 @@ export class TetherCore {
       runs,
       totals: new Counters(),
       streams: new Set<Stream>(),
-      http2Sessions: new Map<ServerHttp2Session, Socket>(),
+      http2Connections: new Http2Connections(),
       endings: new EventEmitter(),
       draining: false
     }
@@ -152,7 +154,7 @@ export class TetherCore {
     const { retryMs, spreadMs } = defaults.drain
     const { shutdownMs } = defaults.fixed
     await this.#end('shutdown', shutdownMs, retryMs, spreadMs)
-    await this.#endHttp2Sessions(shutdownMs / 2)
+    await this.#runtime.http2Connections.end(shutdownMs / 4)
   }
 
   #upgrade (options: UpgradeOptions = {}): Upgrade {
@@ -184,10 +186,10 @@ export class TetherCore {
     return host.context.live as Handler
   }
 
-  async #drain (options: DrainOptions = {}): Promise<void> {
+  #drain (options: DrainOptions = {}): Promise<void> {
     drainValidator.check(options)
     const fallback = defaults.drain
-    await this.#end('draining', options.timeoutMs ?? fallback.timeoutMs, options.retryMs ?? fallback.retryMs, options.spreadMs ?? fallback.spreadMs)
+    return this.#end('draining', options.timeoutMs ?? fallback.timeoutMs, options.retryMs ?? fallback.retryMs, options.spreadMs ?? fallback.spreadMs)
   }
 
   async #end (reason: 'draining' | 'shutdown', withinMs: number, retryMs: number, spreadMs: number): Promise<void> {
@@ -221,20 +223,6 @@ export class TetherCore {
       const timer = setTimeout(stop, withinMs)
       runtime.endings.on('end', look)
     })
-  }
-
-  /** Fastify leaves connections open whose client does not close them. */
-  async #endHttp2Sessions (withinMs: number): Promise<void> {
-    const { http2Sessions } = this.#runtime
-    await Promise.all([...http2Sessions].map(([session, socket]) => new Promise<void>((resolve) => {
-      // A session ends its socket, and then waits for its peer to do the same.
-      const timer = setTimeout(() => socket.destroy(), withinMs)
-      socket.once('close', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-      session.close()
-    })))
   }
 
   /** Makes room when all outboxes together hold too much: replay logs go first, then what waits, the fullest first. */

@@ -55,6 +55,6 @@ type AnyReply = FastifyReply<any, any, any, any, any, any, any>
  * @returns a promise that resolves once the response's head is complete, all hooks
  * included. It rejects with `FST_ERR_TETHER_STREAM_ABORTED` when the client left
  * first, or a hook replaced the payload or ended the reply; there is nothing left
- * to answer then.
+ * to answer then. For a HEAD request it gives a transport that is closed.
  */
 export type Upgrade = (request: AnyRequest, reply: AnyReply) => Promise<Transport>

@@ -16,6 +16,7 @@ export interface ConflatedUpdate<Update extends TSchema | TextUpdate = TSchema |
   readonly key: (data: never) => string | number
 }
 
+/** How an update is declared: a TypeBox schema (every one arrives, as JSON), {@link text} or {@link conflate}. */
 export type UpdateDefinition = TSchema | TextUpdate | ConflatedUpdate
 
 /** What `send` and `broadcast` take for an update defined so. */
@@ -58,6 +59,7 @@ type Checked<Definitions> = {
  * @throws `FST_ERR_TETHER_CONTRACT` for a name that cannot be used (names are
  * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
  * key) or something that is not a schema. TypeScript refuses such names as well.
+ * Schemas are compiled by `stateful`, which throws the same for one that cannot be.
  * @example
  * const contract = defineContract({
  *   events: { pause: Type.Object({}) },
@@ -90,7 +92,11 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
  *
  * @param schema a TypeBox schema, or {@link text}.
  * @param key gives the key of a value, a string or a number; without it all values
- * of the update share one. If it throws, `send` throws the same error.
+ * of the update share one. If it throws, `send` and `broadcast` throw the same error.
+ * @throws `FST_ERR_TETHER_CONTRACT` for something else.
+ * @example
+ * conflate(Sample, (sample) => sample.series)
+ * @see docs/flow-control.md
  */
 export function conflate<Update extends TSchema | TextUpdate> (
   schema: Update,
@@ -101,7 +107,10 @@ export function conflate<Update extends TSchema | TextUpdate> (
   return Object.freeze({ [kind]: 'conflate' as const, update: schema, key })
 }
 
-/** Declares an update that goes out as raw text (HTML, say), not as JSON; `send` takes a string. */
+/**
+ * Declares an update that goes out as raw text (HTML, say), not as JSON; `send` takes a
+ * string. Its line ends, whichever they are, reach the browser as LF.
+ */
 export function text (): TextUpdate {
   return textUpdate
 }

@@ -46,7 +46,8 @@ export const ModeError = createError<[string]>('FST_ERR_TETHER_MODE', 'mode "%s"
 export const FrameError = createError<[string]>('FST_ERR_TETHER_FRAME', '%s', 500, TypeError)
 export const SerializationError = createError<[string, string]>('FST_ERR_TETHER_SERIALIZATION', 'update "%s" cannot be serialised: %s', 500, TypeError)
 export const UnknownUpdateError = createError<[string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"', 500, TypeError)
-export const StreamAbortedError = createError<[string]>('FST_ERR_TETHER_STREAM_ABORTED', 'The stream was not established: %s', 500)
+// Nobody is left to read the status; below 500, Fastify does not log a client that just left as an error.
+export const StreamAbortedError = createError<[string]>('FST_ERR_TETHER_STREAM_ABORTED', 'The stream was not established: %s', 499)
 export const HandlerTimeoutError = createError<[string, number]>('FST_ERR_TETHER_HANDLER_TIMEOUT', 'The handler of "%s" did not settle within %d ms', 500)
 
 /**
@@ -71,6 +72,6 @@ export const errorTable = Object.freeze({
   FST_ERR_TETHER_FRAME: 500,
   FST_ERR_TETHER_SERIALIZATION: 500,
   FST_ERR_TETHER_UNKNOWN_UPDATE: 500,
-  FST_ERR_TETHER_STREAM_ABORTED: 500,
+  FST_ERR_TETHER_STREAM_ABORTED: 499,
   FST_ERR_TETHER_HANDLER_TIMEOUT: 500
 })

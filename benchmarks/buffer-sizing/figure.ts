@@ -1,0 +1,16 @@
+import { quantile } from '../harness/statistics.ts'
+import type { Measurement } from './measurement.ts'
+
+/** One figure of a measurement; nothing where it was not taken. */
+export type Figure = (measurement: Measurement) => number | null | undefined
+
+/** The median over repeats; null when none has it. */
+export function figureOf (measurements: readonly Measurement[], figure: Figure): number | null {
+  const values = valuesOf(measurements, figure)
+  // As far as most repeats know: a median of the few that were quick enough would be too short.
+  return values.length * 2 <= measurements.length ? null : quantile(values, 0.5)
+}
+
+export function valuesOf (measurements: readonly Measurement[], figure: Figure): number[] {
+  return measurements.flatMap((one) => figure(one) ?? [])
+}

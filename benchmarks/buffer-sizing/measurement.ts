@@ -1,0 +1,256 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { ChildProcess, withChild } from '../harness/child-process.ts'
+import type { LoadCalls, LoadReading } from './load.ts'
+import type { IdleMemory } from './memory-model.ts'
+import type { ReadersCalls, ReadersReading } from './readers.ts'
+import type { MemorySample, ServerCalls, SessionsReading } from './server.ts'
+import { fast, type Speed } from './speed.ts'
+import { bytesPerSecond, type Workload } from './workload.ts'
+
+/** One setting of the buffers under one workload. */
+export interface Cell {
+  readonly workload: Workload
+  readonly writeBuffer: number
+  readonly commandBuffer: number
+}
+
+export interface MeasurementSettings {
+  readonly speeds: readonly Speed[]
+  readonly sessionsPerSpeed: number
+  readonly connectionsPerSession: number
+  readonly closedLoopSeconds: number
+  readonly fixedRateSeconds: number
+  /** How long is waited for updates that are on their way when a window ends. */
+  readonly tailSeconds: number
+}
+
+/** What was seen of the sessions of one reader speed in one window. */
+export interface Reading {
+  readonly acceptedPerSecond: number
+  readonly post: LoadReading
+  /** From the event to its last update at the reader. */
+  readonly update: ReadersReading['latency']
+  /** How long an update that is sent now takes to such a reader by what is on its way to it; null if nothing tells. */
+  readonly queueMs: number | null
+  readonly server: SessionsReading
+  /** Of one stream at the end: handed to the server's socket and not read yet. */
+  readonly bytesOnTheWay: number
+}
+
+export interface Measurement extends Cell {
+  readonly repeat: number
+  /** The readers that take all they can get, driven as fast as events are answered. */
+  readonly closedLoop: Reading | null
+  /** All readers at once, by the name of their speed. */
+  readonly fixedRate: Record<string, Reading>
+  /** The part of one processor that the server was busy with. */
+  readonly busy: { readonly closedLoop: number, readonly fixedRate: number }
+  readonly memory: readonly MemorySample[]
+  /** Bytes that one frozen stream took before its server felt anything. */
+  readonly pipeBytes: number | null
+}
+
+const driveSlackMs = 15_000
+const settleMs = 150
+const warmUpStreams = 10
+
+/** The processes that stay over all cells; each cell gets a server of its own. */
+export class Bench {
+  readonly #readers: ChildProcess<ReadersCalls>
+  readonly #load: ChildProcess<LoadCalls>
+
+  private constructor (readers: ChildProcess<ReadersCalls>, load: ChildProcess<LoadCalls>) {
+    this.#readers = readers
+    this.#load = load
+  }
+
+  static async start (): Promise<Bench> {
+    const readers = await ChildProcess.start<ReadersCalls>(module('readers'), { name: 'the readers' })
+    try {
+      return new Bench(readers, await ChildProcess.start<LoadCalls>(module('load'), { name: 'the load generator' }))
+    } catch (error) {
+      await readers.stop()
+      throw error
+    }
+  }
+
+  async stop (): Promise<void> {
+    await Promise.all([this.#readers.stop(), this.#load.stop()])
+  }
+
+  async measure (cell: Cell, repeat: number, settings: MeasurementSettings): Promise<Measurement> {
+    return await withChild<ServerCalls, Measurement>(module('server'), { name: 'the server' }, async (server) => {
+      const port = await server.call('start', cell)
+      const { speeds, sessionsPerSpeed } = settings
+      const sessions = await this.#open(port, cell.workload.updateBytes, speeds, sessionsPerSpeed)
+      try {
+        const closedLoop = await this.#closedLoop(server, port, sessions, settings)
+        const pipeBytes = await fillPipes(server, sessions, speeds, cell.workload)
+        const fixedRate = await this.#fixedRate(server, port, sessions, cell.workload, settings)
+        return {
+          ...cell,
+          repeat,
+          closedLoop: closedLoop?.reading ?? null,
+          fixedRate: fixedRate.readings,
+          busy: { closedLoop: closedLoop?.busy ?? 0, fixedRate: fixedRate.busy },
+          memory: await server.call('memory', undefined),
+          pipeBytes
+        }
+      } finally {
+        await this.#readers.call('close', undefined)
+      }
+    })
+  }
+
+  /** What a server takes without a stream, what one idle stream adds, and what a waiting command adds. */
+  async measureIdle (cell: Cell, streams: number): Promise<IdleMemory> {
+    const options = { name: 'the server', nodeArguments: ['--expose-gc'] }
+    return await withChild<ServerCalls, IdleMemory>(module('server'), options, async (server) => {
+      const port = await server.call('start', cell)
+      try {
+        // What the first streams make the engine compile is not of the streams; many would leave memory for the rest.
+        await this.#open(port, cell.workload.updateBytes, [fast], warmUpStreams)
+        await this.#readers.call('close', undefined)
+        await delay(settleMs)
+        const residentBytes = await server.call('residentBytes', undefined)
+        const sessions = await this.#open(port, cell.workload.updateBytes, [fast], streams)
+        const withStreams = await server.call('residentBytes', undefined)
+        const commands = await server.call('queueCommands', sessions[fast.name] ?? [])
+        const withCommands = await server.call('residentBytes', undefined)
+        return {
+          residentBytes,
+          streamBytes: Math.max(0, withStreams - residentBytes) / streams,
+          commandBytes: Math.max(0, withCommands - withStreams) / commands
+        }
+      } finally {
+        await this.#readers.call('close', undefined)
+      }
+    })
+  }
+
+  async #open (port: number, updateBytes: number, speeds: readonly Speed[], count: number): Promise<Record<string, string[]>> {
+    const sessions = await this.#readers.call('open', {
+      port,
+      updateBytes,
+      count,
+      speeds: speeds.map(({ name, bytesPerSecond }) => ({ name, bytesPerSecond: Number.isFinite(bytesPerSecond) ? bytesPerSecond : null }))
+    }, 60_000)
+    const opened = new Set(Object.values(sessions).flat()).size
+    if (opened !== speeds.length * count) throw new Error(`only ${opened} of ${speeds.length * count} readers have a stream`)
+    return sessions
+  }
+
+  async #closedLoop (
+    server: ChildProcess<ServerCalls>, port: number, sessions: Record<string, string[]>, settings: MeasurementSettings
+  ): Promise<{ reading: Reading, busy: number } | null> {
+    const chosen = sessions[fast.name]
+    if (chosen === undefined) return null
+    const { readings, busy } = await this.#window(server, { [fast.name]: chosen }, settings, {
+      port, seconds: settings.closedLoopSeconds, connectionsPerSession: settings.connectionsPerSession
+    })
+    const reading = readings[fast.name]
+    return reading === undefined ? null : { reading, busy }
+  }
+
+  async #fixedRate (
+    server: ChildProcess<ServerCalls>, port: number, sessions: Record<string, string[]>, workload: Workload,
+    settings: MeasurementSettings
+  ): Promise<{ readings: Record<string, Reading>, busy: number }> {
+    return await this.#window(server, sessions, settings, {
+      port,
+      seconds: settings.fixedRateSeconds,
+      // No more than there are events, and each its whole number of them.
+      connectionsPerSession: connectionsFor(workload.eventsPerSecond, settings.connectionsPerSession),
+      eventsPerSecond: workload.eventsPerSecond
+    })
+  }
+
+  async #window (
+    server: ChildProcess<ServerCalls>, sessions: Record<string, string[]>, settings: MeasurementSettings,
+    drive: { port: number, seconds: number, connectionsPerSession: number, eventsPerSecond?: number }
+  ): Promise<{ readings: Record<string, Reading>, busy: number }> {
+    await this.#readers.call('begin', Object.keys(sessions))
+    await server.call('begin', sessions)
+    const posted = await this.#load.call('drive', { ...drive, sessions }, drive.seconds * 1000 + driveSlackMs)
+    const before = await server.call('end', undefined)
+    await this.#waitForUpdates(before.groups, settings)
+    const served = await server.call('end', undefined)
+    const accepted = Object.fromEntries(Object.entries(served.groups).map(([name, group]) => [name, group.accepted]))
+    const read = await this.#readers.call('end', accepted)
+    requireAnswers(Object.values(posted))
+    // On a machine that is much too busy a window may pass without an answer for one of them; that says nothing.
+    const answered = Object.keys(sessions).filter((name) => answersOf(posted[name]) > 0)
+    const readings = answered.map((name): [string, Reading] => {
+      const parts = { post: posted[name], server: served.groups[name], read: read[name] }
+      const speed = settings.speeds.find((candidate) => candidate.name === name)
+      if (parts.post === undefined || parts.server === undefined || parts.read === undefined || speed === undefined) {
+        throw new Error(`nothing was measured of the readers '${name}'`)
+      }
+      // Stalls belong to the window; after it nobody sends.
+      const stalls = before.groups[name] ?? parts.server
+      return [name, readingOf(speed, parts.post, { ...parts.server, stalls: stalls.stalls, stalledShare: stalls.stalledShare }, parts.read)]
+    })
+    return { readings: Object.fromEntries(readings), busy: before.busy }
+  }
+
+  /** Those who keep up have them in a moment; the others get some time, which may not suffice. */
+  async #waitForUpdates (groups: Record<string, SessionsReading>, settings: MeasurementSettings): Promise<void> {
+    await Promise.all(settings.speeds.filter(({ name, bytesPerSecond }) => groups[name] !== undefined && bytesPerSecond > 0)
+      .map(async ({ name }) => await this.#readers.call('await', {
+        speed: name, answers: groups[name]?.accepted ?? 0, withinMs: settings.tailSeconds * 1000
+      })))
+  }
+}
+
+function answersOf (post: LoadReading | undefined): number {
+  return post === undefined ? 0 : post.accepted + post.busy
+}
+
+function requireAnswers (posted: readonly LoadReading[]): void {
+  const answered = posted.reduce((sum, post) => sum + answersOf(post), 0)
+  const refused = posted.reduce((sum, post) => sum + post.refused, 0)
+  const errors = Math.max(0, ...posted.map((post) => post.errors))
+  if (answered > 0 && errors + refused <= answered) return
+  throw new Error(`the server did not take the events: ${answered} answered, ${refused} refused, ${errors} failed`)
+}
+
+function readingOf (speed: Speed, post: LoadReading, server: SessionsReading, read: ReadersReading): Reading {
+  if (read.lost > 0 || server.disconnected > 0) {
+    throw new Error(`${Math.max(read.lost, server.disconnected)} readers of the speed '${speed.name}' lost their stream`)
+  }
+  const bytesOnTheWay = Math.max(0, server.socketBytes - read.bytesRead)
+  const queued = bytesOnTheWay + server.waitingBytes + server.waitingCommandBytes
+  return {
+    acceptedPerSecond: post.accepted / post.seconds,
+    post,
+    update: read.latency,
+    queueMs: speed.bytesPerSecond > 0 && Number.isFinite(speed.bytesPerSecond) ? queued / speed.bytesPerSecond * 1000 : null,
+    server,
+    bytesOnTheWay
+  }
+}
+
+/** Whether readers of a speed get more at the fixed rate than they take. */
+export function isOverrun (speed: Speed, workload: Workload): boolean {
+  return bytesPerSecond(workload) > speed.bytesPerSecond
+}
+
+/** Fills the pipes of those who are sent more than they read: the others would never fill them by themselves. */
+async function fillPipes (
+  server: ChildProcess<ServerCalls>, sessions: Record<string, string[]>, speeds: readonly Speed[], workload: Workload
+): Promise<number | null> {
+  const slow = speeds.filter((speed) => isOverrun(speed, workload)).flatMap(({ name }) => sessions[name] ?? [])
+  if (slow.length === 0) return null
+  return await server.call('fill', slow, 40_000)
+}
+
+function connectionsFor (eventsPerSecond: number, most: number): number {
+  for (let connections = Math.min(most, eventsPerSecond); connections > 1; connections -= 1) {
+    if (eventsPerSecond % connections === 0) return connections
+  }
+  return 1
+}
+
+function module (name: string): URL {
+  return new URL(`${name}.ts`, import.meta.url)
+}

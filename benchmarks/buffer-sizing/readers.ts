@@ -1,0 +1,102 @@
+import { createHistogram, performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
+import { answer } from '../harness/child-endpoint.ts'
+import { microseconds } from './clock.ts'
+import { latencyOf, type Latency } from './latency.ts'
+import { Reader } from './reader.ts'
+import type { Speed } from './speed.ts'
+import { StampScanner } from './stamp-scanner.ts'
+
+export interface OpenOptions {
+  readonly port: number
+  readonly updateBytes: number
+  readonly speeds: ReadonlyArray<{ readonly name: string, /** Null for one without a limit. */ readonly bytesPerSecond: number | null }>
+  /** Readers of each speed. */
+  readonly count: number
+}
+
+export interface ReadersReading {
+  /** Of events that were answered in full since `begin`. */
+  readonly latency: Latency
+  /** By one reader, on average, since it opened. */
+  readonly bytesRead: number
+  readonly lost: number
+}
+
+const tickMs = 10
+const openTimeoutMs = 20_000
+const atOnce = 100
+const pollMs = 10
+
+let readers: Reader[] = []
+const histograms = new Map<string, ReturnType<typeof createHistogram>>()
+
+function histogramOf (speed: string): ReturnType<typeof createHistogram> {
+  let histogram = histograms.get(speed)
+  if (histogram === undefined) histograms.set(speed, histogram = createHistogram({ figures: 3 }))
+  return histogram
+}
+
+async function open ({ port, updateBytes, speeds, count }: OpenOptions): Promise<Record<string, string[]>> {
+  await close()
+  for (const { name, bytesPerSecond } of speeds) {
+    const speed: Speed = { name, bytesPerSecond: bytesPerSecond ?? Number.POSITIVE_INFINITY }
+    const histogram = histogramOf(name)
+    const onStamp = (at: number): void => { histogram.record(Math.max(1, microseconds() - at)) }
+    for (let begun = 0; begun < count; begun += atOnce) {
+      const batch = Array.from({ length: Math.min(atOnce, count - begun) }, () =>
+        new Reader({ port, speed, scanner: new StampScanner(updateBytes), onStamp }))
+      readers.push(...batch)
+      await Promise.all(batch.map(async (reader) => await reader.open(openTimeoutMs)))
+    }
+  }
+  return Object.fromEntries(speeds.map(({ name }) => [name, ofSpeed(name).map(({ session }) => session)]))
+}
+
+function ofSpeed (name: string): Reader[] {
+  return readers.filter(({ speed }) => speed.name === name)
+}
+
+async function close (): Promise<void> {
+  for (const reader of readers) reader.destroy()
+  readers = []
+  histograms.clear()
+  await delay(0)
+}
+
+setInterval(() => {
+  const now = performance.now()
+  for (const reader of readers) reader.tick(now)
+}, tickMs).unref()
+
+const calls = {
+  open,
+  close,
+  /** The readers of these speeds read from now on, and latencies are counted from now on. */
+  begin: (speeds: readonly string[]): void => {
+    for (const histogram of histograms.values()) histogram.reset()
+    const now = performance.now()
+    for (const reader of readers) {
+      if (speeds.includes(reader.speed.name)) reader.begin(now)
+    }
+  },
+  /** Waits until the readers of a speed have seen so many answers, but no longer than that. */
+  await: async ({ speed, answers, withinMs }: { speed: string, answers: number, withinMs: number }): Promise<void> => {
+    const until = performance.now() + withinMs
+    while (histogramOf(speed).count < answers && performance.now() < until) await delay(pollMs)
+  },
+  /** What the readers of each speed saw, of so many accepted events each. */
+  end: (accepted: Record<string, number>): Record<string, ReadersReading> => Object.fromEntries(
+    Object.entries(accepted).map(([name, count]) => {
+      const group = ofSpeed(name)
+      return [name, {
+        latency: latencyOf(histogramOf(name), count),
+        bytesRead: group.reduce((sum, reader) => sum + reader.bytesRead, 0) / Math.max(1, group.length),
+        lost: group.filter(({ fault }) => fault !== undefined).length
+      }]
+    }))
+}
+
+export type ReadersCalls = typeof calls
+
+answer(calls)

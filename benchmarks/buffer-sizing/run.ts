@@ -1,0 +1,267 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { defaults } from '../../schemas/defaults.ts'
+import { readCommandLine, readCount, readPositive, runBenchmark } from '../harness/command-line.ts'
+import { requireDescriptors } from '../harness/descriptor-limit.ts'
+import { describeMachine } from '../harness/machine.ts'
+import { requirePluginBuild } from '../harness/plugin-build.ts'
+import { Progress } from '../harness/progress.ts'
+import { rotated } from '../harness/rotation.ts'
+import { advise, type Goals } from './advice.ts'
+import { readFanOut, type FanOutFigure } from './fan-out.ts'
+import { Bench, type Measurement, type MeasurementSettings } from './measurement.ts'
+import type { IdleMemory } from './memory-model.ts'
+import { renderImage } from './image.ts'
+import { renderPage } from './page.ts'
+import { planCells } from './plan.ts'
+import { plotsOf } from './plots.ts'
+import { parseBytes, parseDuration } from './quantity.ts'
+import { readResults, writeResults, type Results } from './results.ts'
+import { parseSpeeds } from './speed.ts'
+import { describeResults } from './terminal.ts'
+import { describeWorkload, type Workload } from './workload.ts'
+
+interface Extent {
+  readonly writeBuffers: string
+  readonly commandBuffers: string
+  readonly updateSizes: string
+  readonly updates: string
+  readonly rates: string
+  readonly repeats: number
+  readonly seconds: number
+  readonly tailSeconds: number
+  readonly idleStreams: number
+  readonly minutes: number
+  readonly crossed: boolean
+}
+
+const powersOfTwo = '1,2,4,8,16,32,64,128,256'
+
+const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
+  quick: {
+    writeBuffers: '1,4,16,64,256',
+    commandBuffers: '64',
+    updateSizes: '2KB',
+    updates: '16',
+    rates: '40',
+    repeats: 3,
+    seconds: 1,
+    tailSeconds: 0.5,
+    idleStreams: 500,
+    minutes: 1.6,
+    crossed: false
+  },
+  default: {
+    writeBuffers: powersOfTwo,
+    commandBuffers: '16,64,256',
+    updateSizes: '2KB',
+    updates: '16',
+    rates: '40',
+    repeats: 5,
+    seconds: 4,
+    tailSeconds: 1,
+    idleStreams: 1_000,
+    minutes: 20,
+    crossed: false
+  },
+  full: {
+    writeBuffers: powersOfTwo,
+    commandBuffers: '16,64,256',
+    updateSizes: '200B,2KB,20KB',
+    updates: '4,16',
+    rates: '10,40',
+    repeats: 5,
+    seconds: 10,
+    tailSeconds: 10,
+    idleStreams: 2_000,
+    minutes: 720,
+    crossed: true
+  }
+}
+
+/** Beside streams and connections: modules, standard streams, the child's channel. */
+const descriptorsForItself = 128
+
+interface Run {
+  readonly settings: Results['settings']
+  readonly goals: Goals
+  readonly fanOut: readonly FanOutFigure[]
+  readonly machine: Results['machine']
+  readonly measurements: Measurement[]
+  readonly folder: string
+  readonly images: string | undefined
+  idle: IdleMemory | null
+  complete: boolean
+}
+
+await runBenchmark(async () => {
+  const given = readCommandLine('sizing', {
+    quick: { help: 'a few sizes, short windows: under 2 minutes' },
+    full: { help: 'every combination of sizes, workloads and channels: hours' },
+    'target-p99': { value: 'TIME', help: 'longest p99 from event to update, 50ms say' },
+    budget: { value: 'SIZE', help: 'memory of one server process, 256MB say' },
+    clients: { value: 'N', help: 'clients that it serves at a time (1000)' },
+    stalled: { value: 'SHARE', help: 'part of them that may stall at a time, for whom memory is kept (0.1)' },
+    'write-buffers': { value: 'N,…', help: `sizes of the write buffer (${powersOfTwo})` },
+    'command-buffers': { value: 'N,…', help: 'sizes of the command channel (16,64,256)' },
+    'update-sizes': { value: 'SIZE,…', help: 'bytes of one update (2KB)' },
+    updates: { value: 'N,…', help: 'updates that one event makes (16)' },
+    rates: { value: 'N,…', help: 'events a second of each session at the fixed rate (40)' },
+    readers: { value: 'SPEED,…', help: 'speeds of readers (fast,1MB/s,100KB/s,20KB/s,frozen)' },
+    sessions: { value: 'N', help: 'sessions of each speed (4)' },
+    connections: { value: 'N', help: 'most connections that post to one session (4)' },
+    repeats: { value: 'N', help: 'fresh servers of each setting (5)' },
+    seconds: { value: 'N', help: 'duration of the window at a fixed rate (4)' },
+    minutes: { value: 'N', help: 'no new measurement begins after that (20)' },
+    'fan-out': { value: 'FILE', help: 'JSON of benchmarks/fan-out, for its bar chart in the report' },
+    from: { value: 'FILE', help: 'measure nothing: advice and report from the figures of an earlier run' },
+    images: { value: 'FOLDER', help: 'also write the charts there, an SVG file each' },
+    out: { value: 'FOLDER', help: 'where report and figures go (benchmarks/results)' }
+  })
+  if (given.quick !== undefined && given.full !== undefined) throw new Error('--quick and --full exclude each other')
+  const goals: Goals = {
+    clients: readCount('clients', given.clients, 1_000),
+    stalledShare: readShare('stalled', given.stalled, 0.1),
+    ...given['target-p99'] === undefined ? {} : { targetMs: parseDuration('target-p99', given['target-p99']) },
+    ...given.budget === undefined ? {} : { budgetBytes: parseBytes('budget', given.budget) }
+  }
+  const fanOut = given['fan-out'] === undefined ? [] : readFanOut(given['fan-out'])
+  const folder = given.out ?? fileURLToPath(new URL('../results/', import.meta.url))
+  mkdirSync(folder, { recursive: true })
+  if (given.from !== undefined) {
+    const { settings, machine, measurements, idle, complete, fanOut: earlier } = readResults(given.from)
+    publish({ settings, machine, measurements: [...measurements], idle, complete, goals, fanOut: fanOut.length > 0 ? fanOut : earlier, folder, images: given.images })
+    return
+  }
+  const extent = extents[given.quick !== undefined ? 'quick' : given.full !== undefined ? 'full' : 'default']
+  const seconds = readPositive('seconds', given.seconds, extent.seconds)
+  const settings: MeasurementSettings = {
+    speeds: parseSpeeds('readers', given.readers ?? 'fast,1MB/s,100KB/s,20KB/s,frozen'),
+    sessionsPerSpeed: readCount('sessions', given.sessions, 4),
+    connectionsPerSession: readCount('connections', given.connections, 4),
+    closedLoopSeconds: Math.max(1, Math.round(seconds / 2)),
+    fixedRateSeconds: Math.max(1, Math.round(seconds)),
+    tailSeconds: extent.tailSeconds
+  }
+  if (settings.speeds.every(({ bytesPerSecond }) => bytesPerSecond === 0)) {
+    throw new Error('--readers names nobody who reads, so there is nothing to measure')
+  }
+  const writeBuffers = readCounts('write-buffers', given['write-buffers'] ?? extent.writeBuffers)
+  const commandBuffers = readCounts('command-buffers', given['command-buffers'] ?? extent.commandBuffers)
+  const kept = {
+    writeBuffer: preferred(writeBuffers, defaults.upgrade.writeBuffer),
+    commandBuffer: preferred(commandBuffers, defaults.stateful.commandBuffer)
+  }
+  const workloads = readWorkloads(given['update-sizes'] ?? extent.updateSizes, given.updates ?? extent.updates, given.rates ?? extent.rates)
+  const cells = planCells({
+    workloads,
+    writeBuffers,
+    commandBuffers,
+    fixedWriteBuffer: kept.writeBuffer,
+    fixedCommandBuffer: kept.commandBuffer,
+    crossed: extent.crossed
+  })
+  const repeats = readCount('repeats', given.repeats, extent.repeats)
+  const minutes = readPositive('minutes', given.minutes, extent.minutes)
+  const streams = settings.speeds.length * settings.sessionsPerSpeed
+  requireDescriptors(Math.max(extent.idleStreams, streams * (1 + settings.connectionsPerSession)) + descriptorsForItself)
+  requirePluginBuild()
+
+  const run: Run = {
+    settings: { ...settings, ...kept, repeats, cells },
+    goals,
+    fanOut,
+    machine: describeMachine(['fastify', '@sinclair/typebox', 'autocannon']),
+    measurements: [],
+    folder,
+    images: given.images,
+    idle: null,
+    complete: false
+  }
+  // Also reached by Ctrl-C, after which nothing asynchronous happens any more.
+  process.on('exit', () => publish(run))
+  await measureAll(run, extent.idleStreams, Date.now() + minutes * 60_000)
+})
+
+async function measureAll (run: Run, idleStreams: number, endAt: number): Promise<void> {
+  const { settings: { cells, repeats, ...settings }, measurements } = run
+  const [first] = cells
+  if (first === undefined) throw new Error('there is nothing to measure')
+  const progress = new Progress(1 + repeats * cells.length)
+  const bench = await Bench.start()
+  try {
+    progress.begin('memory of idle streams')
+    run.idle = await bench.measureIdle({ ...first, commandBuffer: settings.commandBuffer }, idleStreams)
+    progress.end()
+    const startedAt = Date.now()
+    for (let repeat = 0; repeat < repeats; repeat += 1) {
+      for (const cell of rotated(cells, repeat)) {
+        const expectedMs = (Date.now() - startedAt) / Math.max(1, measurements.length)
+        if (Date.now() + expectedMs > endAt) {
+          process.stderr.write(`\ntime is up after ${measurements.length} of ${repeats * cells.length} measurements (--minutes)\n`)
+          return
+        }
+        progress.begin(`repeat ${repeat + 1}, writeBuffer ${cell.writeBuffer}, commandBuffer ${cell.commandBuffer}, ${describeWorkload(cell.workload)}`)
+        measurements.push(await bench.measure(cell, repeat, settings))
+        progress.end()
+      }
+    }
+    run.complete = true
+  } finally {
+    await bench.stop()
+  }
+}
+
+/** Writes and prints what there is. */
+function publish (run: Run): void {
+  const { measurements, folder, idle, goals, settings } = run
+  if (measurements.length === 0) return
+  const results: Results = {
+    benchmark: 'buffer-sizing',
+    finishedAt: new Date().toISOString(),
+    complete: run.complete,
+    machine: run.machine,
+    settings,
+    goals,
+    idle,
+    measurements,
+    advice: advise({ measurements, speeds: settings.speeds, idle, goals, commandBuffer: settings.commandBuffer, writeBuffer: settings.writeBuffer }),
+    fanOut: run.fanOut
+  }
+  const figures = join(folder, 'buffer-sizing.json')
+  const page = join(folder, 'buffer-sizing.html')
+  writeFileSync(figures, writeResults(results))
+  writeFileSync(page, renderPage(results))
+  if (run.images !== undefined) writeImages(results, run.images)
+  process.stdout.write(`${describeResults(results)}\n\nreport: ${page}\nfigures: ${figures}\n`)
+}
+
+function writeImages (results: Results, folder: string): void {
+  mkdirSync(folder, { recursive: true })
+  const [first] = results.advice
+  if (first === undefined) return
+  for (const plot of plotsOf(results, first)) writeFileSync(join(folder, `sizing-${plot.id}.svg`), renderImage(plot))
+}
+
+function readWorkloads (sizes: string, updates: string, rates: string): Workload[] {
+  return sizes.split(',').map((text) => parseBytes('update-sizes', text)).flatMap((updateBytes) =>
+    readCounts('updates', updates).flatMap((updatesPerEvent) =>
+      readCounts('rates', rates).map((eventsPerSecond) => ({ updateBytes, updatesPerEvent, eventsPerSecond }))))
+}
+
+function readCounts (name: string, list: string): number[] {
+  const counts = list.split(',').map((text) => readCount(name, text, 0))
+  return [...new Set(counts)].sort((first, second) => first - second)
+}
+
+function readShare (name: string, text: string | undefined, otherwise: number): number {
+  const share = readPositive(name, text, otherwise)
+  if (share <= 1) return share
+  throw new Error(`--${name} must be a part of 1, got ${JSON.stringify(text)}`)
+}
+
+function preferred (sizes: readonly number[], size: number): number {
+  return sizes.includes(size) ? size : sizes[0] ?? size
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { Type } from '@sinclair/typebox'
+import Fastify from 'fastify'
+import { listeningPort } from '../harness/listening-port.ts'
+import { blockedQuery, type FanOutOptions, type FanOutServer } from './fan-out-server.ts'
+import { fillerFor, mark, now } from './sample.ts'
+
+export interface TetherVariant {
+  readonly reader: 'counted' | 'exact'
+  /** Of the plugin, beside those that the workload needs. */
+  readonly options?: object
+}
+
+const filling = 'x'.repeat(65_000)
+/** A session whose reader takes nothing for so long is blocked. */
+const patienceMs = 100
+const fillLimit = 1_000
+
+/** As its users run it: a contract, sessions, one group that everybody is in. */
+export async function startTetherServer (options: FanOutOptions, variant: TetherVariant): Promise<FanOutServer> {
+  const { tether, defineContract } = await loadLibrary(options.library)
+  const contract = defineContract({
+    events: { pause: Type.Object({}) },
+    updates: {
+      sample: Type.Object({ mark: Type.String(), t: Type.Integer(), text: Type.String() }),
+      filling: Type.Object({ text: Type.String() })
+    }
+  })
+  const text = fillerFor(options.frameBytes)
+  const app = Fastify()
+  await app.register(tether, { maxSessions: Math.max(10_000, options.streams * 2), ...variant.options })
+  const live = app.tether.stateful('/live', {
+    contract,
+    initialState: () => ({ paused: false }),
+    on: {
+      pause: (session) => { session.state.paused = true }
+    },
+    onConnect: (session, { live, request }) => {
+      live.group('everybody').add(session)
+      if (request.url.endsWith(blockedQuery)) live.group('blocked').add(session)
+    }
+  })
+  app.post('/post', (request, reply) => { reply.code(204).send() })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const everybody = live.group('everybody')
+  return {
+    port: listeningPort(app.server),
+    path: '/live',
+    headers: { accept: 'text/event-stream', ...variant.reader === 'counted' ? { 'x-tether-session': 'new' } : {} },
+    postPath: '/post',
+    audience: () => everybody.size,
+    emit: (frames) => {
+      for (let count = 0; count < frames; count += 1) everybody.broadcast('sample', { mark, t: now(), text })
+    },
+    fill: async () => {
+      await Promise.all([...live.group('blocked')].map(async (session) => {
+        for (let count = 0; count < fillLimit; count += 1) {
+          const hasRoom = await Promise.race([session.send('filling', { text: filling }), delay(patienceMs, 'blocked')])
+          if (hasRoom === 'blocked') return
+        }
+        throw new Error('a session that is not read took more than a pipe can hold')
+      }))
+    }
+  }
+}
+
+/** The build that users get, or one of another folder. */
+async function loadLibrary (folder: string | undefined): Promise<typeof import('fastify-tether')> {
+  if (folder === undefined) return await import('fastify-tether')
+  return await import(pathToFileURL(join(folder, 'dist/plugin/index.js')).href) as typeof import('fastify-tether')
+}

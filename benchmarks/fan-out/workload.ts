@@ -1,0 +1,70 @@
+import type { Kind } from './kind.ts'
+
+/** Readers beside the others that take nothing, or little; they are not counted. */
+export interface Blocked {
+  readonly count: number
+  readonly pace: 'frozen' | 'slow'
+}
+
+/** What is sent to whom. */
+export interface Workload {
+  readonly name: string
+  /** Readers that read all they get. */
+  readonly readers: number
+  /** Frames of one tick. */
+  readonly burst: number
+  readonly frameBytes: number
+  readonly blocked?: Blocked
+}
+
+/** What takes part in a workload: a kind, with or without blocked readers. */
+export interface Entry {
+  readonly name: string
+  readonly kind: Kind
+  readonly blocked?: Blocked
+}
+
+export function workload (readers: number, burst: number, frameBytes: number, blocked?: Blocked): Workload {
+  const frames = burst === 1 ? '1 frame' : `${burst} frames`
+  const name = `${frames} of ${frameBytes} B a tick, ${readers} readers`
+  if (blocked === undefined) return { name, readers, burst, frameBytes }
+  return { name: `${name}, ${describe(blocked)} beside them`, readers, burst, frameBytes, blocked }
+}
+
+/** With blocked readers each kind is measured without them too, in the same run. */
+export function entriesOf ({ blocked }: Workload, kinds: readonly Kind[]): Entry[] {
+  if (blocked === undefined) return kinds.map((kind) => ({ name: kind.name, kind }))
+  return kinds.filter(({ fills }) => fills).flatMap((kind) => [
+    { name: kind.name, kind },
+    { name: besideBlocked(kind.name, blocked), kind, blocked }
+  ])
+}
+
+export function besideBlocked (name: string, blocked: Blocked): string {
+  return `${name} + ${describe(blocked)}`
+}
+
+function describe ({ count, pace }: Blocked): string {
+  return `${count} ${pace}`
+}
+
+/** What issue and goals ask for: client counts, bursts, frame sizes, blocked readers. */
+export const allWorkloads: readonly Workload[] = [
+  workload(100, 1, 200),
+  workload(1_000, 1, 200),
+  workload(2_000, 1, 200),
+  workload(10_000, 1, 200),
+  workload(1_000, 10, 200),
+  workload(1_000, 100, 200),
+  workload(1_000, 1, 2_000),
+  workload(1_000, 1, 20_000),
+  workload(900, 1, 200, { count: 100, pace: 'frozen' }),
+  workload(900, 1, 200, { count: 100, pace: 'slow' })
+]
+
+/** Those with goals that the whole stands and falls with. */
+export const defaultWorkloads: readonly Workload[] = [workload(2_000, 1, 200), workload(1_000, 10, 200)]
+
+export function streamsOf ({ readers, blocked }: Workload): number {
+  return readers + (blocked?.count ?? 0)
+}

@@ -1,0 +1,57 @@
+import process from 'node:process'
+import { parseArgs } from 'node:util'
+
+/** What an option of a benchmark means; `true` stands for a flag, the others take one value. */
+export interface OptionHelp {
+  readonly help: string
+  readonly value?: string
+}
+
+/** The options given on the command line as text; prints the help and ends the process when asked to. */
+export function readCommandLine<Name extends string> (
+  benchmark: string,
+  options: Record<Name, OptionHelp>
+): Partial<Record<Name, string>> {
+  const entries = Object.entries<OptionHelp>(options)
+  const { values } = parseArgs({
+    allowPositionals: false,
+    options: {
+      help: { type: 'boolean' },
+      ...Object.fromEntries(entries.map(([name, { value }]) =>
+        [name, { type: value === undefined ? 'boolean' as const : 'string' as const }]))
+    }
+  })
+  if (values.help === true) {
+    const heads = entries.map(([name, { value }]) => `--${name}${value === undefined ? '' : ` ${value}`}`)
+    const width = Math.max(...heads.map((head) => head.length))
+    const lines = entries.map(([, { help }], index) => `  ${(heads[index] ?? '').padEnd(width)}  ${help}`)
+    process.stdout.write(`npm run bench:${benchmark} -- [options]\n${lines.join('\n')}\n`)
+    process.exit(0)
+  }
+  const given = Object.entries(values).map(([name, value]) => [name, String(value)])
+  return Object.fromEntries(given) as Partial<Record<Name, string>>
+}
+
+export function readPositive (name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new Error(`--${name} must be a positive number, got ${JSON.stringify(text)}`)
+}
+
+export function readCount (name: string, text: string | undefined, otherwise: number): number {
+  const value = readPositive(name, text, otherwise)
+  if (Number.isInteger(value)) return value
+  throw new Error(`--${name} must be a whole number, got ${JSON.stringify(text)}`)
+}
+
+/** Runs a benchmark; what goes wrong is one message and exit code 1, not a stack of the harness. */
+export async function runBenchmark (run: () => Promise<void>): Promise<never> {
+  try {
+    await run()
+    process.exit(0)
+  } catch (error) {
+    process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(1)
+  }
+}

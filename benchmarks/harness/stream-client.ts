@@ -1,0 +1,18 @@
+import { answer } from './child-endpoint.ts'
+import { EventStreams, type StreamsOptions } from './event-stream.ts'
+
+// A process of its own that holds event streams open and reads them.
+const streams = new EventStreams()
+
+const calls = {
+  /** Opens more streams, and gives the sessions that all of them belong to. */
+  open: async (options: StreamsOptions): Promise<readonly string[]> => {
+    await streams.open(options)
+    return streams.sessions
+  },
+  openCount: (): number => streams.openCount
+}
+
+export type StreamClientCalls = typeof calls
+
+answer(calls)

@@ -1,0 +1,27 @@
+import { Type } from '@sinclair/typebox'
+import Fastify from 'fastify'
+import { listeningPort } from '../harness/listening-port.ts'
+import { RangeSet } from './event.ts'
+import type { EventServer } from './event-server.ts'
+
+/** A Fastify route as one would write it without sessions: same schema, same status, a body like ours. */
+export async function startBareServer (): Promise<EventServer> {
+  let handled = 0
+  let state: RangeSet | undefined
+  const app = Fastify()
+  const schema = { body: RangeSet, response: { 202: Type.Object({ seq: Type.Integer() }) } }
+  app.post<{ Body: RangeSet }>('/events', { schema }, async (request, reply) => {
+    state = request.body
+    handled += 1
+    reply.code(202)
+    return { seq: handled }
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return {
+    port: listeningPort(app.server),
+    handledCount: () => {
+      if (handled > 0 && state === undefined) throw new Error('an event was counted and not applied')
+      return handled
+    }
+  }
+}

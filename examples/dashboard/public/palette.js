@@ -1,0 +1,56 @@
+const root = document.documentElement
+
+/** The colours and the font of the theme, for canvases; the stylesheet is their one home. */
+export const palette = {
+  pen: '',
+  penSoft: '',
+  penFaint: '',
+  paper: '',
+  grid: '',
+  gridStrong: '',
+  inkSoft: '',
+  hold: '',
+  lost: '',
+  font: '',
+  /** @type {string[]} */
+  cores: [],
+  /** @type {Record<string, CanvasPattern | string>} */
+  hatch: {}
+}
+
+function read () {
+  const style = getComputedStyle(root)
+  const colour = (name) => style.getPropertyValue(name).trim()
+  palette.pen = colour('--pen')
+  palette.penSoft = colour('--pen-soft')
+  palette.penFaint = colour('--pen-faint')
+  palette.paper = colour('--paper')
+  palette.grid = colour('--grid')
+  palette.gridStrong = colour('--grid-strong')
+  palette.inkSoft = colour('--ink-soft')
+  palette.hold = colour('--hold')
+  palette.lost = colour('--lost')
+  palette.cores = [1, 2, 3, 4, 5, 6].map((number) => colour(`--core-${number}`))
+  palette.font = `11px ${getComputedStyle(document.body ?? root).fontFamily}`
+  palette.hatch = { lost: hatch(palette.lost), paused: hatch(palette.hold) }
+}
+
+function hatch (colour) {
+  const size = 8 * Math.ceil(devicePixelRatio)
+  const tile = document.createElement('canvas')
+  tile.width = tile.height = size
+  const context = tile.getContext('2d')
+  context.strokeStyle = colour
+  context.globalAlpha = 0.42
+  context.lineWidth = Math.max(1, devicePixelRatio)
+  context.beginPath()
+  for (const shift of [-size, 0, size]) {
+    context.moveTo(shift - 1, size + 1)
+    context.lineTo(shift + size + 1, -1)
+  }
+  context.stroke()
+  return context.createPattern(tile, 'repeat') ?? colour
+}
+
+read()
+root.addEventListener('themechange', read)

@@ -1,0 +1,122 @@
+const key = 'tether-settings'
+const slideMs = 120
+
+/**
+ * @typedef {object} Chosen
+ * @property {number} perSecond
+ * @property {string[]} series
+ * @property {boolean} paused
+ */
+
+/**
+ * What this tab wants to get. The server's word counts, except for what the user
+ * has just changed, and for a new session, which begins with defaults and is told
+ * what the tab had before. Kept for as long as the tab is open, reloads included.
+ *
+ * Dispatches `change`.
+ */
+export class Settings extends EventTarget {
+  /** @type {Chosen | null} */
+  chosen = load()
+
+  /** @type {Chosen | null} */
+  #told = null
+  #queue
+  #isRestoring = false
+  #slideTimer = 0
+
+  /** @param {import('./post-queue.js').PostQueue} queue */
+  constructor (queue) {
+    super()
+    this.#queue = queue
+    queue.addEventListener('fault', () => this.#giveIn())
+  }
+
+  /** A session begins that knows nothing of this tab. */
+  restore () {
+    this.#isRestoring = this.chosen !== null
+  }
+
+  /** @param {Chosen} told what the server says that this tab's settings are */
+  adopt (told) {
+    const { chosen } = this
+    this.#told = told
+    if (this.#isRestoring && chosen !== null) {
+      this.#isRestoring = false
+      if (chosen.perSecond !== told.perSecond) this.#set('rate.set', { perSecond: chosen.perSecond })
+      if (String([...chosen.series].sort()) !== String([...told.series].sort())) this.#set('series.set', { series: chosen.series })
+      if (chosen.paused !== told.paused) this.#setPaused(chosen.paused)
+    } else {
+      const mine = chosen ?? told
+      this.chosen = {
+        perSecond: this.#slideTimer !== 0 || this.#queue.holds('rate.set') ? mine.perSecond : told.perSecond,
+        series: this.#queue.holds('series.set') ? mine.series : told.series,
+        paused: this.#queue.holds('pause', 'resume') ? mine.paused : told.paused
+      }
+    }
+    this.#changed()
+  }
+
+  /** @param {number} perSecond of a slider that may still be moving */
+  slide (perSecond) {
+    if (this.chosen === null) return
+    this.chosen.perSecond = perSecond
+    clearTimeout(this.#slideTimer)
+    this.#slideTimer = setTimeout(() => {
+      this.#slideTimer = 0
+      this.#set('rate.set', { perSecond })
+    }, slideMs)
+    this.#changed()
+  }
+
+  /** @param {string[]} series */
+  pick (series) {
+    if (this.chosen === null) return
+    this.chosen.series = series
+    this.#set('series.set', { series })
+    this.#changed()
+  }
+
+  /** @param {boolean} paused */
+  pause (paused) {
+    if (this.chosen === null) return
+    this.chosen.paused = paused
+    this.#setPaused(paused)
+    this.#changed()
+  }
+
+  // What was refused must not be shown as if it held.
+  #giveIn () {
+    if (this.#told === null) return
+    this.chosen = { ...this.#told }
+    this.#changed()
+  }
+
+  #set (event, data) {
+    this.#queue.set(event, data)
+  }
+
+  #setPaused (paused) {
+    this.#queue.set(paused ? 'pause' : 'resume', {}, ['pause', 'resume'])
+  }
+
+  #changed () {
+    try {
+      sessionStorage.setItem(key, JSON.stringify(this.chosen))
+    } catch {
+      // Storage may be forbidden; a reload then begins with the server's defaults.
+    }
+    this.dispatchEvent(new Event('change'))
+  }
+}
+
+/** @returns {Chosen | null} */
+function load () {
+  try {
+    const { perSecond, series, paused } = JSON.parse(sessionStorage.getItem(key) ?? 'null')
+    const isSound = Number.isInteger(perSecond) && Array.isArray(series) && typeof paused === 'boolean'
+    return isSound ? { perSecond, series, paused } : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,78 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { createServer, type AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { until } from '../../e2e/harness/until.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** The dashboard as a user starts it, in a process group of its own. */
+export interface Dashboard {
+  readonly port: number
+  readonly url: string
+  /** Everything that it printed so far. */
+  output: () => string
+  /** Signals the whole group, and waits for its end. */
+  end: (signal: NodeJS.Signals) => Promise<{ code: number | null, signal: NodeJS.Signals | null }>
+  /** Resolves when it has ended by itself. */
+  ended: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
+}
+
+/** Runs `npm start` and waits for the line with the URL. */
+export async function startDashboard (t: Test, port: number): Promise<Dashboard> {
+  const dashboard = spawnGroup(t, { PORT: String(port) }, 'npm', ['start'])
+  let isOver = false
+  dashboard.ended.then(() => { isOver = true })
+  await until(() => {
+    if (isOver) throw new Error(`npm start ended early:\n${dashboard.output()}`)
+    return dashboard.output().includes(dashboard.url)
+  }, `npm start to print ${dashboard.url}`, 180_000)
+  return dashboard
+}
+
+/** Runs what `npm start` runs once it has built the library, and waits for nothing. */
+export function spawnServer (t: Test, env: { PORT: string }): Dashboard {
+  return spawnGroup(t, env, process.execPath, ['--import', 'tsx', 'examples/dashboard/server.ts'])
+}
+
+function spawnGroup (t: Test, env: { PORT: string }, command: string, args: string[]): Dashboard {
+  const child = spawn(command, args, { cwd: root, env: { ...process.env, HOST: '127.0.0.1', ...env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const pieces: string[] = []
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece: string) => pieces.push(piece))
+  const ended = new Promise<{ code: number | null, signal: NodeJS.Signals | null }>((resolve) => {
+    child.on('close', (code, signal) => resolve({ code, signal }))
+  })
+  t.teardown(async () => {
+    signalGroup(child, 'SIGKILL')
+    await ended
+  })
+  return {
+    port: Number(env.PORT),
+    url: `http://127.0.0.1:${env.PORT}`,
+    output: () => pieces.join(''),
+    ended,
+    end: async (signal) => {
+      signalGroup(child, signal)
+      return ended
+    }
+  }
+}
+
+/** A port of the loopback that nobody has at the moment. */
+export async function freePort (): Promise<number> {
+  const listener = createServer()
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const { port } = listener.address() as AddressInfo
+  await new Promise((resolve) => listener.close(resolve))
+  return port
+}
+
+// npm, its shell and the server: whoever is left of them.
+function signalGroup (child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

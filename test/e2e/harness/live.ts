@@ -1,0 +1,58 @@
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import type { Contract, Handler, Session, StatefulConfig, UpgradeOptions } from '../../../plugin/index.ts'
+import { contract, silent } from './contract.ts'
+import { openReader, type Reader, type ReaderOptions } from './reader.ts'
+import { startServer, type Server, type ServerOptions } from './server.ts'
+import { until } from './until.ts'
+
+type Events = typeof contract extends Contract<infer Found, any> ? Found : never
+type Updates = typeof contract extends Contract<any, infer Found> ? Found : never
+
+export type LiveSession = Session<unknown, Updates>
+export type LiveConfig = Partial<Omit<StatefulConfig<Events, Updates, unknown>, 'on' | 'contract'>> & {
+  on?: Partial<StatefulConfig<Events, Updates, unknown>['on']>
+}
+
+export interface LiveOptions extends Omit<ServerOptions, 'setup'> {
+  /** Configuration of `stateful('/live')`, beside the contract; handlers left out do nothing. */
+  live?: LiveConfig
+  upgrade?: UpgradeOptions
+  /** Runs before `/live` is mounted. */
+  setup?: (app: FastifyInstance) => unknown
+}
+
+export interface LiveServer extends Server {
+  readonly live: Handler<unknown, Updates>
+  /** Opens a stream and waits for its hello; gives the session as the server has it. */
+  connect: (options?: ReaderOptions) => Promise<{ reader: Reader, session: LiveSession }>
+}
+
+/** Starts a server with sessions of the shared contract at `/live`. */
+export async function startLive (t: Test, options: LiveOptions = {}): Promise<LiveServer> {
+  let live!: Handler<unknown, Updates>
+  const server = await startServer(t, {
+    ...options,
+    setup: async (app) => {
+      await options.setup?.(app)
+      const { on, ...config } = options.live ?? {}
+      live = app.tether.stateful<Events, Updates, unknown>('/live', {
+        contract,
+        upgrade: app.tether.sse.upgrade(options.upgrade),
+        ...config,
+        on: { ...silent, ...on }
+      })
+    }
+  })
+  return {
+    ...server,
+    live,
+    connect: async ({ frozen = false, ...readerOptions } = {}) => {
+      const reader = await openReader(server, '/live', readerOptions)
+      await until(() => reader.controls.length > 0, 'the hello frame')
+      if (frozen) reader.pause()
+      const session = await until(() => live.get(reader.session), 'the session')
+      return { reader, session }
+    }
+  }
+}

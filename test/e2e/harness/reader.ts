@@ -1,0 +1,155 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { ClientHttp2Session } from 'node:http2'
+import { connectHttp2 } from './http2-connection.ts'
+import { parseBlocks, type EventBlock } from './event-block.ts'
+import { RawResponse } from './raw-response.ts'
+import type { Server } from './server.ts'
+
+/** A control frame's data, or an update's. */
+export type Json = Record<string, any>
+
+/** Reads the response to one request as it comes. */
+export interface Reader {
+  /** Resolves once status and headers are there; rejects when the connection is over first. */
+  readonly opened: Promise<void>
+  /** 0 until then. */
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** All of the body so far, transfer framing taken off. */
+  readonly text: string
+  /** Bytes of the body so far. */
+  readonly bytes: number
+  /** HTTP/1.1 with chunked framing: the chunks, one by one. Otherwise the pieces that the client's stack gave. */
+  readonly chunks: readonly Buffer[]
+  /** All finished blocks so far. */
+  readonly blocks: EventBlock[]
+  /** Blocks with data that are not control frames. */
+  readonly updates: EventBlock[]
+  /** Data of the control frames, in order: hello, heartbeat, goodbye, gap. */
+  readonly controls: Json[]
+  /** Id of the session, as the hello frame names it. Throws when there is none yet. */
+  readonly session: string
+  /** Whether the body came to its proper end. */
+  readonly ended: boolean
+  /** Whether nothing more will come, properly ended or not. */
+  readonly closed: boolean
+  /** Stops reading: the reader is frozen, and the server's writes back up. */
+  pause: () => void
+  resume: () => void
+  /** Leaves without a word: destroys the connection. */
+  destroy: () => void
+}
+
+export interface ReaderOptions {
+  /** Beside `Accept: text/event-stream`; undefined leaves a header out. */
+  headers?: Record<string, string | undefined>
+  method?: string
+  /** Whether it stops reading as soon as it has the headers. */
+  frozen?: boolean
+  /** Reads one piece, of at most 64 KiB, every so many milliseconds: slow, but steady. */
+  pieceEveryMs?: number
+  /** An HTTP/2 connection to share with others; by default each reader has its own. */
+  over?: ClientHttp2Session
+  /** Another port than the server's own, as that of a {@link Link}. */
+  port?: number
+}
+
+/** Sends a GET that accepts an event stream, and reads what comes. */
+export function startReader (server: Server, path = '/live', options: ReaderOptions = {}): Reader {
+  const wanted = { accept: 'text/event-stream', ...options.headers }
+  const headers = Object.fromEntries(Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  const body = server.protocol === 'http/1.1'
+    ? new RawResponse(options.port ?? server.port, path, headers, options)
+    : connectHttp2(server, options.port ?? server.port, path, headers, options)
+  const reader = new StreamReader(body)
+  server.readers.add(reader)
+  return reader
+}
+
+/** The same, and waits for the headers. */
+export async function openReader (server: Server, path = '/live', options: ReaderOptions = {}): Promise<Reader> {
+  const reader = startReader(server, path, options)
+  await reader.opened
+  return reader
+}
+
+/** What reads a response, whatever carries it. */
+export interface ResponseBody {
+  readonly opened: Promise<void>
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly pieces: Buffer[]
+  readonly ended: boolean
+  readonly closed: boolean
+  pause: () => void
+  resume: () => void
+  destroy: () => void
+}
+
+class StreamReader implements Reader {
+  readonly #body: ResponseBody
+  #text = ''
+  #bytes = 0
+  #joined = 0
+  #blocks: EventBlock[] = []
+  #parsed = 0
+  readonly #decoder = new TextDecoder()
+
+  constructor (body: ResponseBody) {
+    this.#body = body
+  }
+
+  get opened (): Promise<void> { return this.#body.opened }
+  get status (): number { return this.#body.status }
+  get headers (): IncomingHttpHeaders { return this.#body.headers }
+  get ended (): boolean { return this.#body.ended }
+  get closed (): boolean { return this.#body.closed }
+  get chunks (): readonly Buffer[] { return this.#body.pieces }
+
+  get text (): string {
+    this.#join()
+    return this.#text
+  }
+
+  get bytes (): number {
+    this.#join()
+    return this.#bytes
+  }
+
+  get blocks (): EventBlock[] {
+    const { text } = this
+    const end = text.lastIndexOf('\n\n') + 2
+    if (end > this.#parsed + 1) {
+      this.#blocks = this.#blocks.concat(parseBlocks(text.slice(this.#parsed, end)))
+      this.#parsed = end
+    }
+    return this.#blocks
+  }
+
+  get updates (): EventBlock[] {
+    return this.blocks.filter((block) => block.data !== undefined && block.event !== 'tether')
+  }
+
+  get controls (): Json[] {
+    return this.blocks.filter((block) => block.event === 'tether').map((block) => JSON.parse(block.data ?? 'null') as Json)
+  }
+
+  get session (): string {
+    const hello = this.controls.find((control) => control.type === 'hello')
+    if (hello === undefined) throw new Error(`no hello frame yet: ${JSON.stringify(this.text.slice(0, 400))}`)
+    return hello.session as string
+  }
+
+  pause (): void { this.#body.pause() }
+  resume (): void { this.#body.resume() }
+  destroy (): void { this.#body.destroy() }
+
+  #join (): void {
+    const { pieces } = this.#body
+    while (this.#joined < pieces.length) {
+      const piece = pieces[this.#joined++]!
+      this.#bytes += piece.length
+      this.#text += this.#decoder.decode(piece, { stream: true })
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Test } from 'tap'
+import tether, { type TetherOptions } from '../../../plugin/index.ts'
+import { certificate } from './certificate.ts'
+
+/** HTTP/1.1, HTTP/2 cleartext, HTTP/2 over TLS. */
+export type Protocol = 'http/1.1' | 'h2c' | 'h2'
+
+export const protocols: readonly Protocol[] = ['http/1.1', 'h2c', 'h2']
+
+/** One line of the application's log; `level` is pino's number, 50 for error. */
+export interface LogRecord {
+  level: number
+  msg: string
+  err?: { code?: string, message: string, stack: string }
+  [key: string]: unknown
+}
+
+export interface Server {
+  readonly app: FastifyInstance
+  readonly protocol: Protocol
+  readonly port: number
+  /** `http://127.0.0.1:<port>` or with https. */
+  readonly origin: string
+  /** Everything logged so far. */
+  readonly log: LogRecord[]
+  /** What was logged at level error or above. */
+  errors: () => LogRecord[]
+  /** All who read from it; those who do not would hold up its end. */
+  readonly readers: Set<{ destroy: () => void }>
+}
+
+export interface ServerOptions {
+  /** Default `'http/1.1'`. */
+  protocol?: Protocol
+  /** Options of Fastify itself, beside those that the protocol needs. */
+  fastify?: FastifyServerOptions
+  /** Options of the plugin. */
+  tether?: TetherOptions
+  /** Registers routes and plugins; the plugin is registered before. */
+  setup: (app: FastifyInstance) => unknown
+}
+
+/** Starts an application on a free port of the loopback; it is closed when the test ends. */
+export async function startServer (t: Test, options: ServerOptions): Promise<Server> {
+  const protocol = options.protocol ?? 'http/1.1'
+  const log: LogRecord[] = []
+  const stream = { write: (line: string) => { log.push(JSON.parse(line) as LogRecord) } }
+  const app = Fastify({
+    ...protocol === 'http/1.1' ? {} : { http2: true },
+    ...protocol === 'h2' ? { https: certificate() } : {},
+    logger: { level: 'trace', stream },
+    ...options.fastify
+  } as FastifyServerOptions) as FastifyInstance
+  const readers = new Set<{ destroy: () => void }>()
+  t.teardown(() => {
+    for (const reader of readers) reader.destroy()
+    return app.close()
+  })
+  await app.register(tether, options.tether ?? {})
+  await options.setup(app)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  return {
+    app,
+    protocol,
+    port,
+    origin: `${protocol === 'h2' ? 'https' : 'http'}://127.0.0.1:${port}`,
+    log,
+    errors: () => log.filter((record) => record.level >= 50),
+    readers
+  }
+}

@@ -1,0 +1,88 @@
+import { inspect } from 'node:util'
+import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import t from 'tap'
+import { OptionValidator } from '../plugin/option-validator.ts'
+import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema } from '../schemas/options.ts'
+
+const groups: Array<[where: string, schema: TObject, required: Record<string, unknown>]> = [
+  ['app.register(tether)', pluginOptionsSchema, {}],
+  ['app.tether.sse.upgrade()', upgradeOptionsSchema, {}],
+  ['app.tether.stateful()', statefulConfigSchema, { contract: { events: {}, updates: {} } }],
+  ['app.tether.drain()', drainOptionsSchema, {}]
+]
+
+const longestMs = 2_147_483_647
+
+/** Values that an option takes and does not take, told by its schema. */
+function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
+  if (schema.type === 'integer') {
+    const { minimum, maximum } = schema as unknown as { minimum: number, maximum: number }
+    return { good: [minimum, maximum], bad: [minimum - 1, maximum + 1, minimum + 0.5, NaN, Infinity, -Infinity, `${minimum}`, null, true, [], {}, 1n] }
+  }
+  if (schema.callable === true) return { good: [() => {}, async () => {}, class {}], bad: ['x', 5, null, {}, true] }
+  if (Array.isArray(schema.anyOf)) return { good: schema.anyOf.map((literal) => literal.const), bad: ['', 'nope', 5, null, {}, [schema.anyOf[0].const]] }
+  if (schema.type === 'array') {
+    return {
+      good: [[], ['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost']],
+      bad: ['https://app.example.com', null, {}, [5], ['*'], ['app.example.com'], ['https://app.example.com/'], ['null'], ['https://a', 'b']]
+    }
+  }
+  if (schema.patternProperties !== undefined) return { good: [{}, { a: () => {} }], bad: [null, 5, [], { a: 5 }, { a: () => {}, b: null }] }
+  return { good: [{ events: {}, updates: {} }], bad: [null, 5, 'x', [], {}, { events: {} }] }
+}
+
+for (const [where, schema, required] of groups) {
+  t.test(where, async (t) => {
+    const validator = new OptionValidator(where, schema)
+    validator.check({ ...required })
+    for (const [name, option] of Object.entries(schema.properties)) {
+      const { good, bad } = examplesOf(option)
+      t.type(option.description, 'string', `${name} says what is allowed`)
+      for (const value of good) t.doesNotThrow(() => validator.check({ ...required, [name]: value }), `${name}: ${inspect(value)}`)
+      for (const value of bad) {
+        t.throws(() => validator.check({ ...required, [name]: value }), {
+          code: 'FST_ERR_TETHER_OPTION',
+          name: 'FastifyError',
+          message: `option "${name}" of ${where} must be ${option.description}; got ${inspect(value)}`
+        }, `${name}: ${inspect(value)}`)
+      }
+      if (!(name in required)) t.doesNotThrow(() => validator.check({ ...required, [name]: undefined }), `${name} may be undefined`)
+    }
+  })
+
+  t.test(`${where}: names`, async (t) => {
+    const validator = new OptionValidator(where, schema)
+    const names = Object.keys(schema.properties)
+    for (const name of ['writebuffer', 'max-sessions', '', 'constructor', 'toString', '__proto__', `${names[0]} `]) {
+      const options = JSON.parse(JSON.stringify(required))
+      Object.defineProperty(options, name, { value: 5, enumerable: true })
+      t.throws(() => validator.check(options), { code: 'FST_ERR_TETHER_OPTION', message: `${where} has no option "${name}"; it has ${names.join(', ')}` }, JSON.stringify(name))
+    }
+    for (const options of [null, undefined, 5, 'x', [], () => {}]) {
+      t.throws(() => validator.check(options), { code: 'FST_ERR_TETHER_OPTION', message: `${where} takes an object of options, got ${inspect(options)}` }, inspect(options))
+    }
+  })
+}
+
+t.test('what is needed and not given is named', async (t) => {
+  const validator = new OptionValidator('app.tether.stateful()', statefulConfigSchema)
+  for (const options of [{}, { contract: undefined }]) {
+    t.throws(() => validator.check(options), { code: 'FST_ERR_TETHER_OPTION', message: 'app.tether.stateful() needs option "contract": what defineContract() returns' })
+  }
+})
+
+t.test('every time is one that a timer can count', async (t) => {
+  const times = groups.flatMap(([, { properties }]) => Object.entries(properties)).filter(([name]) => name.endsWith('Ms'))
+  t.ok(times.length > 10)
+  for (const [name, { maximum }] of times) t.equal(maximum, longestMs, name)
+})
+
+t.test('values in messages are kept short', async (t) => {
+  const validator = new OptionValidator('here', Type.Object({ a: Type.Optional(Type.String({ description: 'text' })) }, { additionalProperties: false }))
+  try {
+    validator.check({ a: { b: { c: 'x'.repeat(1000) }, list: new Array(1000).fill(1), text: 'y'.repeat(1000) } })
+    t.fail('must throw')
+  } catch (error) {
+    t.ok((error as Error).message.length < 400, (error as Error).message)
+  }
+})

@@ -1,0 +1,167 @@
+import { execFile, spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const modules = join(root, 'node_modules')
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const example = readmeExample()
+
+// Two runs of the compiler, one of them over every declaration there is.
+t.setTimeout(240_000)
+
+const scratch = mkdtempSync(join(tmpdir(), 'tether-package-'))
+t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
+
+// Built and packed aside: other tests use `dist`, and may be building it at this moment.
+const stage = join(scratch, 'stage')
+mkdirSync(stage)
+for (const name of ['package.json', ...manifest.files]) {
+  if (name !== 'dist' && existsSync(join(root, name))) cpSync(join(root, name), join(stage, name), { recursive: true })
+}
+await compile(root, '-p', 'tsconfig.build.json', '--outDir', join(stage, 'dist'))
+const [packed] = JSON.parse((await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch], { cwd: stage })).stdout)
+const tarball = join(scratch, packed.filename)
+
+t.test('the tarball holds the built library, its documents and nothing else', async (t) => {
+  const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts']) {
+    t.ok(paths.includes(path), path)
+  }
+  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/.+|dist\/(plugin|schemas)\/[a-z0-9-]+\.(js|js\.map|d\.ts))$/.test(path)), [])
+})
+
+t.test('in an empty TypeScript project', async (t) => {
+  const project = await install('typescript-project', 'typescript', '@types/node')
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
+    compilerOptions: { target: 'es2022', lib: ['es2022'], types: ['node'], module: 'nodenext', strict: true, skipLibCheck: false, declaration: true, outDir: 'out', rootDir: '.' }
+  }))
+  writeFileSync(join(project, 'server.ts'), example)
+  writeFileSync(join(project, 'live.ts'), `
+    import Fastify from 'fastify'
+    import { Type } from '@sinclair/typebox'
+    import tether, { conflate, defineContract, text, type Session } from 'fastify-tether'
+    export const contract = defineContract({
+      events: { pause: Type.Object({}) },
+      updates: { row: text(), load: conflate(Type.Object({ v: Type.Number() })) }
+    })
+    const app = Fastify()
+    await app.register(tether)
+    export const live = app.tether.stateful('/live', {
+      contract,
+      initialState: async (request) => ({ name: request.ip }),
+      on: { pause: (session) => session.send('row', session.state.name) }
+    })
+    export const group = live.group('all')
+    export const upgrade = app.tether.sse.upgrade()
+    export function greet (session: Session<{ name: string }, typeof contract.updates>) {
+      return session.send('load', { v: 1 })
+    }
+  `)
+
+  t.test('the example of the README and exported sessions compile, strictly, with every declaration checked', async () => {
+    await compile(project)
+  })
+
+  t.test('what is exported has a type that others can name', async (t) => {
+    const declared = readFileSync(join(project, 'out/live.d.ts'), 'utf8')
+    t.match(declared, /const live: import\("fastify-tether"\)\.Handler<\{\s*name: string;\s*\}, \{/)
+    t.match(declared, /const upgrade: import\("fastify-tether"\)\.Upgrade;/)
+    t.notMatch(declared, /\bany\b/)
+  })
+
+  t.test('the example runs', (t) => runsExample(t, project, 'out/server.js'))
+})
+
+t.test('in a plain JavaScript project', async (t) => {
+  const project = await install('javascript-project')
+  writeFileSync(join(project, 'server.js'), example)
+
+  t.test('the example of the README runs', (t) => runsExample(t, project, 'server.js'))
+
+  t.test('only the entry can be imported', async (t) => {
+    await t.rejects(run(process.execPath, ['-e', 'import("fastify-tether/dist/plugin/session.js")'], { cwd: project }), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', 'console.log(Object.keys(await import("fastify-tether")).join())'], { cwd: project })
+    t.equal(stdout.trim(), 'conflate,default,defaults,defineContract,errorTable,tether,text')
+  })
+})
+
+/** The first TypeScript block of the README, word for word. */
+function readmeExample (): string {
+  const match = /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(root, 'README.md'), 'utf8'))
+  if (match === null) throw new Error('the README has no example')
+  return match[1]!
+}
+
+/**
+ * A project with the tarball, what it declares as dependencies, and what the README
+ * has a user install along with it. Their own dependencies are found where npm put
+ * them for this repository; nothing else can be imported.
+ */
+async function install (name: string, ...development: string[]): Promise<string> {
+  const project = join(scratch, name)
+  const own = join(project, 'node_modules/fastify-tether')
+  mkdirSync(own, { recursive: true })
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }))
+  await run('tar', ['-xzf', tarball, '-C', own, '--strip-components=1'])
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(own, 'package.json'), 'utf8'))
+  for (const dependency of [...Object.keys(dependencies), ...Object.keys(peerDependencies), ...development]) {
+    const link = join(project, 'node_modules', dependency)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(modules, dependency), link)
+  }
+  return project
+}
+
+async function compile (cwd: string, ...args: string[]): Promise<void> {
+  try {
+    await run(process.execPath, [join(modules, 'typescript/bin/tsc'), ...args], { cwd })
+  } catch (error) {
+    // The compiler's messages go to its standard output.
+    throw new Error((error as { stdout: string }).stdout || String(error))
+  }
+}
+
+/** Starts the example, reads its stream and posts to it, as the README has it done with curl. */
+async function runsExample (t: Test, project: string, file: string): Promise<void> {
+  const server = spawn(process.execPath, [file], { cwd: project, env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const closed = new Promise((resolve) => server.on('close', resolve))
+  t.teardown(async () => {
+    server.kill()
+    await closed
+  })
+  const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]()
+  const { value: address } = await lines.next()
+  t.match(address, /^http:\/\//, 'prints its address')
+
+  const stream = await fetch(`${address}/live`)
+  t.match(stream.headers.get('content-type'), /^text\/event-stream/)
+  const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader()
+  let seen = ''
+  async function readTo (pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(seen)
+      if (match !== null) return match
+      const { value, done } = await reader.read()
+      if (done) throw new Error(`the stream ended before ${pattern}:\n${seen}`)
+      seen += value
+    }
+  }
+  const [, id = ''] = await readTo(/^event: tether\ndata: \{"type":"hello","session":"([\w-]{24})","verdict":"new"/m)
+  const accepted = await fetch(`${address}/live/say`, {
+    method: 'POST',
+    headers: { 'X-Tether-Session': id, 'Content-Type': 'application/json' },
+    body: '{"text":"hello"}'
+  })
+  t.equal(accepted.status, 202)
+  t.strictSame(await accepted.json(), { seq: 0 })
+  await readTo(/^event: said\ndata: \{"text":"hello","count":1\}\n\n/m)
+  await readTo(/^event: clock\ndata: \{"t":\d+\}\n\n/m)
+  await reader.cancel()
+}

@@ -1,0 +1,28 @@
+import t from 'tap'
+import { Room } from '../plugin/room.ts'
+
+t.test('all who wait go on together', async (t) => {
+  const room = new Room()
+  const first = room.wait()
+  t.equal(room.wait(), first, 'a caller that ignores the promise costs nothing')
+  room.open(true)
+  t.equal(await first, true)
+  const second = room.wait()
+  t.not(second, first, 'who comes later waits for the next time')
+  room.open(false)
+  t.equal(await second, false)
+  t.equal(await first, true)
+})
+
+t.test('opening an empty room leaves nothing behind', async (t) => {
+  const room = new Room()
+  room.open(true)
+  const waiting = room.wait()
+  room.open(false)
+  t.equal(await waiting, false)
+})
+
+t.test('who need not wait gets a promise that is there already', async (t) => {
+  t.equal(await Room.granted, true)
+  t.equal(await Room.refused, false)
+})

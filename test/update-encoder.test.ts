@@ -1,0 +1,98 @@
+import { Type } from '@sinclair/typebox'
+import { createParser } from 'eventsource-parser'
+import fc from 'fast-check'
+import t from 'tap'
+import { UpdateEncoder } from '../plugin/update-encoder.ts'
+import { conflate, text, type UpdateDefinition } from '../schemas/contract.ts'
+
+function encode (definition: UpdateDefinition, data: unknown): string {
+  return new UpdateEncoder('u', definition).encode(data).text
+}
+
+const Sample = Type.Object({ series: Type.String(), v: Type.Number() })
+const Node = Type.Recursive((Self) => Type.Object({ value: Type.Number(), children: Type.Array(Self) }), { $id: 'Node' })
+
+t.test('JSON by its schema', async (t) => {
+  const rows: Array<[name: string, definition: UpdateDefinition, data: unknown, line: string]> = [
+    ['an object', Sample, { series: 'cpu', v: 0.5 }, '{"series":"cpu","v":0.5}'],
+    ['keys that the schema does not know stay here', Sample, { series: 'cpu', v: 1, secret: 's' }, '{"series":"cpu","v":1}'],
+    ['line ends in strings', Type.String(), 'a\nb\r\u2028"', '"a\\nb\\r\u2028\\""'],
+    ['a union', Type.Union([Type.Literal('a'), Type.Number()]), 5, '5'],
+    ['an intersection', Type.Intersect([Sample, Type.Object({ t: Type.Integer() })]), { series: 's', v: 1, t: 2 }, '{"series":"s","v":1,"t":2}'],
+    ['a recursive schema', Node, { value: 1, children: [{ value: 2, children: [] }] }, '{"value":1,"children":[{"value":2,"children":[]}]}'],
+    ['the same in two places', Type.Object({ a: Node, b: Node }), { a: { value: 1, children: [] }, b: { value: 2, children: [] } }, '{"a":{"value":1,"children":[]},"b":{"value":2,"children":[]}}'],
+    ['anything', Type.Any(), [1, { a: null }], '[1,{"a":null}]'],
+    ['null', Type.Null(), null, 'null'],
+    ['a date', Type.String({ format: 'date-time' }), new Date(0), '"1970-01-01T00:00:00.000Z"']
+  ]
+  for (const [name, definition, data, line] of rows) t.equal(encode(definition, data), `event: u\ndata: ${line}\n\n`, name)
+})
+
+t.test('text as it is, a line for each', async (t) => {
+  t.equal(encode(text(), '<p>\r\n</p>'), 'event: u\ndata: <p>\ndata: </p>\n\n')
+  t.equal(encode(conflate(text()), ''), 'event: u\ndata: \n\n')
+})
+
+t.test('what cannot be serialised', async (t) => {
+  const cyclic: Record<string, unknown> = {}
+  cyclic.self = cyclic
+  const rows: Array<[name: string, definition: UpdateDefinition, data: unknown, reason: RegExp]> = [
+    ['a missing key', Sample, { v: 1 }, /"series" is required/],
+    ['no number', Sample, { series: 's', v: NaN }, /NaN/],
+    ['no branch of a union', Type.Union([Type.Literal('a'), Type.Number()]), 'b', /does not match/],
+    ['undefined', Sample, undefined, /it is undefined/],
+    ['undefined, where anything goes', Type.Any(), undefined, /it is undefined/],
+    ['a function, where anything goes', Type.Any(), () => {}, /it is function/],
+    ['a symbol, where anything goes', Type.Any(), Symbol('x'), /it is symbol/],
+    ['a bigint, where anything goes', Type.Any(), 1n, /BigInt/],
+    ['what holds itself', Type.Any(), cyclic, /circular/],
+    ['what throws', Sample, { get series () { throw new Error('mine') } }, /mine/],
+    ['what throws no error', Type.Any(), { toJSON () { throw null } }, /null/], // eslint-disable-line no-throw-literal
+    ['no text', text(), 5, /takes a string, got number/],
+    ['null as text', text(), null, /takes a string, got null/],
+    ['an object as conflated text', conflate(text()), {}, /takes a string, got object/]
+  ]
+  for (const [name, definition, data, message] of rows) {
+    t.throws(() => encode(definition, data), { code: 'FST_ERR_TETHER_SERIALIZATION', message }, name)
+    t.throws(() => encode(definition, data), { message: /^update "u" cannot be serialised: / })
+  }
+})
+
+t.test('a schema that cannot be compiled', async (t) => {
+  t.throws(() => new UpdateEncoder('u', Type.Date()), { code: 'FST_ERR_TETHER_CONTRACT', message: /update "u" cannot be compiled/ })
+  t.throws(() => new UpdateEncoder('u', conflate(Type.Ref('Nothing'))), { code: 'FST_ERR_TETHER_CONTRACT' })
+})
+
+t.test('keys', async (t) => {
+  const key = (definition: UpdateDefinition, data: unknown, name = 'u') => new UpdateEncoder(name, definition).encode(data).key
+  const bySeries = conflate(Sample, ({ series }) => series)
+  t.equal(key(Sample, { series: 'cpu', v: 1 }), null, 'none where every one arrives')
+  t.equal(key(bySeries, { series: 'cpu', v: 1 }), key(bySeries, { series: 'cpu', v: 2 }))
+  t.not(key(bySeries, { series: 'cpu', v: 1 }), key(bySeries, { series: 'mem', v: 1 }))
+  t.not(key(bySeries, { series: 'cpu', v: 1 }), key(bySeries, { series: 'cpu', v: 1 }, 'other'), 'updates do not share keys')
+  t.not(key(conflate(text(), () => 'b\nc'), 'x', 'a'), key(conflate(text(), () => 'c'), 'x', 'a.b'))
+  t.equal(key(conflate(Sample), { series: 'cpu', v: 1 }), key(conflate(Sample), { series: 'mem', v: 1 }), 'without a function all share one')
+  t.not(key(conflate(Sample), { series: 'cpu', v: 1 }), null)
+  const error = new Error('no key')
+  t.throws(() => key(conflate(Sample, () => { throw error }), { series: 'cpu', v: 1 }), error, 'what the function throws comes through')
+  t.throws(() => key(conflate(Sample, () => { throw error }), {}), { code: 'FST_ERR_TETHER_SERIALIZATION' }, 'and is not asked about bad data')
+})
+
+t.test('one frame holds one event, whatever its strings', async (t) => {
+  const encoders = [
+    new UpdateEncoder('u', Type.Object({ s: Type.String() })),
+    new UpdateEncoder('u', Type.Object({ s: Type.String({ format: 'unsafe' }) })),
+    new UpdateEncoder('u', Type.Object({ s: Type.Any() })),
+    new UpdateEncoder('u', Type.Record(Type.String(), Type.String()))
+  ]
+  const nasty = fc.array(fc.oneof(fc.string({ unit: 'binary', maxLength: 3 }), fc.constantFrom('\n', '\r', '\r\n\r\n', '\0', 'event: x\n', '"')), { maxLength: 5 }).map((parts) => parts.join(''))
+  fc.assert(fc.property(nasty, (s) => encoders.every((encoder, index) => {
+    const events: Array<{ event?: string | undefined, data: string }> = []
+    createParser({ onEvent: (event) => { events.push(event) } }).feed(encoder.encode(index === 3 ? { [s]: s } : { s }).text)
+    const [event] = events
+    if (events.length !== 1 || event?.event !== 'u') return false
+    // What is unsafe may not be JSON, but stays within its frame.
+    return index === 1 || Object.entries(JSON.parse(event.data)).every(([key, value]) => value === s && (key === 's' || key === s))
+  })))
+  t.pass('for any string')
+})
