@@ -10,6 +10,8 @@ export class Command {
   readonly onSettled: ((fault: { error: unknown } | null) => void) | null
   /** Whether `handlerTimeoutMs` bounds it. */
   readonly timed: boolean
+  /** Whether it counts against the channel's capacity; hooks go past it. */
+  bounded = true
   settled = false
   startedAt = 0
 
@@ -50,6 +52,8 @@ export class CommandChannel {
   readonly #capacity: number
   readonly #owner: CommandOwner
   #queue: Command[] = []
+  /** How many of those that wait go past the capacity. */
+  #unbounded = 0
   #current: Command | null = null
   #asked = false
 
@@ -66,12 +70,13 @@ export class CommandChannel {
 
   /** Whether as many more commands may be queued. */
   hasCapacity (count: number): boolean {
-    return this.#queue.length + count <= this.#capacity
+    return this.#queue.length - this.#unbounded + count <= this.#capacity
   }
 
   /** Queues a command, over the capacity too; {@link hasCapacity} is the caller's to ask. */
   push (command: Command): void {
     this.#queue.push(command)
+    if (!command.bounded) this.#unbounded++
     this.resume()
   }
 
@@ -100,6 +105,7 @@ export class CommandChannel {
   clear (): Command[] {
     const left = this.#queue
     this.#queue = []
+    this.#unbounded = 0
     return left
   }
 
@@ -113,7 +119,9 @@ export class CommandChannel {
         setImmediate(() => this.turn())
         return
       }
-      this.#run(this.#queue.shift()!)
+      const command = this.#queue.shift()!
+      if (!command.bounded) this.#unbounded--
+      this.#run(command)
     }
     this.#asked = false
   }

@@ -1,4 +1,5 @@
 import type { UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
+import { ArgumentError } from '../schemas/errors.ts'
 import type { SessionHost } from './session-host.ts'
 import type { Session, TetherSession } from './session.ts'
 
@@ -43,7 +44,7 @@ export class Groups {
   get size (): number { return this.#members.size }
 
   group (name: string): SessionGroup {
-    if (typeof name !== 'string' || name === '') throw new TypeError('a group is named by a string that is not empty')
+    if (typeof name !== 'string' || name === '') throw new ArgumentError('a group is named by a string that is not empty')
     return new SessionGroup(name, this)
   }
 
@@ -52,7 +53,7 @@ export class Groups {
   }
 
   add (name: string, session: TetherSession): boolean {
-    if (session.host !== this.#host) throw new TypeError('a group takes sessions of its own handler only')
+    if (session.host !== this.#host) throw new ArgumentError('a group takes sessions of its own handler only')
     if (!session.isOpen) return false
     let members = this.#members.get(name)
     if (members === undefined) this.#members.set(name, members = new Set())

@@ -1,6 +1,6 @@
 import type { UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
-import { BusyError, HandlerTimeoutError, SessionClosedError } from '../schemas/errors.ts'
+import { ArgumentError, BusyError, HandlerTimeoutError, SessionClosedError } from '../schemas/errors.ts'
 import type { BroadcastMember } from './broadcast-queue.ts'
 import { Command, CommandChannel, type CommandOwner } from './command-channel.ts'
 import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
@@ -205,7 +205,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   }
 
   update<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
-    if (typeof run !== 'function') throw new TypeError('update() takes a function')
+    if (typeof run !== 'function') throw new ArgumentError('session.update() takes a function')
     const promise = this.#channel.isWithinCurrent() ? this.#runWithin(run) : this.#enqueue(run)
     // A caller may ignore it: what went wrong has been reported, or the session is gone.
     promise.catch(() => {})
@@ -339,7 +339,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   /** Queues a hook, past the channel's bound. */
   queueHook (name: string, call: () => unknown): void {
-    this.#channel.push(new Command(name, call))
+    this.#pushHook(new Command(name, call))
+  }
+
+  #pushHook (hook: Command): void {
+    hook.bounded = false
+    this.#channel.push(hook)
   }
 
   hasCapacity (count: number): boolean {
@@ -377,7 +382,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       this.#closeBy = performance.now() + this.#patienceMs(this.#stream)
       this.host.runtime.deadlines.set(this, this.#closeBy)
     }
-    this.#channel.push(new Command('close', () => this.#finish(retryMs), null, false))
+    this.#pushHook(new Command('close', () => this.#finish(retryMs), null, false))
   }
 
   /** Resolves when the session is closed and its hooks have run. */
@@ -561,7 +566,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     }
     const { hooks, context } = this.host
     if (!this.#everConnected) return this.#conclude()
-    this.#channel.push(new Command('onClose', () => hooks.onClose?.(this, this.#closeReason, context), () => this.#conclude()))
+    this.#pushHook(new Command('onClose', () => hooks.onClose?.(this, this.#closeReason, context), () => this.#conclude()))
   }
 
   #conclude (): void {

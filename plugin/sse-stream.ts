@@ -74,6 +74,8 @@ export class SseStream implements Stream, Deadline {
   get stallTimeoutMs (): number { return this.#options.stallTimeoutMs }
   get writable (): boolean { return this.#writable }
   get gone (): boolean { return this.#gone }
+  get reason (): DisconnectReason { return this.#reason }
+  get finishing (): boolean { return this.#goodbye !== null }
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader

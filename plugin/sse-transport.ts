@@ -35,7 +35,6 @@ export class SseTransport implements Transport {
 
   async close (): Promise<void> {
     const { closed } = this.#reader
-    this.#reader.seal()
     this.#stream.finish('', this.#stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'closed')
     await closed
   }
@@ -57,20 +56,19 @@ class PlainReader implements StreamReader {
   readonly #stream: Stream
   readonly #room = new Room()
   #settleClosed!: (reason: DisconnectReason) => void
-  /** Whether it was closed, or is gone: what is sent from then on goes nowhere. */
-  #isSealed = false
+  #isGone = false
 
   constructor (stream: Stream, runtime: Runtime) {
     this.#stream = stream
     this.#runtime = runtime
     this.outbox = new Outbox(nothingKept, runtime.budget)
     this.closed = new Promise((resolve) => { this.#settleClosed = resolve })
-    if (stream.gone) this.onGone('client')
+    if (stream.gone) this.onGone(stream.reason)
     else stream.attach(this, '')
   }
 
   send (frame: Frame): Promise<boolean> {
-    if (this.#isSealed) return Room.refused
+    if (this.#isGone || this.#stream.finishing) return Room.refused
     const { queueFrames, queueBytes } = defaults.stateful
     this.outbox.append(frame)
     this.#runtime.scheduler.schedule(this.#stream)
@@ -85,16 +83,12 @@ class PlainReader implements StreamReader {
     return this.#isBlocked ? this.#room.wait() : Room.granted
   }
 
-  seal (): void {
-    this.#isSealed = true
-  }
-
   onFlushed (): void {
     if (!this.#isBlocked) this.#room.open(true)
   }
 
   onGone (reason: DisconnectReason): void {
-    this.#isSealed = true
+    this.#isGone = true
     this.outbox.clear()
     this.#room.open(false)
     this.#settleClosed(reason)

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { defaults } from '../schemas/defaults.ts'
-import { DrainingError, NotAcceptableError, SessionLimitError } from '../schemas/errors.ts'
+import { ArgumentError, DrainingError, NotAcceptableError, SessionLimitError } from '../schemas/errors.ts'
 import { goodbyeFrame, turnedAwayFrame } from './control-frame.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
 import type { SessionHost } from './session-host.ts'
@@ -80,7 +80,7 @@ function judge (host: SessionHost, claim: Claim, request: FastifyRequest): { ses
 async function streamOf (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply) {
   const transport = await upgrade(request, reply)
   if (transport instanceof SseTransport) return transport.stream
-  throw new TypeError('upgrade must give the transport that app.tether.sse.upgrade() makes')
+  throw new ArgumentError('upgrade must give the transport that app.tether.sse.upgrade() makes')
 }
 
 function abort (session: TetherSession, isNew: boolean): void {

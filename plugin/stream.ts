@@ -45,6 +45,10 @@ export interface Stream extends Flushable {
   /** False from a `write()` that was more than the socket could take at once, to its drain. */
   readonly writable: boolean
   readonly gone: boolean
+  /** Why it is gone, or is about to be. */
+  readonly reason: DisconnectReason
+  /** Whether its end has been asked for: what is queued from then on may not be written. */
+  readonly finishing: boolean
   /** Whose frames it writes from now on; `opening` is written before them. */
   attach: (reader: StreamReader, opening: string) => void
   /** Writes on its own account, between frames. */

@@ -41,6 +41,7 @@ export const DrainingError = createError('FST_ERR_TETHER_DRAINING', 'The server 
 
 export const AlreadyRegisteredError = createError('FST_ERR_TETHER_ALREADY_REGISTERED', 'fastify-tether is already registered on this instance or one above it', 500)
 export const OptionError = createError<[string]>('FST_ERR_TETHER_OPTION', '%s', 500, TypeError)
+export const ArgumentError = createError<[string]>('FST_ERR_TETHER_ARGUMENT', '%s', 500, TypeError)
 export const ContractError = createError<[string]>('FST_ERR_TETHER_CONTRACT', '%s', 500, TypeError)
 export const ModeError = createError<[string]>('FST_ERR_TETHER_MODE', 'mode "%s" is not available: this version carries sessions over server-sent events only, so use mode "sse" or leave it out', 500)
 export const FrameError = createError<[string]>('FST_ERR_TETHER_FRAME', '%s', 500, TypeError)
@@ -67,6 +68,7 @@ export const errorTable = Object.freeze({
   FST_ERR_TETHER_DRAINING: 503,
   FST_ERR_TETHER_ALREADY_REGISTERED: 500,
   FST_ERR_TETHER_OPTION: 500,
+  FST_ERR_TETHER_ARGUMENT: 500,
   FST_ERR_TETHER_CONTRACT: 500,
   FST_ERR_TETHER_MODE: 500,
   FST_ERR_TETHER_FRAME: 500,

@@ -46,12 +46,16 @@ for (const protocol of protocols) {
 
   t.test(`${protocol}: while it drains, newcomers are turned away in the way that they understand`, async (t) => {
     let states = 0
+    const outcomes: unknown[] = []
     const server = await startLive(t, {
       protocol,
       live: { initialState: () => { states++ } },
       setup: (app) => {
         const upgrade = app.tether.sse.upgrade()
-        app.get('/plain', async (request, reply) => { await upgrade(request, reply) })
+        app.get('/plain', async (request, reply) => {
+          const transport = await upgrade(request, reply)
+          outcomes.push(await transport.send({ data: 'too late' }), await transport.closed)
+        })
         app.get('/page', async (request) => ({ prepared: await server.live.prepare(request) }))
       }
     })
@@ -74,6 +78,8 @@ for (const protocol of protocols) {
     t.equal((await readWhole(server, '/live', { accept: 'text/html' })).status, 406)
     const plain = await readWhole(server, '/plain')
     t.match(plain.text, /^retry: 1000\n\nretry: \d+\nevent: tether\ndata: {"type":"goodbye","reason":"draining","reconnect":true}\n\n$/)
+    await until(() => outcomes.length === 2, 'the outcomes')
+    t.same(outcomes, [false, 'closed'], 'a stream that is told to leave at once takes nothing')
     t.same((await readWhole(server, '/page', { accept: '*/*' })).json, { prepared: null })
     t.equal(states, 1, 'no state was made for any of them')
     t.match(server.app.tether.stats(), { sessions: 0, streams: 0, pending: 0 })

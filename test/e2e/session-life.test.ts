@@ -151,7 +151,7 @@ t.test('update', async (t) => {
     await t.rejects(session.update(async () => { throw new Error('rejected') }), { message: 'rejected' })
     t.same(reported, [['update', 'thrown'], ['update', 'rejected']])
     t.equal(await session.update(() => 'on'), 'on', 'and the session goes on')
-    t.throws(() => session.update('x' as never), TypeError)
+    t.throws(() => session.update('x' as never), { code: 'FST_ERR_TETHER_ARGUMENT' })
   })
 
   t.test('nobody need listen to it', async (t) => {

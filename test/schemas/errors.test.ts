@@ -49,7 +49,7 @@ t.test('statuses of answers', async (t) => {
 
 t.test('what an application did wrong is a TypeError', async (t) => {
   const typeErrors = Object.entries(made).filter(([, error]) => error instanceof TypeError).map(([name]) => name)
-  t.same(typeErrors.sort(), ['ContractError', 'FrameError', 'OptionError', 'SerializationError', 'UnknownUpdateError'])
+  t.same(typeErrors.sort(), ['ArgumentError', 'ContractError', 'FrameError', 'OptionError', 'SerializationError', 'UnknownUpdateError'])
 })
 
 t.test('errors that say more', async (t) => {
