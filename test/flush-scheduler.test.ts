@@ -98,15 +98,16 @@ t.test('many streams are flushed in slices, and others get their turn', async (t
 })
 
 t.test('so long as there is time, they are flushed together', async (t) => {
-  let together = 0
-  // A busy machine may take the time of some slices away, not of all.
-  for (let attempt = 0; attempt < 50 && together < 64; attempt++) {
+  const attempt = async (): Promise<number> => {
     const { scheduler } = start()
-    together = 0
-    for (let index = 0; index < 64; index++) scheduler.schedule(flushable(() => { together++ }))
+    let flushed = 0
+    for (let index = 0; index < 64; index++) scheduler.schedule(flushable(() => { flushed++ }))
     await setImmediate()
+    return flushed
   }
-  t.equal(together, 64)
+  // A busy machine may take the time of some slices away, not of all.
+  const attempts = await Promise.all(Array.from({ length: 20 }, attempt))
+  t.equal(Math.max(...attempts), 64)
 })
 
 t.test('what comes while slices run waits for its turn, and is not forgotten', async (t) => {
