@@ -44,6 +44,7 @@ const forbidden = /[\r\n\0]/
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 export function encodeFrame (fields: FrameFields): string {
+  if (typeof fields !== 'object' || fields === null) throw new FrameError(`a frame is made of fields, got ${fields === null ? 'null' : typeof fields}`)
   let text = ''
   if (fields.comment !== undefined) text += encodeComment(fields.comment)
   if (fields.retry !== undefined) text += encodeRetry(fields.retry)

@@ -145,6 +145,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #abort: AbortController | null = null
   #closeReason: CloseReason = 'closed'
   #closeReconnect = false
+  /** Whether all that a closing session had to write is written, and only its hooks are left to run. */
+  #isOver = false
   /** When a closing session waits no longer for a reader that blocks it. */
   #closeBy = Infinity
   #streamGone: (() => void) | null = null
@@ -197,7 +199,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   send (name: string, data: unknown): Promise<boolean> {
     const frame = this.host.contract.encode(name, data)
-    if (this.#phase === 'closed') return Room.refused
+    if (this.#phase === 'closed' || this.#isOver) return Room.refused
     this.host.runtime.broadcasts.catchUp(this)
     this.append(frame)
     this.appended(null)
@@ -559,6 +561,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   /** The last command but the hooks': ends the stream, then lets the hooks run. */
   async #finish (retryMs: number | undefined): Promise<void> {
     const stream = this.#stream
+    this.#isOver = true
     if (stream !== null) {
       const gone = new Promise<void>((resolve) => { this.#streamGone = resolve })
       stream.finish(goodbyeFrame({ reason: this.#closeReason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed')

@@ -5,6 +5,7 @@ import { StreamAbortedError } from '../schemas/errors.ts'
 import { turnedAwayFrame } from './control-frame.ts'
 import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
 import { encodeRetry } from './frame.ts'
+import { watchPipelined } from './pipelined-responses.ts'
 import type { Runtime } from './runtime.ts'
 import { SseStream, type RawResponse } from './sse-stream.ts'
 import { SseTransport } from './sse-transport.ts'
@@ -46,6 +47,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       abort()
       return
     }
+    watchPipelined(response, request.raw.socket)
     let begun = false
     const head = new EventStreamHead(() => {
       // While the hooks ran the client may have left, which the response tells only once, or one of them answered.
@@ -75,7 +77,9 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
 
 /** Whether nothing can be sent any more, since the connection is gone. */
 export function hasLeft (response: RawResponse): boolean {
-  return response.destroyed || response.writableEnded || response.closed === true || response.socket?.destroyed === true || response.stream?.destroyed === true
+  // A pipelined response has no socket of its own yet; its request has.
+  const socket = response.socket ?? response.req.socket
+  return response.destroyed || response.writableEnded || response.closed === true || socket?.destroyed === true || response.stream?.destroyed === true
 }
 
 /** The header, or the query parameter that EventSource polyfills use. */

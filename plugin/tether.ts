@@ -103,6 +103,9 @@ export interface Tether {
 const upgradeValidator = new OptionValidator('app.tether.sse.upgrade()', upgradeOptionsSchema)
 const drainValidator = new OptionValidator('app.tether.drain()', drainOptionsSchema)
 
+// A client's setTimeout counts in a signed 32-bit integer.
+const longestRetryMs = 2_147_483_647
+
 /** One registered plugin: what its sessions and streams share, and their end. */
 export class TetherCore {
   readonly #options: TetherOptions
@@ -195,10 +198,11 @@ export class TetherCore {
   async #end (reason: 'draining' | 'shutdown', withinMs: number, retryMs: number, spreadMs: number): Promise<void> {
     const runtime = this.#runtime
     runtime.draining = true
-    for (const session of this.#registry) session.beginClose(reason, true, retryMs + Math.floor(Math.random() * spreadMs))
+    const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestRetryMs)
+    for (const session of this.#registry) session.beginClose(reason, true, spreadRetryMs())
     const ofSessions = new Set([...this.#registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {
-      if (!ofSessions.has(stream)) stream.finish(goodbyeFrame({ reason, reconnect: true }, { retryMs: retryMs + Math.floor(Math.random() * spreadMs) }), withinMs, 'closed')
+      if (!ofSessions.has(stream)) stream.finish(goodbyeFrame({ reason, reconnect: true }, { retryMs: spreadRetryMs() }), withinMs, 'closed')
     }
     await this.#whenEmpty(withinMs)
     // What is left does not read, or runs on: its hooks still run, but nobody waits long for them.

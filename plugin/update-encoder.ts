@@ -50,6 +50,8 @@ function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
     const json = data === undefined ? undefined : stringify(data)
     // What JSON has no word for comes out as this word where the schema allows anything.
     if (json === undefined || json === 'undefined') throw new TypeError(`it is ${typeof data}`)
+    // An object's serialiser takes null for an object without keys, those that are required left out.
+    if (data === null && json === '{}') throw new TypeError('it is null')
     // JSON escapes line ends, but a string of format "unsafe" goes out as it is.
     return encodeData(json)
   }

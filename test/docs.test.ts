@@ -69,6 +69,25 @@ t.test('docs/options.md lists every option, with its default', async (t) => {
   t.match(read('docs/options.md'), '| `maxDetached` | a quarter of `maxSessions` |')
 })
 
+t.test('docs/options.md tells what 0 means where it is allowed, and which options are times', async (t) => {
+  const schemas = { ...pluginOptionsSchema.properties, ...statefulConfigSchema.properties, ...upgradeOptionsSchema.properties, ...drainOptionsSchema.properties }
+  for (const [cell, , unit, , zero] of rows(read('docs/options.md').split(/^## Fixed/m)[0] ?? '')) {
+    const option = name(cell)
+    const minimum: unknown = schemas[option as keyof typeof schemas]?.minimum
+    if (minimum === undefined) continue
+    t.equal(zero === 'not allowed', minimum !== 0, `${option}: 0 is ${zero}`)
+    t.not(zero, '', option)
+    t.equal(unit === 'ms', option.endsWith('Ms'), `${option} is in ${unit}`)
+  }
+})
+
+t.test('no document names an error that there is not', async (t) => {
+  for (const document of documents) {
+    const codes = new Set(read(document).match(/FST_ERR_(TETHER_[A-Z_]+|VALIDATION)/g))
+    t.strictSame([...codes].filter((code) => !(code in errorTable)), [], document)
+  }
+})
+
 t.test('what an editor shows of an option names the same default', async (t) => {
   const { maxDetachedShare, ...plugin } = defaults.plugin
   const files: Array<[file: string, interfaceName: string, figures: Readonly<Record<string, string | number>>]> = [

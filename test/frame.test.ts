@@ -112,7 +112,7 @@ t.test('a parser gets back what went in, wherever the bytes are cut', async (t) 
     for (let cut = 0; cut <= bytes.length; cut++) {
       deepStrictEqual(toldBy([bytes.subarray(0, cut), bytes.subarray(cut)]), expected)
     }
-  }), { numRuns: 300 })
+  }), { numRuns: 200 })
   t.pass('for any fields')
 })
 

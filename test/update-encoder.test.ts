@@ -5,8 +5,13 @@ import t from 'tap'
 import { UpdateEncoder } from '../plugin/update-encoder.ts'
 import { conflate, text, type UpdateDefinition } from '../schemas/contract.ts'
 
+const encoders = new Map<UpdateDefinition, UpdateEncoder>()
+
+/** Compiled once per definition: it is what takes time here. */
 function encode (definition: UpdateDefinition, data: unknown): string {
-  return new UpdateEncoder('u', definition).encode(data).text
+  let encoder = encoders.get(definition)
+  if (encoder === undefined) encoders.set(definition, encoder = new UpdateEncoder('u', definition))
+  return encoder.encode(data).text
 }
 
 const Sample = Type.Object({ series: Type.String(), v: Type.Number() })

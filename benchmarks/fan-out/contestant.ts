@@ -30,7 +30,7 @@ export interface SliceOptions {
 
 /** Opened at a time: fewer than a listening socket queues. */
 const openBatch = 250
-const openTimeoutMs = 60_000
+const openTimeoutMs = 240_000
 const fillTimeoutMs = 60_000
 const pollMs = 3
 /** What a slice may take beyond its duration. */

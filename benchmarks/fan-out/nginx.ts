@@ -85,7 +85,8 @@ async function freePort (): Promise<number> {
 
 /** One process that serves and owns everything, so that one number tells its processor time. */
 function configure (folder: string, port: number, streams: number): string {
-  const connections = streams + 64
+  // With less than a sixteenth of them free, nginx closes connections that are idle: the publisher's.
+  const connections = Math.ceil(streams * 1.2) + 128
   return `
 load_module ${nchanModule};
 daemon off;
@@ -107,6 +108,7 @@ http {
   client_body_buffer_size 64k;
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
+  client_header_timeout 1h;
   nchan_shared_memory_size 256M;
   server {
     listen 127.0.0.1:${port} backlog=4096;

@@ -66,6 +66,7 @@ for (const protocol of protocols) {
     await turns(50)
     t.same(seen.sort(), whenLeft)
     t.same(server.errors(), [], 'nothing is logged as an error')
+    t.same(server.log.filter((record) => /premature/.test(record.msg)), [], 'nor as a body that broke off')
     t.same(nothingLeft(server), nothing)
   })
 

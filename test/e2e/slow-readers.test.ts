@@ -4,7 +4,7 @@ import { startLive } from './harness/live.ts'
 import { openReader } from './harness/reader.ts'
 import { post } from './harness/request.ts'
 import { protocols } from './harness/server.ts'
-import { isSettled, until, within } from './harness/until.ts'
+import { until, within } from './harness/until.ts'
 
 const idsFrom = (session: { id: string }, first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => `${session.id}.${first + index}`)
 
@@ -63,22 +63,18 @@ for (const protocol of protocols) {
   })
 
   t.test(`${protocol}: a slow but steady reader lives`, async (t) => {
-    const stallTimeoutMs = 500
+    const stallTimeoutMs = 800
     const { connect } = await startLive(t, { protocol, upgrade: { stallTimeoutMs, writeBuffer: 1 } })
-    const { reader, session } = await connect({ pieceEveryMs: protocol === 'http/1.1' ? 4 : 20 })
+    const { reader, session } = await connect({ pieceEveryMs: protocol === 'http/1.1' ? 8 : 20 })
     const startedAt = performance.now()
-    let sent = 0
-    let blockedOnce = 0
-    while (performance.now() - startedAt < 3 * stallTimeoutMs) {
-      const promise = session.send('row', 'x'.repeat(60_000))
-      sent++
-      if (!await isSettled(promise)) blockedOnce++
-      if (!await within(promise, 'room')) break
+    // Blocked for longer than the deadline, all together, though never at a stretch.
+    while (session.connected && session.stats.stalledMs < 1.5 * stallTimeoutMs) {
+      await within(session.send('row', 'x'.repeat(60_000)), 'room')
+      if (performance.now() - startedAt > 20_000) break
     }
-    t.ok(blockedOnce > 5, `it was slower than the sender: ${blockedOnce} of ${sent} sends blocked`)
     t.ok(session.connected)
+    t.ok(session.stats.stalledMs >= 1.5 * stallTimeoutMs, 'it was slower than the sender')
     t.match(session.stats, { stallDisconnects: 0, dropped: 0 })
-    t.ok(reader.updates.length > 0)
     reader.destroy()
   })
 

@@ -87,9 +87,9 @@ t.test('while a handler sends on and on', async (t) => {
   let open = await server.connect()
   const { session } = open
   let sent = 0
-  let stop = false
+  const stop = new AbortController()
   const sending = session.update(async () => {
-    while (!stop) {
+    while (!stop.signal.aborted) {
       for (let burst = 0; burst < 3; burst++) session.send('row', String(++sent))
       await new Promise((resolve) => setImmediate(resolve))
     }
@@ -103,7 +103,7 @@ t.test('while a handler sends on and on', async (t) => {
     open = await server.connect({ headers: (count % 2 === 0 ? counting : exactly)(session.id, all.length) })
     t.match(open.reader.controls[0], { verdict: 'resumed', seq: all.length })
   }
-  stop = true
+  stop.abort()
   await sending
   await until(() => rows(open.reader).at(-1) === sent, 'the last row')
   all.push(...rows(open.reader))

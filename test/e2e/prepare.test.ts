@@ -1,0 +1,223 @@
+import t from 'tap'
+import { counting, exactly } from './harness/claim.ts'
+import { startLive, type LiveConfig } from './harness/live.ts'
+import { openReader, startReader } from './harness/reader.ts'
+import { refused } from './harness/refusal.ts'
+import { post, readWhole, request } from './harness/request.ts'
+import { protocols, type ServerOptions } from './harness/server.ts'
+import { rows, sendRows } from './harness/rows.ts'
+import { turns, until, within } from './harness/until.ts'
+
+const ping = { event: 'ping', data: {} }
+
+/** A server whose page `/page` has a session prepared in it, or null. */
+async function start (t: Parameters<typeof startLive>[0], live: LiveConfig = {}, options: Omit<ServerOptions, 'setup'> = {}) {
+  const told: string[] = []
+  const server = await startLive(t, {
+    ...options,
+    live: { onConnect: (_session, { verdict }) => { told.push(verdict) }, ...live },
+    setup: (app) => { app.get('/page', async (request) => ({ session: await server.live.prepare(request) })) }
+  })
+  const page = async (headers: Record<string, string> = {}) => {
+    const answer = await request(server, '/page', { headers })
+    t.equal(answer.status, 200, 'the page still renders')
+    return answer.json.session as string | null
+  }
+  const open = async (path: string, headers: Record<string, string> = {}) => {
+    const reader = await openReader(server, path, { headers })
+    await until(() => reader.controls.length, `the hello frame; it answered ${reader.status}`)
+    return { reader, hello: reader.controls[0]! }
+  }
+  return { ...server, page, open, told: () => told.splice(0) }
+}
+
+for (const protocol of protocols) {
+  t.test(`${protocol}: a page is rendered with its session already made`, async (t) => {
+    const states: unknown[] = []
+    const server = await start(t, { initialState: (request) => ({ url: request.url }), on: { ping: (session) => { states.push(session.state) } } }, { protocol })
+    for (const claim of [
+      (id: string) => server.open(`/live?tether-session=${id}`),
+      (id: string) => server.open('/live', counting(id)),
+      (id: string) => server.open('/live', counting(id, 0)),
+      (id: string) => server.open('/live', exactly(id, 0))
+    ]) {
+      const id = (await server.page())!
+      t.match(id, /^[\w-]{24}$/)
+      t.match(server.app.tether.stats(), { pending: 1 })
+      const session = server.live.get(id)!
+      t.equal(session.connected, false)
+      t.same(session.state, { url: '/page' }, 'initialState had the request for the page')
+      session.send('row', '1')
+      t.same(server.told(), [])
+      const { reader, hello } = await claim(id)
+      t.match(hello, { session: id, verdict: 'new', seq: 0 })
+      await until(() => rows(reader).length === 1, 'what was sent meanwhile')
+      t.equal(server.live.get(id), session)
+      await until(() => session.stats.queuedCommands === 0, 'onConnect')
+      t.same(server.told(), ['new'])
+      t.match(server.app.tether.stats(), { pending: 0 })
+      t.equal((await post(server, id, ping)).status, 202)
+      await within(session.close(), 'close')
+    }
+    t.equal(states.length, 4)
+  })
+}
+
+t.test('the query claims it once', async (t) => {
+  const server = await start(t)
+  const id = (await server.page())!
+  const first = await server.open(`/live?tether-session=${id}`)
+  t.equal(first.hello.session, id)
+  const second = await server.open(`/live?tether-session=${id}`)
+  t.equal(second.hello.verdict, 'expired', 'another tab of the same page gets a session of its own')
+  t.not(second.hello.session, id)
+  t.equal(first.reader.closed, false)
+  first.reader.destroy()
+  await until(() => !server.live.get(id)!.connected, 'the disconnect')
+  t.equal((await server.open(`/live?tether-session=${id}`)).hello.verdict, 'expired', 'also when it has no stream')
+  const back = await server.open(`/live?tether-session=${id}`, exactly(id, 0))
+  t.match(back.hello, { session: id, verdict: 'resumed' }, 'a browser that comes back names its last id as well')
+  t.equal((await readWhole(server, `/live?tether-session=${id}`, { accept: 'text/event-stream', ...exactly(id, 'taken') })).status, 204)
+})
+
+t.test('two tabs at once', async (t) => {
+  const server = await start(t)
+  const id = (await server.page())!
+  const opened = await Promise.all([1, 2, 3, 4].map(() => server.open(`/live?tether-session=${id}`)))
+  t.equal(opened.filter(({ hello }) => hello.session === id && hello.verdict === 'new').length, 1, 'one gets it')
+  t.equal(opened.filter(({ hello }) => hello.session !== id && hello.verdict === 'expired').length, 3)
+})
+
+t.test('a client that leaves before its stream opens leaves it for another', async (t) => {
+  let release!: () => void
+  let waiting = 0
+  let aborted = false
+  const gate = new Promise<void>((resolve) => { release = resolve })
+  const server = await startLive(t, {
+    setup: (app) => {
+      app.get('/page', async (request) => ({ session: await server.live.prepare(request) }))
+      app.addHook('onRequestAbort', async (_request) => { aborted = true })
+      app.addHook('onSend', async (request) => {
+        if (!request.url.startsWith('/live')) return
+        waiting++
+        await gate
+      })
+    }
+  })
+  const id = (await request(server, '/page')).json.session as string
+  const leaving = startReader(server, `/live?tether-session=${id}`)
+  await until(() => waiting === 1, 'the hook')
+  leaving.destroy()
+  await until(() => aborted, 'the server to notice')
+  release()
+  await turns()
+  t.match(server.app.tether.stats(), { sessions: 1, pending: 1 })
+  const reader = await openReader(server, `/live?tether-session=${id}`)
+  await until(() => reader.controls.length, 'hello')
+  t.match(reader.controls[0], { session: id, verdict: 'new' })
+  t.match(server.app.tether.stats(), { sessions: 1, pending: 0, streams: 1 })
+})
+
+t.test('a full pool gives null', async (t) => {
+  const server = await start(t, {}, { tether: { maxPending: 2 } })
+  const ids = [await server.page(), await server.page()]
+  t.ok(ids.every((id) => id !== null))
+  t.equal(await server.page(), null)
+  t.match(server.app.tether.stats(), { sessions: 2, pending: 2 })
+  await server.open(`/live?tether-session=${ids[0]}`)
+  const next = await server.page()
+  t.type(next, 'string', 'one that was claimed leaves its place')
+  await within(server.live.get(next!)!.close(), 'close')
+  t.type(await server.page(), 'string', 'as does one that was closed')
+  t.equal(await server.page(), null)
+
+  const none = await start(t, {}, { tether: { maxPending: 0 } })
+  t.equal(await none.page(), null, '0: always')
+})
+
+t.test('a server without room gives null', async (t) => {
+  const server = await start(t, {}, { tether: { maxSessions: 1 } })
+  const { hello } = await server.open('/live')
+  t.equal(await server.page(), null)
+  t.match(server.app.tether.stats(), { sessions: 1, pending: 0 })
+  await within(server.live.get(hello.session)!.close(), 'close')
+  const id = await server.page()
+  t.type(id, 'string')
+  t.equal((await server.open(`/live?tether-session=${id}`)).hello.session, id, 'the place is its own already')
+})
+
+t.test('a server that drains gives null', async (t) => {
+  const server = await start(t)
+  const id = (await server.page())!
+  await within(server.app.tether.drain(), 'drain')
+  t.equal(server.live.get(id), undefined)
+  t.equal(await server.page(), null)
+  t.match(server.app.tether.stats(), { sessions: 0, pending: 0 })
+})
+
+t.test('pendingMs', async (t) => {
+  const closes: unknown[] = []
+  const server = await start(t, { onClose: (_session, reason) => { closes.push(reason) } }, { tether: { pendingMs: 120, maxPending: 1 } })
+  const id = (await server.page())!
+  const preparedAt = performance.now()
+  const { signal } = server.live.get(id)!
+  t.equal(await server.page(), null)
+  await until(() => server.app.tether.stats().pending === 0, 'its time to be over')
+  t.ok(performance.now() - preparedAt > 90)
+  t.equal(server.live.get(id), undefined)
+  t.ok(signal.aborted)
+  t.match(server.app.tether.stats(), { sessions: 0, detached: 0 })
+  t.same(closes, [], 'it never connected, so nothing is told of it')
+  const late = await server.open(`/live?tether-session=${id}`)
+  t.equal(late.hello.verdict, 'expired')
+  refused(t, await post(server, id, ping), 404, 'FST_ERR_TETHER_SESSION_NOT_FOUND', 'a POST')
+
+  const next = (await server.page())!
+  await server.open(`/live?tether-session=${next}`)
+  const claimedAt = performance.now()
+  await until(() => performance.now() - claimedAt > 200, 'the time to pass')
+  t.equal(server.live.get(next)!.connected, true, 'one that was claimed in time lives on')
+})
+
+t.test('prepare rejects only with what initialState or bind throws, and leaves nothing behind', async (t) => {
+  let failing = true
+  const fail = () => { if (failing) throw Object.assign(new Error('no'), { statusCode: 418, code: 'APP' }) }
+  for (const live of [{ initialState: fail }, { initialState: async () => fail() }, { bind: () => fail() as undefined }] as LiveConfig[]) {
+    failing = true
+    const server = await startLive(t, {
+      live,
+      tether: { maxSessions: 1, maxPending: 1 },
+      setup: (app) => { app.get('/page', async (request) => ({ session: await server.live.prepare(request) })) }
+    })
+    for (let count = 0; count < 3; count++) refused(t, await request(server, '/page'), 418, 'APP', 'the page gets that error')
+    t.match(server.app.tether.stats(), { sessions: 0, pending: 0 })
+    failing = false
+    t.type((await request(server, '/page')).json.session, 'string')
+  }
+})
+
+t.test('it is bound to whom the page was rendered for', async (t) => {
+  const server = await start(t, { bind: (request) => request.headers['x-user'] as string | undefined })
+  const id = (await server.page({ 'x-user': 'ann' }))!
+  for (const headers of [{ 'x-user': 'eve' }, {}] as Array<Record<string, string>>) {
+    const stolen = await server.open(`/live?tether-session=${id}`, headers)
+    t.equal(stolen.hello.verdict, 'expired')
+    t.not(stolen.hello.session, id)
+  }
+  const { hello } = await server.open(`/live?tether-session=${id}`, { 'x-user': 'ann' })
+  t.match(hello, { session: id, verdict: 'new' }, 'and is still to be had by them')
+})
+
+t.test('a POST may come before the stream', async (t) => {
+  const order: string[] = []
+  const server = await start(t, { on: { ping: () => { order.push('ping') } }, onConnect: () => { order.push('onConnect') }, onClose: () => { order.push('onClose') } })
+  const id = (await server.page())!
+  t.equal((await post(server, id, ping)).status, 202)
+  await until(() => order.length === 1, 'the event')
+  const { reader } = await server.open(`/live?tether-session=${id}`)
+  await until(() => order.length === 2, 'onConnect')
+  sendRows(server.live.get(id)!, 1, 1)
+  await until(() => rows(reader).length === 1, 'a row')
+  await turns()
+  t.same(order, ['ping', 'onConnect'])
+})
