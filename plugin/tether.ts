@@ -189,7 +189,7 @@ export class TetherCore {
     return host.context.live as Handler
   }
 
-  #drain (options: DrainOptions = {}): Promise<void> {
+  async #drain (options: DrainOptions = {}): Promise<void> {
     drainValidator.check(options)
     const fallback = defaults.drain
     return this.#end('draining', options.timeoutMs ?? fallback.timeoutMs, options.retryMs ?? fallback.retryMs, options.spreadMs ?? fallback.spreadMs)
