@@ -10,23 +10,23 @@ import type { Workload } from './workload.ts'
 export function describeWorkload (rounds: readonly Round[], { name: workload }: Workload, names: readonly string[]): string[] {
   const median = (title: string, figure: Figure, digits: number): Column<string> => ({
     title,
-    value: (name) => summarise(figuresOf(rounds, workload, name, figure)).median.toFixed(digits)
+    value: (name) => show(summarise(figuresOf(rounds, workload, name, figure)).median, digits)
   })
   const quartiles = (values: readonly number[], digits: number): string => {
     const { lowerQuartile, upperQuartile } = summarise(values)
-    return `${lowerQuartile.toFixed(digits)}–${upperQuartile.toFixed(digits)}`
+    return `${show(lowerQuartile, digits)}–${show(upperQuartile, digits)}`
   }
   const compared = (title: string, figure: Figure, digits: number): Array<Column<string>> => [
     median(title, figure, digits),
     { title: 'quartiles', value: (name) => quartiles(figuresOf(rounds, workload, name, figure), digits) },
-    { title: '× bare', value: (name) => summarise(ratiosOf(rounds, workload, name, figure)).median.toFixed(2) },
+    { title: '× bare', value: (name) => show(summarise(ratiosOf(rounds, workload, name, figure)).median, 2) },
     { title: 'quartiles', value: (name) => quartiles(ratiosOf(rounds, workload, name, figure), 2) }
   ]
   const lines = [`${workload}: closed loop`, '', formatTable(names, [
     { title: 'kind', value: (name) => name },
     ...compared('CPU µs/delivery', processorTime, 2),
     median('of it user', userTime, 2),
-    { title: '× bare', value: (name) => summarise(ratiosOf(rounds, workload, name, userTime)).median.toFixed(2) },
+    { title: '× bare', value: (name) => show(summarise(ratiosOf(rounds, workload, name, userTime)).median, 2) },
     ...compared('deliveries/s', throughput, 0),
     median('readers CPU µs', readerTime, 2),
     median('server MiB', residentMiB, 0)
@@ -41,4 +41,9 @@ export function describeWorkload (rounds: readonly Round[], { name: workload }: 
     median('CPU µs/delivery', pacedProcessorTime, 2),
     median('of the rate', reachedRate, 2)
   ])]
+}
+
+/** What is not known, such as the user time of a server that is not ours, is left open. */
+function show (value: number, digits: number): string {
+  return Number.isNaN(value) ? '?' : value.toFixed(digits)
 }
