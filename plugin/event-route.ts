@@ -78,8 +78,7 @@ function accept (session: TetherSession, events: CheckedEvent[], reply: FastifyR
     if (event.seq === expected) expected++
     else known++
   }
-  // Hooks may have filled the channel past its bound, and still there is room for nothing.
-  if (events.length > known && !session.hasCapacity(events.length - known)) {
+  if (!session.hasCapacity(events.length - known)) {
     reply.header('retry-after', defaults.fixed.retryAfterSeconds)
     throw new BusyError()
   }

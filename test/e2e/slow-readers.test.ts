@@ -63,17 +63,17 @@ for (const protocol of protocols) {
   })
 
   t.test(`${protocol}: a slow but steady reader lives`, async (t) => {
-    const stallTimeoutMs = 800
+    const stallTimeoutMs = 3_000
     const { connect } = await startLive(t, { protocol, upgrade: { stallTimeoutMs, writeBuffer: 1 } })
     const { reader, session } = await connect({ pieceEveryMs: protocol === 'http/1.1' ? 8 : 20 })
     const startedAt = performance.now()
     // Blocked for longer than the deadline, all together, though never at a stretch.
-    while (session.connected && session.stats.stalledMs < 1.5 * stallTimeoutMs) {
+    while (session.connected && session.stats.stalledMs < 1.2 * stallTimeoutMs) {
       await within(session.send('row', 'x'.repeat(60_000)), 'room')
-      if (performance.now() - startedAt > 20_000) break
+      if (performance.now() - startedAt > 25_000) break
     }
     t.ok(session.connected)
-    t.ok(session.stats.stalledMs >= 1.5 * stallTimeoutMs, 'it was slower than the sender')
+    t.ok(session.stats.stalledMs >= 1.2 * stallTimeoutMs, 'it was slower than the sender')
     t.match(session.stats, { stallDisconnects: 0, dropped: 0 })
     reader.destroy()
   })
