@@ -4,10 +4,11 @@ import { defaults } from '../schemas/defaults.ts'
 import { StreamAbortedError } from '../schemas/errors.ts'
 import { turnedAwayFrame } from './control-frame.ts'
 import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
+import { FrameStream } from './frame-stream.ts'
 import { encodeRetry } from './frame.ts'
 import { watchPipelined } from './pipelined-responses.ts'
+import { createResponseCarrier, type RawResponse } from './response-carrier.ts'
 import type { Runtime } from './runtime.ts'
-import { SseStream, type RawResponse } from './sse-stream.ts'
 import { SseTransport } from './sse-transport.ts'
 import type { ResolvedUpgradeOptions, Transport } from './transport.ts'
 
@@ -59,9 +60,9 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       response.writeHead(response.statusCode)
       // TCP asks an idle peer whether it is still there; heartbeats fit into the kernel's buffer unread.
       if (response instanceof ServerResponse) response.socket?.setKeepAlive?.(true, keepAliveMs)
-      const protocol = request.raw.httpVersionMajor === 2 ? 'http/2' : 'http/1.1'
+      if (response.stream !== undefined) runtime.http2Connections.note(response.stream)
       const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
-      const stream = new SseStream(response, protocol, options, runtime, opening)
+      const stream = new FrameStream(createResponseCarrier(response), options, runtime, opening)
       // Those that were open when the server began to stop have been told; this one comes after.
       if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed')
       resolve(new SseTransport(stream, lastEventId(request), runtime))

@@ -1,3 +1,4 @@
+import type { Protocol } from './carrier.ts'
 import type { Counters } from './counters.ts'
 import type { Flushable } from './flush-scheduler.ts'
 import type { Outbox } from './outbox.ts'
@@ -38,7 +39,7 @@ export interface StreamReader {
  * carries it.
  */
 export interface Stream extends Flushable {
-  readonly protocol: 'http/1.1' | 'http/2'
+  readonly protocol: Protocol
   readonly writeBuffer: number
   readonly heartbeatMs: number
   readonly stallTimeoutMs: number

@@ -162,7 +162,7 @@ for (const protocol of protocols) {
 t.test('drain() checks its options at once', async (t) => {
   const server = await startLive(t)
   for (const options of [{ timeoutMs: -1 }, { retryMs: 1.5 }, { spreadMs: '5' }, { timeout: 5 }]) {
-    t.throws(() => server.app.tether.drain(options as never), { code: 'FST_ERR_TETHER_OPTION' })
+    await t.rejects(server.app.tether.drain(options as never), { code: 'FST_ERR_TETHER_OPTION' })
   }
   await openReader(server)
   t.equal(server.app.tether.stats().streams, 1, 'and drains nothing then')

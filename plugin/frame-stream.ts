@@ -1,19 +1,11 @@
-import type { ServerResponse } from 'node:http'
-import type { ServerHttp2Stream } from 'node:http2'
-import type { Socket } from 'node:net'
 import { defaults } from '../schemas/defaults.ts'
+import type { Carrier, CarrierOwner, Protocol } from './carrier.ts'
 import { gapFrame, heartbeatComment, heartbeatFrame } from './control-frame.ts'
 import type { Deadline } from './deadline-queue.ts'
 import type { EncodedRun } from './encoded-run.ts'
-import { createResponseWriter, type ResponseWriter } from './response-writer.ts'
 import type { Runtime } from './runtime.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { ResolvedUpgradeOptions } from './transport.ts'
-
-const owner = Symbol('fastify-tether.stream')
-
-/** A response as Fastify gives it. On HTTP/2 it is Node's compatible twin, which also has its `stream`. */
-export type RawResponse = ServerResponse & { [owner]?: SseStream, readonly stream?: ServerHttp2Stream }
 
 /** How often in a stall deadline its progress is looked at, which is how late it may be noticed. */
 const stallLooks = 4
@@ -21,19 +13,17 @@ const stallLooks = 4
 /** Of an `id:` line, beside its prefix: the field's name, a number of up to ten digits, the line end. */
 const idLineBytes = 15
 
-/** Writes a reader's frames to one response, as fast as its socket takes them. */
-export class SseStream implements Stream, Deadline {
-  readonly protocol: 'http/1.1' | 'http/2'
+/** Writes a reader's frames to one carrier, as fast as that takes them. */
+export class FrameStream implements Stream, CarrierOwner, Deadline {
   dueAt = 0
   place = -1
   scheduled = false
-  readonly #response: RawResponse
-  readonly #writer: ResponseWriter
+  readonly #carrier: Carrier
   readonly #runtime: Runtime
   readonly #options: ResolvedUpgradeOptions
   #reader: StreamReader | null = null
   #writable = true
-  #drainAsked = false
+  #isDrainWatched = false
   #gone = false
   /** Text to be written before the next frame. */
   #control: string
@@ -52,23 +42,19 @@ export class SseStream implements Stream, Deadline {
   #queuedAtLook = 0
   #reason: DisconnectReason = 'client'
 
-  constructor (response: RawResponse, protocol: 'http/1.1' | 'http/2', options: ResolvedUpgradeOptions, runtime: Runtime, opening: string) {
-    this.#response = response
-    this.protocol = protocol
+  constructor (carrier: Carrier, options: ResolvedUpgradeOptions, runtime: Runtime, opening: string) {
+    this.#carrier = carrier
     this.#options = options
     this.#runtime = runtime
     this.#control = opening
     this.#lastWriteAt = performance.now()
-    this.#writer = createResponseWriter(response)
-    response[owner] = this
-    response.on('close', onClose)
-    response.on('error', onError)
+    carrier.attach(this)
     runtime.streams.add(this)
-    if (response.stream !== undefined) this.#watchHttp2(response.stream)
     this.#setDeadline()
     runtime.scheduler.schedule(this)
   }
 
+  get protocol (): Protocol { return this.#carrier.protocol }
   get writeBuffer (): number { return this.#options.writeBuffer }
   get heartbeatMs (): number { return this.#options.heartbeatMs }
   get stallTimeoutMs (): number { return this.#options.stallTimeoutMs }
@@ -111,7 +97,7 @@ export class SseStream implements Stream, Deadline {
   destroy (reason: DisconnectReason): void {
     if (this.#gone) return
     this.#reason = reason
-    this.#response.destroy()
+    this.#carrier.destroy()
     // HTTP/2 may tell of it much later; what holds for the session must hold now.
     this.#leave()
   }
@@ -140,14 +126,11 @@ export class SseStream implements Stream, Deadline {
     if (this.#gone) return
     if (now >= this.#finishAt) return this.destroy(this.#reason)
     if (!this.#writable) {
-      if (this.#stallTimeout > 0 && this.#hasStalled(now)) {
-        if (this.#reader !== null) this.#reader.counters.stallDisconnects++
-        this.#runtime.totals.stallDisconnects++
-        return this.destroy('stalled')
-      }
+      if (this.#stallTimeout > 0 && this.#hasStalled(now)) return this.#stalled()
     } else if (this.#reader !== null && this.#reader.paceMs > 0 && this.#reader.outbox.pending) {
       this.flush(now)
     } else if (this.#beats && now - this.#lastWriteAt >= this.#options.heartbeatMs && this.#goodbye === null) {
+      if (!this.#carrier.beat()) return this.#stalled()
       if (this.#reader === null || !this.#reader.outbox.pending) {
         this.#control += this.#reader?.counted === true ? heartbeatFrame(this.#reader.outbox.cursor - 1) : heartbeatComment
       }
@@ -181,7 +164,7 @@ export class SseStream implements Stream, Deadline {
     if (gap !== 0) text += gapFrame(reader!.idPrefix, gap)
     const idPrefix = reader!.idPrefix
     const start = outbox.cursor
-    const end = outbox.runEnd(this.#pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes)
+    const end = outbox.runEnd(this.#carrier.pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes)
     this.#lastUpdateAt = now
     this.#count(end - start)
     if (text === '' && idPrefix === null) {
@@ -225,13 +208,13 @@ export class SseStream implements Stream, Deadline {
   }
 
   #writeText (text: string, bytes: number, now: number): void {
-    if (bytes > this.#pieceBytes) this.#writeLarge(Buffer.from(text), now)
-    else this.#wrote(bytes, now, this.#writer.writeText(text, bytes))
+    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(Buffer.from(text), now)
+    else this.#wrote(bytes, now, this.#carrier.writeText(text, bytes))
   }
 
   #writeRun (run: EncodedRun, bytes: number, now: number): void {
-    if (bytes > this.#pieceBytes) this.#writeLarge(run.bytes, now)
-    else this.#wrote(bytes, now, this.#writer.writeRun(run))
+    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(run.bytes, now)
+    else this.#wrote(bytes, now, this.#carrier.writeRun(run))
   }
 
   #writeLarge (bytes: Buffer, now: number): void {
@@ -242,10 +225,11 @@ export class SseStream implements Stream, Deadline {
 
   #writeRest (now: number): void {
     const rest = this.#rest!
-    const piece = rest.subarray(this.#restAt, this.#restAt + this.#pieceBytes)
+    const piece = rest.subarray(this.#restAt, this.#restAt + this.#carrier.pieceBytes)
     this.#restAt += piece.length
-    if (this.#restAt === rest.length) this.#rest = null
-    this.#wrote(piece.length, now, this.#writer.writeBytes(piece))
+    const isLast = this.#restAt === rest.length
+    if (isLast) this.#rest = null
+    this.#wrote(piece.length, now, this.#carrier.writeBytes(piece, isLast))
   }
 
   #wrote (bytes: number, now: number, writable: boolean): void {
@@ -260,23 +244,18 @@ export class SseStream implements Stream, Deadline {
     }
     if (writable) return
     this.#writable = false
-    this.#drainAsked ||= this.#askForDrain()
+    if (!this.#isDrainWatched) {
+      this.#isDrainWatched = true
+      // By most streams never.
+      this.#carrier.watchDrain()
+    }
     this.#progressAt = now
-    this.#queuedAtLook = this.#kernelQueue()
+    this.#queuedAtLook = this.#carrier.queuedBytes
     if (this.#stallTimeout > 0) this.#runtime.deadlines.set(this, now + this.#stallTimeout / stallLooks)
   }
 
-  #askForDrain (): true {
-    const { emitter } = this.#writer
-    // Listened to by most streams never; on HTTP/1.1 it is the socket's, which outlives the response.
-    const onDrain = () => { this.drained() }
-    emitter.on('drain', onDrain)
-    this.#response.on('close', () => { emitter.off('drain', onDrain) })
-    return true
-  }
-
   #hasStalled (now: number): boolean {
-    const queued = this.#kernelQueue()
+    const queued = this.#carrier.queuedBytes
     if (queued !== this.#queuedAtLook) {
       this.#queuedAtLook = queued
       this.#progressAt = now
@@ -285,11 +264,11 @@ export class SseStream implements Stream, Deadline {
     return now - this.#progressAt >= this.#stallTimeout
   }
 
-  /** Bytes that the operating system has not yet taken; it falls while a slow reader reads. */
-  #kernelQueue (): number {
-    const socket = this.#response.socket as (Socket & { _handle?: { writeQueueSize?: number } | null }) | null
-    if (this.protocol === 'http/2' || socket === null) return 0
-    return socket._handle?.writeQueueSize ?? 0
+  /** The peer takes nothing, or gives no sign of life. */
+  #stalled (): void {
+    if (this.#reader !== null) this.#reader.counters.stallDisconnects++
+    this.#runtime.totals.stallDisconnects++
+    this.destroy('stalled')
   }
 
   #setDeadline (): void {
@@ -303,22 +282,11 @@ export class SseStream implements Stream, Deadline {
     this.#runtime.deadlines.set(this, at)
   }
 
-  get #pieceBytes (): number {
-    return this.protocol === 'http/2' ? defaults.fixed.http2WriteBytes : defaults.fixed.writeBytes
-  }
-
-  #watchHttp2 (stream: ServerHttp2Stream): void {
-    // A stream that its client resets without an error code may wait for ever for what it has still to write.
-    stream.once('aborted', () => { this.destroy(this.#reason) })
-    this.#runtime.http2Connections.note(stream)
-  }
-
   #end (): void {
     this.#ended = true
-    this.#response.end()
+    this.#carrier.end()
   }
 
-  /** The socket takes bytes again. */
   drained (): void {
     if (this.#gone) return
     this.#writable = true
@@ -327,7 +295,10 @@ export class SseStream implements Stream, Deadline {
     if (this.#writable && this.#beats) this.#runtime.deadlines.set(this, now + this.#options.heartbeatMs)
   }
 
-  /** The response is closed, whoever closed it. */
+  aborted (): void {
+    this.destroy(this.#reason)
+  }
+
   closed (): void {
     if (!this.#gone) this.#leave()
   }
@@ -345,10 +316,3 @@ export class SseStream implements Stream, Deadline {
     this.#runtime.endings.emit('end')
   }
 }
-
-function onClose (this: RawResponse): void {
-  this[owner]?.closed()
-}
-
-// What broke the connection is told by 'close', which always follows.
-function onError (): void {}

@@ -1,0 +1,42 @@
+import type { EncodedRun } from './encoded-run.ts'
+
+/** What a stream may travel by. */
+export type Protocol = 'http/1.1' | 'http/2' | 'websocket'
+
+/** Whom a carrier tells what becomes of it. */
+export interface CarrierOwner {
+  /** It takes bytes again. */
+  drained: () => void
+  /** Its peer has given it up, though it may not be closed for long. */
+  aborted: () => void
+  /** It is closed, whoever closed it; called once. */
+  closed: () => void
+}
+
+/**
+ * What carries a stream's text to one peer. Each of the `write…` methods gives
+ * false when nothing more should be written until it has drained; what was written
+ * is on its way even so.
+ */
+export interface Carrier {
+  readonly protocol: Protocol
+  /** Most bytes to hand to one write. */
+  readonly pieceBytes: number
+  /** Bytes that the operating system has not taken yet, as far as it tells; falls while a slow peer reads. */
+  readonly queuedBytes: number
+  /** Names the one who is told what happens; called once, before anything else. */
+  attach: (owner: CarrierOwner) => void
+  /** @param bytes length of the text in UTF-8 */
+  writeText: (text: string, bytes: number) => boolean
+  writeRun: (run: EncodedRun) => boolean
+  /** Writes a part of a text that is too large for one write; `last` ends that text. */
+  writeBytes: (bytes: Buffer, last: boolean) => boolean
+  /** Has the owner told of every drain from now on. */
+  watchDrain: () => void
+  /** Asks the peer for a sign of life, where there is a way; false when it still owes the last one. */
+  beat: () => boolean
+  /** Ends it once everything is written. */
+  end: () => void
+  /** Ends it without another byte. */
+  destroy: () => void
+}

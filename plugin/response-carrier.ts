@@ -1,0 +1,167 @@
+import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { defaults } from '../schemas/defaults.ts'
+import type { Carrier, CarrierOwner } from './carrier.ts'
+import { chunkHead, type EncodedRun } from './encoded-run.ts'
+
+const carried = Symbol('fastify-tether.carrier')
+
+/** A response as Fastify gives it. On HTTP/2 it is Node's compatible twin, which also has its `stream`. */
+export type RawResponse = ServerResponse & { [carried]?: ResponseCarrier, readonly stream?: ServerHttp2Stream }
+
+/** The carrier that suits a response whose head has been fixed. */
+export function createResponseCarrier (response: RawResponse): Carrier {
+  if (response.stream !== undefined) return new Http2Carrier(response, response.stream)
+  const { socket, chunkedEncoding } = response
+  // Without a socket of its own (a pipelined request that waits) or without chunks (HTTP/1.0), Node does it all.
+  if (socket === null || chunkedEncoding !== true || typeof socket.write !== 'function') return new ResponseCarrier(response)
+  return new ChunkCarrier(response, socket)
+}
+
+// Text of one byte a character needs no look at each of them.
+function encodingOf (text: string, bytes: number): 'latin1' | 'utf8' {
+  return text.length === bytes ? 'latin1' : 'utf8'
+}
+
+/** Writes through an HTTP/1 response. */
+class ResponseCarrier implements Carrier {
+  owner: CarrierOwner | null = null
+  protected readonly response: RawResponse
+
+  constructor (response: RawResponse) {
+    this.response = response
+  }
+
+  get protocol (): 'http/1.1' | 'http/2' { return 'http/1.1' }
+  get pieceBytes (): number { return defaults.fixed.writeBytes }
+
+  get queuedBytes (): number {
+    const socket = this.response.socket as (Socket & { _handle?: { writeQueueSize?: number } | null }) | null
+    return socket?._handle?.writeQueueSize ?? 0
+  }
+
+  attach (owner: CarrierOwner): void {
+    this.owner = owner
+    // Found through the response, so that every stream's listeners are the same functions.
+    this.response[carried] = this
+    this.response.on('close', onClose)
+    this.response.on('error', onError)
+  }
+
+  writeText (text: string, bytes: number): boolean {
+    return this.response.write(text, encodingOf(text, bytes))
+  }
+
+  writeRun (run: EncodedRun): boolean {
+    return this.response.write(run.bytes)
+  }
+
+  writeBytes (bytes: Buffer): boolean {
+    return this.response.write(bytes)
+  }
+
+  watchDrain (): void {
+    this.response.on('drain', onDrain)
+  }
+
+  beat (): boolean {
+    return true
+  }
+
+  end (): void {
+    this.response.end()
+  }
+
+  destroy (): void {
+    this.response.destroy()
+  }
+}
+
+function onDrain (this: RawResponse): void {
+  this[carried]?.owner?.drained()
+}
+
+function onClose (this: RawResponse): void {
+  this[carried]?.owner?.closed()
+}
+
+// What broke the connection is told by 'close', which always follows.
+function onError (): void {}
+
+/** Writes through a response of HTTP/2. */
+class Http2Carrier extends ResponseCarrier {
+  readonly #stream: ServerHttp2Stream
+
+  constructor (response: RawResponse, stream: ServerHttp2Stream) {
+    super(response)
+    this.#stream = stream
+  }
+
+  override get protocol () { return 'http/2' as const }
+  // One stream's bytes hold up the others of its connection.
+  override get pieceBytes (): number { return defaults.fixed.http2WriteBytes }
+  override get queuedBytes (): number { return 0 }
+
+  override attach (owner: CarrierOwner): void {
+    super.attach(owner)
+    // A stream that its client resets without an error code may wait for ever for what it has still to write.
+    this.#stream.once('aborted', () => { owner.aborted() })
+  }
+}
+
+/**
+ * Writes HTTP/1.1 chunks to the response's socket.
+ *
+ * `response.write` makes four writes and a tick of every piece to frame it; a
+ * piece that is framed already, once for all who share it, takes one write. The
+ * first piece still goes through the response, which puts the head before it, and
+ * so does the end, which writes the last chunk.
+ */
+class ChunkCarrier extends ResponseCarrier {
+  readonly #socket: Socket
+  #begun = false
+
+  constructor (response: RawResponse, socket: Socket) {
+    super(response)
+    this.#socket = socket
+  }
+
+  override writeText (text: string, bytes: number): boolean {
+    if (!this.#begun) return this.#begin(text)
+    if (!this.#socket.writable) return false
+    return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes))
+  }
+
+  override writeRun (run: EncodedRun): boolean {
+    if (!this.#begun) return this.#begin(run.bytes)
+    // A client that has ended its side is about to be closed; writing to it would be an error.
+    if (!this.#socket.writable) return false
+    return this.#socket.write(run.chunk)
+  }
+
+  override writeBytes (bytes: Buffer): boolean {
+    if (!this.#begun) return this.#begin(bytes)
+    const socket = this.#socket
+    if (!socket.writable) return false
+    socket.cork()
+    socket.write(chunkHead(bytes.length), 'latin1')
+    socket.write(bytes)
+    const writable = socket.write('\r\n', 'latin1')
+    socket.uncork()
+    return writable
+  }
+
+  override watchDrain (): void {
+    // The socket outlives the response.
+    const socket = this.#socket
+    const drained = () => { this.owner?.drained() }
+    socket.on('drain', drained)
+    this.response.on('close', () => { socket.off('drain', drained) })
+  }
+
+  #begin (piece: string | Buffer): boolean {
+    this.#begun = true
+    return this.response.write(piece)
+  }
+}
