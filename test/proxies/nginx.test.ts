@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { testBehind, testHoldingBack } from './harness/checks.ts'
+import { replaced } from './harness/documented.ts'
+import type { ProxyKind } from './harness/proxy.ts'
+
+const nginx: ProxyKind = {
+  program: '/usr/sbin/nginx',
+  override: 'NGINX_PATH',
+  language: 'nginx',
+  protocols: ['https', 'h2'],
+  launch: (configuration, { folder, port, upstreamPort, certificatePath, keyPath, isRoot }) => ({
+    file: ['nginx.conf', `
+daemon off;
+master_process off;
+${isRoot ? 'user root;' : ''}
+pid ${folder}/nginx.pid;
+error_log stderr warn;
+events {}
+http {
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  ${replaced(configuration, {
+    '127.0.0.1:3000': `127.0.0.1:${upstreamPort}`,
+    'listen 443': `listen 127.0.0.1:${port}`,
+    '/etc/ssl/example.com.crt': certificatePath,
+    '/etc/ssl/example.com.key': keyPath
+  })}
+}
+`],
+    args: ['-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')]
+  }),
+  idle: (seconds) => ({ 'proxy_read_timeout 60s;': `proxy_read_timeout ${seconds}s;` })
+}
+
+t.test('nginx', (t) => testBehind(t, nginx))
+
+t.test('nginx that buffers in spite of what it is told', (t) => {
+  return testHoldingBack(t, nginx, { 'proxy_read_timeout': 'proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout' })
+})
