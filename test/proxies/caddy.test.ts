@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testBehind, testHoldingBack } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSilence } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -25,10 +25,16 @@ ${replaced(configuration, {
   'example.com {': `https://127.0.0.1:${port} {\n  tls ${certificatePath} ${keyPath}`
 })}`],
     args: ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')]
-  })
+  }),
+  endsSilence: false
 }
 
-t.test('caddy', (t) => testBehind(t, caddy))
+// Each waits most of its time.
+t.jobs = 4
+
+testKind(t, 'caddy', caddy)
+
+t.test('caddy and silence', (t) => testSilence(t, caddy))
 
 t.test('caddy that buffers', (t) => {
   return testHoldingBack(t, caddy, { 'reverse_proxy 127.0.0.1:3000': 'reverse_proxy 127.0.0.1:3000 {\n    buffer_responses\n  }' })

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testBehind, testHoldingBack } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSilence } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -9,7 +9,7 @@ const nginx: ProxyKind = {
   override: 'NGINX_PATH',
   language: 'nginx',
   protocols: ['https', 'h2'],
-  launch: (configuration, { folder, port, upstreamPort, certificatePath, keyPath, isRoot }) => ({
+  launch: (configuration, { folder, port, upstreamPort, certificatePath, keyPath, isRoot, idleSeconds = 60 }) => ({
     file: ['nginx.conf', `
 daemon off;
 master_process off;
@@ -28,17 +28,23 @@ http {
     '127.0.0.1:3000': `127.0.0.1:${upstreamPort}`,
     'listen 443': `listen 127.0.0.1:${port}`,
     '/etc/ssl/example.com.crt': certificatePath,
-    '/etc/ssl/example.com.key': keyPath
+    '/etc/ssl/example.com.key': keyPath,
+    'proxy_read_timeout 60s;': `proxy_read_timeout ${idleSeconds}s;`
   })}
 }
 `],
     args: ['-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')]
   }),
-  idle: (seconds) => ({ 'proxy_read_timeout 60s;': `proxy_read_timeout ${seconds}s;` })
+  endsSilence: true
 }
 
-t.test('nginx', (t) => testBehind(t, nginx))
+// Each waits most of its time.
+t.jobs = 4
+
+testKind(t, 'nginx', nginx)
+
+t.test('nginx and silence', (t) => testSilence(t, nginx))
 
 t.test('nginx that buffers in spite of what it is told', (t) => {
-  return testHoldingBack(t, nginx, { 'proxy_read_timeout': 'proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout' })
+  return testHoldingBack(t, nginx, { proxy_read_timeout: 'proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout' })
 })

@@ -1,19 +1,39 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testBehind, testHoldingBack } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSilence } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
+import { haproxy } from './harness/haproxy.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
 const varnish: ProxyKind = {
   program: '/usr/sbin/varnishd',
   override: 'VARNISHD_PATH',
   language: 'vcl',
-  protocols: ['http/1.1', 'h2c'],
-  launch: (configuration, { folder, port, upstreamPort }) => ({
+  protocols: ['http/1.1'],
+  launch: (configuration, { folder, port, upstreamPort, idleSeconds = 60 }) => ({
     file: ['site.vcl', replaced(configuration, { '"3000"': `"${upstreamPort}"` })],
-    args: ['-F', '-j', 'none', '-n', join(folder, 'work'), '-a', `127.0.0.1:${port}`, '-f', join(folder, 'site.vcl'),
-      '-p', 'feature=+http2', '-p', 'vsl_space=1M', '-s', 'default,16M']
-  })
+    args: [
+      // In the foreground, without changing the user.
+      '-F', '-j', 'none', '-n', join(folder, 'work'),
+      '-f', join(folder, 'site.vcl'), '-a', `127.0.0.1:${port}`, '-p', `pipe_timeout=${idleSeconds}`
+    ]
+  }),
+  endsSilence: true,
+  needsWholeBodies: true
 }
 
-t.test('varnish', (t) => testBehind(t, varnish))
+// Each waits most of its time.
+t.jobs = 4
+
+testKind(t, 'varnish', varnish)
+
+t.test('varnish and silence', (t) => testSilence(t, varnish))
+
+testKind(t, 'varnish with haproxy before it', { ...varnish, protocols: haproxy.protocols, front: haproxy })
+
+t.test('varnish that fetches the whole answer first', (t) => {
+  return testHoldingBack(t, varnish, {
+    'return (pipe);': 'return (pass);',
+    'sub vcl_pipe': 'sub vcl_backend_response {\n  set beresp.do_stream = false;\n}\n\nsub vcl_pipe'
+  })
+})

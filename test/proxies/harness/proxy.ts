@@ -20,6 +20,8 @@ export interface Place {
   /** Holds both. */
   readonly bundlePath: string
   readonly isRoot: boolean
+  /** After how many seconds of silence the proxy is to end a stream, in place of those configured. */
+  readonly idleSeconds?: number | undefined
 }
 
 export interface Launch {
@@ -38,8 +40,12 @@ export interface ProxyKind {
   readonly protocols: readonly Protocol[]
   /** Fits the configuration, documented or changed for a test, to its place. */
   readonly launch: (configuration: string, place: Place) => Launch
-  /** Parts of the configuration that say after what silence it ends a stream, and what makes that the given seconds. */
-  readonly idle?: (seconds: number) => Record<string, string>
+  /** Whether it ends streams that are silent for long. */
+  readonly endsSilence: boolean
+  /** Whether it may answer 503 in place of an application that refuses a body before all of it has arrived. */
+  readonly needsWholeBodies?: boolean
+  /** What stands before it, because it cannot speak TLS itself. */
+  readonly front?: ProxyKind
 }
 
 export interface Proxy {
@@ -54,7 +60,7 @@ const startWithinMs = 20_000
 const endWithinMs = 3_000
 
 /** Starts a proxy on the loopback; it ends with the test, and with the process. */
-export async function startProxy (t: Test, kind: ProxyKind, configuration: string, upstreamPort: number): Promise<Proxy> {
+export async function startProxy (t: Test, kind: ProxyKind, configuration: string, { upstreamPort, idleSeconds }: Pick<Place, 'upstreamPort' | 'idleSeconds'>): Promise<Proxy> {
   const folder = mkdtempSync(join(tmpdir(), 'tether-proxy-'))
   let child: RunningProxy | undefined
   t.teardown(async () => {
@@ -75,7 +81,8 @@ export async function startProxy (t: Test, kind: ProxyKind, configuration: strin
     certificatePath: pem('certificate.pem', cert),
     keyPath: pem('key.pem', key),
     bundlePath: pem('bundle.pem', cert + key),
-    isRoot: process.getuid?.() === 0
+    isRoot: process.getuid?.() === 0,
+    idleSeconds
   })
   writeFileSync(join(folder, name), content)
   const start = async () => {
