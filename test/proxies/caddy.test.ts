@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testHoldingBack, testKind, testSilence } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -38,4 +38,12 @@ t.test('caddy and silence', (t) => testSilence(t, caddy))
 
 t.test('caddy that buffers', (t) => {
   return testHoldingBack(t, caddy, { 'reverse_proxy 127.0.0.1:3000': 'reverse_proxy 127.0.0.1:3000 {\n    buffer_responses\n  }' })
+})
+
+t.test('caddy before several processes', (t) => testSeveral(t, caddy, (configuration, several) => {
+  return replaced(configuration, { '  reverse_proxy 127.0.0.1:3000\n': several })
+}))
+
+t.test('caddy that was told to flush', (t) => {
+  return testUnnoticed(t, caddy, { 'reverse_proxy 127.0.0.1:3000': 'reverse_proxy 127.0.0.1:3000 {\n    flush_interval -1\n  }' })
 })

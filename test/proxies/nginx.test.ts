@@ -1,6 +1,9 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testHoldingBack, testKind, testSilence } from './harness/checks.ts'
+import { refused } from '../e2e/harness/refusal.ts'
+import { readWhole } from '../e2e/harness/request.ts'
+import { startBehind } from './harness/behind.ts'
+import { testHoldingBack, testKind, testSeveral, testSilence } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -47,4 +50,18 @@ t.test('nginx and silence', (t) => testSilence(t, nginx))
 
 t.test('nginx that buffers in spite of what it is told', (t) => {
   return testHoldingBack(t, nginx, { proxy_read_timeout: 'proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout' })
+})
+
+t.test('nginx before several processes', (t) => testSeveral(t, nginx, (configuration, several) => {
+  return configuration.replace(/^upstream app \{.*?^\}\n/ms, () => several)
+}))
+
+t.test('nginx that changes the host and does not tell', async (t) => {
+  const { through } = await startBehind(t, nginx, {
+    change: { 'proxy_set_header Host              $http_host;': '', 'proxy_set_header X-Forwarded-Host  $http_host;': '' }
+  })
+  for (const protocol of nginx.protocols) {
+    const front = through(protocol)
+    refused(t, await readWhole(front, '/live', { origin: front.origin }), 403, 'FST_ERR_TETHER_ORIGIN', 'the site itself')
+  }
 })

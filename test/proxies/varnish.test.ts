@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testHoldingBack, testKind, testSilence } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSeveral, testSilence } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import { haproxy } from './harness/haproxy.ts'
 import type { ProxyKind } from './harness/proxy.ts'
@@ -37,3 +37,7 @@ t.test('varnish that fetches the whole answer first', (t) => {
     'sub vcl_pipe': 'sub vcl_backend_response {\n  set beresp.do_stream = false;\n}\n\nsub vcl_pipe'
   })
 })
+
+t.test('varnish before several processes', (t) => testSeveral(t, varnish, (configuration, several) => {
+  return replaced(configuration, { '\nsub vcl_recv {': `\n${several}\nsub vcl_recv {` })
+}))

@@ -5,14 +5,15 @@ import WebSocket from 'ws'
 import { certificate } from '../../e2e/harness/certificate.ts'
 import { counting, exactly } from '../../e2e/harness/claim.ts'
 import { connectSession } from '../../e2e/harness/http2-connection.ts'
-import type { LiveServer, LiveSession } from '../../e2e/harness/live.ts'
-import { openReader, type Reader } from '../../e2e/harness/reader.ts'
+import { startLive, type LiveServer, type LiveSession } from '../../e2e/harness/live.ts'
+import { openReader, type Json, type Reader } from '../../e2e/harness/reader.ts'
 import { post, readWhole, request, type Answer } from '../../e2e/harness/request.ts'
 import { range, rows, sendRows } from '../../e2e/harness/rows.ts'
-import { isHttp2, isSecure, type Protocol } from '../../e2e/harness/server.ts'
+import { isHttp2, isSecure, originOf, type Protocol } from '../../e2e/harness/server.ts'
 import { until, within } from '../../e2e/harness/until.ts'
 import { msUntil, promptMs, startBehind } from './behind.ts'
-import type { ProxyKind } from './proxy.ts'
+import { documented, replaced } from './documented.ts'
+import { startProxy, type ProxyKind } from './proxy.ts'
 
 const promptWithinMs = 200
 const heartbeatMs = 250
@@ -192,7 +193,7 @@ async function testProtocol (t: Test, kind: ProxyKind, protocol: Protocol): Prom
       t.match(asked, { host: own, ip: '127.0.0.1' })
       if (isSecure(protocol)) t.equal(asked.protocol, 'https')
     }
-    t.equal(await askedFrom(front, '127.0.0.2'), '127.0.0.2', 'the address of the client')
+    t.equal((await getFrom(front, '/asked', '127.0.0.2')).ip, '127.0.0.2', 'the address of the client')
     const event = JSON.stringify({ event: 'say', data: { text: '' } })
     for (const [origin, accepted] of [[front.origin, true], [direct.origin, false], ['https://evil.example', false]] as const) {
       for (const forging of [{}, forged]) {
@@ -284,13 +285,13 @@ async function closeQuietly (front: LiveServer): Promise<string> {
   return id!
 }
 
-/** What the application takes for the address of a client that has another. */
-async function askedFrom (front: LiveServer, localAddress: string): Promise<string> {
-  const answered = new Promise<string>((resolve, reject) => {
-    const options = { host: '127.0.0.1', port: front.port, path: '/asked', localAddress, agent: false, ca: certificate().cert }
+/** What the answer is to a client that has another address. */
+async function getFrom (front: Pick<LiveServer, 'protocol' | 'port'>, path: string, localAddress: string): Promise<Json> {
+  const answered = new Promise<Json>((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: front.port, path, localAddress, agent: false, ca: certificate().cert }
     ;(isSecure(front.protocol) ? requestHttps : requestHttp)(options, (response) => {
       let text = ''
-      response.setEncoding('utf8').on('data', (piece: string) => { text += piece }).on('end', () => resolve((JSON.parse(text) as { ip: string }).ip))
+      response.setEncoding('utf8').on('data', (piece: string) => { text += piece }).on('end', () => resolve(JSON.parse(text) as Json))
     }).on('error', reject).end()
   })
   return within(answered, 'the answer')
@@ -303,4 +304,46 @@ export async function testHoldingBack (t: Test, kind: ProxyKind, change: Record<
   const front = through(kind.protocols[0]!)
   t.equal(await promptMs(front, promptWithinMs, 3), Infinity)
   t.equal((await request(front, '/asked')).status, 200, 'anything else passes')
+}
+
+/** Shows what a part of the configuration is for: with the change, the application does not learn that a client left as long as nothing is written. */
+export async function testUnnoticed (t: Test, kind: ProxyKind, change: Record<string, string>): Promise<void> {
+  const { direct, through } = await startBehind(t, kind, { upgrade: { heartbeatMs }, change })
+  const front = through(kind.protocols[0]!)
+  const reader = await openReader(front, '/live-silent')
+  await until(() => reader.controls.length > 0, 'hello')
+  reader.destroy()
+  t.equal(await msUntil(() => direct.app.tether.stats().streams === 0, 1_000), Infinity)
+  const other = await front.connect()
+  await leave(t, other.reader, other.session)
+}
+
+/**
+ * Tests that a client's events reach the process that has its session.
+ *
+ * @param combine puts what the guide has for several processes into the configuration for one
+ */
+export async function testSeveral (t: Test, kind: ProxyKind, combine: (configuration: string, several: string) => string): Promise<void> {
+  const start = (name: string) => startLive(t, {
+    fastify: { trustProxy: 'loopback' },
+    setup: (app) => { app.get('/process', (_request, reply) => reply.header('cache-control', 'no-store').send({ name })) }
+  })
+  const servers = [await start('one'), await start('two')] as const
+  const configuration = replaced(combine(documented(kind.language), documented(`${kind.language} several`)), { 3001: String(servers[1].port) })
+  const { port } = await startProxy(t, kind, configuration, { upstreamPort: servers[0].port })
+  const protocol = kind.protocols[0]!
+  const front = { ...servers[0], protocol, port, origin: originOf(protocol, port) }
+  for (let client = 0; client < 4; client++) {
+    const reader = await openReader(front)
+    await until(() => reader.controls.length > 0, 'hello')
+    const cookies = (reader.headers['set-cookie'] ?? []).map((cookie) => cookie.split(';')[0])
+    for (let count = 0; count < 4; count++) {
+      const headers = { 'content-type': 'application/json', 'x-tether-session': reader.session, cookie: cookies.join('; ') }
+      t.equal((await request(front, '/live', { headers, body: '{"event":"ping","data":{}}' })).status, 202)
+    }
+    reader.destroy()
+  }
+  const names = new Set<string>()
+  for (let client = 2; client < 34; client++) names.add((await getFrom(front, '/process', `127.0.0.${client}`)).name as string)
+  t.same([...names].sort(), ['one', 'two'], 'neither is left out')
 }
