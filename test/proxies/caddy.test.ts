@@ -30,7 +30,7 @@ ${replaced(configuration, {
 }
 
 // Each waits most of its time.
-t.jobs = 4
+t.jobs = 3
 
 testKind(t, 'caddy', caddy)
 

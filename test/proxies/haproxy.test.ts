@@ -3,7 +3,7 @@ import { testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed } fr
 import { haproxy } from './harness/haproxy.ts'
 
 // Each waits most of its time.
-t.jobs = 4
+t.jobs = 3
 
 testKind(t, 'haproxy', haproxy)
 

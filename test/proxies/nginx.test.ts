@@ -42,7 +42,7 @@ http {
 }
 
 // Each waits most of its time.
-t.jobs = 4
+t.jobs = 3
 
 testKind(t, 'nginx', nginx)
 

@@ -63,20 +63,31 @@ export async function msUntil (condition: () => boolean, limitMs: number): Promi
   return holds ? elapsedMs : Infinity
 }
 
+const promptWithinMs = 200
+
 /**
- * How soon the first event is there after the request, connecting included, or an
- * update after it was sent, whichever took longer: a proxy that holds back may still
- * let through what came together with the headers. Infinity when it was too long each
- * time; a busy machine needs some tries, a proxy that holds back fails all of them.
+ * Whether the first event is there within 200 ms of the request, connecting included, and
+ * an update within 200 ms of being sent: a proxy that holds back may still let through what
+ * comes together with the headers. A busy machine gets some tries, and twice the time that it
+ * takes without a proxy on top; a proxy that holds back fails all the same.
  */
-export async function promptMs (server: LiveServer, withinMs: number, tries = 20): Promise<number> {
+export async function isPrompt ({ direct, through }: Behind, protocol: Protocol, tries = 10): Promise<boolean> {
   for (let made = 0; made < tries; made++) {
-    const reader = startReader(server)
-    const firstMs = await msUntil(() => reader.controls.length > 0, withinMs)
-    if (firstMs < withinMs) server.live.get(reader.session)?.send('row', '1')
-    const updateMs = firstMs < withinMs ? await msUntil(() => reader.updates.length > 0, withinMs) : Infinity
-    reader.destroy()
-    if (updateMs < withinMs) return Math.max(firstMs, updateMs)
+    const allowedMs = promptWithinMs + 2 * await slowerMs(direct, 5_000)
+    if (await slowerMs(through(protocol), allowedMs) < allowedMs) return true
   }
-  return Infinity
+  return false
+}
+
+/** The time that the first event takes, or an update: whichever is longer. Infinity when either is not there within `limitMs`. */
+async function slowerMs (server: LiveServer, limitMs: number): Promise<number> {
+  const reader = startReader(server)
+  try {
+    const firstMs = await msUntil(() => reader.controls.length > 0, limitMs)
+    if (firstMs === Infinity) return Infinity
+    server.live.get(reader.session)?.send('row', '1')
+    return Math.max(firstMs, await msUntil(() => reader.updates.length > 0, limitMs))
+  } finally {
+    reader.destroy()
+  }
 }

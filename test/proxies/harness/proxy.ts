@@ -56,7 +56,7 @@ export interface Proxy {
   restart: () => Promise<void>
 }
 
-const startWithinMs = 20_000
+const startWithinMs = 60_000
 const endWithinMs = 3_000
 
 /** Starts a proxy on the loopback; it ends with the test, and with the process. */
