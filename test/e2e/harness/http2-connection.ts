@@ -2,11 +2,11 @@ import { connect, constants, type ClientHttp2Session } from 'node:http2'
 import type { IncomingHttpHeaders } from 'node:http'
 import { certificate } from './certificate.ts'
 import type { ReaderOptions, ResponseBody } from './reader.ts'
-import type { Server } from './server.ts'
+import { isSecure, originOf, type Server } from './server.ts'
 
 /** A connection of its own to a server that speaks HTTP/2. */
 export function connectSession (server: Server, port = server.port): ClientHttp2Session {
-  const session = connect(`${server.protocol === 'h2' ? 'https' : 'http'}://127.0.0.1:${port}`, server.protocol === 'h2' ? { ca: certificate().cert } : {})
+  const session = connect(originOf(server.protocol, port), isSecure(server.protocol) ? { ca: certificate().cert } : {})
   session.on('error', () => {})
   return session
 }

@@ -44,15 +44,14 @@ export async function startLive (t: Test, options: LiveOptions = {}): Promise<Li
       })
     }
   })
-  return {
-    ...server,
-    live,
-    connect: async ({ frozen = false, ...readerOptions } = {}) => {
-      const reader = await openReader(server, '/live', readerOptions)
-      await until(() => reader.controls.length > 0, 'the hello frame')
-      if (frozen) reader.pause()
-      const session = await until(() => live.get(reader.session), 'the session')
-      return { reader, session }
-    }
-  }
+  return { ...server, live, connect: (options) => connectTo(server, live, options) }
+}
+
+/** Opens a stream to a handler's URL, by whatever way leads there, and waits for its hello. */
+export async function connectTo (server: Server, live: LiveServer['live'], { frozen = false, ...options }: ReaderOptions = {}): ReturnType<LiveServer['connect']> {
+  const reader = await openReader(server, '/live', options)
+  await until(() => reader.controls.length > 0, 'the hello frame')
+  if (frozen) reader.pause()
+  const session = await until(() => live.get(reader.session), 'the session')
+  return { reader, session }
 }

@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { connect as connectSecurely, TLSSocket } from 'node:tls'
+import { certificate } from './certificate.ts'
 import type { ReaderOptions, ResponseBody } from './reader.ts'
 
 const lineEnd = Buffer.from('\r\n')
@@ -25,7 +27,7 @@ export class RawResponse implements ResponseBody {
   /** Bytes of the present chunk, or of the body, that are still to come. */
   #remaining = 0
 
-  constructor (port: number, path: string, headers: Record<string, string>, { method = 'GET', frozen = false, pieceEveryMs = 0 }: ReaderOptions) {
+  constructor (port: number, path: string, headers: Record<string, string>, { method = 'GET', frozen = false, pieceEveryMs = 0 }: ReaderOptions, secure = false) {
     this.#isHead = method === 'HEAD'
     this.#frozen = frozen
     this.opened = new Promise((resolve, reject) => {
@@ -33,7 +35,10 @@ export class RawResponse implements ResponseBody {
     })
     this.opened.catch(() => {})
     const lines = Object.entries({ host: `127.0.0.1:${port}`, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
-    this.socket = connect(port, '127.0.0.1', () => { this.socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`) })
+    const ask = () => { this.socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`) }
+    this.socket = secure
+      ? connectSecurely({ port, host: '127.0.0.1', ca: certificate().cert, ALPNProtocols: ['http/1.1'] }, ask)
+      : connect(port, '127.0.0.1', ask)
     this.socket.on('data', (bytes) => {
       this.#unread = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes])
       while (this.#step()) { /* one element of the message at a time */ }
@@ -53,7 +58,9 @@ export class RawResponse implements ResponseBody {
   resume (): void { this.socket.resume() }
 
   destroy (): void {
-    this.socket.resetAndDestroy()
+    // Node cannot reset what carries TLS.
+    if (this.socket instanceof TLSSocket) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   #step (): boolean {

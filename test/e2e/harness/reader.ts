@@ -3,7 +3,7 @@ import type { ClientHttp2Session } from 'node:http2'
 import { connectHttp2 } from './http2-connection.ts'
 import { parseBlocks, type EventBlock } from './event-block.ts'
 import { RawResponse } from './raw-response.ts'
-import type { Server } from './server.ts'
+import { isHttp2, isSecure, type Server } from './server.ts'
 
 /** A control frame's data, or an update's. */
 export type Json = Record<string, any>
@@ -58,9 +58,9 @@ export interface ReaderOptions {
 export function startReader (server: Server, path = '/live', options: ReaderOptions = {}): Reader {
   const wanted = { accept: 'text/event-stream', ...options.headers }
   const headers = Object.fromEntries(Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined))
-  const body = server.protocol === 'http/1.1'
-    ? new RawResponse(options.port ?? server.port, path, headers, options)
-    : connectHttp2(server, options.port ?? server.port, path, headers, options)
+  const body = isHttp2(server.protocol)
+    ? connectHttp2(server, options.port ?? server.port, path, headers, options)
+    : new RawResponse(options.port ?? server.port, path, headers, options, isSecure(server.protocol))
   const reader = new StreamReader(body)
   server.readers.add(reader)
   return reader

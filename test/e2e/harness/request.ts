@@ -1,8 +1,10 @@
 import { startReader, type Json } from './reader.ts'
 import type { IncomingHttpHeaders } from 'node:http'
 import { request as requestHttp1 } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { certificate } from './certificate.ts'
 import { connectSession } from './http2-connection.ts'
-import type { Server } from './server.ts'
+import { isHttp2, isSecure, type Server } from './server.ts'
 import { until } from './until.ts'
 
 export interface Answer {
@@ -30,9 +32,9 @@ export async function request (server: Server, path: string, options: RequestOpt
     ...body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) },
     ...options.headers
   }
-  const { status, headers: received, text } = server.protocol === 'http/1.1'
-    ? await overHttp1(server, method, path, headers, body)
-    : await overHttp2(server, method, path, headers, body)
+  const { status, headers: received, text } = isHttp2(server.protocol)
+    ? await overHttp2(server, method, path, headers, body)
+    : await overHttp1(server, method, path, headers, body)
   return { status, headers: received, text, get json () { return JSON.parse(text) as Json } }
 }
 
@@ -53,7 +55,9 @@ type WholeAnswer = Pick<Answer, 'status' | 'headers' | 'text'>
 
 function overHttp1 (server: Server, method: string, path: string, headers: Record<string, string>, body: string | Buffer | undefined): Promise<WholeAnswer> {
   return new Promise((resolve, reject) => {
-    const outgoing = requestHttp1({ host: '127.0.0.1', port: server.port, method, path, headers, agent: false }, (response) => {
+    const secure = isSecure(server.protocol)
+    const target = { host: '127.0.0.1', port: server.port, method, path, headers, agent: false, ...secure ? { ca: certificate().cert } : {} }
+    const outgoing = (secure ? requestHttps : requestHttp1)(target, (response) => {
       const pieces: Buffer[] = []
       response.on('data', (piece: Buffer) => { pieces.push(piece) })
       response.on('error', reject)

@@ -4,10 +4,23 @@ import type { Test } from 'tap'
 import tether, { type TetherOptions } from '../../../plugin/index.ts'
 import { certificate } from './certificate.ts'
 
-/** HTTP/1.1, HTTP/2 cleartext, HTTP/2 over TLS. */
-export type Protocol = 'http/1.1' | 'h2c' | 'h2'
+/** HTTP/1.1 and HTTP/2, each in clear text and over TLS. */
+export type Protocol = 'http/1.1' | 'https' | 'h2c' | 'h2'
 
+/** Those that tests run over; TLS makes no difference to HTTP/1.1 here. */
 export const protocols: readonly Protocol[] = ['http/1.1', 'h2c', 'h2']
+
+export function isHttp2 (protocol: Protocol): boolean {
+  return protocol === 'h2c' || protocol === 'h2'
+}
+
+export function isSecure (protocol: Protocol): boolean {
+  return protocol === 'https' || protocol === 'h2'
+}
+
+export function originOf (protocol: Protocol, port: number): string {
+  return `${isSecure(protocol) ? 'https' : 'http'}://127.0.0.1:${port}`
+}
 
 /** One line of the application's log; `level` is pino's number, 50 for error. */
 export interface LogRecord {
@@ -48,8 +61,8 @@ export async function startServer (t: Test, options: ServerOptions): Promise<Ser
   const log: LogRecord[] = []
   const stream = { write: (line: string) => { log.push(JSON.parse(line) as LogRecord) } }
   const app = Fastify({
-    ...protocol === 'http/1.1' ? {} : { http2: true },
-    ...protocol === 'h2' ? { https: certificate() } : {},
+    ...isHttp2(protocol) ? { http2: true } : {},
+    ...isSecure(protocol) ? { https: certificate() } : {},
     logger: { level: 'trace', stream },
     ...options.fastify
   } as FastifyServerOptions) as FastifyInstance
@@ -66,7 +79,7 @@ export async function startServer (t: Test, options: ServerOptions): Promise<Ser
     app,
     protocol,
     port,
-    origin: `${protocol === 'h2' ? 'https' : 'http'}://127.0.0.1:${port}`,
+    origin: originOf(protocol, port),
     log,
     errors: () => log.filter((record) => record.level >= 50),
     readers

@@ -1,0 +1,20 @@
+import t from 'tap'
+import { testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed } from './harness/checks.ts'
+import { haproxy } from './harness/haproxy.ts'
+
+// Each waits most of its time.
+t.jobs = 3
+
+testKind(t, 'haproxy', haproxy)
+
+t.test('haproxy and silence', (t) => testSilence(t, haproxy))
+
+t.test('haproxy that waits for the whole answer', (t) => {
+  return testHoldingBack(t, haproxy, { 'default_backend app': 'http-response wait-for-body time 5s\n  default_backend app' })
+})
+
+t.test('haproxy before several processes', (t) => testSeveral(t, haproxy, (configuration, several) => {
+  return configuration.replace(/^backend app\n.*/ms, () => several)
+}))
+
+t.test('haproxy without abortonclose', (t) => testUnnoticed(t, haproxy, { '  option abortonclose\n': '' }))
