@@ -34,6 +34,7 @@ const report = await runChaos({
   updates: numberOf('updates'),
   events: numberOf('events'),
   sendingMs: numberOf('minutes') * 60_000,
+  leastReturns: 10 * numberOf('clients'),
   mostBytes: 60_000,
   tell: (line) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`)
 })

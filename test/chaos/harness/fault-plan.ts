@@ -46,20 +46,33 @@ export interface Fault {
   readonly pieceBytes: number
 }
 
-/** The faults of one connection, in order; the last is a cut. They depend on nothing but these numbers. */
-export function planFaults (seed: number, client: number, connection: number, mostBytes: number): Fault[] {
+/** What is to happen to one connection. */
+export interface FaultPlan {
+  /** By bytes from the server, in order; the last is a cut. */
+  readonly down: Fault[]
+  /** By bytes from the client. */
+  readonly up: Fault[]
+}
+
+/** Depends on nothing but these numbers. */
+export function planFaults (seed: number, client: number, connection: number, mostBytes: number): FaultPlan {
   const random = new Random(seed, client, connection)
-  const faults: Fault[] = []
-  let afterBytes = 0
-  for (;;) {
+  const down: Fault[] = []
+  const up: Fault[] = []
+  for (let afterBytes = 0; ;) {
     const kind = random.weighted(weights)
-    afterBytes += kind === 'cutRequest' ? 0 : random.skewed(0, mostBytes)
-    faults.push({
+    const fault = {
       kind,
-      afterBytes: kind === 'cutRequest' ? random.skewed(0, 4_000) : afterBytes,
+      afterBytes: kind === 'cutRequest' ? random.skewed(0, 4_000) : afterBytes += random.skewed(0, mostBytes),
       ms: kind === 'delay' ? random.integer(1, 25) : random.skewed(20, 1_500),
       pieceBytes: random.integer(1, 16)
-    })
-    if (cuts.has(kind)) return faults
+    }
+    if (kind === 'cutRequest') {
+      // A request that is cut as it begins would be all that most connections see.
+      if (up.length === 0) up.push(fault)
+      continue
+    }
+    down.push(fault)
+    if (cuts.has(kind)) return { down, up }
   }
 }

@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cuts, faultKinds, planFaults, type Fault, type FaultKind } from './fault-plan.ts'
+import { cuts, faultKinds, planFaults, type Fault, type FaultKind, type FaultPlan } from './fault-plan.ts'
 
 type Direction = 'up' | 'down'
 
@@ -58,7 +58,7 @@ class FaultyConnection {
   readonly #proxy: FaultyProxy
   readonly #outside: Socket
   readonly #inside: Socket
-  readonly #faults: Fault[]
+  readonly #plan: FaultPlan
   readonly #carried: Record<Direction, number> = { up: 0, down: 0 }
   /** Nothing goes either way until it resolves. */
   #stalled: Promise<unknown> | null = null
@@ -70,17 +70,18 @@ class FaultyConnection {
   /** Nothing more is carried. */
   #isOver = false
 
-  constructor (proxy: FaultyProxy, outside: Socket, faults: Fault[]) {
+  constructor (proxy: FaultyProxy, outside: Socket, plan: FaultPlan) {
     this.#proxy = proxy
     this.#outside = outside
-    this.#faults = faults
+    this.#plan = plan
     this.#inside = connect({ port: proxy.targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     // What breaks a side ends its flow.
     for (const socket of [this.#outside, this.#inside]) socket.on('error', () => {})
   }
 
   async run (): Promise<void> {
-    if (this.#proxy.armed && this.#next?.kind === 'refuse') await this.#strike(this.#faults.shift()!)
+    const { down } = this.#plan
+    if (this.#proxy.armed && down[0]!.kind === 'refuse') await this.#strike(down.shift()!)
     await Promise.all([this.#carry(this.#outside, this.#inside, 'up'), this.#carry(this.#inside, this.#outside, 'down')])
     this.#outside.destroy()
     this.#inside.destroy()
@@ -90,8 +91,6 @@ class FaultyConnection {
     this.#isOver = true
     for (const socket of [this.#outside, this.#inside]) socket.resetAndDestroy()
   }
-
-  get #next (): Fault | undefined { return this.#faults[0] }
 
   async #carry (from: Socket, to: Socket, direction: Direction): Promise<void> {
     try {
@@ -118,8 +117,8 @@ class FaultyConnection {
       const before = fault.kind === 'loseAnswer' ? 0 : Math.max(0, fault.afterBytes - this.#carried[direction])
       if (before > 0) await this.#write(rest.subarray(0, before), to, direction)
       rest = rest.subarray(before)
-      if (this.#faults[0] === fault && !this.#isOver) {
-        this.#faults.shift()
+      if (this.#plan[direction][0] === fault && !this.#isOver) {
+        this.#plan[direction].shift()
         await this.#strike(fault)
       }
     }
@@ -127,9 +126,8 @@ class FaultyConnection {
 
   /** The fault that is to happen before so many more bytes have passed. */
   #dueWithin (direction: Direction, bytes: number): Fault | null {
-    const fault = this.#next
+    const fault = this.#plan[direction][0]
     if (!this.#proxy.armed || fault === undefined) return null
-    if ((fault.kind === 'cutRequest' ? 'up' : 'down') !== direction) return null
     return this.#carried[direction] + bytes > fault.afterBytes ? fault : null
   }
 
@@ -139,12 +137,11 @@ class FaultyConnection {
       const piece = bytes.subarray(at, at + (isTrickling ? this.#pieceBytes : bytes.length))
       at += piece.length
       if (direction === 'down') {
-        if (this.#delayMs > 0) await sleep(this.#delayMs)
         if (isTrickling) {
           this.#trickleLeft -= piece.length
           // So that the pieces do not leave as one.
           await new Promise((resolve) => setImmediate(resolve))
-        }
+        } else if (this.#delayMs > 0 && this.#proxy.armed) await sleep(this.#delayMs)
         this.#look(piece)
       }
       if (this.#proxy.armed) this.#carried[direction] += piece.length

@@ -12,8 +12,9 @@ export interface ChaosOptions {
   /** Counted once for each session that gets it. */
   readonly updates: number
   readonly events: number
-  /** For how long updates and events are sent. */
+  /** For how long updates and events are sent; on a busy machine longer, until so many streams have come back. */
   readonly sendingMs: number
+  readonly leastReturns: number
   /** Upper bound of what passes between two faults of a connection. */
   readonly mostBytes: number
   readonly kinds?: readonly ClientKind[]
@@ -72,15 +73,14 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   const chromium = kinds.includes('chromium') ? await ChromiumClients.start() : null
   if (chromium !== null) cleanUp.push(() => chromium.close())
 
-  const participants: Participant[] = []
-  for (let index = 0; index < options.clients; index++) {
+  const participants = await Promise.all(Array.from({ length: options.clients }, async (_, index): Promise<Participant> => {
     const kind = kinds[index % kinds.length]!
     const path = paths[Math.floor(index / kinds.length) % paths.length]!
     const url = `http://127.0.0.1:${await proxy.listen(index)}${path}`
     const client = kind === 'chromium' ? await chromium!.open(url, seed + index) : openNodeClient(kind, url, seed + index)
     cleanUp.push(() => client.close())
-    participants.push({ name: `${index} ${kind} ${path}`, client, oracle: new Oracle(), acts: 0 })
-  }
+    return { name: `${index} ${kind} ${path}`, client, oracle: new Oracle(), acts: 0 }
+  }))
   tell(`${participants.length} clients are open`)
   const joinBy = performance.now() + settleMs
   for (;;) {
@@ -109,7 +109,13 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
       toldAt = performance.now()
       tell(`${report.updates} updates, ${proxy.cuts} cuts`)
     }
-    if (report.isDone && share === 1) break
+    if (report.isDone && share === 1) {
+      const returns = sum(participants.map(({ oracle }) => oracle.resumed + oracle.gaps))
+      if (returns >= options.leastReturns) break
+      if (performance.now() - startedAt > options.sendingMs + settleMs) throw new Error(`only ${returns} of ${options.leastReturns} streams came back`)
+      // Streams break by the bytes that they carry.
+      server.send(Math.ceil(options.updates / 10), options.sendingMs / 10, seed + report.updates)
+    }
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
   }
   proxy.armed = false

@@ -121,29 +121,35 @@ const urls = Object.entries(kinds).map(([path, { limits, longest }]) => {
 })
 
 let updates = 0
-let isDone = false
+let isDone = true
 
 /** Sends in bursts, spread over the time that there is. */
 function send (wanted: number, withinMs: number, seed: number): void {
   const random = new Random(seed)
   const startedAt = performance.now()
+  let sent = 0
+  isDone = false
   const timer = setInterval(() => {
     const due = Math.min(wanted, wanted * (performance.now() - startedAt) / withinMs)
-    while (updates < due) updates += burst(random, wanted - updates)
-    if (updates < wanted) return
+    while (sent < due) sent += burst(random, wanted - sent)
+    if (sent < wanted) return
     clearInterval(timer)
     isDone = true
   }, 10)
 }
 
-/** Returns how many updates it sent. */
+/** Returns how many updates it sent, which are counted. */
 function burst (random: Random, most: number): number {
   const url = random.pick(urls)
   const { joined } = url
   const session = random.pick([...joined])
   if (session === undefined) return 0
-  if (joined.size <= most && random.chance(0.08)) return url.broadcast()
+  if (joined.size <= most && random.chance(0.08)) {
+    updates += joined.size
+    return url.broadcast()
+  }
   const length = Math.min(most, random.skewed(1, 30))
+  updates += length
   for (let count = 0; count < length; count++) {
     if (random.chance(0.3)) url.sendValue(session, `series ${random.integer(1, 5)}`)
     else url.sendOwn(session, random.chance(0.3) ? paddingOf(random, url.longest) : '')
@@ -152,7 +158,8 @@ function burst (random: Random, most: number): number {
 }
 
 function paddingOf (random: Random, longest: number): string {
-  return random.pick(['x', 'ä', '\r\n', '😀', '\nid: 7', '\n\n']).repeat(random.skewed(1, longest / 4))
+  if (random.chance(0.3)) return random.pick(['\r\n', '\nid: 7', '\n\n', '\ndata: ']).repeat(random.integer(1, 20))
+  return random.pick(['x', 'ä', '😀']).repeat(random.skewed(1, longest / 4))
 }
 
 function tell (notice: Notice): void {
