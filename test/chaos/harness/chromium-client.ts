@@ -1,0 +1,66 @@
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import type { ChaosClient } from './chaos-client.ts'
+import type { Observation } from './observation.ts'
+import type { UplinkStats } from './uplink.ts'
+
+const timeoutMs = 60_000
+
+/** One Chromium, whose pages are clients. */
+export class ChromiumClients {
+  readonly #browser: Browser
+  readonly #script: string
+
+  private constructor (browser: Browser, script: string) {
+    this.#browser = browser
+    this.#script = script
+  }
+
+  static async start (): Promise<ChromiumClients> {
+    const [bundle, browser] = await Promise.all([
+      build({ entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))], bundle: true, write: false, format: 'iife', target: 'es2022' }),
+      chromium.launch({
+        executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+        // All pages are of one site; a process for each would be a process for each client.
+        args: ['--no-sandbox', '--process-per-site', '--disable-dev-shm-usage'],
+        timeout: timeoutMs
+      })
+    ])
+    return new ChromiumClients(browser, bundle.outputFiles[0]!.text)
+  }
+
+  /** Opens a page of the URL's own origin, and in it the stream. */
+  async open (url: string, seed: number): Promise<ChaosClient> {
+    const page = await this.#browser.newPage()
+    page.setDefaultTimeout(timeoutMs)
+    await page.goto(new URL('/page', url).href)
+    await page.addScriptTag({ content: this.#script })
+    await page.evaluate(`openTab(${JSON.stringify(url)}, ${seed})`)
+    return new ChromiumClient(page)
+  }
+
+  async close (): Promise<void> {
+    await this.#browser.close()
+  }
+}
+
+class ChromiumClient implements ChaosClient {
+  readonly kind = 'chromium'
+  readonly #page: Page
+
+  constructor (page: Page) {
+    this.#page = page
+  }
+
+  take (): Promise<Observation[]> { return this.#page.evaluate('tab.take()') }
+  async act (count: number): Promise<void> { await this.#page.evaluate(`tab.act(${count})`) }
+
+  uplink (): Promise<{ unacknowledged: number, stats: UplinkStats }> {
+    return this.#page.evaluate('({ unacknowledged: tab.unacknowledged, stats: tab.uplinkStats })')
+  }
+
+  async close (): Promise<void> {
+    await this.#page.close()
+  }
+}

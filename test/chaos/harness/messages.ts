@@ -1,0 +1,28 @@
+import type { Truth } from './oracle.ts'
+
+/** What the runner tells the server's process. */
+export type Order =
+  /** Sends so many updates, counted once for each session that gets them, to all who joined, within so many milliseconds. */
+  | { readonly type: 'send', readonly updates: number, readonly withinMs: number, readonly seed: number }
+  | { readonly type: 'report' }
+  | { readonly type: 'stop' }
+
+/** What the server's process tells the runner. */
+export type Notice =
+  | { readonly type: 'listening', readonly port: number }
+  | { readonly type: 'report', readonly report: ServerReport }
+
+export interface ServerReport {
+  /** Sessions that joined. */
+  readonly sessions: Record<string, Truth>
+  /** Updates sent so far, counted once for each session that gets them. */
+  readonly updates: number
+  /** Whether all that were asked for are sent. */
+  readonly isDone: boolean
+  /** Rejections and exceptions that nobody handled, and what was logged as an error. */
+  readonly complaints: string[]
+  readonly conflated: number
+  readonly dropped: number
+  readonly overflowDisconnects: number
+  readonly stalls: number
+}

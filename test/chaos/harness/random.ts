@@ -1,0 +1,54 @@
+/** Numbers that look random and are the same every time for the same seed. */
+export class Random {
+  #state: number
+
+  /** @param seeds whole numbers; each combination gives a sequence of its own */
+  constructor (...seeds: number[]) {
+    let state = 0x2545f491
+    for (const seed of seeds) state = scramble(state ^ scramble(seed | 0))
+    this.#state = state
+  }
+
+  /** From 0 up to, and without, 1. */
+  next (): number {
+    this.#state = (this.#state + 0x9e3779b9) | 0
+    return (scramble(this.#state) >>> 0) / 4_294_967_296
+  }
+
+  /** A whole number from `least` to `most`. */
+  integer (least: number, most: number): number {
+    return least + Math.floor(this.next() * (most - least + 1))
+  }
+
+  /** A whole number from `least` to `most`, small ones as often as large ones are by their length. */
+  skewed (least: number, most: number): number {
+    return Math.floor((least + 1) * ((most + 1) / (least + 1)) ** this.next()) - 1
+  }
+
+  chance (probability: number): boolean {
+    return this.next() < probability
+  }
+
+  pick<Item> (items: readonly Item[]): Item {
+    return items[Math.floor(this.next() * items.length)]!
+  }
+
+  /** Picks by weight. */
+  weighted<Name extends string> (weights: Readonly<Record<Name, number>>): Name {
+    const names = Object.keys(weights) as Name[]
+    let at = this.next() * names.reduce((sum, name) => sum + weights[name], 0)
+    for (const name of names) {
+      at -= weights[name]
+      if (at < 0) return name
+    }
+    return names.at(-1)!
+  }
+}
+
+/** Spreads every bit of a 32-bit number over all of them. */
+function scramble (value: number): number {
+  let mixed = value
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x7feb352d)
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x846ca68b)
+  return mixed ^ (mixed >>> 16)
+}

@@ -1,0 +1,181 @@
+import { clientKinds, type ChaosClient, type ClientKind } from './chaos-client.ts'
+import { ChromiumClients } from './chromium-client.ts'
+import type { FaultKind } from './fault-plan.ts'
+import { FaultyProxy } from './faulty-proxy.ts'
+import { openNodeClient } from './node-client.ts'
+import { Oracle } from './oracle.ts'
+import { ServerProcess } from './server-process.ts'
+
+export interface ChaosOptions {
+  readonly seed: number
+  readonly clients: number
+  /** Counted once for each session that gets it. */
+  readonly updates: number
+  readonly events: number
+  /** For how long updates and events are sent; on a busy machine longer, until so many streams have come back. */
+  readonly sendingMs: number
+  readonly leastReturns: number
+  /** Upper bound of what passes between two faults of a connection. */
+  readonly mostBytes: number
+  readonly kinds?: readonly ClientKind[]
+  readonly tell?: (line: string) => void
+}
+
+export interface ChaosReport {
+  /** What must not have happened; empty when all is well. */
+  readonly faults: string[]
+  readonly injected: Readonly<Record<FaultKind, number>>
+  readonly cuts: number
+  readonly connections: number
+  /** By kind of client. */
+  readonly byKind: Record<ClientKind, { clients: number, resumed: number, gaps: number, updates: number }>
+  readonly updatesSent: number
+  readonly updatesSeen: number
+  readonly conflated: number
+  readonly dropped: number
+  readonly eventsRun: number
+  /** Requests that were tried again since nobody knew whether they had arrived. */
+  readonly retries: number
+  readonly busy: number
+  readonly resumed: number
+  readonly gaps: number
+}
+
+/** Paths of the server: of five clients of a kind, so many get each. */
+const paths = ['/ample', '/tight', '/lossy', '/ample', '/ample'] as const
+
+const lookEveryMs = 150
+const settleMs = 90_000
+
+/** One run: clients of all kinds, a server, and a bad network between them. */
+export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
+  const cleanUp: Array<() => unknown> = []
+  try {
+    return await run(options, cleanUp)
+  } finally {
+    for (const step of cleanUp.reverse()) await step()
+  }
+}
+
+interface Participant {
+  readonly name: string
+  readonly client: ChaosClient
+  readonly oracle: Oracle
+  acts: number
+}
+
+async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promise<ChaosReport> {
+  const { seed, kinds = clientKinds, tell = () => {} } = options
+  const server = await ServerProcess.start()
+  cleanUp.push(() => server.stop())
+  const proxy = new FaultyProxy(server.port, seed, options.mostBytes)
+  cleanUp.push(() => proxy.close())
+  const chromium = kinds.includes('chromium') ? await ChromiumClients.start() : null
+  if (chromium !== null) cleanUp.push(() => chromium.close())
+
+  const participants = await Promise.all(Array.from({ length: options.clients }, async (_, index): Promise<Participant> => {
+    const kind = kinds[index % kinds.length]!
+    const path = paths[Math.floor(index / kinds.length) % paths.length]!
+    const url = `http://127.0.0.1:${await proxy.listen(index)}${path}`
+    const client = kind === 'chromium' ? await chromium!.open(url, seed + index) : openNodeClient(kind, url, seed + index)
+    cleanUp.push(() => client.close())
+    return { name: `${index} ${kind} ${path}`, client, oracle: new Oracle(), acts: 0 }
+  }))
+  tell(`${participants.length} clients are open`)
+  const joinBy = performance.now() + settleMs
+  for (;;) {
+    await look(participants)
+    const joined = Object.keys((await server.report()).sessions).length
+    if (joined === participants.length) break
+    if (performance.now() > joinBy) throw new Error(`${joined} of ${participants.length} clients joined within ${settleMs / 1_000} s`)
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
+  }
+
+  proxy.armed = true
+  server.send(options.updates, options.sendingMs, seed)
+  const startedAt = performance.now()
+  let report = await server.report()
+  for (let toldAt = startedAt; ;) {
+    const share = Math.min(1, (performance.now() - startedAt) / options.sendingMs)
+    await Promise.all(participants.map(async (participant, index) => {
+      const due = Math.floor(share * (options.events / participants.length + (index < options.events % participants.length ? 1 : 0)))
+      const count = due - participant.acts
+      participant.acts = due
+      if (count > 0) await participant.client.act(count)
+    }))
+    await look(participants)
+    report = await server.report()
+    if (performance.now() - toldAt > 10_000) {
+      toldAt = performance.now()
+      tell(`${report.updates} updates, ${proxy.cuts} cuts`)
+    }
+    if (report.isDone && share === 1) {
+      const returns = sum(participants.map(({ oracle }) => oracle.resumed + oracle.gaps))
+      if (returns >= options.leastReturns) break
+      if (performance.now() - startedAt > options.sendingMs + settleMs) throw new Error(`only ${returns} of ${options.leastReturns} streams came back`)
+      // Streams break by the bytes that they carry.
+      server.send(Math.ceil(options.updates / 10), options.sendingMs / 10, seed + report.updates)
+    }
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
+  }
+  proxy.armed = false
+  tell('everything is sent; waiting for the last of it to arrive')
+
+  // Whatever is missing after that is told one by one, below.
+  const deadline = performance.now() + settleMs
+  let settled = false
+  while (!settled && performance.now() < deadline) {
+    await look(participants)
+    report = await server.report()
+    const uplinks = await Promise.all(participants.map(({ client }) => client.uplink()))
+    settled = uplinks.every(({ unacknowledged }) => unacknowledged === 0) && participants.every(({ oracle, acts }) => {
+      const truth = report.sessions[oracle.session ?? '']
+      return truth !== undefined && truth.ran === acts && oracle.hasAll(truth)
+    })
+    if (!settled) await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
+  }
+
+  const faults: string[] = settled ? [] : [`not everything had arrived after ${settleMs / 1_000} s`]
+  faults.push(...report.complaints.map((complaint) => `server: ${complaint}`))
+  let retries = 0
+  let busy = 0
+  for (const { name, client, oracle, acts } of participants) {
+    oracle.finish(report.sessions[oracle.session ?? ''], acts)
+    const { stats } = await client.uplink()
+    retries += stats.retries
+    busy += stats.busy
+    faults.push(...[...oracle.faults, ...stats.faults].map((fault) => `client ${name}: ${fault}`))
+  }
+  const byKind = Object.fromEntries(kinds.map((kind) => {
+    const of = participants.filter(({ client }) => client.kind === kind).map(({ oracle }) => oracle)
+    return [kind, { clients: of.length, resumed: sum(of.map(({ resumed }) => resumed)), gaps: sum(of.map(({ gaps }) => gaps)), updates: sum(of.map(({ updates }) => updates)) }]
+  })) as ChaosReport['byKind']
+  const totals = Object.values(byKind)
+  return {
+    faults,
+    injected: proxy.counts,
+    cuts: proxy.cuts,
+    connections: proxy.connections,
+    byKind,
+    updatesSent: report.updates,
+    updatesSeen: sum(totals.map(({ updates }) => updates)),
+    conflated: report.conflated,
+    dropped: report.dropped,
+    eventsRun: sum(Object.values(report.sessions).map(({ ran }) => ran)),
+    retries,
+    busy,
+    resumed: sum(totals.map(({ resumed }) => resumed)),
+    gaps: sum(totals.map(({ gaps }) => gaps))
+  }
+}
+
+/** Has every oracle see what its client got meanwhile. */
+async function look (participants: Participant[]): Promise<void> {
+  await Promise.all(participants.map(async ({ client, oracle }) => {
+    for (const observation of await client.take()) oracle.observe(observation)
+  }))
+}
+
+function sum (numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

@@ -1,0 +1,184 @@
+// The server of a chaos run, in a process of its own: sessions under three sets of limits.
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
+import Fastify from 'fastify'
+import tether, { conflate, defineContract, text, type Session, type StatefulConfig } from '../../../plugin/index.ts'
+import type { Notice, Order } from './messages.ts'
+import type { SentSoFar } from './observation.ts'
+import type { Truth } from './oracle.ts'
+import { Random } from './random.ts'
+
+const numbers = Type.Record(Type.String(), Type.Integer())
+
+const contract = defineContract({
+  events: {
+    join: Type.Object({}),
+    ask: Type.Object({}),
+    act: Type.Object({ k: Type.Integer() })
+  },
+  updates: {
+    own: Type.Object({ n: Type.Integer(), all: Type.Integer(), padding: Type.String() }),
+    line: text(),
+    all: Type.Object({ n: Type.Integer() }),
+    value: conflate(Type.Object({ series: Type.String(), v: Type.Integer(), own: Type.Integer(), all: Type.Integer() }), ({ series }) => series),
+    snapshot: Type.Object({ own: Type.Integer(), all: Type.Integer(), values: numbers })
+  }
+})
+
+type Config = StatefulConfig<typeof contract.events, typeof contract.updates, State>
+type Limits = Partial<Pick<Config, 'replayFrames' | 'replayBytes' | 'queueFrames' | 'queueBytes' | 'onOverflow'>>
+
+interface State {
+  joined: boolean
+  own: number
+  values: Record<string, number>
+  ran: number
+  isRunning: boolean
+  faults: string[]
+}
+
+const plenty = { replayFrames: 1_000_000, replayBytes: 1_000_000_000, queueFrames: 1_000_000, queueBytes: 1_000_000_000 }
+
+/** By path: with which limits, and how long the longest updates are. */
+const kinds: Record<string, { limits: Limits, longest: number }> = {
+  /** Nothing may ever be lost. */
+  '/ample': { limits: plenty, longest: 2_000 },
+  /** Who is away for long gets a gap. */
+  '/tight': { limits: { replayFrames: 16, queueFrames: 24 }, longest: 500 },
+  /** Who does not read for long gets a gap in mid-stream. */
+  '/lossy': { limits: { ...plenty, queueBytes: 262_144, onOverflow: 'dropOldest' }, longest: 200_000 }
+}
+
+const complaints: string[] = []
+
+function complain (what: string): void {
+  if (complaints.length < 20) complaints.push(what)
+}
+
+process.on('unhandledRejection', (reason) => complain(`unhandled rejection: ${String((reason as Error)?.stack ?? reason)}`))
+process.on('uncaughtException', (error) => complain(`uncaught: ${error.stack}`))
+
+const app = Fastify({
+  logger: { level: 'error', stream: { write: (line: string) => complain(line.trim()) } }
+})
+await app.register(tether)
+app.get('/page', (_request, reply) => reply.type('text/html').send('<!doctype html><title>chaos</title>'))
+
+const urls = Object.entries(kinds).map(([path, { limits, longest }]) => {
+  let all = 0
+  const sentTo = ({ state }: Session<State>): SentSoFar => ({ own: state.own, all: state.joined ? all : 0, values: state.values })
+  const live = app.tether.stateful<typeof contract.events, typeof contract.updates, State>(path, {
+    contract,
+    upgrade: app.tether.sse.upgrade({ retryMs: 20, heartbeatMs: 500 }),
+    reconnectMs: 600_000,
+    replayAgeMs: 0,
+    ...limits,
+    initialState: () => ({ joined: false, own: 0, values: {}, ran: 0, isRunning: false, faults: [] }),
+    on: {
+      join: (session) => {
+        if (session.state.joined) session.state.faults.push('joined twice')
+        session.state.joined = true
+        joined.add(session)
+        session.send('snapshot', sentTo(session))
+      },
+      ask: (session) => { session.send('snapshot', sentTo(session)) },
+      act: async (session, { k }) => {
+        const { state } = session
+        if (state.isRunning) state.faults.push(`event ${k} ran while another did`)
+        state.isRunning = true
+        if (k !== state.ran + 1) state.faults.push(`event ${k} ran after ${state.ran}`)
+        state.ran = k
+        if (k % 7 === 0) await sleep(k % 3)
+        sendOwn(session, '')
+        state.isRunning = false
+      }
+    },
+    onConnect: (session, { verdict }) => {
+      if (verdict === 'gap') session.send('snapshot', sentTo(session))
+    }
+  })
+  const joined = live.group('joined')
+
+  function sendOwn (session: Session<State, typeof contract.updates>, padding: string): void {
+    const n = ++session.state.own
+    if (n % 3 === 0) session.send('line', `${n}\n${all}\n${padding}`)
+    else session.send('own', { n, all, padding })
+  }
+
+  return {
+    joined,
+    longest,
+    sendOwn,
+    sendValue: (session: Session<State, typeof contract.updates>, series: string) => {
+      const { values, own } = session.state
+      const v = values[series] = (values[series] ?? 0) + 1
+      session.send('value', { series, v, own, all })
+    },
+    broadcast: () => joined.broadcast('all', { n: ++all }),
+    truth: () => [...joined].map((session): [string, Truth] => [session.id, { ...sentTo(session), ran: session.state.ran, faults: session.state.faults }])
+  }
+})
+
+let updates = 0
+let isDone = true
+
+/** Sends in bursts, spread over the time that there is. */
+function send (wanted: number, withinMs: number, seed: number): void {
+  const random = new Random(seed)
+  const startedAt = performance.now()
+  let sent = 0
+  isDone = false
+  const timer = setInterval(() => {
+    const due = Math.min(wanted, wanted * (performance.now() - startedAt) / withinMs)
+    while (sent < due) sent += burst(random, wanted - sent)
+    if (sent < wanted) return
+    clearInterval(timer)
+    isDone = true
+  }, 10)
+}
+
+/** Returns how many updates it sent, which are counted. */
+function burst (random: Random, most: number): number {
+  const url = random.pick(urls)
+  const { joined } = url
+  const session = random.pick([...joined])
+  if (session === undefined) return 0
+  if (joined.size <= most && random.chance(0.08)) {
+    updates += joined.size
+    return url.broadcast()
+  }
+  const length = Math.min(most, random.skewed(1, 30))
+  updates += length
+  for (let count = 0; count < length; count++) {
+    if (random.chance(0.3)) url.sendValue(session, `series ${random.integer(1, 5)}`)
+    else url.sendOwn(session, random.chance(0.3) ? paddingOf(random, url.longest) : '')
+  }
+  return length
+}
+
+function paddingOf (random: Random, longest: number): string {
+  if (random.chance(0.3)) return random.pick(['\r\n', '\nid: 7', '\n\n', '\ndata: ']).repeat(random.integer(1, 20))
+  return random.pick(['x', 'ä', '😀']).repeat(random.skewed(1, longest / 4))
+}
+
+function tell (notice: Notice): void {
+  process.send!(notice)
+}
+
+process.on('message', (order: Order) => {
+  if (order.type === 'send') return send(order.updates, order.withinMs, order.seed)
+  if (order.type === 'stop') {
+    app.close().then(() => process.disconnect())
+    return
+  }
+  const { conflated, dropped, overflowDisconnects, stalls } = app.tether.stats()
+  tell({
+    type: 'report',
+    report: { sessions: Object.fromEntries(urls.flatMap(({ truth }) => truth())), updates, isDone, complaints, conflated, dropped, overflowDisconnects, stalls }
+  })
+})
+process.on('disconnect', () => process.exit())
+
+await app.listen({ host: '127.0.0.1', port: 0 })
+tell({ type: 'listening', port: (app.server.address() as AddressInfo).port })

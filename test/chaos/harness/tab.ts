@@ -1,0 +1,63 @@
+import { observeUpdate, updateNames, type Observation } from './observation.ts'
+import { Random } from './random.ts'
+import { Uplink, type UplinkStats } from './uplink.ts'
+
+/** As much of an EventSource as all of its kinds have. */
+export interface EventSourceLike {
+  readonly readyState: number
+  addEventListener: (name: string, listener: (event: any) => void) => void
+  close: () => void
+}
+
+const closedState = 2
+const postTimeoutMs = 1_000
+
+/** One client with an EventSource of whatever kind: notes what comes, sends events up. Runs in Node and in a page. */
+export class Tab {
+  readonly #source: EventSourceLike
+  readonly #uplink: Uplink
+  #observations: Observation[] = []
+  #acts = 0
+
+  constructor (source: EventSourceLike, url: string, seed: number) {
+    const random = new Random(seed)
+    this.#source = source
+    const uplink = this.#uplink = new Uplink(url, postTimeoutMs, () => random.next())
+    uplink.emit('join', {})
+    source.addEventListener('tether', (event: { data: string }) => {
+      const { type, ...frame } = JSON.parse(event.data)
+      if (type === 'hello') uplink.attach(frame.session)
+      // Its hello would have told the server's application; this it has to be asked for.
+      if (type === 'gap') uplink.emit('ask', {})
+      this.#observations.push({ type, ...frame })
+    })
+    for (const name of updateNames) {
+      source.addEventListener(name, (event: { data: string, lastEventId: string }) => {
+        uplink.saw(event.lastEventId)
+        this.#observations.push(observeUpdate(name, name === 'line' ? event.data : JSON.parse(event.data), event.lastEventId))
+      })
+    }
+    source.addEventListener('error', (event: { message?: string }) => {
+      if (source.readyState === closedState) this.#observations.push({ type: 'gaveUp', why: event.message ?? 'no reason given' })
+    })
+  }
+
+  get acts (): number { return this.#acts }
+  get unacknowledged (): number { return this.#uplink.unacknowledged }
+  get uplinkStats (): UplinkStats { return this.#uplink.stats }
+
+  /** What came since the last look. */
+  take (): Observation[] {
+    return this.#observations.splice(0)
+  }
+
+  /** Triggers so many events. */
+  act (count: number): void {
+    for (let done = 0; done < count; done++) this.#uplink.emit('act', { k: ++this.#acts })
+  }
+
+  close (): void {
+    this.#uplink.close()
+    this.#source.close()
+  }
+}

@@ -1,0 +1,120 @@
+interface Envelope {
+  readonly event: string
+  readonly data: unknown
+  readonly seq: number
+}
+
+export interface UplinkStats {
+  posts: number
+  /** Tries of which nobody knows whether they arrived. */
+  retries: number
+  /** Answers that the channel is full. */
+  busy: number
+  /** What must not happen. */
+  faults: string[]
+}
+
+const mostFaults = 20
+
+/**
+ * Sends events up as docs/protocol.md tells a client to: numbered, one request at
+ * a time, the same numbers again until they are acknowledged. Runs in Node and in
+ * a page.
+ */
+export class Uplink {
+  readonly stats: UplinkStats = { posts: 0, retries: 0, busy: 0, faults: [] }
+  readonly #url: string
+  readonly #timeoutMs: number
+  readonly #random: () => number
+  #session: string | null = null
+  #seen: string | null = null
+  #queue: Envelope[] = []
+  #lastSeq = 0
+  #isSending = false
+  #isClosed = false
+
+  /**
+   * @param timeoutMs after which a request is tried again
+   * @param random for the size of batches, and for which of them tell what was seen
+   */
+  constructor (url: string, timeoutMs: number, random: () => number) {
+    this.#url = url
+    this.#timeoutMs = timeoutMs
+    this.#random = random
+  }
+
+  /** Events that are not acknowledged yet. */
+  get unacknowledged (): number { return this.#queue.length }
+
+  /** The session to post to, as a hello names it. */
+  attach (session: string): void {
+    this.#session = session
+    this.#pump()
+  }
+
+  /** Notes the id of the last update seen. */
+  saw (id: string): void { this.#seen = id }
+
+  emit (event: string, data: unknown): void {
+    this.#queue.push({ event, data, seq: ++this.#lastSeq })
+    this.#pump()
+  }
+
+  close (): void { this.#isClosed = true }
+
+  async #pump (): Promise<void> {
+    if (this.#isSending) return
+    this.#isSending = true
+    while (this.#queue.length > 0 && this.#session !== null && !this.#isClosed) {
+      const batch = this.#queue.slice(0, 1 + Math.floor(this.#random() * 8))
+      const waitMs = await this.#post(batch, this.#session)
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    }
+    this.#isSending = false
+  }
+
+  /** Returns how long to wait before the next try. */
+  async #post (batch: Envelope[], session: string): Promise<number> {
+    this.stats.posts++
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(), this.#timeoutMs)
+    try {
+      const answer = await fetch(this.#url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'x-tether-session': session,
+          ...this.#seen !== null && this.#random() < 0.3 ? { 'last-event-id': this.#seen } : {}
+        },
+        body: JSON.stringify(batch.length === 1 ? batch[0] : batch),
+        signal: timeout.signal
+      })
+      const body = await answer.json() as { seq?: number }
+      if (answer.status === 202) {
+        this.#acknowledged(body.seq!, batch.at(-1)!.seq)
+        return 0
+      }
+      if (answer.status !== 429) {
+        this.#fault(`${answer.status} ${JSON.stringify(body)}`)
+        return 200
+      }
+      this.stats.busy++
+      return Number(answer.headers.get('retry-after')) * 1_000
+    } catch {
+      this.stats.retries++
+      return 10 + this.#random() * 40
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #acknowledged (seq: number, sent: number): void {
+    // A try before this one may have brought more than this one does.
+    if (!(seq >= sent && seq <= this.#lastSeq)) this.#fault(`the answer to ${sent} acknowledges ${seq} of ${this.#lastSeq}`)
+    this.#queue = this.#queue.filter((envelope) => envelope.seq > seq)
+  }
+
+  #fault (fault: string): void {
+    if (this.stats.faults.length < mostFaults) this.stats.faults.push(fault)
+  }
+}

@@ -1,0 +1,43 @@
+// npm run chaos -- [--seed n] [--clients n] [--updates n] [--events n] [--minutes n] [--kinds a,b]
+import { parseArgs } from 'node:util'
+import { clientKinds, type ClientKind } from './harness/chaos-client.ts'
+import { runChaos } from './harness/run-chaos.ts'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    clients: { type: 'string', default: '50' },
+    updates: { type: 'string', default: '200000' },
+    events: { type: 'string', default: '20000' },
+    minutes: { type: 'string', default: '2' },
+    kinds: { type: 'string', default: clientKinds.join() }
+  }
+})
+
+function numberOf (name: 'clients' | 'updates' | 'events' | 'minutes'): number {
+  const number = Number(values[name])
+  if (!(number > 0)) throw new Error(`--${name} takes a number above 0, got ${values[name]}`)
+  return number
+}
+
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
+const kinds = values.kinds.split(',') as ClientKind[]
+for (const kind of kinds) {
+  if (!clientKinds.includes(kind)) throw new Error(`--kinds takes ${clientKinds.join()}, got ${kind}`)
+}
+
+console.log(`seed ${seed}; to repeat it: npm run chaos -- --seed ${seed} and the same other options`)
+const report = await runChaos({
+  seed,
+  kinds,
+  clients: numberOf('clients'),
+  updates: numberOf('updates'),
+  events: numberOf('events'),
+  sendingMs: numberOf('minutes') * 60_000,
+  leastReturns: 10 * numberOf('clients'),
+  mostBytes: 60_000,
+  tell: (line) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`)
+})
+console.log(report)
+if (report.faults.length > 0) process.exitCode = 1
+else console.log('nothing lost, nothing twice, nothing out of order, every gap told')
