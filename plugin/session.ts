@@ -203,7 +203,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.host.runtime.broadcasts.catchUp(this)
     this.append(frame)
     this.appended(null)
-    return this.#isBlocked ? this.#room.wait() : Room.granted
+    return this.#isBlocked ? this.#room.wait() : this.#room.grant()
   }
 
   update<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {

@@ -80,7 +80,7 @@ class PlainReader implements StreamReader {
         return Room.refused
       }
     }
-    return this.#isBlocked ? this.#room.wait() : Room.granted
+    return this.#isBlocked ? this.#room.wait() : this.#room.grant()
   }
 
   onFlushed (): void {

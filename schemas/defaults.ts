@@ -58,6 +58,8 @@ export const defaults = Object.freeze({
     http2WriteBytes: 16_384,
     /** Commands that one session runs before others get their turn. */
     commandsPerTurn: 64,
+    /** Sends that one session, or transport, is granted at once before the next takes a turn of the event loop. */
+    sendsPerTurn: 256,
     /** Faults named in one 400: a body of thousands must not make an answer larger than itself. */
     faults: 128,
     /** Branches of unions that are looked at to name the faults of one event's data. */

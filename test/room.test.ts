@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Room } from '../plugin/room.ts'
+import { defaults } from '../schemas/defaults.ts'
 
 t.test('all who wait go on together', async (t) => {
   const room = new Room()
@@ -22,7 +23,18 @@ t.test('opening an empty room leaves nothing behind', async (t) => {
   t.equal(await waiting, false)
 })
 
-t.test('who need not wait gets a promise that is there already', async (t) => {
-  t.equal(await Room.granted, true)
+t.test('who need not wait gets a promise that is there already, but for every so many', async (t) => {
+  const { sendsPerTurn } = defaults.fixed
+  const room = new Room()
   t.equal(await Room.refused, false)
+  for (let round = 1; round <= 3; round++) {
+    let hasTurned = false
+    setImmediate(() => { hasTurned = true })
+    for (let count = 1; count < sendsPerTurn; count++) {
+      if (await room.grant() !== true) t.fail('refused')
+    }
+    t.notOk(hasTurned, `${sendsPerTurn - 1} at once`)
+    t.equal(await room.grant(), true)
+    t.ok(hasTurned, 'the next one lets the event loop turn')
+  }
 })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { defaults } from '../../schemas/defaults.ts'
 import { fill } from './harness/fill.ts'
 import { startLive } from './harness/live.ts'
 import { post } from './harness/request.ts'
@@ -127,5 +128,43 @@ for (const protocol of protocols) {
     t.equal(await session.send('row', 'last'), true)
     t.match(session.stats, { queuedFrames: 100, stalled: false, stalls: 0, dropped: 401 })
     t.equal(app.tether.stats().sessions, 1)
+  })
+
+  t.test(`${protocol}: a handler that sends for as long as it may lets the event loop turn`, async (t) => {
+    const sends = 5_000
+    for (const leaves of [false, true]) {
+      let done = 0
+      const turnsDuring: number[] = []
+      const server = await startLive(t, {
+        protocol,
+        live: {
+          on: {
+            ping: async (session) => {
+              if (leaves) await until(() => !session.connected, 'the disconnect')
+              let turned = 0
+              let running = true
+              const watch = () => {
+                turned++
+                if (running) setImmediate(watch)
+              }
+              setImmediate(watch)
+              for (done = 0; done < sends; done++) {
+                if (!await session.send('row', 'x')) break
+              }
+              running = false
+              turnsDuring.push(turned)
+            }
+          }
+        }
+      })
+      const { reader, session } = await server.connect()
+      await post(server, session.id, { event: 'ping', data: {} })
+      if (leaves) reader.destroy()
+      await until(() => turnsDuring.length === 1, 'the handler')
+      t.equal(done, sends)
+      const least = Math.floor(sends / defaults.fixed.sendsPerTurn)
+      t.ok(turnsDuring[0]! >= least, `${turnsDuring[0]} turns, at least ${least}; ${leaves ? 'without a reader' : 'with one'}`)
+      reader.destroy()
+    }
   })
 }
