@@ -108,7 +108,7 @@ type Phase =
   | 'closing'
   | 'closed'
 
-/** So much waiting is written before the turn, or the pace, would have it. */
+/** So much waiting is written before the turn of the event loop is over. */
 const pressedFrames = 256
 
 export class TetherSession implements Session, StreamReader, CommandOwner, BroadcastMember, Deadline {
@@ -430,8 +430,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   get isPressed (): boolean {
     const { waiting, waitingBytes } = this.outbox
-    const { queueFrames, queueBytes } = this.host.limits
-    return waiting > pressedFrames || waiting > queueFrames || waitingBytes > Math.min(defaults.fixed.writeBytes, queueBytes)
+    const { queueFrames, queueBytes, minIntervalMs } = this.host.limits
+    if (waiting > queueFrames || waitingBytes > queueBytes) return true
+    // With a pace, one write is one picture, however many updates make it.
+    return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > defaults.fixed.writeBytes)
   }
 
   onFlushed (): void {
