@@ -62,9 +62,12 @@ for (const protocol of protocols) {
     await until(() => reader.updates.length === 1, 'the first')
     await until(() => reader.controls.filter(({ type }) => type === 'heartbeat').length >= 2, 'heartbeats')
     session.send('row', '2')
+    const beats = reader.controls.length
+    await until(() => reader.controls.length > beats + 1, 'heartbeats while an update waits for its time')
+    session.send('row', '3')
     session.close()
     await until(() => reader.ended, 'the end')
-    t.same(reader.updates.map(({ data }) => data), ['1', '2'])
+    t.same(reader.updates.map(({ data }) => data), ['1', '2', '3'])
     t.equal(reader.controls.at(-1)?.type, 'goodbye')
   })
 }
