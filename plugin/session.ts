@@ -184,10 +184,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   get stats (): SessionStats {
     this.host.runtime.broadcasts.catchUp(this)
     const { outbox } = this
-    const stalledNow = this.#stalledSince === 0 ? 0 : performance.now() - this.#stalledSince
     return {
-      ...snapshot(this.counters),
-      stalledMs: Math.round(this.counters.stalledMs + stalledNow),
+      ...snapshot(this.counters, this.stallMs(performance.now())),
       queuedFrames: outbox.waiting,
       queuedBytes: outbox.waitingBytes,
       heldFrames: outbox.next - outbox.first,
@@ -251,6 +249,11 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   get counted (): boolean { return this.#counted }
   /** Its stream; null while it has none. */
   get stream (): Stream | null { return this.#stream }
+
+  /** How long its present stall has lasted; 0 when it does not stall. */
+  stallMs (now: number): number {
+    return this.#stalledSince === 0 ? 0 : now - this.#stalledSince
+  }
 
   append (frame: Frame): void {
     if (this.#phase === 'closed' || !this.outbox.append(frame)) return
