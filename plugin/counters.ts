@@ -26,7 +26,11 @@ export class Counters {
   queueHighWater = 0
 }
 
-/** A copy of the figures as they are now. */
-export function snapshot (counters: Counters): Counters {
-  return { ...counters, stalledMs: Math.round(counters.stalledMs) }
+/**
+ * A copy of the figures as they are now.
+ *
+ * @param stallMs of stalls that are not over, and so not counted yet
+ */
+export function snapshot (counters: Counters, stallMs: number): Counters {
+  return { ...counters, stalledMs: Math.round(counters.stalledMs + stallMs) }
 }

@@ -37,7 +37,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #ended = false
   #finishAt = Infinity
   #lastWriteAt: number
-  #lastUpdateAt = 0
+  #lastUpdateAt = -Infinity
   #progressAt = 0
   #queuedAtLook = 0
   #reason: DisconnectReason = 'client'
@@ -127,13 +127,14 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     if (now >= this.#finishAt) return this.destroy(this.#reason)
     if (!this.#writable) {
       if (this.#stallTimeout > 0 && this.#hasStalled(now)) return this.#stalled()
-    } else if (this.#reader !== null && this.#reader.paceMs > 0 && this.#reader.outbox.pending) {
-      this.flush(now)
     } else if (this.#beats && now - this.#lastWriteAt >= this.#options.heartbeatMs && this.#goodbye === null) {
       if (!this.#carrier.beat()) return this.#stalled()
-      if (this.#reader === null || !this.#reader.outbox.pending) {
+      // What waits for its pace only does not show that the stream lives.
+      if (this.#reader === null || !this.#reader.outbox.pending || this.#reader.paceMs > 0) {
         this.#control += this.#reader?.counted === true ? heartbeatFrame(this.#reader.outbox.cursor - 1) : heartbeatComment
       }
+      this.flush(now)
+    } else if (this.#reader !== null && this.#reader.paceMs > 0 && this.#reader.outbox.pending) {
       this.flush(now)
     }
     this.#setDeadline()

@@ -108,7 +108,7 @@ type Phase =
   | 'closing'
   | 'closed'
 
-/** So much waiting is written before the turn, or the pace, would have it. */
+/** So much waiting is written before the turn of the event loop is over. */
 const pressedFrames = 256
 
 export class TetherSession implements Session, StreamReader, CommandOwner, BroadcastMember, Deadline {
@@ -184,10 +184,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   get stats (): SessionStats {
     this.host.runtime.broadcasts.catchUp(this)
     const { outbox } = this
-    const stalledNow = this.#stalledSince === 0 ? 0 : performance.now() - this.#stalledSince
     return {
-      ...snapshot(this.counters),
-      stalledMs: Math.round(this.counters.stalledMs + stalledNow),
+      ...snapshot(this.counters, this.stallMs(performance.now())),
       queuedFrames: outbox.waiting,
       queuedBytes: outbox.waitingBytes,
       heldFrames: outbox.next - outbox.first,
@@ -251,6 +249,11 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   get counted (): boolean { return this.#counted }
   /** Its stream; null while it has none. */
   get stream (): Stream | null { return this.#stream }
+
+  /** How long its present stall has lasted; 0 when it does not stall. */
+  stallMs (now: number): number {
+    return this.#stalledSince === 0 ? 0 : now - this.#stalledSince
+  }
 
   append (frame: Frame): void {
     if (this.#phase === 'closed' || !this.outbox.append(frame)) return
@@ -430,8 +433,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   get isPressed (): boolean {
     const { waiting, waitingBytes } = this.outbox
-    const { queueFrames, queueBytes } = this.host.limits
-    return waiting > pressedFrames || waiting > queueFrames || waitingBytes > Math.min(defaults.fixed.writeBytes, queueBytes)
+    const { queueFrames, queueBytes, minIntervalMs } = this.host.limits
+    if (waiting > queueFrames || waitingBytes > queueBytes) return true
+    // With a pace, one write is one picture, however many updates make it.
+    return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > defaults.fixed.writeBytes)
   }
 
   onFlushed (): void {

@@ -54,6 +54,8 @@ export interface DrainOptions {
 export interface TetherStats extends Counters {
   /** Sessions now, those that are being closed included. */
   sessions: number
+  /** Of these, with a full write buffer, their loop standing still. */
+  stalled: number
   /** Of these, without a stream. */
   detached: number
   /** Of these, prepared and not claimed yet. */
@@ -256,9 +258,18 @@ export class TetherCore {
   #stats (): TetherStats {
     const { totals, streams, budget } = this.#runtime
     const registry = this.#registry
+    const now = performance.now()
+    let stalled = 0
+    let stallMs = 0
+    for (const session of registry) {
+      const ofThis = session.stallMs(now)
+      if (ofThis > 0) stalled++
+      stallMs += ofThis
+    }
     return {
-      ...snapshot(totals),
+      ...snapshot(totals, stallMs),
       sessions: registry.size,
+      stalled,
       detached: registry.detachedCount,
       pending: registry.pendingCount,
       streams: streams.size,

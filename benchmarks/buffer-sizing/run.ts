@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { defaults } from '../../schemas/defaults.ts'
 import { readCommandLine, readCount, readPositive, runBenchmark } from '../harness/command-line.ts'
@@ -10,7 +11,7 @@ import { requirePluginBuild } from '../harness/plugin-build.ts'
 import { Progress } from '../harness/progress.ts'
 import { rotated } from '../harness/rotation.ts'
 import { advise, type Goals } from './advice.ts'
-import { readFanOut, type FanOutFigure } from './fan-out.ts'
+import { measureFanOut, readFanOut, type FanOutExtent, type FanOutFigure } from './fan-out.ts'
 import { Bench, type Measurement, type MeasurementSettings } from './measurement.ts'
 import type { IdleMemory } from './memory-model.ts'
 import { renderImage } from './image.ts'
@@ -35,13 +36,16 @@ interface Extent {
   readonly idleStreams: number
   readonly minutes: number
   readonly crossed: boolean
+  readonly fanOut: FanOutExtent
+  /** Kept for it, of the minutes. */
+  readonly fanOutMinutes: number
 }
 
 const powersOfTwo = '1,2,4,8,16,32,64,128,256'
 
 const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
   quick: {
-    writeBuffers: '1,4,16,64,256',
+    writeBuffers: '1,4,32,256',
     commandBuffers: '64',
     updateSizes: '2KB',
     updates: '16',
@@ -50,8 +54,10 @@ const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
     seconds: 1,
     tailSeconds: 0.5,
     idleStreams: 500,
-    minutes: 1.6,
-    crossed: false
+    minutes: 1.7,
+    crossed: false,
+    fanOut: { readers: 500, repeats: 1, seconds: 0.5, everybody: false },
+    fanOutMinutes: 0.4
   },
   default: {
     writeBuffers: powersOfTwo,
@@ -64,7 +70,9 @@ const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
     tailSeconds: 1,
     idleStreams: 1_000,
     minutes: 20,
-    crossed: false
+    crossed: false,
+    fanOut: { readers: 1_000, repeats: 3, seconds: 1, everybody: true },
+    fanOutMinutes: 5
   },
   full: {
     writeBuffers: powersOfTwo,
@@ -77,7 +85,9 @@ const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
     tailSeconds: 10,
     idleStreams: 2_000,
     minutes: 720,
-    crossed: true
+    crossed: true,
+    fanOut: { readers: 1_000, repeats: 9, seconds: 2, everybody: true },
+    fanOutMinutes: 30
   }
 }
 
@@ -87,7 +97,7 @@ const descriptorsForItself = 128
 interface Run {
   readonly settings: Results['settings']
   readonly goals: Goals
-  readonly fanOut: readonly FanOutFigure[]
+  fanOut: readonly FanOutFigure[]
   readonly machine: Results['machine']
   readonly measurements: Measurement[]
   readonly folder: string
@@ -115,7 +125,7 @@ await runBenchmark(async () => {
     repeats: { value: 'N', help: 'fresh servers of each setting (5)' },
     seconds: { value: 'N', help: 'duration of the window at a fixed rate (4)' },
     minutes: { value: 'N', help: 'no new measurement begins after that (20)' },
-    'fan-out': { value: 'FILE', help: 'JSON of benchmarks/fan-out, for its bar chart in the report' },
+    'fan-out': { value: 'FILE', help: 'JSON of benchmarks/fan-out, for the bars in the report, instead of a short run of it; none: no bars' },
     from: { value: 'FILE', help: 'measure nothing: advice and report from the figures of an earlier run' },
     images: { value: 'FOLDER', help: 'also write the charts there, an SVG file each' },
     out: { value: 'FOLDER', help: 'where report and figures go (benchmarks/results)' }
@@ -127,7 +137,8 @@ await runBenchmark(async () => {
     ...given['target-p99'] === undefined ? {} : { targetMs: parseDuration('target-p99', given['target-p99']) },
     ...given.budget === undefined ? {} : { budgetBytes: parseBytes('budget', given.budget) }
   }
-  const fanOut = given['fan-out'] === undefined ? [] : readFanOut(given['fan-out'])
+  const fanOutFile = given['fan-out']
+  const fanOut = fanOutFile === undefined || fanOutFile === 'none' ? [] : readFanOut(fanOutFile)
   const folder = given.out ?? fileURLToPath(new URL('../results/', import.meta.url))
   mkdirSync(folder, { recursive: true })
   if (given.from !== undefined) {
@@ -166,7 +177,7 @@ await runBenchmark(async () => {
   const repeats = readCount('repeats', given.repeats, extent.repeats)
   const minutes = readPositive('minutes', given.minutes, extent.minutes)
   const streams = settings.speeds.length * settings.sessionsPerSpeed
-  requireDescriptors(Math.max(extent.idleStreams, streams * (1 + settings.connectionsPerSession)) + descriptorsForItself)
+  requireDescriptors(Math.max(extent.idleStreams, extent.fanOut.readers, streams * (1 + settings.connectionsPerSession)) + descriptorsForItself)
   requirePluginBuild()
 
   const run: Run = {
@@ -182,36 +193,49 @@ await runBenchmark(async () => {
   }
   // Also reached by Ctrl-C, after which nothing asynchronous happens any more.
   process.on('exit', () => publish(run))
-  await measureAll(run, extent.idleStreams, Date.now() + minutes * 60_000)
+  await measureAll(run, extent, fanOutFile === undefined, Date.now() + minutes * 60_000)
 })
 
-async function measureAll (run: Run, idleStreams: number, endAt: number): Promise<void> {
-  const { settings: { cells, repeats, ...settings }, measurements } = run
+async function measureAll (run: Run, { idleStreams, fanOut, fanOutMinutes }: Extent, withFanOut: boolean, endAt: number): Promise<void> {
+  const { settings: { cells, repeats, commandBuffer } } = run
   const [first] = cells
   if (first === undefined) throw new Error('there is nothing to measure')
-  const progress = new Progress(1 + repeats * cells.length)
+  const fanOutAt = withFanOut ? endAt - fanOutMinutes * 60_000 : endAt
+  const progress = new Progress(1 + repeats * cells.length + (withFanOut ? 1 : 0), endAt)
   const bench = await Bench.start()
   try {
     progress.begin('memory of idle streams')
-    run.idle = await bench.measureIdle({ ...first, commandBuffer: settings.commandBuffer }, idleStreams)
+    run.idle = await bench.measureIdle({ ...first, commandBuffer }, idleStreams)
     progress.end()
-    const startedAt = Date.now()
-    for (let repeat = 0; repeat < repeats; repeat += 1) {
-      for (const cell of rotated(cells, repeat)) {
-        const expectedMs = (Date.now() - startedAt) / Math.max(1, measurements.length)
-        if (Date.now() + expectedMs > endAt) {
-          process.stderr.write(`\ntime is up after ${measurements.length} of ${repeats * cells.length} measurements (--minutes)\n`)
-          return
-        }
-        progress.begin(`repeat ${repeat + 1}, writeBuffer ${cell.writeBuffer}, commandBuffer ${cell.commandBuffer}, ${describeWorkload(cell.workload)}`)
-        measurements.push(await bench.measure(cell, repeat, settings))
-        progress.end()
-      }
-    }
-    run.complete = true
+    run.complete = await measureCells(run, bench, progress, fanOutAt)
   } finally {
     await bench.stop()
   }
+  if (!withFanOut) return
+  // What of it still runs then ends with this process.
+  const timeUp = delay(Math.max(0, endAt - Date.now()), 'time is up')
+  const ended = await Promise.race([timeUp, measureFanOut(fanOut, (step) => progress.begin(step), (figures) => { run.fanOut = figures })])
+  if (ended === undefined) progress.end()
+  else process.stderr.write('\ntime is up before the fan-out was measured to its end (--minutes)\n')
+}
+
+/** Returns whether all of them were measured before the time was up. */
+async function measureCells (run: Run, bench: Bench, progress: Progress, endAt: number): Promise<boolean> {
+  const { settings: { cells, repeats, ...settings }, measurements } = run
+  const startedAt = Date.now()
+  for (let repeat = 0; repeat < repeats; repeat += 1) {
+    for (const cell of rotated(cells, repeat)) {
+      const expectedMs = (Date.now() - startedAt) / Math.max(1, measurements.length)
+      if (Date.now() + expectedMs > endAt) {
+        process.stderr.write(`\ntime is up after ${measurements.length} of ${repeats * cells.length} measurements (--minutes)\n`)
+        return false
+      }
+      progress.begin(`repeat ${repeat + 1}, writeBuffer ${cell.writeBuffer}, commandBuffer ${cell.commandBuffer}, ${describeWorkload(cell.workload)}`)
+      measurements.push(await bench.measure(cell, repeat, settings))
+      progress.end()
+    }
+  }
+  return true
 }
 
 /** Writes and prints what there is. */

@@ -29,6 +29,7 @@ export const kinds: readonly Kind[] = [
   { name: counted, server: counted, fills: true },
   { name: exact, server: exact, fills: true },
   { name: betterSse, server: betterSse, fills: true, peer: true },
+  { name: 'better-sse batched', server: 'better-sse batched', fills: true },
   { name: fastifySse, server: fastifySse, fills: true, peer: true },
   { name: 'fastify-sse-v2', server: 'fastify-sse-v2', fills: true, peer: true },
   { name: '@fastify/websocket', server: '@fastify/websocket', fills: true },

@@ -4,17 +4,17 @@ import { answer } from '../harness/child-endpoint.ts'
 import { Acknowledgements } from './acknowledgement.ts'
 import type { FanOutOptions, FanOutServer } from './fan-out-server.ts'
 import { Profile } from './profile.ts'
-import type { TetherVariant } from './tether-server.ts'
+import type { ReaderKind } from './tether-server.ts'
 import { runClosedLoop, runFixedRate } from './ticks.ts'
 
 /** The modules are loaded only by those who need them: each would weigh on the others. */
 const starters: Record<string, (options: FanOutOptions) => Promise<FanOutServer>> = {
   bare: async (options) => await startBare(options, 'writeToResponses'),
   'bare sockets': async (options) => await startBare(options, 'writeToSockets'),
-  'tether counted': async (options) => await startTether(options, { reader: 'counted' }),
-  'tether exact': async (options) => await startTether(options, { reader: 'exact' }),
-  'tether unsliced': async (options) => await startTether(options, { reader: 'counted', options: { flushSliceMs: 0 } }),
-  'better-sse': async (options) => await (await import('./better-sse-server.ts')).startBetterSseServer(options),
+  'tether counted': async (options) => await startTether(options, 'counted'),
+  'tether exact': async (options) => await startTether(options, 'exact'),
+  'better-sse': async (options) => await startBetterSse(options, 'broadcast'),
+  'better-sse batched': async (options) => await startBetterSse(options, 'batch'),
   '@fastify/sse': async (options) => await (await import('./fastify-sse-server.ts')).startFastifySseServer(options),
   'fastify-sse-v2': async (options) => await (await import('./fastify-sse-v2-server.ts')).startFastifySseV2Server(options),
   '@fastify/websocket': async (options) => await (await import('./websocket-server.ts')).startWebsocketServer(options),
@@ -26,8 +26,13 @@ async function startBare (options: FanOutOptions, spread: 'writeToResponses' | '
   return await module.startBareServer(options, module[spread])
 }
 
-async function startTether (options: FanOutOptions, variant: TetherVariant): Promise<FanOutServer> {
-  return await (await import('./tether-server.ts')).startTetherServer(options, variant)
+async function startBetterSse (options: FanOutOptions, spread: 'broadcast' | 'batch'): Promise<FanOutServer> {
+  const module = await import('./better-sse-server.ts')
+  return await module.startBetterSseServer(options, module[spread])
+}
+
+async function startTether (options: FanOutOptions, reader: ReaderKind): Promise<FanOutServer> {
+  return await (await import('./tether-server.ts')).startTetherServer(options, reader)
 }
 
 export interface ServerAddress {

@@ -1,4 +1,3 @@
-import { defaults } from '../../schemas/defaults.ts'
 import { withChild } from '../harness/child-process.ts'
 import { summarise } from '../harness/statistics.ts'
 import { formatTable, type Column } from '../harness/table.ts'
@@ -8,6 +7,7 @@ import { orderOf } from './order.ts'
 import type { PostCalls, PostReading } from './posts.ts'
 import type { LatencyReading } from './readers.ts'
 import type { LoopDelay } from './server.ts'
+import { unslicedLibrary } from './unsliced-library.ts'
 import { workload } from './workload.ts'
 
 export interface SlicingSettings {
@@ -30,13 +30,8 @@ export interface SlicingRound {
   readonly latencyMs: LatencyReading
 }
 
-const unsliced: Kind = { name: 'tether unsliced', server: 'tether unsliced', fills: true }
-
-const slicingKinds: readonly Kind[] = [
-  { name: baseline, server: 'bare', fills: true },
-  ...'flushSliceMs' in defaults.plugin ? [unsliced] : [],
-  { name: counted, server: counted, fills: true }
-]
+const unsliced = 'tether unsliced'
+const names = [baseline, unsliced, counted]
 
 /** What may be late beyond the duration. */
 const slackMs = 30_000
@@ -47,8 +42,13 @@ export async function measureSlicing (
   settings: SlicingSettings,
   onStep: (step: string) => void
 ): Promise<SlicingRound[]> {
+  const kinds: readonly Kind[] = [
+    { name: baseline, server: 'bare', fills: true },
+    { name: unsliced, server: counted, library: unslicedLibrary(), fills: true },
+    { name: counted, server: counted, fills: true }
+  ]
   const rounds: SlicingRound[] = []
-  for (const kind of orderOf(slicingKinds, repeat)) {
+  for (const kind of orderOf(kinds, repeat)) {
     onStep(kind.name)
     rounds.push(await measureKind(kind, repeat, settings))
   }
@@ -82,7 +82,6 @@ async function measureKind (kind: Kind, repeat: number, settings: SlicingSetting
 }
 
 export function describeSlicing (rounds: readonly SlicingRound[], settings: SlicingSettings): string[] {
-  const names = slicingKinds.map(({ name }) => name)
   const column = (title: string, figure: (round: SlicingRound) => number): Column<string> => ({
     title,
     value: (name) => {

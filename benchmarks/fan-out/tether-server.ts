@@ -7,11 +7,8 @@ import { listeningPort } from '../harness/listening-port.ts'
 import { blockedQuery, type FanOutOptions, type FanOutServer } from './fan-out-server.ts'
 import { fillerFor, mark, now } from './sample.ts'
 
-export interface TetherVariant {
-  readonly reader: 'counted' | 'exact'
-  /** Of the plugin, beside those that the workload needs. */
-  readonly options?: object
-}
+/** Whether readers name their session in a header and count updates, or get an id with each. */
+export type ReaderKind = 'counted' | 'exact'
 
 const filling = 'x'.repeat(65_000)
 /** A session whose reader takes nothing for so long is blocked. */
@@ -19,7 +16,7 @@ const patienceMs = 100
 const fillLimit = 1_000
 
 /** As its users run it: a contract, sessions, one group that everybody is in. */
-export async function startTetherServer (options: FanOutOptions, variant: TetherVariant): Promise<FanOutServer> {
+export async function startTetherServer (options: FanOutOptions, reader: ReaderKind): Promise<FanOutServer> {
   const { tether, defineContract } = await loadLibrary(options.library)
   const contract = defineContract({
     events: { pause: Type.Object({}) },
@@ -30,7 +27,7 @@ export async function startTetherServer (options: FanOutOptions, variant: Tether
   })
   const text = fillerFor(options.frameBytes)
   const app = Fastify()
-  await app.register(tether, { maxSessions: Math.max(10_000, options.streams * 2), ...variant.options })
+  await app.register(tether, { maxSessions: Math.max(10_000, options.streams * 2) })
   const live = app.tether.stateful('/live', {
     contract,
     initialState: () => ({ paused: false }),
@@ -48,7 +45,7 @@ export async function startTetherServer (options: FanOutOptions, variant: Tether
   return {
     port: listeningPort(app.server),
     path: '/live',
-    headers: { accept: 'text/event-stream', ...variant.reader === 'counted' ? { 'x-tether-session': 'new' } : {} },
+    headers: { accept: 'text/event-stream', ...reader === 'counted' ? { 'x-tether-session': 'new' } : {} },
     postPath: '/post',
     audience: () => everybody.size,
     emit: (frames) => {

@@ -4,16 +4,20 @@ import process from 'node:process'
 export class Progress {
   readonly #steps: number
   readonly #startedAt = Date.now()
+  /** When the run ends, whatever is left of it then. */
+  readonly #endAt: number
   #done = 0
 
-  constructor (steps: number) {
+  constructor (steps: number, endAt = Number.POSITIVE_INFINITY) {
     this.#steps = steps
+    this.#endAt = endAt
   }
 
   begin (step: string): void {
-    const left = this.#done === 0
-      ? ''
-      : `, about ${formatSeconds((Date.now() - this.#startedAt) / this.#done * (this.#steps - this.#done))} left`
+    const now = Date.now()
+    const expectedMs = (now - this.#startedAt) / this.#done * (this.#steps - this.#done)
+    const leftMs = Math.max(0, Math.min(this.#done === 0 ? Number.POSITIVE_INFINITY : expectedMs, this.#endAt - now))
+    const left = leftMs === Number.POSITIVE_INFINITY ? '' : `, about ${formatSeconds(leftMs)} left`
     const text = `[${this.#done + 1}/${this.#steps}] ${step}${left}`
     process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
   }

@@ -11,6 +11,8 @@ export interface Report<Settings, Round> {
   /** Everything that was measured, one entry per kind and repeat, in the order of running. */
   readonly rounds: readonly Round[]
   readonly verdicts: readonly Verdict[]
+  /** What else was measured, by its name. */
+  readonly more?: Readonly<Record<string, unknown>>
 }
 
 /** Above this average something other than the benchmark keeps a core busy. */

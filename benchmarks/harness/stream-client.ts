@@ -10,6 +10,8 @@ const calls = {
     await streams.open(options)
     return streams.sessions
   },
+  /** Opens streams that leave again as soon as they have begun. */
+  pass: async (options: StreamsOptions): Promise<void> => await streams.pass(options),
   openCount: (): number => streams.openCount
 }
 

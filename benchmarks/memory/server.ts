@@ -2,13 +2,13 @@ import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getHeapStatistics } from 'node:v8'
 import { answer } from '../harness/child-endpoint.ts'
-import type { StreamServer } from './stream-server.ts'
+import type { BroadcastServer, StreamServer, StreamServerOptions } from './stream-server.ts'
 
 /** The modules are loaded only by those who need them: each would weigh on the others. */
-const starters: Record<string, (streams: number) => Promise<StreamServer>> = {
+const starters: Record<string, (options: StreamServerOptions) => Promise<StreamServer | BroadcastServer>> = {
   bare: async () => await (await import('./bare-server.ts')).startBareServer(),
   fastify: async () => await (await import('./fastify-server.ts')).startFastifyServer(),
-  tether: async (streams) => await (await import('./tether-server.ts')).startTetherServer(streams)
+  tether: async (options) => await (await import('./tether-server.ts')).startTetherServer(options)
 }
 
 export interface MemoryReading {
@@ -19,27 +19,56 @@ export interface MemoryReading {
   readonly openStreams: number
 }
 
+/** Under load. */
+export interface MemorySample {
+  /** Since the first broadcast. */
+  readonly seconds: number
+  readonly broadcastBytes: number
+  readonly residentBytes: number
+  /** In the heap and beside it, after a full collection. */
+  readonly liveBytes: number
+  /** As the server itself counts them. */
+  readonly bufferedBytes: number
+  readonly openStreams: number
+}
+
+export interface BroadcastOptions {
+  readonly frameBytes: number
+  readonly bytesPerSecond: number
+}
+
 const settleIntervalMs = 200
 const settleLimitMs = 8_000
 /** Two readings in a row that differ by less than this are taken as settled. */
 const settledBytes = 512 * 1024
 
-let server: StreamServer | undefined
+let server: StreamServer | BroadcastServer | undefined
+let startedAt = 0
+let broadcastBytes = 0
 
 function running (): StreamServer {
   if (server === undefined) throw new Error('the server has not been started')
   return server
 }
 
+function broadcasting (): BroadcastServer {
+  if (server === undefined || !('broadcast' in server)) throw new Error('this server does not broadcast')
+  return server
+}
+
+function collect (): void {
+  if (globalThis.gc === undefined) throw new Error('this process needs --expose-gc')
+  globalThis.gc()
+}
+
 /** Collects until the resident size no longer moves: sweeping and giving pages back go on after gc() returns. */
 async function settle (): Promise<number> {
-  if (globalThis.gc === undefined) throw new Error('this process needs --expose-gc')
   const end = Date.now() + settleLimitMs
   let previous = Number.POSITIVE_INFINITY
   let calmReadings = 0
   let resident = 0
   while (calmReadings < 2 && Date.now() < end) {
-    globalThis.gc()
+    collect()
     await delay(settleIntervalMs)
     resident = process.memoryUsage.rss()
     calmReadings = Math.abs(resident - previous) < settledBytes ? calmReadings + 1 : 0
@@ -49,10 +78,10 @@ async function settle (): Promise<number> {
 }
 
 const calls = {
-  start: async ({ kind, streams }: { kind: string, streams: number }): Promise<number> => {
+  start: async ({ kind, options }: { kind: string, options: StreamServerOptions }): Promise<number> => {
     const start = starters[kind]
     if (start === undefined) throw new Error(`there is no server of the kind '${kind}'`)
-    server = await start(streams)
+    server = await start(options)
     return server.port
   },
   read: async (): Promise<MemoryReading> => {
@@ -64,6 +93,38 @@ const calls = {
       idleHeapBytes: heap.total_physical_size - heap.used_heap_size,
       heapUsedBytes: heap.used_heap_size,
       openStreams
+    }
+  },
+  /** Broadcasts from now on. */
+  broadcast: ({ frameBytes, bytesPerSecond }: BroadcastOptions): void => {
+    const server = broadcasting()
+    const text = 'x'.repeat(frameBytes)
+    startedAt = performance.now()
+    setInterval(() => {
+      const due = (performance.now() - startedAt) / 1000 * bytesPerSecond
+      for (; broadcastBytes + frameBytes <= due; broadcastBytes += frameBytes) server.broadcast(text)
+    }, frameBytes / bytesPerSecond * 1000)
+  },
+  sample: async (): Promise<MemorySample> => {
+    const server = broadcasting()
+    collect()
+    const { rss, heapUsed, external } = process.memoryUsage()
+    return {
+      seconds: (performance.now() - startedAt) / 1000,
+      broadcastBytes,
+      residentBytes: rss,
+      liveBytes: heapUsed + external,
+      bufferedBytes: server.bufferedBytes(),
+      openStreams: await server.openCount()
+    }
+  },
+  /** Waits until nothing is left of streams that are gone. */
+  empty: async (withinMs: number): Promise<void> => {
+    const server = broadcasting()
+    const end = Date.now() + withinMs
+    while (!server.isEmpty()) {
+      if (Date.now() > end) throw new Error('something is left of streams that are gone')
+      await delay(settleIntervalMs)
     }
   }
 }

@@ -1,7 +1,23 @@
-/** One way of serving idle streams, listening on a loopback port of its own. */
+/** One way of serving streams, listening on a loopback port of its own. */
 export interface StreamServer {
   readonly port: number
-  openCount (): Promise<number>
+  openCount (): number | Promise<number>
+}
+
+/** One that also sends to them all. */
+export interface BroadcastServer extends StreamServer {
+  broadcast (text: string): void
+  /** Bytes that wait or are kept for its streams, as far as it knows. */
+  bufferedBytes (): number
+  /** Whether nothing is left of streams that are gone. */
+  isEmpty (): boolean
+}
+
+export interface StreamServerOptions {
+  /** Streams that will be opened. */
+  readonly streams: number
+  /** Whether a reader that takes nothing keeps its stream for ever, so that all that its limits allow waits for it. */
+  readonly keepsBlocked?: boolean
 }
 
 export const streamHeaders = {

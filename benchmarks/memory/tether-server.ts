@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import tether, { conflate, defineContract } from 'fastify-tether'
 import { listeningPort } from '../harness/listening-port.ts'
-import type { StreamServer } from './stream-server.ts'
+import type { BroadcastServer, StreamServerOptions } from './stream-server.ts'
 
 const contract = defineContract({
   events: {
@@ -17,11 +17,12 @@ const contract = defineContract({
 })
 
 /** Sessions as a dashboard has them: a small state, a handler, membership of one group. */
-export async function startTetherServer (streams: number): Promise<StreamServer> {
+export async function startTetherServer ({ streams, keepsBlocked = false }: StreamServerOptions): Promise<BroadcastServer> {
   const app = Fastify()
   await app.register(tether, { maxSessions: Math.max(10_000, streams * 2) })
   const live = app.tether.stateful('/live', {
     contract,
+    ...keepsBlocked ? { upgrade: app.tether.sse.upgrade({ stallTimeoutMs: 0 }), onOverflow: 'dropOldest' } : {},
     initialState: () => ({ range: '1h' }),
     on: {
       'range.set': (session, { range }) => { session.state.range = range }
@@ -31,6 +32,9 @@ export async function startTetherServer (streams: number): Promise<StreamServer>
   await app.listen({ port: 0, host: '127.0.0.1' })
   return {
     port: listeningPort(app.server),
-    openCount: async () => [...live.sessions].filter((session) => session.connected).length
+    openCount: () => live.stats.connected,
+    broadcast: (text) => { live.group('hosts').broadcast('notice', { text }) },
+    bufferedBytes: () => app.tether.stats().bufferedBytes,
+    isEmpty: () => app.tether.stats().sessions === 0
   }
 }

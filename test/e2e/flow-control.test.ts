@@ -11,10 +11,12 @@ const idsFrom = (session: { id: string }, first: number, last: number) => Array.
 for (const protocol of protocols) {
   t.test(`${protocol}: send blocks exactly when writeBuffer frames wait, until the reader reads`, async (t) => {
     for (const [writeBuffer, capacity] of [[0, 4], [1, 1], [4, 4], [16, 16]] as const) {
-      const { connect } = await startLive(t, { protocol, upgrade: { writeBuffer } })
+      const { connect, app } = await startLive(t, { protocol, upgrade: { writeBuffer } })
       const { reader, session } = await connect({ frozen: true })
       const { sent, blocked } = await fill(session)
       t.match(session.stats, { queuedFrames: capacity, stalled: true }, `writeBuffer ${writeBuffer}`)
+      t.equal(app.tether.stats().stalled, 1)
+      t.ok(app.tether.stats().stalledMs > 0, 'a stall counts while it goes on')
       const more = [1, 2, 3].map(() => session.send('row', 'more'))
       for (const promise of more) t.notOk(await isSettled(promise))
       t.equal(session.stats.queuedFrames, capacity + 3)
@@ -25,6 +27,7 @@ for (const protocol of protocols) {
       t.same(reader.updates.map((update) => update.id), idsFrom(session, 1, sent + 3), 'in order, nothing lost')
       t.match(session.stats, { queuedFrames: 0, queuedBytes: 0, stalled: false, dropped: 0 })
       t.ok(session.stats.stalledMs > 0)
+      t.match(app.tether.stats(), { stalled: 0, stalls: session.stats.stalls, stalledMs: session.stats.stalledMs })
       reader.destroy()
     }
   })
