@@ -38,7 +38,7 @@ export async function startLive (t: Test, options: LiveOptions = {}): Promise<Li
       const { on, ...config } = options.live ?? {}
       live = app.tether.stateful<Events, Updates, unknown>('/live', {
         contract,
-        upgrade: app.tether.sse.upgrade(options.upgrade),
+        ...config.mode === undefined || config.mode === 'sse' ? { upgrade: app.tether.sse.upgrade(options.upgrade) } : {},
         ...config,
         on: { ...silent, ...on }
       })
