@@ -26,7 +26,7 @@ export interface SocketReader extends Reader {
   readonly answers: Json[]
   /** Sends a message: text and bytes as they are, anything else as JSON. */
   send: (message: unknown) => void
-  /** The same, and waits for its answer: one message at a time. */
+  /** The same, and waits for its answer. Not after a `send` of an acknowledgement, which gets none. */
   ask: (message: unknown) => Promise<Json>
 }
 
@@ -91,15 +91,14 @@ class WebSocketReader extends StreamReader implements SocketReader {
   get answers (): Json[] { return this.controls.filter(({ type }) => type === 'answer') }
 
   send (message: unknown): void {
-    this.#asked++
     this.socket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message))
   }
 
   async ask (message: unknown): Promise<Json> {
-    const index = this.answers.length
     this.send(message)
-    await until(() => this.answers.length > index, `the answer to message ${this.#asked}`)
-    return this.answers[index]!
+    const asked = ++this.#asked
+    await until(() => this.answers.length >= asked, `the answer to message ${asked}`, 60_000)
+    return this.answers[asked - 1]!
   }
 }
 
