@@ -3,6 +3,11 @@ import type { EncodedRun } from './encoded-run.ts'
 /** What a stream may travel by. */
 export type Protocol = 'http/1.1' | 'http/2' | 'websocket'
 
+/** A count of each, from 0. */
+export function protocolCounts (): Record<Protocol, number> {
+  return { 'http/1.1': 0, 'http/2': 0, websocket: 0 }
+}
+
 /** Whom a carrier tells what becomes of it. */
 export interface CarrierOwner {
   /** It takes bytes again. */
@@ -35,8 +40,8 @@ export interface Carrier {
   watchDrain: () => void
   /** Asks the peer for a sign of life, where there is a way; false when it still owes the last one. */
   beat: () => boolean
-  /** Ends it once everything is written. */
-  end: () => void
+  /** Ends it once everything is written; `code` says why, where there is a way. */
+  end: (code: number) => void
   /** Ends it without another byte. */
   destroy: () => void
 }

@@ -1,4 +1,5 @@
 import { defaults } from '../schemas/defaults.ts'
+import type { Fault } from '../schemas/errors.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What a hello frame says. */
@@ -51,4 +52,21 @@ export function turnedAwayFrame (reason: 'session-limit' | 'draining'): string {
 export function goodbyeFrame (goodbye: Goodbye, line: { retryMs?: number | undefined, id?: string } = {}): string {
   const retryLine = line.retryMs === undefined ? '' : `retry: ${line.retryMs}\n`
   return retryLine + controlFrame({ type: 'goodbye', ...goodbye }, line.id)
+}
+
+/** What became of a message that came up on a WebSocket, as the answer to a POST would tell. */
+export interface Answer {
+  status: number
+  /** Last `seq` accepted. */
+  seq?: number
+  code?: string | undefined
+  message?: string
+  errors?: Fault[] | undefined
+  expected?: number | undefined
+  /** Seconds. */
+  retryAfter?: number | undefined
+}
+
+export function answerFrame (answer: Answer): string {
+  return controlFrame({ type: 'answer', ...answer })
 }

@@ -1,3 +1,5 @@
+import { frameHead } from './websocket-frame.ts'
+
 const chunkEnd = '\r\n'
 
 /** What precedes so many bytes in a body of chunks. @see RFC 9112, section 7.1 */
@@ -5,11 +7,12 @@ export function chunkHead (bytes: number): string {
   return `${bytes.toString(16)}\r\n`
 }
 
-/** Text made ready to be written to many streams: encoded once, and framed as an HTTP/1.1 chunk once. */
+/** Text made ready to be written to many streams: encoded once, and framed once for each way to carry it. */
 export class EncodedRun {
   readonly #text: string
   #bytes: Buffer | null = null
   #chunk: Buffer | null = null
+  #message: Buffer | null = null
 
   constructor (text: string) {
     this.#text = text
@@ -26,5 +29,10 @@ export class EncodedRun {
       this.#chunk = Buffer.concat([Buffer.from(chunkHead(bytes.length)), bytes, Buffer.from(chunkEnd)])
     }
     return this.#chunk
+  }
+
+  /** The bytes as one message of a WebSocket. */
+  get message (): Buffer {
+    return this.#message ??= Buffer.concat([Buffer.from(frameHead(this.bytes.length, 'whole'), 'latin1'), this.bytes])
   }
 }

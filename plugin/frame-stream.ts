@@ -1,5 +1,6 @@
 import { defaults } from '../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from './carrier.ts'
+import { closeCodes } from './close-code.ts'
 import { gapFrame, heartbeatComment, heartbeatFrame } from './control-frame.ts'
 import type { Deadline } from './deadline-queue.ts'
 import type { EncodedRun } from './encoded-run.ts'
@@ -34,6 +35,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #restAt = 0
   /** Last text before the end; null while the stream goes on. */
   #goodbye: string | null = null
+  #closeCode: number = closeCodes.normal
   #ended = false
   #finishAt = Infinity
   #lastWriteAt: number
@@ -75,7 +77,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     this.#runtime.scheduler.schedule(this)
   }
 
-  finish (goodbye: string, withinMs: number, reason: DisconnectReason): void {
+  finish (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode: number = closeCodes.normal): void {
     if (this.#gone) return
     const now = performance.now()
     const finishAt = now + withinMs
@@ -85,13 +87,14 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     }
     if (this.#goodbye !== null) return
     this.#goodbye = goodbye
+    this.#closeCode = closeCode
     this.#reason = reason
     this.flush(now)
   }
 
   release (goodbye: string): void {
     this.#reader = null
-    this.finish(goodbye, defaults.fixed.shutdownMs, 'replaced')
+    this.finish(goodbye, defaults.fixed.shutdownMs, 'replaced', closeCodes.replaced)
   }
 
   destroy (reason: DisconnectReason): void {
@@ -285,7 +288,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
 
   #end (): void {
     this.#ended = true
-    this.#carrier.end()
+    this.#carrier.end(this.#closeCode)
   }
 
   drained (): void {

@@ -1,4 +1,5 @@
 import type { UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
+import { protocolCounts, type Protocol } from './carrier.ts'
 import type { Group } from './group.ts'
 import type { SessionHost } from './session-host.ts'
 import type { Session } from './session.ts'
@@ -10,6 +11,8 @@ export interface HandlerStats {
   sessions: number
   /** Of these, with an open stream. */
   connected: number
+  /** These, by what their stream travels by. */
+  protocols: Record<Protocol, number>
   /** Groups that have members. */
   groups: number
 }
@@ -73,9 +76,12 @@ export class SessionHandler implements Handler {
 
   get stats (): HandlerStats {
     let connected = 0
-    for (const session of this.#host.openSessions) {
-      if (session.connected) connected++
+    const protocols = protocolCounts()
+    for (const { stream } of this.#host.openSessions) {
+      if (stream === null) continue
+      connected++
+      protocols[stream.protocol]++
     }
-    return { sessions: this.#host.sessions.size, connected, groups: this.#host.groups.size }
+    return { sessions: this.#host.sessions.size, connected, protocols, groups: this.#host.groups.size }
   }
 }

@@ -7,7 +7,7 @@ import { TetherCore, type Tether, type TetherOptions } from './tether.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Live sessions over server-sent events; see {@link Tether}. */
+    /** Live sessions over server-sent events and WebSockets; see {@link Tether}. */
     tether: Tether
   }
 }
@@ -51,6 +51,7 @@ export { defaults } from '../schemas/defaults.ts'
 export { errorTable } from '../schemas/errors.ts'
 export type { ConflatedUpdate, Contract, EventData, TextUpdate, UpdateData, UpdateDefinition } from '../schemas/contract.ts'
 export type { Fault } from '../schemas/errors.ts'
+export type { Protocol } from './carrier.ts'
 export type { Counters } from './counters.ts'
 export type { FrameFields } from './frame.ts'
 export type { Group } from './group.ts'
@@ -61,3 +62,5 @@ export type { DisconnectReason } from './stream.ts'
 export type { DrainOptions, Tether, TetherOptions, TetherStats } from './tether.ts'
 export type { Transport, Upgrade, UpgradeOptions } from './transport.ts'
 export type { Verdict } from './verdict.ts'
+export type { WebSocketPeer } from './websocket-carrier.ts'
+export type { WebSocketUpgrade, WebSocketUpgradeOptions } from './websocket-upgrade.ts'

@@ -33,7 +33,7 @@ function readEnvelope (envelope: unknown, pointer: string, contract: CompiledCon
   }
   const { event, data, seq } = envelope as { event?: unknown, data?: unknown, seq?: unknown }
   for (const key in envelope) {
-    if (envelopeKeys[key] !== true) faults.push({ path: `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, message: 'is not known here' })
+    if (envelopeKeys[key] !== true) faults.push(unknownKey(pointer, key))
   }
   if (seq !== undefined && !(Number.isSafeInteger(seq) && (seq as number) > 0)) {
     faults.push({ path: `${pointer}/seq`, message: 'must be a whole number from 1' })
@@ -65,6 +65,29 @@ export function readEventData (name: string, data: unknown, coerce: boolean, con
   if (dataFaults === null) return [{ name, data, seq: 0 }]
   faults.push(...dataFaults)
   return []
+}
+
+/** What the first message on a WebSocket names. */
+export interface Opening {
+  readonly session: string
+  readonly lastEventId: string | null
+}
+
+/** Reads the first message on a WebSocket; null when it has faults. */
+export function readOpening (body: unknown, faults: Fault[]): Opening | null {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    faults.push({ path: '', message: 'must be an object with "session"' })
+    return null
+  }
+  const { session, lastEventId, ...rest } = body as { session?: unknown, lastEventId?: unknown }
+  for (const key in rest) faults.push(unknownKey('', key))
+  if (typeof session !== 'string' || session === '') faults.push({ path: '/session', message: session === undefined ? 'is required' : 'must be "new" or the id of a session' })
+  if (lastEventId !== undefined && typeof lastEventId !== 'string') faults.push({ path: '/lastEventId', message: 'must be string' })
+  return faults.length > 0 ? null : { session: session as string, lastEventId: lastEventId as string | undefined ?? null }
+}
+
+function unknownKey (pointer: string, key: string): Fault {
+  return { path: `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, message: 'is not known here' }
 }
 
 function unknownEvent (contract: CompiledContract): string {

@@ -2,6 +2,7 @@ import type { UpdateData, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
 import { ArgumentError, BusyError, HandlerTimeoutError, SessionClosedError } from '../schemas/errors.ts'
 import type { BroadcastMember } from './broadcast-queue.ts'
+import { closeCodes } from './close-code.ts'
 import { Command, CommandChannel, type CommandOwner } from './command-channel.ts'
 import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
@@ -569,7 +570,9 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#isOver = true
     if (stream !== null) {
       const gone = new Promise<void>((resolve) => { this.#streamGone = resolve })
-      stream.finish(goodbyeFrame({ reason: this.#closeReason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed')
+      const reason = this.#closeReason
+      const closeCode = reason === 'draining' || reason === 'shutdown' ? closeCodes.goingAway : closeCodes.normal
+      stream.finish(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed', closeCode)
       await gone
     }
     const { hooks, context } = this.host

@@ -1,10 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import type { Contract, EventData, EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
+import type { Protocol } from './carrier.ts'
 import type { Handler } from './handler.ts'
 import type { CloseReason, Session } from './session.ts'
 import type { DisconnectReason } from './stream.ts'
 import type { Upgrade } from './transport.ts'
 import type { Verdict } from './verdict.ts'
+import type { WebSocketUpgrade } from './websocket-upgrade.ts'
 
 /** What every handler and hook gets beside its session. */
 export interface HandlerContext<State, Updates extends UpdateDefinitions> {
@@ -18,6 +20,8 @@ export interface ConnectContext<State, Updates extends UpdateDefinitions> extend
   readonly request: FastifyRequest
   /** On `gap`, `expired` and `new` the page needs a snapshot; on `resumed` it has everything. */
   readonly verdict: Verdict
+  /** What the stream travels by. */
+  readonly protocol: Protocol
 }
 
 /** What `onError` gets beside session and error. */
@@ -96,11 +100,22 @@ type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<str
 interface StatefulParts<Events extends EventSchemas, Updates extends UpdateDefinitions, State> extends SessionOptions, AccessOptions {
   /** What `defineContract` returns. */
   contract: Contract<Events, Updates>
-  /** Default `'sse'`, the only one so far. */
+  /**
+   * What carries the sessions: server-sent events, WebSockets, or both, where a
+   * GET that asks for an upgrade gets a WebSocket and any other an event stream.
+   * WebSockets take the package `@fastify/websocket`. Default `'sse'`.
+   */
   mode?: 'sse' | 'websocket' | 'both'
-  /** The transport: what `app.tether.sse.upgrade(options)` returns. Default: that, without options. */
-  upgrade?: Upgrade
-  /** The transport, where `upgrade` names none. */
+  /**
+   * The transport: what `app.tether.sse.upgrade(options)` returns in mode `'sse'`, what
+   * `app.tether.websocket.upgrade(options)` returns otherwise. Default: that, without options.
+   */
+  upgrade?: Upgrade | WebSocketUpgrade
+  /**
+   * In mode `'both'`, what clients fall back to: what `app.tether.sse.upgrade(options)`
+   * returns. Default: that, without options. In mode `'sse'`, the transport where
+   * `upgrade` names none.
+   */
   fallback?: Upgrade
   /**
    * Makes the session's state, once, before its stream opens; may return a promise.

@@ -3,16 +3,22 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { defaults } from '../schemas/defaults.ts'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../schemas/envelope.ts'
-import { ModeError, OptionError, OriginError } from '../schemas/errors.ts'
+import { OptionError, OriginError, UpgradeRefusedError, UpgradeRequiredError } from '../schemas/errors.ts'
 import { statefulConfigSchema } from '../schemas/options.ts'
 import { writeAnswer } from './answer.ts'
-import { leaveEvent, postEnvelopes, postEvent } from './event-route.ts'
+import { leaveEvent } from './event-acceptance.ts'
+import { postEnvelopes, postEvent } from './event-route.ts'
 import { OptionValidator } from './option-validator.ts'
 import { originAllowed } from './origin.ts'
 import { SessionHost } from './session-host.ts'
 import type { AnyStatefulConfig, SessionOptions } from './stateful-config.ts'
-import { openSession } from './stream-route.ts'
-import type { Upgrade } from './transport.ts'
+import { openEventStream } from './stream-route.ts'
+import type { Transports } from './transport-choice.ts'
+import { wantsWebSocket } from './upgrade-relay.ts'
+import type { WebSocketPeer } from './websocket-carrier.ts'
+import { maxMessageBytes } from './websocket-intake.ts'
+import { enableWebSockets } from './websocket-registration.ts'
+import { acceptSocket, jsonParser } from './websocket-route.ts'
 
 const where = 'app.tether.stateful()'
 const validator = new OptionValidator(where, statefulConfigSchema)
@@ -24,7 +30,6 @@ const noHandlerTimeout = 2_147_483_647
 export function checkConfig (url: unknown, config: AnyStatefulConfig): void {
   if (typeof url !== 'string') throw new OptionError(`the first argument of ${where} must be a URL path; got ${String(url)}`)
   validator.check(config)
-  if (config.mode !== undefined && config.mode !== 'sse') throw new ModeError(config.mode)
   const on: Record<string, unknown> = config.on ?? {}
   const events = Object.keys(config.contract.events)
   for (const name of events) {
@@ -48,7 +53,7 @@ export function resolveSessionOptions (config: SessionOptions): Readonly<Require
 }
 
 /** Mounts the routes of a host, with the instance's own hooks, decorators and prefix around them. */
-export function mountRoutes (instance: FastifyInstance, url: string, host: SessionHost, upgrade: Upgrade): void {
+export function mountRoutes (instance: FastifyInstance, url: string, host: SessionHost, { mode, eventStream, webSocket }: Transports): void {
   const { limits, contract } = host
   const { maxBatch } = limits
   const { events } = contract.contract
@@ -71,14 +76,36 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
     done(originAllowed(request, host.trustedOrigins) ? undefined : new OriginError())
   }
 
+  // Where an application has `@fastify/websocket` of its own, an upgrade would be accepted for this route too, and closed without a word.
+  function refuseUpgrade (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+    done(wantsWebSocket(request.headers) ? new UpgradeRefusedError() : undefined)
+  }
+
+  async function openStream (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (eventStream !== null) return openEventStream(host, eventStream, request, reply)
+    // On HTTP/2 such a header is an error.
+    if (request.raw.httpVersionMajor === 1) reply.header('upgrade', 'websocket')
+    throw new UpgradeRequiredError()
+  }
+
+  function socketHandler (routes: FastifyInstance, upgrade: NonNullable<Transports['webSocket']>) {
+    const parse = jsonParser(routes)
+    return (peer: WebSocketPeer, request: FastifyRequest) => { acceptSocket(host, upgrade, parse, peer, request) }
+  }
+
   instance.register(async (routes) => {
     // Fastify's own parser gives text as a string, which no event is made of.
     if (routes.hasContentTypeParser('text/plain')) routes.removeContentTypeParser('text/plain')
 
+    if (webSocket !== null) await enableWebSockets(routes, mode, maxMessageBytes(limits.maxEventBytes))
     routes.get(url, options(
-      { summary: 'Open the event stream of a session', response: responses },
-      { exposeHeadRoute: true, ...hasHandlerTimeout(routes) ? { handlerTimeout: noHandlerTimeout } : {} }
-    ), (request, reply) => openSession(host, upgrade, request, reply))
+      { summary: 'Open the stream of a session', response: responses },
+      {
+        exposeHeadRoute: true,
+        ...hasHandlerTimeout(routes) ? { handlerTimeout: noHandlerTimeout } : {},
+        ...webSocket === null ? { onRequest: [checkOrigin, refuseUpgrade] } : { wsHandler: socketHandler(routes, webSocket) }
+      }
+    ), openStream)
 
     const hasEvents = Object.keys(events).length > 0
     routes.post(url, options({
@@ -86,7 +113,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
       headers,
       ...hasEvents ? { body: envelopeSchema(events, maxBatch) } : {},
       response: { 202: acceptedSchema, ...responses }
-    }), (request, reply) => postEnvelopes(host, maxBatch, request, reply))
+    }), (request, reply) => postEnvelopes(host, request, reply))
 
     routes.register(async (forms) => {
       const formType = 'application/x-www-form-urlencoded'

@@ -54,8 +54,8 @@ export interface Stream extends Flushable {
   attach: (reader: StreamReader, opening: string) => void
   /** Writes on its own account, between frames. */
   control: (text: string) => void
-  /** Writes what waits, then `goodbye`, and ends; destroyed when that takes longer than `withinMs`. */
-  finish: (goodbye: string, withinMs: number, reason: DisconnectReason) => void
+  /** Writes what waits, then `goodbye`, and ends; destroyed when that takes longer than `withinMs`. `closeCode` is for a WebSocket; default 1000. */
+  finish: (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode?: number) => void
   /** Ends its reader's part at once: no further frames, only `goodbye`. The reader hears no more of it. */
   release: (goodbye: string) => void
   /** Ends it without another byte. */

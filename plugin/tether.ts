@@ -2,9 +2,11 @@ import { EventEmitter } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { EventSchemas, UpdateDefinitions } from '../schemas/contract.ts'
 import { defaults } from '../schemas/defaults.ts'
-import { drainOptionsSchema, upgradeOptionsSchema } from '../schemas/options.ts'
+import { drainOptionsSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../schemas/options.ts'
 import { BroadcastQueue } from './broadcast-queue.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { protocolCounts, type Protocol } from './carrier.ts'
+import { closeCodes } from './close-code.ts'
 import { CompiledContract } from './compiled-contract.ts'
 import { goodbyeFrame } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
@@ -21,7 +23,9 @@ import { openStream } from './sse-upgrade.ts'
 import { checkConfig, mountRoutes, resolveSessionOptions } from './stateful.ts'
 import type { AccessOptions, AnyStatefulConfig, StatefulConfig } from './stateful-config.ts'
 import type { Stream } from './stream.ts'
+import { resolveTransports } from './transport-choice.ts'
 import type { Upgrade, UpgradeOptions } from './transport.ts'
+import { createWebSocketUpgrade, type WebSocketUpgrade, type WebSocketUpgradeOptions } from './websocket-upgrade.ts'
 
 /** Options of `app.register(tether, options)`; they hold for all sessions of the instance together. */
 export interface TetherOptions extends AccessOptions {
@@ -62,6 +66,8 @@ export interface TetherStats extends Counters {
   pending: number
   /** Open streams, of sessions and of plain routes. */
   streams: number
+  /** These, by what they travel by. */
+  protocols: Record<Protocol, number>
   /** Bytes of updates held for all of them, shared ones counted once. */
   bufferedBytes: number
 }
@@ -76,6 +82,15 @@ export interface Tether {
      * @throws `FST_ERR_TETHER_OPTION` for an option that cannot be.
      */
     upgrade: (options?: UpgradeOptions) => Upgrade
+  }
+  readonly websocket: {
+    /**
+     * Gives the function that turns a WebSocket of `@fastify/websocket` into a stream:
+     * for `stateful`, in mode `'websocket'` or `'both'`, or for a route of your own.
+     *
+     * @throws `FST_ERR_TETHER_OPTION` for an option that cannot be.
+     */
+    upgrade: (options?: WebSocketUpgradeOptions) => WebSocketUpgrade
   }
   /**
    * Mounts live sessions on this instance: `GET url` (the stream), `POST url` and
@@ -103,6 +118,7 @@ export interface Tether {
 }
 
 const upgradeValidator = new OptionValidator('app.tether.sse.upgrade()', upgradeOptionsSchema)
+const webSocketUpgradeValidator = new OptionValidator('app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema)
 const drainValidator = new OptionValidator('app.tether.drain()', drainOptionsSchema)
 
 // A client's setTimeout counts in a signed 32-bit integer.
@@ -148,6 +164,7 @@ export class TetherCore {
   on (instance: FastifyInstance): Tether {
     return Object.freeze({
       sse: Object.freeze({ upgrade: (options?: UpgradeOptions) => this.#upgrade(options) }),
+      websocket: Object.freeze({ upgrade: (options?: WebSocketUpgradeOptions) => this.#webSocketUpgrade(options) }),
       stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
       drain: (options?: DrainOptions) => this.#drain(options),
       stats: () => this.#stats()
@@ -175,8 +192,21 @@ export class TetherCore {
     return (request, reply) => openStream(request, reply, resolved, this.#runtime)
   }
 
+  #webSocketUpgrade (options: WebSocketUpgradeOptions = {}): WebSocketUpgrade {
+    webSocketUpgradeValidator.check(options)
+    const fallback = defaults.websocket
+    return createWebSocketUpgrade(Object.freeze({
+      writeBuffer: options.writeBuffer || fallback.writeBuffer,
+      heartbeatMs: options.heartbeatMs ?? fallback.heartbeatMs,
+      retryMs: options.retryMs ?? fallback.retryMs,
+      stallTimeoutMs: options.stallTimeoutMs ?? fallback.stallTimeoutMs,
+      openTimeoutMs: options.openTimeoutMs ?? fallback.openTimeoutMs
+    }), this.#runtime)
+  }
+
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
     checkConfig(url, config)
+    const transports = resolveTransports(instance, config, { eventStream: () => this.#upgrade(), webSocket: () => this.#webSocketUpgrade() })
     const host = new SessionHost({
       contract: CompiledContract.of(config.contract),
       limits: resolveSessionOptions(config),
@@ -187,7 +217,7 @@ export class TetherCore {
       registry: this.#registry,
       log: instance.log
     })
-    mountRoutes(instance, url, host, config.upgrade ?? config.fallback ?? this.#upgrade())
+    mountRoutes(instance, url, host, transports)
     return host.context.live as Handler
   }
 
@@ -204,7 +234,7 @@ export class TetherCore {
     for (const session of this.#registry) session.beginClose(reason, true, spreadRetryMs())
     const ofSessions = new Set([...this.#registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {
-      if (!ofSessions.has(stream)) stream.finish(goodbyeFrame({ reason, reconnect: true }, { retryMs: spreadRetryMs() }), withinMs, 'closed')
+      if (!ofSessions.has(stream)) stream.finish(goodbyeFrame({ reason, reconnect: true }, { retryMs: spreadRetryMs() }), withinMs, 'closed', closeCodes.goingAway)
     }
     await this.#whenEmpty(withinMs)
     // What is left does not read, or runs on: its hooks still run, but nobody waits long for them.
@@ -266,6 +296,8 @@ export class TetherCore {
       if (ofThis > 0) stalled++
       stallMs += ofThis
     }
+    const protocols = protocolCounts()
+    for (const stream of streams) protocols[stream.protocol]++
     return {
       ...snapshot(totals, stallMs),
       sessions: registry.size,
@@ -273,6 +305,7 @@ export class TetherCore {
       detached: registry.detachedCount,
       pending: registry.pendingCount,
       streams: streams.size,
+      protocols,
       bufferedBytes: budget.used
     }
   }

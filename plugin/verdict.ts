@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import { takenMark } from './control-frame.ts'
 
 /**
@@ -49,4 +50,10 @@ export function readClaim (header: string | null, lastEventId: string | null, qu
   const last = parseLastEventId(lastEventId)
   if (last === null || (counted && named !== last.id)) return { ...claim, id: null, malformed: true }
   return { ...claim, id: last.id, seq: last.seq ?? 0, taken: last.seq === null }
+}
+
+/** The session that the query names, which `prepare` made; null for none. */
+export function preparedId (request: FastifyRequest): string | null {
+  const id = (request.query as Record<string, unknown> | null | undefined)?.['tether-session']
+  return typeof id === 'string' && id !== '' ? id : null
 }

@@ -38,6 +38,14 @@ export const defaults = Object.freeze({
     retryMs: 1_000,
     stallTimeoutMs: 30_000
   }),
+  /** Options of `app.tether.websocket.upgrade(options)`. */
+  websocket: Object.freeze({
+    writeBuffer: 4,
+    heartbeatMs: 20_000,
+    retryMs: 1_000,
+    stallTimeoutMs: 30_000,
+    openTimeoutMs: 10_000
+  }),
   /** Options of `app.tether.drain(options)`. */
   drain: Object.freeze({
     timeoutMs: 10_000,
@@ -56,6 +64,10 @@ export const defaults = Object.freeze({
     writeBytes: 65_536,
     /** The same on HTTP/2, where one stream's bytes hold up the others. */
     http2WriteBytes: 16_384,
+    /** Bytes of a WebSocket's first message, and of what goes around an event that is too large. */
+    openingBytes: 1_024,
+    /** Messages that a WebSocket may send before its session is there. */
+    earlyMessages: 32,
     /** Commands that one session runs before others get their turn. */
     commandsPerTurn: 64,
     /** Sends that one session, or transport, is granted at once before the next takes a turn of the event loop. */

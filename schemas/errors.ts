@@ -34,6 +34,8 @@ export const OriginError = createError('FST_ERR_TETHER_ORIGIN', 'A request from 
 export const BindingError = createError('FST_ERR_TETHER_BINDING', 'The session belongs to someone else', 403, Error, withoutStack)
 export const SessionNotFoundError = createError('FST_ERR_TETHER_SESSION_NOT_FOUND', 'There is no such session, or it has expired', 404, Error, withoutStack)
 export const NotAcceptableError = createError('FST_ERR_TETHER_NOT_ACCEPTABLE', 'The request does not accept text/event-stream', 406, Error, withoutStack)
+export const UpgradeRefusedError = createError('FST_ERR_TETHER_NO_WEBSOCKET', 'This URL carries sessions over server-sent events, not over a WebSocket', 400, Error, withoutStack)
+export const UpgradeRequiredError = createError('FST_ERR_TETHER_UPGRADE_REQUIRED', 'This URL carries sessions over a WebSocket only', 426, Error, withoutStack)
 export const SessionClosedError = createError('FST_ERR_TETHER_SESSION_CLOSED', 'The session has been closed', 410, Error, withoutStack)
 export const BusyError = createError('FST_ERR_TETHER_BUSY', 'The session\'s command channel is full', 429, Error, withoutStack)
 export const SessionLimitError = createError('FST_ERR_TETHER_SESSION_LIMIT', 'There is no room for another session', 503, Error, withoutStack)
@@ -43,7 +45,7 @@ export const AlreadyRegisteredError = createError('FST_ERR_TETHER_ALREADY_REGIST
 export const OptionError = createError<[string]>('FST_ERR_TETHER_OPTION', '%s', 500, TypeError)
 export const ArgumentError = createError<[string]>('FST_ERR_TETHER_ARGUMENT', '%s', 500, TypeError)
 export const ContractError = createError<[string]>('FST_ERR_TETHER_CONTRACT', '%s', 500, TypeError)
-export const ModeError = createError<[string]>('FST_ERR_TETHER_MODE', 'mode "%s" is not available: this version carries sessions over server-sent events only, so use mode "sse" or leave it out', 500)
+export const ModeError = createError<[string, string]>('FST_ERR_TETHER_MODE', 'mode "%s" %s', 500)
 export const FrameError = createError<[string]>('FST_ERR_TETHER_FRAME', '%s', 500, TypeError)
 export const SerializationError = createError<[string, string]>('FST_ERR_TETHER_SERIALIZATION', 'update "%s" cannot be serialised: %s', 500, TypeError)
 export const UnknownUpdateError = createError<[string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"', 500, TypeError)
@@ -57,12 +59,14 @@ export const HandlerTimeoutError = createError<[string, number]>('FST_ERR_TETHER
  */
 export const errorTable = Object.freeze({
   FST_ERR_VALIDATION: 400,
+  FST_ERR_TETHER_NO_WEBSOCKET: 400,
   FST_ERR_TETHER_ORIGIN: 403,
   FST_ERR_TETHER_BINDING: 403,
   FST_ERR_TETHER_SESSION_NOT_FOUND: 404,
   FST_ERR_TETHER_NOT_ACCEPTABLE: 406,
   FST_ERR_TETHER_SEQUENCE: 409,
   FST_ERR_TETHER_SESSION_CLOSED: 410,
+  FST_ERR_TETHER_UPGRADE_REQUIRED: 426,
   FST_ERR_TETHER_BUSY: 429,
   FST_ERR_TETHER_SESSION_LIMIT: 503,
   FST_ERR_TETHER_DRAINING: 503,

@@ -28,7 +28,7 @@ const trustedOrigins = Type.Optional(Type.Array(Type.String({ pattern: '^[a-z][a
   description: 'a list of origins, each a scheme, host and port without a path, such as "https://app.example.com"; default none'
 }))
 
-const { plugin, stateful, upgrade, drain } = defaults
+const { plugin, stateful, upgrade, websocket, drain } = defaults
 
 export const pluginOptionsSchema = Type.Object({
   maxSessions: count(1, plugin.maxSessions),
@@ -47,10 +47,18 @@ export const upgradeOptionsSchema = Type.Object({
   stallTimeoutMs: milliseconds(0, upgrade.stallTimeoutMs)
 }, { additionalProperties: false })
 
+export const webSocketUpgradeOptionsSchema = Type.Object({
+  writeBuffer: count(0, websocket.writeBuffer, `the default, ${websocket.writeBuffer}`),
+  heartbeatMs: milliseconds(0, websocket.heartbeatMs),
+  retryMs: milliseconds(0, websocket.retryMs, 'no retry line'),
+  stallTimeoutMs: milliseconds(0, websocket.stallTimeoutMs),
+  openTimeoutMs: milliseconds(1, websocket.openTimeoutMs)
+}, { additionalProperties: false })
+
 export const statefulConfigSchema = Type.Object({
   contract: Type.Unsafe<unknown>({ type: 'object', required: ['events', 'updates'], description: 'what defineContract() returns' }),
   mode: Type.Optional(Type.Union([Type.Literal('sse'), Type.Literal('websocket'), Type.Literal('both')], { description: '"sse", "websocket" or "both"; default "sse"' })),
-  upgrade: callback('what app.tether.sse.upgrade() returns'),
+  upgrade: callback('what app.tether.sse.upgrade() or app.tether.websocket.upgrade() returns'),
   fallback: callback('what app.tether.sse.upgrade() returns'),
   initialState: callback(),
   on: Type.Optional(Type.Record(Type.String(), Type.Unsafe<unknown>({ callable: true, description: 'a function' }), { description: 'an object with a handler for each event' })),

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import type { Contract, Handler, Session, StatefulConfig, UpgradeOptions } from '../../../plugin/index.ts'
+import type { Contract, Handler, Session, StatefulConfig, UpgradeOptions, WebSocketUpgradeOptions } from '../../../plugin/index.ts'
 import { contract, silent } from './contract.ts'
 import { openReader, type Reader, type ReaderOptions } from './reader.ts'
 import { startServer, type Server, type ServerOptions } from './server.ts'
@@ -18,6 +18,8 @@ export interface LiveOptions extends Omit<ServerOptions, 'setup'> {
   /** Configuration of `stateful('/live')`, beside the contract; handlers left out do nothing. */
   live?: LiveConfig
   upgrade?: UpgradeOptions
+  /** What `websocket.upgrade` gets, in the other modes. */
+  socket?: WebSocketUpgradeOptions
   /** Runs before `/live` is mounted. */
   setup?: (app: FastifyInstance) => unknown
 }
@@ -38,7 +40,7 @@ export async function startLive (t: Test, options: LiveOptions = {}): Promise<Li
       const { on, ...config } = options.live ?? {}
       live = app.tether.stateful<Events, Updates, unknown>('/live', {
         contract,
-        upgrade: app.tether.sse.upgrade(options.upgrade),
+        upgrade: config.mode === undefined || config.mode === 'sse' ? app.tether.sse.upgrade(options.upgrade) : app.tether.websocket.upgrade(options.socket),
         ...config,
         on: { ...silent, ...on }
       })

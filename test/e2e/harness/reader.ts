@@ -86,7 +86,7 @@ export interface ResponseBody {
   destroy: () => void
 }
 
-class StreamReader implements Reader {
+export class StreamReader implements Reader {
   readonly #body: ResponseBody
   #text = ''
   #bytes = 0

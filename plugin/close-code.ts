@@ -1,0 +1,29 @@
+/**
+ * How a WebSocket of ours is closed; the goodbye before it says the same in words.
+ *
+ * @see docs/protocol.md, RFC 6455, section 7.4
+ */
+export const closeCodes = Object.freeze({
+  /** The stream came to its end. */
+  normal: 1000,
+  /** The server is stopping. */
+  goingAway: 1001,
+  /** A message was not text. */
+  unsupported: 1003,
+  /** Refused for who asks, or for too many messages before there was a session. */
+  policy: 1008,
+  /** A message was far larger than `maxEventBytes`. */
+  tooLarge: 1009,
+  /** The application failed to make a session. */
+  failed: 1011,
+  /** There is no room for a session now. */
+  tryLater: 1013,
+  /** The first message names no session. */
+  badOpening: 4400,
+  /** No first message came in time. */
+  openTimeout: 4408,
+  /** A newer stream of the same session took over. */
+  replaced: 4409,
+  /** The session was closed for good: there is nothing to come back for. */
+  gone: 4410
+})

@@ -1,0 +1,52 @@
+import { defaults } from '../schemas/defaults.ts'
+import { BusyError, DrainingError, SequenceError, SessionClosedError, ValidationError, type Fault } from '../schemas/errors.ts'
+import type { CheckedEvent } from './ingress.ts'
+import type { TetherSession } from './session.ts'
+import { parseLastEventId } from './verdict.ts'
+
+/** The name under which a page says that it goes away; not an event of any contract. */
+export const leaveEvent = 'tether.close'
+
+export function refusal (faults: Fault[]): ValidationError {
+  return new ValidationError(faults.slice(0, defaults.fixed.faults))
+}
+
+/** @throws `FST_ERR_TETHER_SESSION_CLOSED`, `FST_ERR_TETHER_DRAINING` when the session takes nothing any more. */
+export function checkOpen (session: TetherSession): void {
+  if (session.isOpen) return
+  throw session.host.runtime.draining ? new DrainingError() : new SessionClosedError()
+}
+
+/**
+ * Queues events, all or none, in the same step that takes their numbers.
+ *
+ * @throws `FST_ERR_TETHER_SEQUENCE`, `FST_ERR_TETHER_BUSY`
+ */
+export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[]): void {
+  const due = session.acceptedSeq + 1
+  let expected = due
+  let known = 0
+  for (const event of events) {
+    if (event.seq === 0) continue
+    if (event.seq > expected) throw new SequenceError(event.seq, due)
+    if (event.seq === expected) expected++
+    else known++
+  }
+  if (!session.hasCapacity(events.length - known)) throw new BusyError()
+  for (const event of events) {
+    // What was accepted before is acknowledged again, and not run again.
+    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq)
+  }
+}
+
+/** What the reader says that it has need not be kept for it. */
+export function acknowledge (session: TetherSession, lastEventId: unknown): void {
+  if (typeof lastEventId !== 'string') return
+  const last = parseLastEventId(lastEventId)
+  if (last?.id === session.id && last.seq !== null) session.outbox.acknowledge(last.seq)
+}
+
+/** Seconds after which the same may be asked again; undefined for an error that time does not mend. */
+export function retryAfterSeconds (error: unknown): number | undefined {
+  return error instanceof BusyError || error instanceof DrainingError ? defaults.fixed.retryAfterSeconds : undefined
+}

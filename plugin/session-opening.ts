@@ -1,0 +1,89 @@
+import type { FastifyRequest } from 'fastify'
+import { defaults } from '../schemas/defaults.ts'
+import { goodbyeFrame } from './control-frame.ts'
+import type { SessionHost } from './session-host.ts'
+import type { TetherSession } from './session.ts'
+import type { Stream } from './stream.ts'
+import type { Claim, Verdict } from './verdict.ts'
+
+/** How one transport says what became of a claim. */
+export interface Entrance {
+  /** Gives the stream; asked for once there is a session for it. */
+  open: () => Stream | Promise<Stream>
+  /** The session was closed for good: a client need not come back. */
+  gone: () => void
+  /** There is no room now. */
+  turnAway: (reason: 'session-limit' | 'draining') => void
+}
+
+/**
+ * Finds or makes the session that a claim names, and gives it its stream.
+ *
+ * @returns the session; null when there is none for the client, who has been told.
+ * Rejects with what `initialState`, `bind` or the entrance throws; then there is no session.
+ */
+export async function openSession (host: SessionHost, claim: Claim, request: FastifyRequest, entrance: Entrance): Promise<TetherSession | null> {
+  if (host.runtime.draining) return refused(entrance.turnAway('draining'))
+  const judged = judge(host, claim, request)
+  if (judged === 'gone') return refused(entrance.gone())
+  let { session, verdict } = judged
+  const isNew = session === null
+  if (session === null) {
+    if (!host.registry.reserve()) return refused(entrance.turnAway('session-limit'))
+    try {
+      session = await host.create(request, false)
+    } catch (error) {
+      host.registry.release()
+      throw error
+    }
+    // The server may have begun to stop in the meantime, and has told those who were there.
+    if (host.runtime.draining) {
+      session.discard()
+      return refused(entrance.turnAway('draining'))
+    }
+  }
+  let stream: Stream
+  try {
+    stream = await entrance.open()
+    if (stream.gone) return refused(abort(session, isNew))
+    if (!session.isOpen) {
+      // Closed while the request's hooks ran; the client comes back for another.
+      stream.finish(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), defaults.fixed.shutdownMs, 'closed')
+      return null
+    }
+    verdict = session.attach(stream, verdict, claim.seq, claim.counted)
+  } catch (error) {
+    abort(session, isNew)
+    throw error
+  }
+  const { hooks, context } = host
+  const connected = session
+  const { protocol } = stream
+  if (hooks.onConnect !== undefined) connected.queueHook('onConnect', () => hooks.onConnect?.(connected as never, { ...context, request, verdict, protocol } as never))
+  return session
+}
+
+/** The session that a claim may have, if any; `gone` tells a browser to stop its retries. */
+function judge (host: SessionHost, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
+  if (claim.malformed) return { session: null, verdict: 'expired' }
+  if (claim.id === null) return { session: null, verdict: 'new' }
+  const session = host.sessions.get(claim.id)
+  if (session === undefined) return host.registry.isBuried(claim.id) ? 'gone' : { session: null, verdict: 'expired' }
+  if (session.boundTo !== host.boundTo(request)) return { session: null, verdict: 'expired' }
+  if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
+  if (claim.taken) return 'gone'
+  if (session.isPending) {
+    session.claim()
+    return { session, verdict: 'new' }
+  }
+  return claim.prepared ? { session: null, verdict: 'expired' } : { session, verdict: 'resumed' }
+}
+
+function abort (session: TetherSession, isNew: boolean): void {
+  if (isNew) session.discard()
+  else session.unclaim()
+}
+
+function refused (_told: void): null {
+  return null
+}

@@ -1,0 +1,79 @@
+import type { Duplex } from 'node:stream'
+import { defaults } from '../schemas/defaults.ts'
+import { closeCodes } from './close-code.ts'
+import { turnedAwayFrame } from './control-frame.ts'
+import { FrameStream } from './frame-stream.ts'
+import { encodeRetry } from './frame.ts'
+import type { Runtime } from './runtime.ts'
+import { SseTransport } from './sse-transport.ts'
+import { lastEventId } from './sse-upgrade.ts'
+import type { AnyRequest, Transport } from './transport.ts'
+import { WebSocketCarrier, type WebSocketPeer } from './websocket-carrier.ts'
+
+/** Options of `app.tether.websocket.upgrade()`. */
+export interface WebSocketUpgradeOptions {
+  /**
+   * Frames that may wait while the socket takes no more; when so many do, `send`
+   * blocks and the session's loop stalls. Default 4; 0 means the default.
+   */
+  writeBuffer?: number
+  /**
+   * Milliseconds without a write after which a heartbeat is written, and a ping; a
+   * peer that has not answered the one before loses its stream. Default 20,000; 0 means none.
+   */
+  heartbeatMs?: number
+  /** Milliseconds that a client waits before it comes back, sent as `retry:`. Default 1,000; 0 sends none. */
+  retryMs?: number
+  /**
+   * Milliseconds in which a reader must take something of what was written to it,
+   * or lose its stream. Default 30,000; 0 means that it is never cut.
+   */
+  stallTimeoutMs?: number
+  /** Milliseconds in which a new socket must name its session. At least 1. Default 10,000. */
+  openTimeoutMs?: number
+}
+
+export type ResolvedWebSocketOptions = Readonly<Required<WebSocketUpgradeOptions>>
+
+const keepAliveMs = 30_000
+
+const resolvedOptions = Symbol('fastify-tether.websocket')
+
+/**
+ * Turns a WebSocket into a transport: the event stream that server-sent events would
+ * carry, in text messages. `socket` is what a route of `@fastify/websocket` gets.
+ *
+ * @returns a promise that does not reject.
+ */
+export interface WebSocketUpgrade {
+  (request: AnyRequest, socket: WebSocketPeer): Promise<Transport>
+  readonly [resolvedOptions]: ResolvedWebSocketOptions
+}
+
+export function createWebSocketUpgrade (options: ResolvedWebSocketOptions, runtime: Runtime): WebSocketUpgrade {
+  const upgrade = async (request: AnyRequest, socket: WebSocketPeer) => {
+    return new SseTransport(openSocketStream(request, socket, options, runtime), lastEventId(request), runtime)
+  }
+  return Object.assign(upgrade, { [resolvedOptions]: options } as const)
+}
+
+/** The options of what `app.tether.websocket.upgrade()` returned; null for anything else. */
+export function webSocketOptions (upgrade: unknown): ResolvedWebSocketOptions | null {
+  return (upgrade as Partial<WebSocketUpgrade> | null | undefined)?.[resolvedOptions] ?? null
+}
+
+/** Opens the stream on a WebSocket that has just been accepted. */
+export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, options: ResolvedWebSocketOptions, runtime: Runtime): FrameStream {
+  // A server of sockets closes those that it knows as soon as the application closes, and says no goodbye.
+  const { websocketServer } = request.server as { websocketServer?: { clients?: Set<unknown> } }
+  websocketServer?.clients?.delete(peer)
+  // A socket made by `injectWS` belongs to no connection of a request.
+  const pipe = (request.raw.socket as Duplex | undefined) ?? (peer as unknown as { _socket: Duplex })._socket
+  // TCP asks an idle peer whether it is still there, also where there are no pings.
+  request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
+  const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
+  const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening)
+  // Those that were open when the server began to stop have been told; this one comes after.
+  if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
+  return stream
+}

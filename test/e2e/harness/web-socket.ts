@@ -1,0 +1,118 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { WebSocket } from 'ws'
+import { certificate } from './certificate.ts'
+import { StreamReader, type Json, type Reader, type ResponseBody } from './reader.ts'
+import type { Server } from './server.ts'
+import { until } from './until.ts'
+
+export interface SocketOptions {
+  headers?: Record<string, string>
+  /** Another port than the server's own, as that of a link. */
+  port?: number
+  /** What the client would compress with, if the server does. */
+  perMessageDeflate?: boolean
+  /** Whether it answers pings. Default true. */
+  autoPong?: boolean
+}
+
+/** A WebSocket, read as the event stream that its messages make. */
+export interface SocketReader extends Reader {
+  readonly socket: WebSocket
+  /** How it was closed; 0 while it is not, 1006 without a word. */
+  readonly closeCode: number
+  /** Lengths of the messages so far. */
+  readonly messages: readonly number[]
+  /** What was answered to messages, in order. */
+  readonly answers: Json[]
+  /** Sends a message: text and bytes as they are, anything else as JSON. */
+  send: (message: unknown) => void
+  /** The same, and waits for its answer. Not after a `send` of an acknowledgement, which gets none. */
+  ask: (message: unknown) => Promise<Json>
+}
+
+class SocketBody implements ResponseBody {
+  readonly socket: WebSocket
+  readonly opened: Promise<void>
+  status = 0
+  headers: IncomingHttpHeaders = {}
+  readonly pieces: Buffer[] = []
+  closeCode = 0
+
+  constructor (server: Server, path: string, { headers = {}, port = server.port, perMessageDeflate = false, autoPong = true }: SocketOptions) {
+    const scheme = server.origin.startsWith('https') ? 'wss' : 'ws'
+    const socket = new WebSocket(`${scheme}://127.0.0.1:${port}${path}`, { headers, perMessageDeflate, autoPong, ca: certificate().cert })
+    this.socket = socket
+    this.opened = new Promise((resolve, reject) => {
+      socket.on('upgrade', (response) => {
+        this.status = response.statusCode ?? 0
+        this.headers = response.headers
+      })
+      socket.on('open', resolve)
+      socket.on('unexpected-response', (_request, response) => {
+        this.status = response.statusCode ?? 0
+        this.headers = response.headers
+        response.on('data', (piece: Buffer) => { this.pieces.push(piece) })
+        response.on('close', () => { socket.terminate() })
+        response.on('end', () => reject(new Error(`the upgrade was answered with ${this.status}`)))
+      })
+      socket.on('error', reject)
+      socket.on('close', (code) => {
+        this.closeCode = code
+        reject(new Error('the socket was closed'))
+      })
+    })
+    this.opened.catch(() => {})
+    socket.on('message', (message: Buffer, isBinary) => {
+      if (isBinary) throw new Error('a binary message came')
+      this.pieces.push(message)
+    })
+  }
+
+  get closed (): boolean { return this.closeCode !== 0 }
+  get ended (): boolean { return this.closed && this.closeCode !== 1006 }
+
+  pause (): void { this.socket.pause() }
+  resume (): void { this.socket.resume() }
+  destroy (): void { this.socket.terminate() }
+}
+
+class WebSocketReader extends StreamReader implements SocketReader {
+  readonly #socketBody: SocketBody
+  #asked = 0
+
+  constructor (body: SocketBody) {
+    super(body)
+    this.#socketBody = body
+  }
+
+  get socket (): WebSocket { return this.#socketBody.socket }
+  get closeCode (): number { return this.#socketBody.closeCode }
+  get messages (): readonly number[] { return this.chunks.map(({ length }) => length) }
+  get answers (): Json[] { return this.controls.filter(({ type }) => type === 'answer') }
+
+  send (message: unknown): void {
+    this.socket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message))
+  }
+
+  async ask (message: unknown): Promise<Json> {
+    this.send(message)
+    const asked = ++this.#asked
+    await until(() => this.answers.length >= asked, `the answer to message ${asked}`, 60_000)
+    return this.answers[asked - 1]!
+  }
+}
+
+/** Asks for a WebSocket, and does not wait for it. */
+export function startSocket (server: Server, path = '/live', options: SocketOptions = {}): SocketReader {
+  const reader = new WebSocketReader(new SocketBody(server, path, options))
+  server.readers.add(reader)
+  return reader
+}
+
+/** Opens a WebSocket, and names a session if one is given. */
+export async function openSocket (server: Server, path = '/live', opening?: unknown, options: SocketOptions = {}): Promise<SocketReader> {
+  const reader = startSocket(server, path, options)
+  await reader.opened
+  if (opening !== undefined) reader.socket.send(typeof opening === 'string' ? opening : JSON.stringify(opening))
+  return reader
+}

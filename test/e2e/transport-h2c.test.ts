@@ -1,0 +1,4 @@
+import { testTransport } from './harness/transport-contract.ts'
+import { transports } from './harness/transport.ts'
+
+testTransport(transports.h2c)
