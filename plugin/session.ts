@@ -3,6 +3,7 @@ import { defaults } from '../schemas/defaults.ts'
 import { ArgumentError, BusyError, HandlerTimeoutError, SessionClosedError } from '../schemas/errors.ts'
 import type { BroadcastMember } from './broadcast-queue.ts'
 import { Command, CommandChannel, type CommandOwner } from './command-channel.ts'
+import { copyCompression, type StreamCompression } from './compression.ts'
 import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
 import type { Deadline } from './deadline-queue.ts'
@@ -48,6 +49,8 @@ export interface SessionStats extends Counters {
   queuedCommands: number
   /** Whether the write buffer is full and the loop stands still. */
   stalled: boolean
+  /** How its present stream is compressed, and what that makes of it; null where there is none, or it is not. */
+  compression: StreamCompression | null
 }
 
 /** One tab's session, as handlers and hooks see it. */
@@ -193,7 +196,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       heldFrames: outbox.next - outbox.first,
       heldBytes: outbox.heldBytes,
       queuedCommands: this.#channel.length,
-      stalled: this.#isBlocked
+      stalled: this.#isBlocked,
+      compression: this.#stream === null ? null : copyCompression(this.#stream.compression)
     }
   }
 

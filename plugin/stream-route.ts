@@ -7,7 +7,7 @@ import { eventStreamHeaders } from './event-stream-head.ts'
 import type { SessionHost } from './session-host.ts'
 import type { TetherSession } from './session.ts'
 import { SseTransport } from './sse-transport.ts'
-import { hasLeft, lastEventId, sendHead } from './sse-upgrade.ts'
+import { hasLeft, lastEventId } from './sse-upgrade.ts'
 import type { Upgrade } from './transport.ts'
 import { readClaim, type Claim, type Verdict } from './verdict.ts'
 
@@ -15,7 +15,8 @@ import { readClaim, type Claim, type Verdict } from './verdict.ts'
 export async function openSession (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
   if (request.method === 'HEAD') {
-    sendHead(reply)
+    // The same headers as for a GET, and nothing else.
+    await upgrade(request, reply)
     return
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedId(request))
