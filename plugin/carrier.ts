@@ -1,3 +1,4 @@
+import type { StreamCompression } from './compression.ts'
 import type { EncodedRun } from './encoded-run.ts'
 
 /** What a stream may travel by. */
@@ -12,6 +13,8 @@ export function protocolCounts (): Record<Protocol, number> {
 export interface CarrierOwner {
   /** It takes bytes again. */
   drained: () => void
+  /** It takes no more, although its last write has said otherwise. */
+  filled: () => void
   /** Its peer has given it up, though it may not be closed for long. */
   aborted: () => void
   /** It is closed, whoever closed it; called once. */
@@ -29,13 +32,19 @@ export interface Carrier {
   readonly pieceBytes: number
   /** Bytes that the operating system has not taken yet, as far as it tells; falls while a slow peer reads. */
   readonly queuedBytes: number
+  /** What becomes of the text; absent where it leaves as it is. */
+  readonly compression?: StreamCompression
+  /** Whether a run that others get too costs less by itself than as a part of a text. */
+  readonly splices?: boolean
+  /** Has what `write` writes leave as one write; present where it `splices`. */
+  together?: (write: () => void) => void
   /** Names the one who is told what happens; called once, before anything else. */
   attach: (owner: CarrierOwner) => void
   /** @param bytes length of the text in UTF-8 */
   writeText: (text: string, bytes: number) => boolean
   writeRun: (run: EncodedRun) => boolean
   /** Writes a part of a text that is too large for one write; `last` ends that text. */
-  writeBytes: (bytes: Buffer, last: boolean) => boolean
+  writePart: (part: EncodedRun, last: boolean) => boolean
   /** Has the owner told of every drain from now on. */
   watchDrain: () => void
   /** Asks the peer for a sign of life, where there is a way; false when it still owes the last one. */

@@ -1,21 +1,23 @@
+import { frameChunk, type FramedBytes } from './chunk.ts'
+import { SplicedRun } from './spliced-run.ts'
 import { frameHead } from './websocket-frame.ts'
 
-const chunkEnd = '\r\n'
-
-/** What precedes so many bytes in a body of chunks. @see RFC 9112, section 7.1 */
-export function chunkHead (bytes: number): string {
-  return `${bytes.toString(16)}\r\n`
-}
-
-/** Text made ready to be written to many streams: encoded once, and framed once for each way to carry it. */
-export class EncodedRun {
+/** Text made ready to be written to many streams: encoded once, framed once for each way to carry it, deflated once. */
+export class EncodedRun implements FramedBytes {
+  /** Whether others get the very same, so that what is made of it is worth keeping. */
+  readonly isShared: boolean
   readonly #text: string
-  #bytes: Buffer | null = null
+  #bytes: Buffer | null
   #chunk: Buffer | null = null
   #message: Buffer | null = null
+  #spliced: SplicedRun | null = null
+  /** By their size, then by their place. */
+  #parts: Map<number, EncodedRun[]> | null = null
 
-  constructor (text: string) {
+  constructor (text: string, isShared = true, bytes: Buffer | null = null) {
     this.#text = text
+    this.isShared = isShared
+    this.#bytes = bytes
   }
 
   get bytes (): Buffer {
@@ -24,11 +26,25 @@ export class EncodedRun {
 
   /** The bytes as one chunk of an HTTP/1.1 body. */
   get chunk (): Buffer {
-    if (this.#chunk === null) {
-      const { bytes } = this
-      this.#chunk = Buffer.concat([Buffer.from(chunkHead(bytes.length)), bytes, Buffer.from(chunkEnd)])
-    }
-    return this.#chunk
+    return this.#chunk ??= frameChunk(this.bytes)
+  }
+
+  /** The bytes as blocks that fit into anybody's gzip stream. */
+  get spliced (): SplicedRun {
+    return this.#spliced ??= new SplicedRun(this.bytes)
+  }
+
+  /** The bytes from `place * size` on, as many as `size` or what is left. */
+  part (place: number, size: number): EncodedRun {
+    if (!this.isShared) return this.#cut(place, size)
+    this.#parts ??= new Map()
+    let parts = this.#parts.get(size)
+    if (parts === undefined) this.#parts.set(size, parts = [])
+    return parts[place] ??= this.#cut(place, size)
+  }
+
+  #cut (place: number, size: number): EncodedRun {
+    return new EncodedRun('', this.isShared, this.bytes.subarray(place * size, (place + 1) * size))
   }
 
   /** The bytes as one message of a WebSocket. */

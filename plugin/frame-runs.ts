@@ -6,6 +6,8 @@ import type { Outbox } from './outbox.ts'
 interface KnownRun {
   readonly frames: readonly Frame[]
   readonly encoded: EncodedRun
+  /** Another that begins with the same frame. */
+  readonly next: KnownRun | undefined
 }
 
 /**
@@ -14,6 +16,7 @@ interface KnownRun {
  */
 export class FrameRuns {
   readonly #byFirst = new Map<Frame, KnownRun>()
+  #count = 0
   /** What was asked for last is most often asked for again. */
   #last: KnownRun | null = null
 
@@ -22,8 +25,10 @@ export class FrameRuns {
     const last = this.#last
     if (last !== null && holds(last.frames, outbox, start, end)) return last.encoded
     const first = outbox.at(start)
-    let known = this.#byFirst.get(first)
-    if (known === undefined || !holds(known.frames, outbox, start, end)) {
+    const next = this.#byFirst.get(first)
+    let known = next
+    while (known !== undefined && !holds(known.frames, outbox, start, end)) known = known.next
+    if (known === undefined) {
       const frames: Frame[] = []
       let text = ''
       for (let number = start; number < end; number++) {
@@ -32,10 +37,12 @@ export class FrameRuns {
         frames.push(frame)
         text += frame.text
       }
-      known = { frames, encoded: new EncodedRun(text) }
       // Slow readers, each at a place of its own, take up their backlogs while nothing else goes on.
-      if (this.#byFirst.size === defaults.fixed.sharedRuns) this.#byFirst.clear()
+      const isFull = this.#count === defaults.fixed.sharedRuns
+      if (isFull) this.clear()
+      known = { frames, encoded: new EncodedRun(text), next: isFull ? undefined : next }
       this.#byFirst.set(first, known)
+      this.#count++
     }
     this.#last = known
     return known.encoded
@@ -45,6 +52,7 @@ export class FrameRuns {
   clear (): void {
     if (this.#last === null) return
     this.#last = null
+    this.#count = 0
     this.#byFirst.clear()
   }
 }

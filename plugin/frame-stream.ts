@@ -1,12 +1,14 @@
 import { defaults } from '../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from './carrier.ts'
 import { closeCodes } from './close-code.ts'
+import type { StreamCompression } from './compression.ts'
 import { gapFrame, heartbeatComment, heartbeatFrame } from './control-frame.ts'
 import type { Deadline } from './deadline-queue.ts'
-import type { EncodedRun } from './encoded-run.ts'
+import { EncodedRun } from './encoded-run.ts'
+import type { Outbox } from './outbox.ts'
 import type { Runtime } from './runtime.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
-import type { ResolvedUpgradeOptions } from './transport.ts'
+import type { StreamOptions } from './transport.ts'
 
 /** How often in a stall deadline its progress is looked at, which is how late it may be noticed. */
 const stallLooks = 4
@@ -21,7 +23,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   scheduled = false
   readonly #carrier: Carrier
   readonly #runtime: Runtime
-  readonly #options: ResolvedUpgradeOptions
+  readonly #options: StreamOptions
   #reader: StreamReader | null = null
   #writable = true
   #isDrainWatched = false
@@ -30,9 +32,9 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #control: string
   /** Whether a blank line is still to end the first block; alone, it takes the head along at once. */
   #openingOpen = true
-  /** What remains of a piece too large for one write, and how much of it was written. */
-  #rest: Buffer | null = null
-  #restAt = 0
+  /** A piece too large for one write, and how many parts of it were written. */
+  #rest: EncodedRun | null = null
+  #restParts = 0
   /** Last text before the end; null while the stream goes on. */
   #goodbye: string | null = null
   #closeCode: number = closeCodes.normal
@@ -44,7 +46,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #queuedAtLook = 0
   #reason: DisconnectReason = 'client'
 
-  constructor (carrier: Carrier, options: ResolvedUpgradeOptions, runtime: Runtime, opening: string) {
+  constructor (carrier: Carrier, options: StreamOptions, runtime: Runtime, opening: string) {
     this.#carrier = carrier
     this.#options = options
     this.#runtime = runtime
@@ -57,6 +59,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 
   get protocol (): Protocol { return this.#carrier.protocol }
+  get compression (): StreamCompression | null { return this.#carrier.compression ?? null }
   get writeBuffer (): number { return this.#options.writeBuffer }
   get heartbeatMs (): number { return this.#options.heartbeatMs }
   get stallTimeoutMs (): number { return this.#options.stallTimeoutMs }
@@ -174,12 +177,13 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     if (text === '' && idPrefix === null) {
       const run = this.#runtime.runs.shared(outbox, start, end)
       if (run !== null) {
-        const bytes = outbox.bytesTo(end)
+        const bytes = outbox.bytesBetween(start, end)
         outbox.wrote(end, now)
         this.#writeRun(run, bytes, now)
         return true
       }
     }
+    if (this.#carrier.splices === true && this.#writeSpliced(text, outbox, start, end, idPrefix, now)) return true
     let bytes = Buffer.byteLength(text)
     for (let number = start; number < end; number++) {
       const frame = outbox.at(number)
@@ -194,6 +198,55 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     outbox.wrote(end, now)
     this.#writeText(text, bytes, now)
     return true
+  }
+
+  /**
+   * Writes what others get too by itself, and what is this reader's alone between it.
+   * Does nothing, and gives false, where nothing is worth that.
+   */
+  #writeSpliced (text: string, outbox: Outbox, start: number, end: number, idPrefix: string | null, now: number): boolean {
+    const pieces: Array<string | EncodedRun> = []
+    let own = text
+    for (let number = start; number < end;) {
+      if (idPrefix !== null) own += `id: ${idPrefix}${number}\n`
+      // With ids, each frame is a run of its own.
+      const sharedEnd = endOfShared(outbox, number, idPrefix === null ? end : number + 1)
+      if (outbox.bytesBetween(number, sharedEnd) >= defaults.fixed.splicedBytes) {
+        if (own !== '') pieces.push(own)
+        own = ''
+        pieces.push(this.#runtime.runs.shared(outbox, number, sharedEnd)!)
+        number = sharedEnd
+      } else {
+        const ownEnd = Math.max(number + 1, sharedEnd)
+        while (number < ownEnd) own += outbox.at(number++).text
+      }
+    }
+    if (pieces.length === 0) return false
+    if (own !== '') pieces.push(own)
+    outbox.wrote(end, now)
+    this.#writeTogether(pieces, now)
+    return true
+  }
+
+  #writeTogether (pieces: ReadonlyArray<string | EncodedRun>, now: number): void {
+    const carrier = this.#carrier
+    let written = 0
+    let writable = true
+    carrier.together!(() => {
+      for (const piece of pieces) {
+        const bytes = typeof piece === 'string' ? Buffer.byteLength(piece) : piece.bytes.length
+        if (typeof piece !== 'string' && bytes > carrier.pieceBytes) {
+          // The last: a frame too large for one write ends its write.
+          this.#rest = piece
+          this.#restParts = 0
+          break
+        }
+        written += bytes
+        const isWritable = typeof piece === 'string' ? carrier.writeText(piece, bytes) : carrier.writeRun(piece)
+        writable &&= isWritable
+      }
+    })
+    this.#wrote(written, now, writable)
   }
 
   #takeControl (): string {
@@ -212,28 +265,28 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 
   #writeText (text: string, bytes: number, now: number): void {
-    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(Buffer.from(text), now)
+    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(new EncodedRun(text, false), now)
     else this.#wrote(bytes, now, this.#carrier.writeText(text, bytes))
   }
 
   #writeRun (run: EncodedRun, bytes: number, now: number): void {
-    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(run.bytes, now)
+    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(run, now)
     else this.#wrote(bytes, now, this.#carrier.writeRun(run))
   }
 
-  #writeLarge (bytes: Buffer, now: number): void {
-    this.#rest = bytes
-    this.#restAt = 0
+  #writeLarge (run: EncodedRun, now: number): void {
+    this.#rest = run
+    this.#restParts = 0
     this.#writeRest(now)
   }
 
   #writeRest (now: number): void {
     const rest = this.#rest!
-    const piece = rest.subarray(this.#restAt, this.#restAt + this.#carrier.pieceBytes)
-    this.#restAt += piece.length
-    const isLast = this.#restAt === rest.length
+    const { pieceBytes } = this.#carrier
+    const part = rest.part(this.#restParts++, pieceBytes)
+    const isLast = this.#restParts * pieceBytes >= rest.bytes.length
     if (isLast) this.#rest = null
-    this.#wrote(piece.length, now, this.#carrier.writeBytes(piece, isLast))
+    this.#wrote(part.bytes.length, now, this.#carrier.writePart(part, isLast))
   }
 
   #wrote (bytes: number, now: number, writable: boolean): void {
@@ -246,7 +299,10 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
       counters.writes++
       counters.bytesWritten += bytes
     }
-    if (writable) return
+    if (!writable) this.#fill(now)
+  }
+
+  #fill (now: number): void {
     this.#writable = false
     if (!this.#isDrainWatched) {
       this.#isDrainWatched = true
@@ -299,6 +355,10 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     if (this.#writable && this.#beats) this.#runtime.deadlines.set(this, now + this.#options.heartbeatMs)
   }
 
+  filled (): void {
+    if (!this.#gone && this.#writable) this.#fill(performance.now())
+  }
+
   aborted (): void {
     this.destroy(this.#reason)
   }
@@ -319,4 +379,11 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     reader?.onGone(this.#reason)
     this.#runtime.endings.emit('end')
   }
+}
+
+/** Number after the last of the frames from `start` on that others get too; `start` when it is this reader's alone. */
+function endOfShared (outbox: Outbox, start: number, end: number): number {
+  let number = start
+  while (number < end && outbox.at(number).holders > 1) number++
+  return number
 }

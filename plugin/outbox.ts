@@ -103,10 +103,10 @@ export class Outbox {
     return end
   }
 
-  /** Bytes of the frames from the cursor to `end - 1`. */
-  bytesTo (end: number): number {
+  /** Bytes of the frames from `start` to `end - 1`. */
+  bytesBetween (start: number, end: number): number {
     let bytes = 0
-    for (let number = this.#cursor; number < end; number++) bytes += this.at(number).bytes
+    for (let number = start; number < end; number++) bytes += this.at(number).bytes
     return bytes
   }
 

@@ -3,15 +3,26 @@ import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { defaults } from '../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
-import { chunkHead, type EncodedRun } from './encoded-run.ts'
+import { chunkHead, type FramedBytes } from './chunk.ts'
+import type { EncodedRun } from './encoded-run.ts'
 
 const carried = Symbol('fastify-tether.carrier')
 
 /** A response as Fastify gives it. On HTTP/2 it is Node's compatible twin, which also has its `stream`. */
 export type RawResponse = ServerResponse & { [carried]?: ResponseCarrier, readonly stream?: ServerHttp2Stream }
 
+/** A carrier of whatever bytes: text is only one kind of them. */
+export interface ByteCarrier extends Carrier {
+  /** @param text text, or bytes as characters where its length is `bytes` */
+  writeText: (text: string, bytes: number) => boolean
+  writeRun: (run: FramedBytes) => boolean
+  end: () => void
+  cork: () => void
+  uncork: () => void
+}
+
 /** The carrier that suits a response whose head has been fixed. */
-export function createResponseCarrier (response: RawResponse): Carrier {
+export function createResponseCarrier (response: RawResponse): ByteCarrier {
   if (response.stream !== undefined) return new Http2Carrier(response, response.stream)
   const { socket, chunkedEncoding } = response
   // Without a socket of its own (a pipelined request that waits) or without chunks (HTTP/1.0), Node does it all.
@@ -25,7 +36,7 @@ function encodingOf (text: string, bytes: number): 'latin1' | 'utf8' {
 }
 
 /** Writes through an HTTP/1 response. */
-class ResponseCarrier implements Carrier {
+class ResponseCarrier implements ByteCarrier {
   owner: CarrierOwner | null = null
   protected readonly response: RawResponse
 
@@ -53,12 +64,20 @@ class ResponseCarrier implements Carrier {
     return this.response.write(text, encodingOf(text, bytes))
   }
 
-  writeRun (run: EncodedRun): boolean {
+  writeRun (run: FramedBytes): boolean {
     return this.response.write(run.bytes)
   }
 
-  writeBytes (bytes: Buffer): boolean {
-    return this.response.write(bytes)
+  writePart (part: EncodedRun): boolean {
+    return this.response.write(part.bytes)
+  }
+
+  cork (): void {
+    this.response.cork()
+  }
+
+  uncork (): void {
+    this.response.uncork()
   }
 
   watchDrain (): void {
@@ -128,19 +147,19 @@ class ChunkCarrier extends ResponseCarrier {
   }
 
   override writeText (text: string, bytes: number): boolean {
-    if (!this.#begun) return this.#begin(text)
+    if (!this.#begun) return this.#begin(text, encodingOf(text, bytes))
     if (!this.#socket.writable) return false
     return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes))
   }
 
-  override writeRun (run: EncodedRun): boolean {
+  override writeRun (run: FramedBytes): boolean {
     if (!this.#begun) return this.#begin(run.bytes)
     // A client that has ended its side is about to be closed; writing to it would be an error.
     if (!this.#socket.writable) return false
     return this.#socket.write(run.chunk)
   }
 
-  override writeBytes (bytes: Buffer): boolean {
+  override writePart ({ bytes }: EncodedRun): boolean {
     if (!this.#begun) return this.#begin(bytes)
     const socket = this.#socket
     if (!socket.writable) return false
@@ -152,6 +171,14 @@ class ChunkCarrier extends ResponseCarrier {
     return writable
   }
 
+  override cork (): void {
+    this.#socket.cork()
+  }
+
+  override uncork (): void {
+    this.#socket.uncork()
+  }
+
   override watchDrain (): void {
     // The socket outlives the response.
     const socket = this.#socket
@@ -160,8 +187,8 @@ class ChunkCarrier extends ResponseCarrier {
     this.response.on('close', () => { socket.off('drain', drained) })
   }
 
-  #begin (piece: string | Buffer): boolean {
+  #begin (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
     this.#begun = true
-    return this.response.write(piece)
+    return this.response.write(piece, encoding)
   }
 }

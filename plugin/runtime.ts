@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
+import type { Compression } from './compression.ts'
 import type { Counters } from './counters.ts'
 import type { DeadlineQueue } from './deadline-queue.ts'
 import type { FlushScheduler } from './flush-scheduler.ts'
@@ -15,6 +16,7 @@ export interface Runtime {
   readonly budget: ByteBudget
   readonly broadcasts: BroadcastQueue
   readonly runs: FrameRuns
+  readonly compression: Compression
   readonly totals: Counters
   readonly streams: Set<Stream>
   readonly http2Connections: Http2Connections

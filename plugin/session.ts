@@ -4,6 +4,7 @@ import { ArgumentError, BusyError, HandlerTimeoutError, SessionClosedError } fro
 import type { BroadcastMember } from './broadcast-queue.ts'
 import { closeCodes } from './close-code.ts'
 import { Command, CommandChannel, type CommandOwner } from './command-channel.ts'
+import { copyCompression, type StreamCompression } from './compression.ts'
 import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
 import type { Deadline } from './deadline-queue.ts'
@@ -49,6 +50,8 @@ export interface SessionStats extends Counters {
   queuedCommands: number
   /** Whether the write buffer is full and the loop stands still. */
   stalled: boolean
+  /** How its present stream is compressed, and what that makes of it; null where there is none, or it is not. */
+  compression: StreamCompression | null
 }
 
 /** One tab's session, as handlers and hooks see it. */
@@ -192,7 +195,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       heldFrames: outbox.next - outbox.first,
       heldBytes: outbox.heldBytes,
       queuedCommands: this.#channel.length,
-      stalled: this.#isBlocked
+      stalled: this.#isBlocked,
+      compression: this.#stream === null ? null : copyCompression(this.#stream.compression)
     }
   }
 

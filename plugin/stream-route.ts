@@ -7,7 +7,7 @@ import { eventStreamHeaders } from './event-stream-head.ts'
 import type { SessionHost } from './session-host.ts'
 import { openSession } from './session-opening.ts'
 import { SseTransport } from './sse-transport.ts'
-import { hasLeft, lastEventId, sendHead } from './sse-upgrade.ts'
+import { hasLeft, lastEventId } from './sse-upgrade.ts'
 import type { Upgrade } from './transport.ts'
 import { preparedId, readClaim, type Claim } from './verdict.ts'
 
@@ -15,7 +15,8 @@ import { preparedId, readClaim, type Claim } from './verdict.ts'
 export async function openEventStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
   if (request.method === 'HEAD') {
-    sendHead(reply)
+    // The same headers as for a GET, and nothing else.
+    await upgrade(request, reply)
     return
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedId(request))

@@ -1,4 +1,5 @@
 import type { Protocol } from './carrier.ts'
+import type { StreamCompression } from './compression.ts'
 import type { Counters } from './counters.ts'
 import type { Flushable } from './flush-scheduler.ts'
 import type { Outbox } from './outbox.ts'
@@ -40,6 +41,8 @@ export interface StreamReader {
  */
 export interface Stream extends Flushable {
   readonly protocol: Protocol
+  /** What became of its text so far; null where it leaves as it is. */
+  readonly compression: StreamCompression | null
   readonly writeBuffer: number
   readonly heartbeatMs: number
   readonly stallTimeoutMs: number

@@ -8,6 +8,7 @@ import { ByteBudget } from './byte-budget.ts'
 import { protocolCounts, type Protocol } from './carrier.ts'
 import { closeCodes } from './close-code.ts'
 import { CompiledContract } from './compiled-contract.ts'
+import { Compression, type CompressionStats } from './compression.ts'
 import { goodbyeFrame } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
 import { DeadlineQueue } from './deadline-queue.ts'
@@ -24,7 +25,7 @@ import { checkConfig, mountRoutes, resolveSessionOptions } from './stateful.ts'
 import type { AccessOptions, AnyStatefulConfig, StatefulConfig } from './stateful-config.ts'
 import type { Stream } from './stream.ts'
 import { resolveTransports } from './transport-choice.ts'
-import type { Upgrade, UpgradeOptions } from './transport.ts'
+import type { CompressionOptions, ResolvedCompression, Upgrade, UpgradeOptions } from './transport.ts'
 import { createWebSocketUpgrade, type WebSocketUpgrade, type WebSocketUpgradeOptions } from './websocket-upgrade.ts'
 
 /** Options of `app.register(tether, options)`; they hold for all sessions of the instance together. */
@@ -42,6 +43,11 @@ export interface TetherOptions extends AccessOptions {
    * beyond, replay logs go first, then what waits in the fullest sessions. At least 1. Default 268,435,456.
    */
   maxBufferedBytes?: number
+  /**
+   * Bytes of memory for compressors that belong to one stream each; beyond, streams
+   * share what is deflated once for all. 0: no stream has one. Default 67,108,864.
+   */
+  maxCompressorBytes?: number
 }
 
 /** Options of `app.tether.drain()`; whole numbers of milliseconds. */
@@ -70,6 +76,8 @@ export interface TetherStats extends Counters {
   protocols: Record<Protocol, number>
   /** Bytes of updates held for all of them, shared ones counted once. */
   bufferedBytes: number
+  /** What compressed streams were given, and what it became. */
+  compression: CompressionStats
 }
 
 /** What `app.tether` is. */
@@ -151,6 +159,7 @@ export class TetherCore {
       budget,
       broadcasts,
       runs,
+      compression: new Compression(options.maxCompressorBytes ?? fallback.maxCompressorBytes),
       totals: new Counters(),
       streams: new Set<Stream>(),
       http2Connections: new Http2Connections(),
@@ -187,7 +196,8 @@ export class TetherCore {
       writeBuffer: options.writeBuffer || fallback.writeBuffer,
       heartbeatMs: options.heartbeatMs ?? fallback.heartbeatMs,
       retryMs: options.retryMs ?? fallback.retryMs,
-      stallTimeoutMs: options.stallTimeoutMs ?? fallback.stallTimeoutMs
+      stallTimeoutMs: options.stallTimeoutMs ?? fallback.stallTimeoutMs,
+      compression: resolveCompression(options.compression ?? fallback.compression)
     })
     return (request, reply) => openStream(request, reply, resolved, this.#runtime)
   }
@@ -286,7 +296,7 @@ export class TetherCore {
   }
 
   #stats (): TetherStats {
-    const { totals, streams, budget } = this.#runtime
+    const { totals, streams, budget, compression } = this.#runtime
     const registry = this.#registry
     const now = performance.now()
     let stalled = 0
@@ -306,7 +316,15 @@ export class TetherCore {
       pending: registry.pendingCount,
       streams: streams.size,
       protocols,
-      bufferedBytes: budget.used
+      bufferedBytes: budget.used,
+      compression: { ...compression.stats }
     }
   }
+}
+
+function resolveCompression (given: boolean | CompressionOptions): ResolvedCompression | null {
+  if (given === false) return null
+  const { own, encodings } = given === true ? {} : given
+  const fallback = defaults.compression
+  return Object.freeze({ own: own ?? fallback.own, encodings: Object.freeze([...encodings ?? fallback.encodings]) })
 }

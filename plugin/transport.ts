@@ -2,6 +2,23 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FrameFields } from './frame.ts'
 import type { DisconnectReason } from './stream.ts'
 
+/** How streams are compressed whose client accepts that; see docs/compression.md. */
+export interface CompressionOptions {
+  /**
+   * Which streams have a compressor of their own, within `maxCompressorBytes`:
+   * `'uncounted'` are those that get an id with each update, and transports without a session.
+   * The others share what is deflated once for all. Default `'none'`.
+   */
+  own?: 'none' | 'uncounted' | 'all'
+  /**
+   * What such a compressor may make, what is liked best first; an encoding that this
+   * version of Node.js does not have is passed over. Default `['gzip']`.
+   */
+  encodings?: ReadonlyArray<'gzip' | 'br' | 'zstd'>
+}
+
+export type ResolvedCompression = Readonly<Required<CompressionOptions>>
+
 /** Options of `app.tether.sse.upgrade()`. */
 export interface UpgradeOptions {
   /**
@@ -18,9 +35,17 @@ export interface UpgradeOptions {
    * or lose its stream. Default 30,000; 0 means that it is never cut.
    */
   stallTimeoutMs?: number
+  /** Whether streams are compressed for clients that accept it, or how. Default true. */
+  compression?: boolean | CompressionOptions
 }
 
-export type ResolvedUpgradeOptions = Readonly<Required<UpgradeOptions>>
+/** What a stream itself goes by, whatever carries it. */
+export type StreamOptions = Readonly<Required<Omit<UpgradeOptions, 'compression'>>>
+
+export type ResolvedUpgradeOptions = StreamOptions & {
+  /** Null for none. */
+  readonly compression: ResolvedCompression | null
+}
 
 /** A stream of server-sent events, as `upgrade` gives it. */
 export interface Transport {

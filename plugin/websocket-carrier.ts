@@ -72,7 +72,7 @@ export class WebSocketCarrier implements Carrier {
     return this.#isOpen && this.#pipe.write(run.message)
   }
 
-  writeBytes (bytes: Buffer, last: boolean): boolean {
+  writePart ({ bytes }: EncodedRun, last: boolean): boolean {
     if (!this.#isOpen) return false
     const head = frameHead(bytes.length, this.#inMessage ? last ? 'last' : 'middle' : last ? 'whole' : 'first')
     this.#inMessage = !last

@@ -12,7 +12,8 @@ export const defaults = Object.freeze({
     maxDetachedShare: 0.25,
     maxPending: 128,
     pendingMs: 30_000,
-    maxBufferedBytes: 268_435_456
+    maxBufferedBytes: 268_435_456,
+    maxCompressorBytes: 67_108_864
   }),
   /** Options of `app.tether.stateful(url, config)`. */
   stateful: Object.freeze({
@@ -36,7 +37,13 @@ export const defaults = Object.freeze({
     writeBuffer: 4,
     heartbeatMs: 20_000,
     retryMs: 1_000,
-    stallTimeoutMs: 30_000
+    stallTimeoutMs: 30_000,
+    compression: true
+  }),
+  /** Of `compression`, where it is an object. */
+  compression: Object.freeze({
+    own: 'none',
+    encodings: Object.freeze(['gzip'] as const)
   }),
   /** Options of `app.tether.websocket.upgrade(options)`. */
   websocket: Object.freeze({
@@ -83,6 +90,31 @@ export const defaults = Object.freeze({
     broadcastBytes: 1_048_576,
     /** Runs of frames, a write's worth each, that are kept for other readers of the very same. */
     sharedRuns: 64,
+    /** Runs below this are stored: deflate makes next to nothing of them. */
+    storedBelowBytes: 128,
+    /** Least bytes that others get too, to be a block of their own within one reader's text. */
+    splicedBytes: 1_024,
+    /** Levels of deflate for what many get, and for what one gets. */
+    deflateLevel: 6,
+    privateDeflateLevel: 1,
+    /** Text of one stream is deflated from so many bytes on, */
+    privateDeflateBytes: 1_024,
+    /** in so much of the time, of which at most so many milliseconds may gather. */
+    privateDeflateShare: 0.1,
+    privateDeflateMs: 20,
+    /** Texts that a compressor of their own leaves as they are: heartbeats, mostly. */
+    ownStoredBelowBytes: 32,
+    /** How far back such a compressor of gzip looks, and how far (as a power of 2) the others do. */
+    compressorWindowBytes: 8_192,
+    compressorWindowBits: 16,
+    brotliQuality: 4,
+    zstdLevel: 3,
+    /** Bytes of text that may be with a compressor that works on another thread. */
+    compressorQueueBytes: 65_536,
+    /** What one of them counts for in `maxCompressorBytes`. */
+    gzipCompressorBytes: 9_216,
+    brCompressorBytes: 262_144,
+    zstdCompressorBytes: 262_144,
     /** How long one slice of flushing may hold the event loop. */
     flushSliceMs: 4,
     /** `Retry-After` of a 429 and a 503, in whole seconds. */

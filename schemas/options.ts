@@ -36,6 +36,7 @@ export const pluginOptionsSchema = Type.Object({
   maxPending: count(0, plugin.maxPending, 'prepare() always gives null'),
   pendingMs: milliseconds(1, plugin.pendingMs),
   maxBufferedBytes: count(1, plugin.maxBufferedBytes),
+  maxCompressorBytes: count(0, plugin.maxCompressorBytes, 'no stream has a compressor of its own'),
   trustedOrigins,
   bind: callback()
 }, { additionalProperties: false })
@@ -44,7 +45,17 @@ export const upgradeOptionsSchema = Type.Object({
   writeBuffer: count(0, upgrade.writeBuffer, `the default, ${upgrade.writeBuffer}`),
   heartbeatMs: milliseconds(0, upgrade.heartbeatMs),
   retryMs: milliseconds(0, upgrade.retryMs, 'no retry line'),
-  stallTimeoutMs: milliseconds(0, upgrade.stallTimeoutMs)
+  stallTimeoutMs: milliseconds(0, upgrade.stallTimeoutMs),
+  compression: Type.Optional(Type.Unsafe<unknown>({
+    anyOf: [
+      Type.Boolean(),
+      Type.Object({
+        own: Type.Optional(Type.Union([Type.Literal('none'), Type.Literal('uncounted'), Type.Literal('all')])),
+        encodings: Type.Optional(Type.Array(Type.Union([Type.Literal('gzip'), Type.Literal('br'), Type.Literal('zstd')]), { minItems: 1, uniqueItems: true }))
+      }, { additionalProperties: false })
+    ],
+    description: 'true, false, or an object with own ("none", "uncounted" or "all"; default "none") and encodings (a list of "gzip", "br" and "zstd"; default ["gzip"]); default true'
+  }))
 }, { additionalProperties: false })
 
 export const webSocketUpgradeOptionsSchema = Type.Object({

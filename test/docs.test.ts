@@ -49,7 +49,7 @@ t.test('docs/options.md lists every option, with its default', async (t) => {
   // What is no limit is told of in docs/api.md.
   const elsewhere = ['contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onError']
   const { maxDetachedShare, ...plugin } = defaults.plugin
-  const groups: Array<[heading: string, options: string[], figures: Readonly<Record<string, string | number>>]> = [
+  const groups: Array<[heading: string, options: string[], figures: Readonly<Record<string, string | number | boolean>>]> = [
     ['`app.register(tether, options)`', Object.keys(pluginOptionsSchema.properties), plugin],
     ['`app.tether.stateful(url, config)`', Object.keys(statefulConfigSchema.properties), defaults.stateful],
     ['`app.tether.sse.upgrade(options)`', Object.keys(upgradeOptionsSchema.properties), defaults.upgrade],
@@ -90,7 +90,7 @@ t.test('no document names an error that there is not', async (t) => {
 
 t.test('what an editor shows of an option names the same default', async (t) => {
   const { maxDetachedShare, ...plugin } = defaults.plugin
-  const files: Array<[file: string, interfaceName: string, figures: Readonly<Record<string, string | number>>]> = [
+  const files: Array<[file: string, interfaceName: string, figures: Readonly<Record<string, string | number | boolean>>]> = [
     ['plugin/tether.ts', 'TetherOptions', plugin],
     ['plugin/tether.ts', 'DrainOptions', defaults.drain],
     ['plugin/stateful-config.ts', 'SessionOptions', defaults.stateful],
@@ -118,8 +118,10 @@ t.test('every link within the documents leads somewhere', async (t) => {
   }
 })
 
-function shown (figure: string | number, quote = '`\''): string {
-  return typeof figure === 'number' ? figure.toLocaleString('en-US') : `${quote}${figure}${[...quote].reverse().join('')}`
+function shown (figure: string | number | boolean, quote = '`\''): string {
+  if (typeof figure === 'number') return figure.toLocaleString('en-US')
+  const marks = typeof figure === 'boolean' ? quote.replace('\'', '') : quote
+  return `${marks}${figure}${[...marks].reverse().join('')}`
 }
 
 function anchors (text: string): string[] {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { chunkHead, EncodedRun } from '../plugin/encoded-run.ts'
+import { chunkHead } from '../plugin/chunk.ts'
+import { EncodedRun } from '../plugin/encoded-run.ts'
 
 t.test('exact bytes', async (t) => {
   const run = new EncodedRun('data: é\n\n')

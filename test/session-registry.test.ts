@@ -5,6 +5,7 @@ import t from 'tap'
 import { BroadcastQueue } from '../plugin/broadcast-queue.ts'
 import { ByteBudget } from '../plugin/byte-budget.ts'
 import { CompiledContract } from '../plugin/compiled-contract.ts'
+import { Compression } from '../plugin/compression.ts'
 import { Counters } from '../plugin/counters.ts'
 import { DeadlineQueue } from '../plugin/deadline-queue.ts'
 import { FlushScheduler } from '../plugin/flush-scheduler.ts'
@@ -31,6 +32,7 @@ function createRuntime (): Runtime {
     budget,
     runs,
     deadlines: new DeadlineQueue(),
+    compression: new Compression(0),
     totals: new Counters(),
     streams: new Set(),
     http2Connections: new Http2Connections(),

@@ -1,0 +1,37 @@
+/**
+ * How much of the processor may go into deflating what only one stream gets: a
+ * share of the time, so that the cost of compression does not grow with the
+ * number of streams. What goes beyond it leaves as it is.
+ */
+export class DeflateAllowance {
+  readonly #share: number
+  readonly #mostMs: number
+  readonly #clock: () => number
+  /** Milliseconds left; below 0 after a long one. */
+  #leftMs: number
+  #countedAt: number
+
+  /** @param mostMs what may gather while there is nothing to deflate */
+  constructor (share: number, mostMs: number, clock: () => number = () => performance.now()) {
+    this.#share = share
+    this.#mostMs = mostMs
+    this.#clock = clock
+    this.#leftMs = mostMs
+    this.#countedAt = clock()
+  }
+
+  has (): boolean {
+    if (this.#leftMs > 0) return true
+    const now = this.#clock()
+    this.#leftMs = Math.min(this.#mostMs, this.#leftMs + (now - this.#countedAt) * this.#share)
+    this.#countedAt = now
+    return this.#leftMs > 0
+  }
+
+  /** Takes off the time since `startedAt`. */
+  spend (startedAt: number): void {
+    const now = this.#clock()
+    this.#leftMs = Math.min(this.#mostMs, this.#leftMs + (now - this.#countedAt) * this.#share) - (now - startedAt)
+    this.#countedAt = now
+  }
+}

@@ -1,0 +1,172 @@
+import { crc32 } from 'node:zlib'
+import { defaults } from '../schemas/defaults.ts'
+import type { Carrier, CarrierOwner, Protocol } from './carrier.ts'
+import type { Compression, StreamCompression } from './compression.ts'
+import { combineCrc32 } from './crc32.ts'
+import type { EncodedRun } from './encoded-run.ts'
+import { deflateBlock, GzipBlock, storeBlock } from './gzip-block.ts'
+import { gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
+import type { ByteCarrier } from './response-carrier.ts'
+import { SlidingWindow } from './sliding-window.ts'
+
+/** A private text that deflate did not make this much shorter is followed by some that are not tried. */
+const leastGain = 1 / 8
+const untriedAfterNoGain = 15
+
+/**
+ * Makes one gzip stream of what it is given: runs that many streams share go in
+ * as blocks that were made once for all of them, and text of this stream alone in
+ * blocks between them. There is no compressor, only the CRC-32 and the length so far.
+ *
+ * With a window it deflates everything by itself, and each block may refer to what
+ * the window still holds. That gives nearly what a compressor of its own gives, but
+ * at once: nothing has to be waited for, so order, back-pressure and the one write
+ * of a turn are those of the response.
+ */
+export class GzipCarrier implements Carrier, StreamCompression {
+  readonly encoding = 'gzip'
+  readonly #response: ByteCarrier
+  readonly #compression: Compression
+  readonly #window: SlidingWindow | null
+  #crc = 0
+  #bytesBefore = 0
+  #bytesAfter = 0
+  /** Private texts that are not worth a try. */
+  #untried = 0
+
+  constructor (response: ByteCarrier, compression: Compression, windowBytes: number) {
+    this.#response = response
+    this.#compression = compression
+    this.#window = windowBytes === 0 ? null : new SlidingWindow(windowBytes)
+  }
+
+  get protocol (): Protocol { return this.#response.protocol }
+  get pieceBytes (): number { return this.#response.pieceBytes }
+  get queuedBytes (): number { return this.#response.queuedBytes }
+  get compression (): StreamCompression { return this }
+  get own (): boolean { return this.#window !== null }
+  get bytesBefore (): number { return this.#bytesBefore }
+  get bytesAfter (): number { return this.#bytesAfter }
+  get splices (): boolean { return this.#window === null }
+
+  attach (owner: CarrierOwner): void {
+    this.#response.attach(owner)
+  }
+
+  writeText (text: string, bytes: number): boolean {
+    if (this.#window !== null) return this.#writeOwn(Buffer.from(text))
+    if (bytes >= defaults.fixed.privateDeflateBytes && this.#mayDeflate()) {
+      return this.#writePrivate(Buffer.from(text))
+    }
+    // Text of one byte a character can be stored without being encoded first.
+    if (text.length !== bytes || bytes > storedBytes) return this.#writeStored(Buffer.from(text))
+    this.#crc = crc32(text, this.#crc)
+    const head = this.#head()
+    this.#count(bytes, bytes + storedHeadBytes)
+    this.#compression.stats.storedBlocks++
+    return this.#response.writeText(head + storedHead(bytes) + text, head.length + storedHeadBytes + bytes)
+  }
+
+  writeRun (run: EncodedRun): boolean {
+    if (this.#window !== null) return this.#writeOwn(run.bytes)
+    const { spliced } = run
+    const block = spliced.block(this.#compression)
+    this.#crc = combineCrc32(this.#crc, spliced.crc, spliced.shift)
+    if (block.isDeflated) this.#compression.stats.sharedBlocks++
+    else this.#compression.stats.storedBlocks++
+    return this.#writeBlock(spliced.length, block)
+  }
+
+  writePart (part: EncodedRun): boolean {
+    if (part.isShared) return this.writeRun(part)
+    if (this.#window !== null) return this.#writeOwn(part.bytes)
+    return this.#mayDeflate() ? this.#writePrivate(part.bytes) : this.#writeStored(part.bytes)
+  }
+
+  together (write: () => void): void {
+    this.#response.cork()
+    try {
+      write()
+    } finally {
+      this.#response.uncork()
+    }
+  }
+
+  watchDrain (): void {
+    this.#response.watchDrain()
+  }
+
+  beat (): boolean {
+    return this.#response.beat()
+  }
+
+  end (): void {
+    const trailer = this.#head() + gzipTrailer(this.#crc, this.#bytesBefore)
+    this.#count(0, trailer.length)
+    this.#response.writeText(trailer, trailer.length)
+    this.#response.end()
+  }
+
+  destroy (): void {
+    this.#response.destroy()
+  }
+
+  #mayDeflate (): boolean {
+    if (this.#untried > 0) {
+      this.#untried--
+      return false
+    }
+    return this.#compression.allowance.has()
+  }
+
+  #writePrivate (text: Buffer): boolean {
+    const { allowance } = this.#compression
+    const startedAt = performance.now()
+    const block = deflateBlock(text, defaults.fixed.privateDeflateLevel)
+    allowance.spend(startedAt)
+    if (block.bytes.length > text.length * (1 - leastGain)) this.#untried = untriedAfterNoGain
+    return this.#writeOwnBlock(text, block)
+  }
+
+  #writeOwn (text: Buffer): boolean {
+    const window = this.#window!
+    const block = text.length < defaults.fixed.ownStoredBelowBytes
+      ? storeBlock(text)
+      : deflateBlock(text, defaults.fixed.deflateLevel, window.bytes)
+    window.push(text)
+    return this.#writeOwnBlock(text, block)
+  }
+
+  #writeStored (text: Buffer): boolean {
+    return this.#writeOwnBlock(text, storeBlock(text))
+  }
+
+  #writeOwnBlock (text: Buffer, block: GzipBlock): boolean {
+    this.#crc = crc32(text, this.#crc)
+    if (block.isDeflated) this.#compression.stats.privateBlocks++
+    else this.#compression.stats.storedBlocks++
+    return this.#writeBlock(text.length, block)
+  }
+
+  #writeBlock (bytesBefore: number, block: GzipBlock): boolean {
+    const head = this.#head()
+    this.#count(bytesBefore, block.bytes.length)
+    if (head === '') return this.#response.writeRun(block)
+    return this.#response.writeRun(new GzipBlock(Buffer.concat([Buffer.from(head, 'latin1'), block.bytes]), block.isDeflated))
+  }
+
+  /** What begins the stream, once. */
+  #head (): string {
+    if (this.#bytesAfter > 0) return ''
+    this.#count(0, gzipHead.length)
+    return gzipHead
+  }
+
+  #count (bytesBefore: number, bytesAfter: number): void {
+    this.#bytesBefore += bytesBefore
+    this.#bytesAfter += bytesAfter
+    const { stats } = this.#compression
+    stats.bytesBefore += bytesBefore
+    stats.bytesAfter += bytesAfter
+  }
+}
