@@ -24,7 +24,7 @@ const endedTransport: Transport = Object.freeze({
 
 /** Answers `HEAD` for an event stream: its headers, and nothing else. */
 export function sendHead (reply: FastifyReply): FastifyReply {
-  return reply.headers(eventStreamHeaders).send(new EventStreamHead(null))
+  return reply.headers(eventStreamHeaders).send(new EventStreamHead(reply.raw, null))
 }
 
 /**
@@ -50,7 +50,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
     }
     watchPipelined(response, request.raw.socket)
     let begun = false
-    const head = new EventStreamHead(() => {
+    const head = new EventStreamHead(response, () => {
       // While the hooks ran the client may have left, which the response tells only once, or one of them answered.
       if (hasLeft(response) || response.headersSent) {
         abort()
