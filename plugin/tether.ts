@@ -174,7 +174,7 @@ export class TetherCore {
   }
 
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
-    checkConfig(url, config)
+    checkConfig(instance.prefix, url, config)
     const host = new SessionHost({
       contract: CompiledContract.of(config.contract),
       limits: resolveSessionOptions(config),
