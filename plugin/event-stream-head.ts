@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { StreamPipedError } from '../schemas/errors.ts'
 
 /** Headers of every event stream. `no-transform` and `X-Accel-Buffering` keep proxies from holding it back. */
 export const eventStreamHeaders = Object.freeze({
@@ -14,15 +15,22 @@ export const eventStreamHeaders = Object.freeze({
  * Readable's memory.
  */
 export class EventStreamHead extends EventEmitter {
+  readonly #response: unknown
   readonly #begin: (() => void) | null
 
-  /** @param begin called when all hooks have run and the headers are set; null for `HEAD`, which has no body */
-  constructor (begin: (() => void) | null) {
+  /**
+   * @param response where Fastify pipes it to
+   * @param begin called when all hooks have run and the headers are set; null for `HEAD`, which has no body
+   */
+  constructor (response: unknown, begin: (() => void) | null) {
     super()
+    this.#response = response
     this.#begin = begin
   }
 
+  /** @throws `FST_ERR_TETHER_STREAM_PIPED` when it is a hook that pipes it: frames would overtake the headers. */
   pipe<Destination> (destination: Destination): Destination {
+    if (destination !== this.#response) throw new StreamPipedError()
     this.#begin?.()
     return destination
   }

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { UpdateDefinitions } from '../schemas/contract.ts'
+import { ArgumentError } from '../schemas/errors.ts'
 import type { CompiledContract } from './compiled-contract.ts'
 import { Groups } from './group.ts'
 import { SessionHandler } from './handler.ts'
@@ -52,10 +53,19 @@ export class SessionHost {
     this.context = Object.freeze({ live: new SessionHandler(this) })
   }
 
-  /** Who makes a request; null for nobody in particular. Throws what the application's `bind` throws. */
+  /**
+   * Who makes a request; null for nobody in particular. Throws what the application's `bind` throws.
+   *
+   * @throws `FST_ERR_TETHER_ARGUMENT` when it gave something that all would have in common, a promise or an object.
+   */
   boundTo (request: FastifyRequest): string | null {
-    const owner = this.#bind?.(request)
-    return owner === undefined || owner === null ? null : String(owner)
+    const owner: unknown = this.#bind?.(request)
+    if (owner === undefined || owner === null) return null
+    if (typeof owner === 'string' || Number.isFinite(owner)) return String(owner)
+    // Nobody listens to it.
+    if (owner instanceof Promise) owner.catch(() => {})
+    const got = owner instanceof Promise ? 'a promise' : typeof owner === 'number' ? String(owner) : typeof owner
+    throw new ArgumentError(`bind must return a string, a finite number, null or undefined; got ${got}`)
   }
 
   /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */

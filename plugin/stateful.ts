@@ -27,8 +27,11 @@ const validator = new OptionValidator(where, statefulConfigSchema)
 const noHandlerTimeout = 2_147_483_647
 
 /** Checks a configuration whole, before any route is made. Throws an error that names what is wrong. */
-export function checkConfig (url: unknown, config: AnyStatefulConfig): void {
-  if (typeof url !== 'string') throw new OptionError(`the first argument of ${where} must be a URL path; got ${String(url)}`)
+export function checkConfig (prefix: string, url: unknown, config: AnyStatefulConfig): void {
+  // Events are posted to paths below it, so its last part cannot be one that may be anything, or absent.
+  if (typeof url !== 'string' || !(url === '' ? prefix : url).startsWith('/') || /[*?]\/?$/.test(url)) {
+    throw new OptionError(`the first argument of ${where} must be a URL path that begins with "/" and does not end with a wildcard or an optional parameter; got ${typeof url === 'string' ? JSON.stringify(url) : String(url)}`)
+  }
   validator.check(config)
   const on: Record<string, unknown> = config.on ?? {}
   const events = Object.keys(config.contract.events)

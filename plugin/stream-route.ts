@@ -11,6 +11,9 @@ import { hasLeft, lastEventId } from './sse-upgrade.ts'
 import type { Upgrade } from './transport.ts'
 import { preparedId, readClaim, type Claim } from './verdict.ts'
 
+/** As a client may name it: what is sent has the parameter. */
+const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
+
 /** Answers `GET url` with the event stream of a session. */
 export async function openEventStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
@@ -57,7 +60,9 @@ function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 
 }
 
 function acceptsEventStream (request: FastifyRequest): boolean {
-  return new Negotiator(request.raw).mediaType(['text/event-stream']) !== undefined
+  // An empty list names no preference, as no header does; the negotiator takes it for a refusal.
+  if (request.headers.accept?.trim() === '') return true
+  return new Negotiator(request.raw).mediaType(mediaTypes) !== undefined
 }
 
 function headerOf (request: FastifyRequest): string | null {

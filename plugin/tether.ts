@@ -215,7 +215,7 @@ export class TetherCore {
   }
 
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
-    checkConfig(url, config)
+    checkConfig(instance.prefix, url, config)
     const transports = resolveTransports(instance, config, { eventStream: () => this.#upgrade(), webSocket: () => this.#webSocketUpgrade() })
     const host = new SessionHost({
       contract: CompiledContract.of(config.contract),

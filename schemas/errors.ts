@@ -51,6 +51,7 @@ export const SerializationError = createError<[string, string]>('FST_ERR_TETHER_
 export const UnknownUpdateError = createError<[string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"', 500, TypeError)
 // Nobody is left to read the status; below 500, Fastify does not log a client that just left as an error.
 export const StreamAbortedError = createError<[string]>('FST_ERR_TETHER_STREAM_ABORTED', 'The stream was not established: %s', 499)
+export const StreamPipedError = createError('FST_ERR_TETHER_STREAM_PIPED', 'An onSend hook pipes the event stream into a stream of its own, but its frames go to the response itself: let the hook pass over text/event-stream', 500)
 export const HandlerTimeoutError = createError<[string, number]>('FST_ERR_TETHER_HANDLER_TIMEOUT', 'The handler of "%s" did not settle within %d ms', 500)
 
 /**
@@ -79,5 +80,6 @@ export const errorTable = Object.freeze({
   FST_ERR_TETHER_SERIALIZATION: 500,
   FST_ERR_TETHER_UNKNOWN_UPDATE: 500,
   FST_ERR_TETHER_STREAM_ABORTED: 499,
+  FST_ERR_TETHER_STREAM_PIPED: 500,
   FST_ERR_TETHER_HANDLER_TIMEOUT: 500
 })

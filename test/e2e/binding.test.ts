@@ -102,3 +102,16 @@ t.test('what it throws is the answer, and no session is left', async (t) => {
   refused(t, await readWhole(server, '/live', { ...accept, ...exactly(id, 0) }), 401, 'APP_WHO', 'GET of a live one')
   t.equal(reader.closed, false)
 })
+
+t.test('what names nobody is refused, since it would name all the same', async (t) => {
+  let give: () => unknown = () => 'ann'
+  const server = await startServer(t, { setup: (app) => { app.tether.stateful('/live', { contract, on, bind: () => give() as string }) } })
+  const { id } = await open(server, '/live', {})
+  const useless = [() => Promise.resolve('ann'), () => Promise.reject(new Error('who')), () => ({ name: 'ann' }), () => true, () => Number.NaN, () => Symbol('ann')]
+  for (const next of useless) {
+    give = next
+    refused(t, await readWhole(server, '/live', accept), 500, 'FST_ERR_TETHER_ARGUMENT', `GET, ${String(give)}`)
+    for (const answer of await postAll(server, '/live', id, {})) refused(t, answer, 500, 'FST_ERR_TETHER_ARGUMENT', `POST, ${String(give)}`)
+  }
+  t.match(server.app.tether.stats(), { sessions: 1, streams: 1 })
+})

@@ -120,7 +120,7 @@ for (const protocol of protocols) {
       protocol,
       setup: (app) => { app.tether.stateful('/live', { contract, on: silent, initialState: () => { states++ } }) }
     })
-    const accepting = ['text/event-stream', '*/*', undefined, 'text/*', 'text/html, text/event-stream;q=0.1', 'TEXT/Event-Stream', 'application/json, */*;q=0.1']
+    const accepting = ['text/event-stream', '*/*', undefined, 'text/*', 'text/html, text/event-stream;q=0.1', 'TEXT/Event-Stream', 'application/json, */*;q=0.1', 'text/event-stream;charset=utf-8', 'text/event-stream; charset="UTF-8"', '']
     for (const accept of accepting) {
       const reader = await openReader(server, '/live', { headers: { accept } })
       await until(() => reader.controls.length > 0, 'the hello frame')
@@ -129,7 +129,7 @@ for (const protocol of protocols) {
       reader.destroy()
     }
     t.equal(states, accepting.length)
-    for (const accept of ['application/json', 'text/event-stream;q=0', 'text/html', '*/*, text/event-stream;q=0', 'text/*;q=0, application/*']) {
+    for (const accept of ['application/json', 'text/event-stream;q=0', 'text/event-stream;charset=utf-16', 'text/event-stream;charset=utf-8;q=0', 'text/html', '*/*, text/event-stream;q=0', 'text/*;q=0, application/*']) {
       for (const method of ['GET', 'HEAD']) {
         const answer = await readWhole(server, '/live', { accept }, method)
         t.equal(answer.status, 406, `${method}, Accept: ${accept}`)

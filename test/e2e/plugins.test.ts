@@ -1,3 +1,4 @@
+import compress from '@fastify/compress'
 import cookie from '@fastify/cookie'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
@@ -127,5 +128,25 @@ for (const protocol of protocols) {
     t.equal(server.app.tether.stats().sessions, 1)
     session.send('note', { text: 'still here' })
     await until(() => reader.updates.length === 1, 'an update on the stream that was open before')
+  })
+}
+
+for (const protocol of protocols) {
+  t.test(`${protocol}: compress leaves the stream alone, and says so where it is told not to`, async (t) => {
+    const gzip = { headers: { 'accept-encoding': 'gzip' } }
+    const server = await startLive(t, { protocol, setup: async (app) => { await app.register(compress, { global: true, threshold: 0 }) } })
+    const { reader, session } = await server.connect(gzip)
+    t.equal(reader.headers['content-encoding'], undefined)
+    session.send('note', { text: 'plain' })
+    await until(() => reader.updates.length === 1, 'the update')
+    t.same(server.errors(), [])
+
+    for (const options of [{ customTypes: /event-stream/ }, { customTypes: /event-stream/, inflateIfDeflated: true }]) {
+      const forced = await startLive(t, { protocol, setup: async (app) => { await app.register(compress, { global: true, threshold: 0, ...options }) } })
+      const refused = await readWhole(forced, '/live', gzip.headers)
+      t.equal(refused.status, 500)
+      t.match(forced.errors().map((record) => record.err?.code), ['FST_ERR_TETHER_STREAM_PIPED'])
+      await until(() => forced.app.tether.stats().sessions === 0, 'the session to go')
+    }
   })
 }

@@ -107,7 +107,7 @@ t.test('options of stateful', async (t) => {
   const where = 'app.tether.stateful()'
   const stateful = (config: object | null, url: unknown = '/live') => () => app.tether.stateful(url as string, config as never)
   const leasts = {
-    commandBuffer: 1, maxEventBytes: 1, maxBatch: 1, handlerTimeoutMs: 0, idleMs: 0, maxLifetimeMs: 0, reconnectMs: 0, replayFrames: 0, replayBytes: 0, replayAgeMs: 0, queueFrames: 1, queueBytes: 1
+    commandBuffer: 1, maxEventBytes: 1, maxBatch: 1, handlerTimeoutMs: 0, idleMs: 0, maxLifetimeMs: 0, reconnectMs: 0, replayFrames: 0, replayBytes: 0, replayAgeMs: 0, queueFrames: 1, queueBytes: 1, minIntervalMs: 0
   }
   for (const [name, least] of Object.entries(leasts)) {
     for (const value of least === 1 ? [...numbers, 0] : numbers) {
@@ -135,7 +135,7 @@ t.test('options of stateful', async (t) => {
   t.throws(stateful({ contract, on: { ...on, other: () => {} } }), { code: 'FST_ERR_TETHER_OPTION', message: /"on" .*handler for "other", which is no event/ })
   for (const value of [5, 'x', null]) t.throws(stateful({ contract, on: { ...on, ping: value } }), { code: 'FST_ERR_TETHER_OPTION', message: /option "on" of .* a handler for each event/ }, `on.ping: ${inspect(value)}`)
   for (const value of [null, 5, 'x', []]) t.throws(stateful(value as never), { code: 'FST_ERR_TETHER_OPTION', message: `${where} takes an object of options, got ${inspect(value)}` })
-  for (const url of [undefined, 5, null, {}]) t.throws(() => app.tether.stateful(url as never, { contract, on }), { code: 'FST_ERR_TETHER_OPTION', message: /first argument .* must be a URL path/ })
+  for (const url of [undefined, 5, null, {}, '', 'live', '*', '/live/*', '/live/:id?', '/live/:id?/', ' /live']) t.throws(() => app.tether.stateful(url as never, { contract, on }), { code: 'FST_ERR_TETHER_OPTION', message: /first argument .* must be a URL path/ })
 
   await app.ready()
   t.notOk(app.hasRoute({ method: 'GET', url: '/live' }), 'no refused configuration left a route behind')
