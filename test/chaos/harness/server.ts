@@ -47,7 +47,7 @@ const kinds: Record<string, { limits: Limits, longest: number }> = {
   /** Who is away for long gets a gap. */
   '/tight': { limits: { replayFrames: 16, queueFrames: 24 }, longest: 500 },
   /** Who does not read for long gets a gap in mid-stream. */
-  '/lossy': { limits: { ...plenty, queueBytes: 262_144, onOverflow: 'dropOldest' }, longest: 200_000 }
+  '/lossy': { limits: { ...plenty, queueBytes: 262_144, onOverflow: 'dropOldest' }, longest: 100_000 }
 }
 
 const complaints: string[] = []
