@@ -11,7 +11,7 @@ import { summarise } from '../harness/statistics.ts'
 import type { StreamClientCalls } from '../harness/stream-client.ts'
 import { formatTable } from '../harness/table.ts'
 import { judge } from '../harness/verdict.ts'
-import type { MemoryReading, ServerCalls } from './server.ts'
+import type { ServerCalls, StreamsReading } from './server.ts'
 
 type Figure = 'residentKiB' | 'inUseKiB' | 'heapKiB'
 
@@ -25,8 +25,8 @@ interface Kind {
 interface Round {
   readonly kind: string
   readonly repeat: number
-  readonly before: MemoryReading
-  readonly after: MemoryReading
+  readonly before: StreamsReading
+  readonly after: StreamsReading
   /** Per stream. */
   readonly residentKiB: number
   /** Per stream, without what the heap holds but does not use. */
@@ -129,7 +129,7 @@ async function measure (kind: Kind, repeat: number, streams: number, holdSeconds
         throw new Error(`${kind.name}: of ${warmUp + streams} streams the server holds ${after.openStreams}, ` +
           `the client ${reached}`)
       }
-      const perStreamKiB = (bytes: (reading: MemoryReading) => number): number =>
+      const perStreamKiB = (bytes: (reading: StreamsReading) => number): number =>
         (bytes(after) - bytes(before)) / streams / 1024
       return {
         kind: kind.name,
