@@ -101,9 +101,10 @@ export class GzipCarrier implements Carrier, StreamCompression {
   }
 
   end (): void {
-    const trailer = this.#head() + gzipTrailer(this.#crc, this.#bytesBefore)
+    const trailer = gzipTrailer(this.#crc, this.#bytesBefore)
+    const end = this.#head() + trailer
     this.#count(0, trailer.length)
-    this.#response.writeText(trailer, trailer.length)
+    this.#response.writeText(end, end.length)
     this.#response.end()
   }
 

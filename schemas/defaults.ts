@@ -98,7 +98,7 @@ export const defaults = Object.freeze({
     deflateLevel: 6,
     privateDeflateLevel: 1,
     /** Text of one stream is deflated from so many bytes on, */
-    privateDeflateBytes: 1_024,
+    privateDeflateBytes: 512,
     /** in so much of the time, of which at most so many milliseconds may gather. */
     privateDeflateShare: 0.1,
     privateDeflateMs: 20,

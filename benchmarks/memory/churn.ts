@@ -3,11 +3,11 @@ import type { Progress } from '../harness/progress.ts'
 import type { StreamClientCalls } from '../harness/stream-client.ts'
 import { formatTable } from '../harness/table.ts'
 import { loadedKinds, type Kind } from './kind.ts'
-import type { MemoryReading, ServerCalls } from './server.ts'
+import type { StreamsReading, ServerCalls } from './server.ts'
 
 export interface Churn {
   readonly name: string
-  readonly readings: ReadonlyArray<MemoryReading & { readonly connects: number }>
+  readonly readings: ReadonlyArray<StreamsReading & { readonly connects: number }>
 }
 
 export interface ChurnVerdict {
@@ -41,7 +41,7 @@ async function measure (kind: Kind, connects: number, progress: Progress): Promi
   return await withChild<ServerCalls, Churn>(new URL('server.ts', import.meta.url), serverOptions, async (server) =>
     await withChild<StreamClientCalls, Churn>(new URL('../harness/stream-client.ts', import.meta.url), { name: 'the client' }, async (client) => {
       const port = await server.call('start', { kind: kind.server, options: { streams: concurrency } })
-      const pass = async (count: number): Promise<MemoryReading> => {
+      const pass = async (count: number): Promise<StreamsReading> => {
         await client.call('pass', { port, path: '/live', headers: kind.headers, count, concurrency, timeoutMs: callMs }, callMs)
         await server.call('empty', emptyMs, emptyMs + 5_000)
         return await server.call('read', undefined)

@@ -7,7 +7,7 @@ import type { StreamClientCalls } from '../harness/stream-client.ts'
 import { formatTable } from '../harness/table.ts'
 import { judge, type Verdict } from '../harness/verdict.ts'
 import { baseline, type Kind } from './kind.ts'
-import type { MemoryReading, ServerCalls } from './server.ts'
+import type { StreamsReading, ServerCalls } from './server.ts'
 
 export interface IdleSettings {
   /** How many streams: each number is measured on its own. */
@@ -21,8 +21,8 @@ export interface IdleRound {
   readonly kind: string
   readonly streams: number
   readonly repeat: number
-  readonly before: MemoryReading
-  readonly after: MemoryReading
+  readonly before: StreamsReading
+  readonly after: StreamsReading
   /** Per stream. */
   readonly residentKiB: number
   /** Per stream, without what the heap holds but does not use. */
@@ -105,7 +105,7 @@ async function measure (kind: Kind, repeat: number, streams: number, holdSeconds
         throw new Error(`${kind.name}: of ${warmUp + streams} streams the server holds ${after.openStreams}, ` +
           `the client ${reached}`)
       }
-      const perStreamKiB = (bytes: (reading: MemoryReading) => number): number =>
+      const perStreamKiB = (bytes: (reading: StreamsReading) => number): number =>
         (bytes(after) - bytes(before)) / streams / 1024
       return {
         kind: kind.name,

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { getHeapStatistics } from 'node:v8'
 import { answer } from '../harness/child-endpoint.ts'
+import { readMemory, type MemoryReading } from '../harness/memory-reading.ts'
 import type { BroadcastServer, StreamServer, StreamServerOptions } from './stream-server.ts'
 
 /** The modules are loaded only by those who need them: each would weigh on the others. */
@@ -11,11 +11,8 @@ const starters: Record<string, (options: StreamServerOptions) => Promise<StreamS
   tether: async (options) => await (await import('./tether-server.ts')).startTetherServer(options)
 }
 
-export interface MemoryReading {
-  readonly residentBytes: number
-  /** What the heap holds resident but does not use: mostly a young generation that grew while streams opened. */
-  readonly idleHeapBytes: number
-  readonly heapUsedBytes: number
+/** A reading with the streams that were open. */
+export interface StreamsReading extends MemoryReading {
   readonly openStreams: number
 }
 
@@ -37,10 +34,7 @@ export interface BroadcastOptions {
   readonly bytesPerSecond: number
 }
 
-const settleIntervalMs = 200
-const settleLimitMs = 8_000
-/** Two readings in a row that differ by less than this are taken as settled. */
-const settledBytes = 512 * 1024
+const emptyLookMs = 200
 
 let server: StreamServer | BroadcastServer | undefined
 let startedAt = 0
@@ -61,22 +55,6 @@ function collect (): void {
   globalThis.gc()
 }
 
-/** Collects until the resident size no longer moves: sweeping and giving pages back go on after gc() returns. */
-async function settle (): Promise<number> {
-  const end = Date.now() + settleLimitMs
-  let previous = Number.POSITIVE_INFINITY
-  let calmReadings = 0
-  let resident = 0
-  while (calmReadings < 2 && Date.now() < end) {
-    collect()
-    await delay(settleIntervalMs)
-    resident = process.memoryUsage.rss()
-    calmReadings = Math.abs(resident - previous) < settledBytes ? calmReadings + 1 : 0
-    previous = resident
-  }
-  return resident
-}
-
 const calls = {
   start: async ({ kind, options }: { kind: string, options: StreamServerOptions }): Promise<number> => {
     const start = starters[kind]
@@ -84,16 +62,9 @@ const calls = {
     server = await start(options)
     return server.port
   },
-  read: async (): Promise<MemoryReading> => {
+  read: async (): Promise<StreamsReading> => {
     const openStreams = await running().openCount()
-    const residentBytes = await settle()
-    const heap = getHeapStatistics()
-    return {
-      residentBytes,
-      idleHeapBytes: heap.total_physical_size - heap.used_heap_size,
-      heapUsedBytes: heap.used_heap_size,
-      openStreams
-    }
+    return { ...await readMemory(), openStreams }
   },
   /** Broadcasts from now on. */
   broadcast: ({ frameBytes, bytesPerSecond }: BroadcastOptions): void => {
@@ -124,7 +95,7 @@ const calls = {
     const end = Date.now() + withinMs
     while (!server.isEmpty()) {
       if (Date.now() > end) throw new Error('something is left of streams that are gone')
-      await delay(settleIntervalMs)
+      await delay(emptyLookMs)
     }
   }
 }
