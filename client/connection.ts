@@ -1,4 +1,4 @@
-import type { AnyContract, EventData, UpdateData } from '../schemas/contract.ts'
+import type { AnyContract, UpdateData } from '../schemas/contract.ts'
 import { isFinal, type Answer } from './answer.ts'
 import { ClientError } from './client-error.ts'
 import { defaults } from './defaults.ts'
@@ -48,6 +48,7 @@ export type NamedUpdate<Contract extends AnyContract> = {
   [Name in UpdateName<Contract>]: { name: Name, data: DataOf<Contract, Name> }
 }[UpdateName<Contract>]
 
+// `UpdateData` of an event's schema is its data as well, and is less deep for the compiler than TypeBox's `Static`.
 /** The data may be left out where `{}` would do. */
 type EmitArguments<Data> = {} extends Data ? [data?: Data] : [data: Data]
 
@@ -74,7 +75,7 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
    * {@link ClientError}: refused (the server's code, and `errors`), `TETHER_IN_DOUBT`,
    * `TETHER_QUEUE_FULL`, `TETHER_CLOSED`. Nobody need listen.
    */
-  emit: <Name extends EventName<Contract>>(name: Name, ...data: EmitArguments<EventData<Events<Contract>[Name]>>) => Promise<void>
+  emit: <Name extends EventName<Contract>>(name: Name, ...data: EmitArguments<UpdateData<Events<Contract>[Name]>>) => Promise<void>
   /** Calls `listener` with each new state and what goes with it. */
   onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
   /** Calls `listener` when updates were lost, with the number of the last of them. */
@@ -215,12 +216,16 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     }, (ms) => { askedMs = ms })
     become('connecting')
     watch()
-    const answer: Answer = await open({ session, seq }, async (text) => {
-      feed(text)
-      clearTimeout(timer)
-      await taken
-      if (!signal.aborted) watch()
-    }, signal).catch((cause) => ({ status: 0, cause }))
+    const answer = await Promise.race<Answer>([
+      open({ session, seq }, async (text) => {
+        feed(text)
+        clearTimeout(timer)
+        await taken
+        if (!signal.aborted) watch()
+      }, signal).catch((cause) => ({ status: 0, cause })),
+      // The reader of a fetch that is aborted may wait for ever, in Node.
+      new Promise((resolve) => { signal.onabort = () => resolve({ status: 0 }) })
+    ])
     if (life.signal.aborted) return
     clearTimeout(timer)
     if (hello && Date.now() - startedAt > retryMaxMs) attempt = 0

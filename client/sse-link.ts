@@ -13,16 +13,17 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
         'x-tether-session': session ?? 'new',
         ...(seq! >= 0 && { 'last-event-id': `${session}.${seq}` })
       },
+      // Else Chromium lets a second tab wait for the end of the first one's stream.
       cache: 'no-store',
-      credentials: credentials!
-    })
+      credentials
+    } as RequestInit)
     const { status } = response
     if (onText && status === 200) {
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
       for (let piece; !(piece = await reader.read()).done;) await onText(piece.value)
     }
     return {
-      ...await response.json().catch(() => {}),
+      ...await response.json().catch(() => {}) as object,
       status,
       retryAfterMs: response.headers.get('retry-after')! as unknown as number * 1000
     }
