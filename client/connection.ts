@@ -1,11 +1,11 @@
 import type { AnyContract, UpdateData } from '../schemas/contract.ts'
 import { isFinal, type Answer } from './answer.ts'
-import { ClientError } from './client-error.ts'
 import { defaults } from './defaults.ts'
 import { createEventQueue } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
 import type { Hello, Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
+import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import type { ConnectOptions, ResumePoint, Settings } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
@@ -26,6 +26,8 @@ export interface StateDetail extends Partial<Answer> {
   readonly verdict?: Verdict
   /** With `waiting` and `closed`: what the server's goodbye said; or `'silent'`, `'gap'`, `'unanswered'`, `'hidden'`; `'closed'` when the page closed it. */
   readonly reason?: string | undefined
+  /** With `open`: number of the update that the first to come follows. */
+  readonly seq?: number
   /** With `waiting`: milliseconds until the next try, unless something wakes it. */
   readonly retryMs?: number
 }
@@ -72,7 +74,7 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
    * Sends an event, behind those before it; while there is no stream, it waits.
    *
    * @returns a promise that resolves when the session has accepted it, and rejects with a
-   * {@link ClientError}: refused (the server's code, and `errors`), `TETHER_IN_DOUBT`,
+   * `ClientError`: refused (the server's code, and `errors`), `TETHER_IN_DOUBT`,
    * `TETHER_QUEUE_FULL`, `TETHER_CLOSED`. Nobody need listen.
    */
   emit: <Name extends EventName<Contract>>(name: Name, ...data: EmitArguments<UpdateData<Events<Contract>[Name]>>) => Promise<void>
@@ -89,14 +91,6 @@ interface PageGlobals {
   document?: { hidden: boolean }
   addEventListener?: (type: string, listener: (event: { persisted?: boolean }) => void, options: { signal: AbortSignal }) => void
 }
-
-// No update has such a name.
-const anyUpdate = ''
-const stateChange = ' '
-const gapFound = '  '
-
-/** Updates that wait to be taken by an iteration before reading stops. */
-const iterationBuffer = 99
 
 /** More than any session has sent: named in a claim, it is answered with the verdict `gap`, and so with a snapshot. */
 const impossibleSeq = 9e14
@@ -236,41 +230,6 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     become('waiting', { ...answer, reason, retryMs: waitMs })
   }
 
-  async function * iterate (name: string): AsyncGenerator<any, void> {
-    const buffer: unknown[] = []
-    let arrived = () => {}
-    let release = () => {}
-    const stops = [
-      on(name, (value) => {
-        buffer.push(value)
-        if (buffer.length > iterationBuffer) taken = new Promise((resolve) => { release = resolve })
-        arrived()
-      }),
-      on(stateChange, () => arrived())
-    ]
-    try {
-      for (;;) {
-        if (buffer.length) yield buffer.shift()
-        else if (life.signal.aborted) return
-        else {
-          release()
-          await new Promise<void>((resolve) => { arrived = resolve })
-        }
-      }
-    } finally {
-      release()
-      for (const stop of stops) stop()
-    }
-  }
-
-  const first = async (name: string): Promise<unknown> => {
-    const iteration = iterate(name)
-    const { done, value } = await iteration.next()
-    if (done) throw new ClientError({ code: 'TETHER_CLOSED' })
-    iteration.return()
-    return value
-  }
-
   const wake = () => {
     if (state === 'waiting') {
       clearTimeout(timer)
@@ -299,20 +258,8 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   return {
     get session () { return session },
     get state () { return state },
-    on,
-    once (name: string, listener?: (data: any) => unknown): any {
-      if (!listener) return first(name)
-      const stop = on(name, (data) => {
-        stop()
-        return listener(data)
-      })
-      return stop
-    },
-    updates: iterate,
-    [Symbol.asyncIterator]: () => iterate(anyUpdate),
+    ...createListening(on, () => life.signal.aborted, (promise) => { taken = promise }),
     emit,
-    onState: (listener) => on(stateChange, listener),
-    onGap: (listener) => on(gapFound, listener),
     close
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'tstyche'
 import { ClientError, connect, type Connection, type ConnectionState, type Verdict } from '../../client/index.ts'
 import { conflate, defineContract, text } from '../../plugin/index.ts'
 
-const contract = defineContract({
+export const contract = defineContract({
   events: {
     'range.set': Type.Object({ range: Type.Union([Type.Literal('1h'), Type.Literal('24h')]), zoom: Type.Optional(Type.Integer()) }),
     pause: Type.Object({}),
