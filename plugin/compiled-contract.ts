@@ -11,11 +11,14 @@ export class CompiledContract {
   readonly contract: AnyContract
   readonly #events = new Map<string, EventValidator>()
   readonly #updates = new Map<string, UpdateEncoder>()
+  /** Names of the updates that go out as text. */
+  readonly textNames: readonly string[]
 
   private constructor (contract: AnyContract) {
     this.contract = contract
     for (const [name, schema] of Object.entries(contract.events)) this.#events.set(name, new EventValidator(name, schema as never))
     for (const [name, definition] of Object.entries(contract.updates)) this.#updates.set(name, new UpdateEncoder(name, definition as never))
+    this.textNames = [...this.#updates].filter(([, encoder]) => encoder.isText).map(([name]) => name)
   }
 
   /** @throws `FST_ERR_TETHER_CONTRACT` when one of its names cannot be used or one of its schemas cannot be compiled. */

@@ -10,6 +10,8 @@ export interface Hello {
   heartbeatMs: number
   maxBatch: number
   maxEventBytes: number
+  /** To a reader that counts: names of the updates that are text, not JSON; left out when there are none. */
+  text?: readonly string[] | undefined
 }
 
 /** A goodbye with this in place of a number tells a browser that retries for a stream which another took over. */

@@ -321,7 +321,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
    */
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean): Verdict {
     const now = performance.now()
-    const { limits } = this.host
+    const { limits, contract: { textNames } } = this.host
     this.host.runtime.broadcasts.catchUp(this)
     this.#takeOver(now)
     this.#leavePool()
@@ -341,7 +341,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       seq: from,
       heartbeatMs: stream.heartbeatMs,
       maxBatch: limits.maxBatch,
-      maxEventBytes: limits.maxEventBytes
+      maxEventBytes: limits.maxEventBytes,
+      text: counted && textNames.length > 0 ? textNames : undefined
     }))
     this.#setDeadline(now)
     return final

@@ -6,6 +6,8 @@ import { encodeData, Frame } from './frame.ts'
 
 /** Turns the data of one update into a frame; its schema is compiled once. */
 export class UpdateEncoder {
+  /** Whether its data goes out as it is, not as JSON. */
+  readonly isText: boolean
   readonly #name: string
   readonly #head: string
   /** Gives the `data:` lines. */
@@ -18,6 +20,7 @@ export class UpdateEncoder {
     this.#head = `event: ${name}\n`
     this.#key = isConflated(definition) ? definition.key : null
     const inner = isConflated(definition) ? definition.update : definition
+    this.isText = isText(inner)
     this.#write = isText(inner) ? writeText : jsonWriter(name, inner)
   }
 

@@ -79,6 +79,7 @@ const stages = [
   { name: 'build', script: 'build' },
   { name: 'tap', script: 'test:tap', args: ['--reporter=tap', ...files], reader: tapReader },
   { name: 'types', script: 'test:types', reader: tstycheReader },
+  { name: 'size', script: 'check:size', needs: 'build' },
   { name: 'unused', script: 'check:unused' },
   { name: 'package', script: 'check:package', needs: 'build' }
 ].filter(({ name }) => files.length === 0 || name === 'tap')

@@ -26,15 +26,16 @@ for (const name of ['package.json', ...manifest.files]) {
   if (name !== 'dist' && existsSync(join(root, name))) cpSync(join(root, name), join(stage, name), { recursive: true })
 }
 await compile(root, '-p', 'tsconfig.build.json', '--outDir', join(stage, 'dist'))
+await compile(root, '-p', 'client/tsconfig.build.json', '--outDir', join(stage, 'dist'))
 const [packed] = JSON.parse((await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch], { cwd: stage })).stdout)
 const tarball = join(scratch, packed.filename)
 
 t.test('the tarball holds the built library, its documents and nothing else', async (t) => {
   const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js']) {
     t.ok(paths.includes(path), path)
   }
-  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/.+|dist\/(plugin|schemas)\/[a-z0-9-]+\.(js|js\.map|d\.ts))$/.test(path)), [])
+  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/.+|dist\/(plugin|schemas|client)\/[a-z0-9-]+\.(js|js\.map|d\.ts))$/.test(path)), [])
 })
 
 t.test('in an empty TypeScript project', async (t) => {

@@ -1,0 +1,269 @@
+import type { AnyContract, UpdateData } from '../schemas/contract.ts'
+import { isFinal, type Answer } from './answer.ts'
+import { defaults } from './defaults.ts'
+import { createEventQueue } from './event-queue.ts'
+import { createParser } from './event-stream-parser.ts'
+import type { Hello, Verdict } from './hello.ts'
+import { createListeners } from './listeners.ts'
+import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
+import type { ConnectOptions, ResumePoint, Settings } from './options.ts'
+import { sseLink } from './sse-link.ts'
+
+/** How a connection is. */
+export type ConnectionState =
+  /** Its stream is being opened. */
+  | 'connecting'
+  /** Updates come, and events go. */
+  | 'open'
+  /** The stream was lost or refused; it will be tried again. */
+  | 'waiting'
+  /** Over for good. */
+  | 'closed'
+
+/** What goes with a state. */
+export interface StateDetail extends Partial<Answer> {
+  /** With `open`. After `new`, `gap` and `expired`, the server's `onConnect` sends a snapshot. */
+  readonly verdict?: Verdict
+  /** With `waiting` and `closed`: what the server's goodbye said; or `'silent'`, `'gap'`, `'unanswered'`, `'hidden'`; `'closed'` when the page closed it. */
+  readonly reason?: string | undefined
+  /** With `open`: number of the update that the first to come follows. */
+  readonly seq?: number
+  /** With `waiting`: milliseconds until the next try, unless something wakes it. */
+  readonly retryMs?: number
+}
+
+/** Stops a listener; a second call does nothing. */
+export type Unsubscribe = () => void
+
+type Events<Contract extends AnyContract> = Contract['events']
+type Updates<Contract extends AnyContract> = Contract['updates']
+
+/** Name of an update. */
+export type UpdateName<Contract extends AnyContract> = keyof Updates<Contract> & string
+/** Name of an event. */
+export type EventName<Contract extends AnyContract> = keyof Events<Contract> & string
+/** What a listener of that update gets. */
+export type DataOf<Contract extends AnyContract, Name extends UpdateName<Contract>> = UpdateData<Updates<Contract>[Name]>
+
+/** Any update, with its name. */
+export type NamedUpdate<Contract extends AnyContract> = {
+  [Name in UpdateName<Contract>]: { name: Name, data: DataOf<Contract, Name> }
+}[UpdateName<Contract>]
+
+// `UpdateData` of an event's schema is its data as well, and is less deep for the compiler than TypeBox's `Static`.
+/** The data may be left out where `{}` would do. */
+type EmitArguments<Data> = {} extends Data ? [data?: Data] : [data: Data]
+
+/** A page's session, as the page sees it. */
+export interface Connection<Contract extends AnyContract = AnyContract> {
+  /** Id of the session, a secret of this page's; undefined before the first hello. */
+  readonly session: string | undefined
+  readonly state: ConnectionState
+  /** Calls `listener` with each update of that name. What it throws is reported, and stops no other. */
+  on: <Name extends UpdateName<Contract>>(name: Name, listener: (data: DataOf<Contract, Name>) => unknown) => Unsubscribe
+  /** The same for the next one only. Without a listener: a promise for it, which rejects with `TETHER_CLOSED`. */
+  once: {
+    <Name extends UpdateName<Contract>>(name: Name, listener: (data: DataOf<Contract, Name>) => unknown): Unsubscribe
+    <Name extends UpdateName<Contract>>(name: Name): Promise<DataOf<Contract, Name>>
+  }
+  /** Iterates over the updates of that name. When many wait to be taken, no more is read from the network. Ends when the connection is closed. */
+  updates: <Name extends UpdateName<Contract>>(name: Name) => AsyncGenerator<DataOf<Contract, Name>, void>
+  /** The same for all updates, each with its name. */
+  [Symbol.asyncIterator]: () => AsyncGenerator<NamedUpdate<Contract>, void>
+  /**
+   * Sends an event, behind those before it; while there is no stream, it waits.
+   *
+   * @returns a promise that resolves when the session has accepted it, and rejects with a
+   * `ClientError`: refused (the server's code, and `errors`), `TETHER_IN_DOUBT`,
+   * `TETHER_QUEUE_FULL`, `TETHER_CLOSED`. Nobody need listen.
+   */
+  emit: <Name extends EventName<Contract>>(name: Name, ...data: EmitArguments<UpdateData<Events<Contract>[Name]>>) => Promise<void>
+  /** Calls `listener` with each new state and what goes with it. */
+  onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
+  /** Calls `listener` when updates were lost, with the number of the last of them. */
+  onGap: (listener: (seq: number) => unknown) => Unsubscribe
+  /** Ends stream and session. Events that wait reject. */
+  close: () => void
+}
+
+/** What a page has beside `fetch`; a worker has less, and Node nothing. */
+interface PageGlobals {
+  document?: { hidden: boolean }
+  addEventListener?: (type: string, listener: (event: { persisted?: boolean }) => void, options: { signal: AbortSignal }) => void
+}
+
+/** More than any session has sent: named in a claim, it is answered with the verdict `gap`, and so with a snapshot. */
+const impossibleSeq = 9e14
+
+/**
+ * Opens a session at a `stateful` URL, and keeps it: the stream is opened again
+ * whenever it is lost, and resumes where it stopped.
+ *
+ * @example
+ * const live = connect<typeof contract>('/live')
+ * live.on('sample', ({ series, v }) => draw(series, v))
+ * await live.emit('range.set', { range: '1h' })
+ * @see docs/client.md
+ */
+export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions = {}): Connection<Contract> {
+  const settings: Settings = { ...defaults, ...options }
+  const { hiddenMs, leaveOnHide, link = sseLink, maxQueued, onError = throwLater, requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+  let { session, seq }: Partial<ResumePoint> = resume
+  const { open, send } = link(url + '', settings)
+  const page = globalThis as PageGlobals
+  const life = new AbortController()
+  let stream = life
+  let state: ConnectionState = 'connecting'
+  let hello: Hello | undefined
+  /** Why the stream is being given up. */
+  let reason: string | undefined
+  /** What the server last asked for with `retry:`; it counts when it says goodbye. */
+  let askedMs = 0
+  let floorMs = 0
+  let attempt = 0
+  /** Of the next try; while there is a stream, of its silence. */
+  let timer: ReturnType<typeof setTimeout>
+  let silentAt = 0
+  let hideTimer: ReturnType<typeof setTimeout>
+  /** Pending while an iteration has more than enough. */
+  let taken: Promise<void> | undefined
+
+  const [on, call] = createListeners(onError)
+
+  const become = (next: ConnectionState, detail: StateDetail = {}) => {
+    state = next
+    call(stateChange, next, detail)
+  }
+
+  const lose = (why: string) => {
+    reason = why
+    stream.abort()
+  }
+
+  const post = (body: string, keepalive: boolean) => send({ session, seq }, body, keepalive).catch(() => ({ status: 0 }))
+
+  const [emit, pump, flush, closeQueue] = createEventQueue(resume, maxQueued, () => hello, post, lose)
+
+  const leave = () => {
+    if (session) post('', true)
+  }
+
+  const finish = (detail: StateDetail) => {
+    life.abort()
+    stream.abort()
+    clearTimeout(timer)
+    clearTimeout(hideTimer)
+    closeQueue()
+    become('closed', detail)
+  }
+
+  const close = () => {
+    if (life.signal.aborted) return
+    leave()
+    finish({ reason: 'closed' })
+  }
+
+  const control = (frame: Hello & { type: string, reason: string, reconnect: boolean }) => {
+    const { type, reason, seq: next } = frame
+    if (type === 'goodbye') {
+      floorMs = askedMs
+      if (frame.reconnect) lose(reason)
+      else finish({ reason })
+    }
+    if (type === 'heartbeat' && seq !== next) {
+      seq = impossibleSeq
+      call(gapFound, next)
+      lose('gap')
+    }
+    if (type === 'gap' || type === 'hello') seq = next
+    if (type === 'hello') {
+      hello = frame
+      session = frame.session
+      become('open', frame)
+      pump()
+    }
+    if (type === 'gap' || frame.verdict === 'gap') call(gapFound, next)
+  }
+
+  const start = async () => {
+    stream = new AbortController()
+    const { signal } = stream
+    reason = undefined
+    askedMs = floorMs = 0
+    const startedAt = Date.now()
+    const watch = () => {
+      clearTimeout(timer)
+      const ms = hello ? hello.heartbeatMs * 1.5 : requestTimeoutMs
+      silentAt = ms ? Date.now() + ms + 1000 : Infinity
+      if (ms) timer = setTimeout(lose, ms + 1000, 'silent')
+    }
+    const feed = createParser((name, data) => {
+      if (signal.aborted) return
+      let value: any = data
+      try {
+        if (!hello?.text?.includes(name)) value = JSON.parse(data)
+      } catch { /* text, then */ }
+      if (name === 'tether') return control(value)
+      seq!++
+      call(name, value)
+      call(anyUpdate, { name, data: value })
+    }, (ms) => { askedMs = ms })
+    become('connecting')
+    watch()
+    const answer = await Promise.race<Answer>([
+      open({ session, seq }, async (text) => {
+        feed(text)
+        clearTimeout(timer)
+        await taken
+        if (!signal.aborted) watch()
+      }, signal).catch((cause) => ({ status: 0, cause })),
+      // The reader of a fetch that is aborted may wait for ever, in Node.
+      new Promise((resolve) => { signal.onabort = () => resolve({ status: 0 }) })
+    ])
+    if (life.signal.aborted) return
+    clearTimeout(timer)
+    if (hello && Date.now() - startedAt > retryMaxMs) attempt = 0
+    hello = undefined
+    if (isFinal(answer.status)) return finish(answer)
+    const waitMs = (answer.retryAfterMs || floorMs) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** attempt++)
+    if (reason !== 'hidden') timer = setTimeout(start, waitMs)
+    become('waiting', { ...answer, reason, retryMs: waitMs })
+  }
+
+  const wake = () => {
+    if (state === 'waiting') {
+      clearTimeout(timer)
+      start()
+    }
+  }
+
+  for (const name of ['online', 'visibilitychange', 'pageshow', 'pagehide']) {
+    page.addEventListener?.(name, ({ persisted }) => {
+      clearTimeout(hideTimer)
+      if (page.document?.hidden || name === 'pagehide') {
+        flush()
+        if (hiddenMs) hideTimer = setTimeout(lose, hiddenMs, 'hidden')
+        if (leaveOnHide && persisted === false && name === 'pagehide') leave()
+      } else {
+        if (Date.now() > silentAt) lose('silent')
+        wake()
+      }
+    }, life)
+  }
+  ender?.addEventListener('abort', close, life)
+  // Not at once: whoever called can listen first.
+  timer = setTimeout(start)
+  if (ender?.aborted) close()
+
+  return {
+    get session () { return session },
+    get state () { return state },
+    ...createListening(on, () => life.signal.aborted, (promise) => { taken = promise }),
+    emit,
+    close
+  }
+}
+
+function throwLater (error: unknown): void {
+  queueMicrotask(() => { throw error })
+}

@@ -1,0 +1,28 @@
+/**
+ * Parses an event stream, fed in pieces of any size.
+ *
+ * @param onEvent gets each event that has data; `name` is empty where the stream gives none
+ * @param onRetry gets the milliseconds of each `retry:`
+ * @returns what takes the next piece
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ */
+export function createParser (onEvent: (name: string, data: string) => void, onRetry: (ms: number) => void): (text: string) => void {
+  let rest = ''
+  let name = ''
+  let data = ''
+  return (text) => {
+    // A CR at the very end may be the first half of a CRLF.
+    const lines = (rest + text).split(/\r\n|\n|\r(?!$)/)
+    rest = lines.pop()!
+    for (const line of lines) {
+      const [, field, value = ''] = /^(.*?)(?:: ?(.*))?$/s.exec(line)!
+      if (field === 'data') data += '\n' + value
+      if (field === 'event') name = value
+      if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value)
+      if (!line) {
+        if (data) onEvent(name, data.slice(1))
+        name = data = ''
+      }
+    }
+  }
+}

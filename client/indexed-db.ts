@@ -1,0 +1,74 @@
+import type { AnyContract } from '../schemas/contract.ts'
+import { connect, type Connection } from './connection.ts'
+import { ClientError } from './client-error.ts'
+import { openQueue, type StoredEvent } from './stored-queue.ts'
+import type { ConnectOptions } from './options.ts'
+import { sseLink } from './sse-link.ts'
+
+export { storedDefaults } from './stored-queue.ts'
+export type { StoredEvent } from './stored-queue.ts'
+
+/** Options of `connectStored`, beside those of `connect`. */
+export interface StoredOptions extends Omit<ConnectOptions, 'resume'> {
+  /** Names the queue; two URLs, or two users of one browser, should not share one. Default: the URL. */
+  name?: string
+  /** Milliseconds that an event may wait to be sent, over all reloads. Default 86,400,000, a day. */
+  maxAgeMs?: number
+  /** Gets each event that an earlier page left, and the promise of what becomes of it. */
+  onRestored?: (event: StoredEvent, outcome: Promise<void>) => void
+}
+
+/**
+ * Connects as `connect` does, and keeps events that are not accepted yet in IndexedDB.
+ *
+ * The page that comes next, after a reload or a crash, resumes the session and sends
+ * them: with the same numbers into the same session. If that is gone, what was perhaps
+ * accepted is in doubt and is not sent again. Each tab has a queue of its own; what a closed tab
+ * left goes to the next that opens. Where there is no IndexedDB or no Web Locks, it is as `connect`.
+ *
+ * @returns a promise, since reading the queue takes a moment. It never rejects.
+ */
+export async function connectStored<Contract extends AnyContract = AnyContract> (url: string | URL, options: StoredOptions = {}): Promise<Connection<Contract>> {
+  const queue = await openQueue(options.name ?? String(url), options.maxAgeMs).catch(() => null)
+  if (queue === null) return connect<Contract>(url, options)
+  const { events, lost, session, accepted, doubtful } = queue
+  const connection = connect<Contract>(url, {
+    ...options,
+    ...(session !== undefined && { resume: { session, accepted, doubtful } }),
+    link: (path, linkOptions) => {
+      const { open, send } = (options.link ?? sseLink)(path, linkOptions)
+      return {
+        open,
+        // Noted before it leaves: a page that dies meanwhile cannot tell what became of it.
+        send: async (claim, body, keepalive) => {
+          if (body !== '') {
+            const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
+            const noted = queue.mark(claim.session!, envelopes[0]!.seq - 1, envelopes.length)
+            // A page that is going may not live to see it noted.
+            if (!keepalive) await noted
+          }
+          return send(claim, body, keepalive)
+        }
+      }
+    }
+  })
+  const { emit } = connection
+  const follow = (id: number, outcome: Promise<void>): Promise<void> => {
+    outcome.then(() => queue.remove(id), () => queue.remove(id))
+    return outcome
+  }
+  for (const [event, code] of lost) options.onRestored?.(event, rejected(code))
+  for (const event of events) options.onRestored?.(event, follow(event.id, emit(event.name as never, event.data as never)))
+  // Its lock goes with the page, or with the connection.
+  connection.onState((state) => { if (state === 'closed') queue.release() })
+  return Object.defineProperties({} as Connection<Contract>, {
+    ...Object.getOwnPropertyDescriptors(connection),
+    emit: { value: (name: string, data: unknown = {}) => follow(queue.add(name, data), emit(name as never, data as never)), enumerable: true }
+  })
+}
+
+function rejected (code: string): Promise<void> {
+  const promise = Promise.reject(new ClientError({ code }))
+  promise.catch(() => {})
+  return promise
+}

@@ -1,0 +1,276 @@
+import type { AnyContract } from '../schemas/contract.ts'
+import { ClientError, type ErrorFields } from './client-error.ts'
+import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
+import { createListeners } from './listeners.ts'
+import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
+import type { ConnectOptions, ResumePoint } from './options.ts'
+import { sseLink } from './sse-link.ts'
+
+/** Options of `connectShared`, beside those of `connect`. */
+export interface SharedOptions extends Omit<ConnectOptions, 'resume' | 'hiddenMs' | 'leaveOnHide'> {
+  /** Tabs with the same name share one session. Default: the URL. */
+  name?: string
+}
+
+/** An event on its way, whichever tab emitted it. */
+interface SharedEvent {
+  id: string
+  name: string
+  data: unknown
+}
+
+/** What a tab must know to go on where the leader stopped. */
+interface Progress {
+  resume: ResumePoint | undefined
+  /** Events that wait, in the order in which the leader sends them. */
+  order: SharedEvent[]
+}
+
+type Message =
+  /** A tab emitted an event. */
+  | { type: 'emit', event: SharedEvent }
+  /** The leader gives it its place. */
+  | { type: 'ordered', event: SharedEvent }
+  /** The leader is about to send the first `count` that wait, numbered after `accepted`. */
+  | { type: 'marked', session: string, accepted: number, count: number }
+  | { type: 'settled', id: string, error: ErrorFields | undefined }
+  | { type: 'update', session: string, seq: number, name: string, data: unknown }
+  | { type: 'gap', seq: number }
+  | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined }
+  /** A tab came; the leader tells it how things are. */
+  | { type: 'joined', tab: string }
+  | { type: 'welcome', tab: string, state: ConnectionState, progress: Progress }
+  /** A tab has become the leader: events that it may not have heard of are told again. */
+  | { type: 'leading' }
+
+/**
+ * Connects as `connect` does, with one stream, and so one session and its state, for all tabs of this origin.
+ *
+ * One tab leads: it has the stream, and hands on what comes. When it goes, another takes over and resumes the
+ * session. A tab that joins later hears nothing of what was before: its first `open` has the reason `'joined'`
+ * and the verdict `gap`. Where there are no Web Locks or no BroadcastChannel, it is as `connect`.
+ */
+export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, options: SharedOptions = {}): Connection<Contract> {
+  if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
+  const lockName = `fastify-tether shared ${options.name ?? String(url)}`
+  const { maxQueued = 10_000, onError = (error) => queueMicrotask(() => { throw error }), signal } = options
+  const tab = crypto.randomUUID()
+  const channel = new BroadcastChannel(lockName)
+  const [on, call] = createListeners(onError)
+  const life = new AbortController()
+  let state: ConnectionState = 'connecting'
+  let session: string | undefined
+  /** Number of the last update received; undefined before this tab has heard of any session. */
+  let seq: number | undefined
+  let accepted = 0
+  let doubtful = 0
+  let order: SharedEvent[] = []
+  /** What this tab emitted and has not been settled. */
+  const own = new Map<string, { event: SharedEvent, resolve: () => void, reject: (error: Error) => void }>()
+  let leading: Connection | undefined
+  let release = () => {}
+  let counter = 0
+
+  const tell = (message: Message) => {
+    if (!life.signal.aborted) channel.postMessage(message)
+  }
+
+  const become = (next: ConnectionState, detail: StateDetail, of: string | undefined) => {
+    state = next
+    if (next === 'open' && of !== undefined) {
+      // A new leader may have resumed from a little earlier than this tab.
+      seq = of === session && detail.verdict === 'resumed' ? Math.max(seq ?? 0, detail.seq!) : detail.seq!
+      if (of !== session) accepted = doubtful = 0
+      session = of
+    }
+    call(stateChange, next, detail)
+  }
+
+  const update = (of: string, number: number, name: string, data: unknown) => {
+    // Told twice, when a new leader resumed from a little earlier.
+    if (of !== session || seq === undefined || number <= seq) return
+    seq = number
+    call(name, data)
+    call(anyUpdate, { name, data })
+  }
+
+  const settle = (id: string, error: ErrorFields | undefined) => {
+    const index = order.findIndex((event) => event.id === id)
+    if (index >= 0) {
+      order.splice(index, 1)
+      if (index < doubtful) {
+        doubtful--
+        accepted++
+      }
+    }
+    const waiting = own.get(id)
+    own.delete(id)
+    if (error === undefined) waiting?.resolve()
+    else waiting?.reject(new ClientError(error))
+  }
+
+  /** The leader takes an event in, once. */
+  const take = (event: SharedEvent) => {
+    if (order.some(({ id }) => id === event.id)) return
+    order.push(event)
+    tell({ type: 'ordered', event })
+    forward(event)
+  }
+
+  const forward = ({ id, name, data }: SharedEvent) => {
+    const finish = (error?: ErrorFields) => {
+      // A leader that leaves has not settled what its successor will send.
+      if (life.signal.aborted) return
+      tell({ type: 'settled', id, error })
+      settle(id, error)
+    }
+    leading!.emit(name as never, data as never).then(() => finish(), ({ code, message, status, errors }: ClientError) => finish({ code: code!, message, status: status!, errors: errors! }))
+  }
+
+  const lead = () => {
+    const resume = session === undefined ? undefined : { session, seq, accepted, doubtful }
+    const connection = connect(url, {
+      ...options,
+      ...(resume !== undefined && { resume }),
+      link: (path, linkOptions) => {
+        const { open, send } = (options.link ?? sseLink)(path, linkOptions)
+        return {
+          open,
+          send: async (claim, body, keepalive) => {
+            if (body !== '') {
+              const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
+              const message: Message = { type: 'marked', session: claim.session!, accepted: envelopes[0]!.seq - 1, count: envelopes.length }
+              tell(message)
+              marked(message.accepted, message.count)
+            } else if ((await navigator.locks.query()).pending?.some(({ name }) => name === lockName)) {
+              // The session goes on in another tab.
+              return { status: 202 }
+            }
+            return send(claim, body, keepalive)
+          }
+        }
+      }
+    })
+    leading = connection
+    let count = seq ?? 0
+    connection.onState((next, detail) => {
+      if (life.signal.aborted) return
+      if (next === 'open') count = detail.seq!
+      const told = { ...detail, cause: undefined }
+      tell({ type: 'state', state: next, detail: told, session: connection.session })
+      become(next, detail, connection.session)
+      if (next === 'closed') close()
+    })
+    connection.onGap((next) => {
+      count = next
+      tell({ type: 'gap', seq: next })
+      gap(next)
+    })
+    connection.on(anyUpdate as never, (({ name, data }: { name: string, data: unknown }) => {
+      count++
+      tell({ type: 'update', session: connection.session!, seq: count, name, data })
+      update(connection.session!, count, name, data)
+    }) as never)
+    for (const event of order) forward(event)
+    tell({ type: 'leading' })
+    for (const { event } of own.values()) take(event)
+  }
+
+  const marked = (first: number, count: number) => {
+    doubtful = accepted === first ? Math.max(doubtful, count) : count
+    accepted = first
+  }
+
+  const gap = (next: number) => {
+    seq = next
+    call(gapFound, next)
+  }
+
+  channel.onmessage = ({ data: message }: MessageEvent<Message>) => {
+    switch (message.type) {
+      case 'emit':
+        if (leading !== undefined) take(message.event)
+        break
+      case 'ordered':
+        if (!order.some(({ id }) => id === message.event.id)) order.push(message.event)
+        break
+      case 'marked':
+        if (message.session === session) marked(message.accepted, message.count)
+        break
+      case 'settled':
+        settle(message.id, message.error)
+        break
+      case 'update':
+        update(message.session, message.seq, message.name, message.data)
+        break
+      case 'gap':
+        gap(message.seq)
+        break
+      case 'state':
+        become(message.state, message.detail, message.session)
+        if (message.state === 'closed') close()
+        break
+      case 'joined':
+        if (leading !== undefined) tell({ type: 'welcome', tab: message.tab, state, progress: { order, resume: session === undefined ? undefined : { session, seq, accepted, doubtful } } })
+        break
+      case 'welcome': {
+        if (message.tab !== tab) break
+        const { order: waiting, resume } = message.progress
+        order = [...waiting, ...order.filter(({ id }) => waiting.every((event) => event.id !== id))]
+        if (seq !== undefined || resume === undefined) break
+        become(message.state, { verdict: 'gap', reason: 'joined', seq: resume.seq! }, resume.session)
+        session = resume.session
+        seq = resume.seq
+        accepted = resume.accepted ?? 0
+        doubtful = resume.doubtful ?? 0
+        break
+      }
+      case 'leading':
+        for (const { event } of own.values()) tell({ type: 'emit', event })
+    }
+  }
+
+  const close = () => {
+    if (life.signal.aborted) return
+    life.abort()
+    channel.close()
+    if (state !== 'closed') {
+      state = 'closed'
+      call(stateChange, 'closed', { reason: 'closed' })
+    }
+    leading?.close()
+    release()
+    for (const [id, { reject }] of own) {
+      reject(new ClientError({ code: order.some((event) => event.id === id) ? 'TETHER_IN_DOUBT' : 'TETHER_CLOSED' }))
+    }
+    own.clear()
+  }
+
+  tell({ type: 'joined', tab })
+  navigator.locks.request(lockName, { signal: life.signal }, () => {
+    if (life.signal.aborted) return
+    lead()
+    return new Promise<void>((resolve) => { release = resolve })
+  }).catch(() => {})
+  signal?.addEventListener('abort', close, { signal: life.signal })
+  if (signal?.aborted === true) close()
+
+  return {
+    get session () { return session },
+    get state () { return state },
+    ...createListening(on, () => life.signal.aborted, () => {}),
+    emit: (name: string, data: unknown = {}): Promise<void> => {
+      const promise = new Promise<void>((resolve, reject) => {
+        if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
+        if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+        const event = { id: `${tab} ${++counter}`, name, data: JSON.parse(JSON.stringify(data)) as unknown }
+        own.set(event.id, { event, resolve, reject })
+        if (leading !== undefined) take(event)
+        else tell({ type: 'emit', event })
+      })
+      promise.catch(() => {})
+      return promise
+    },
+    close
+  } as Connection<Contract>
+}

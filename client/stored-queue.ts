@@ -1,0 +1,178 @@
+/** Every default of the stored queue. */
+export const storedDefaults = Object.freeze({ maxAgeMs: 86_400_000 })
+
+/** An event as an earlier page left it. */
+export interface StoredEvent {
+  /** Its place in the order of all. */
+  readonly id: number
+  readonly name: string
+  readonly data: unknown
+  /** When it was emitted, milliseconds since 1970. */
+  readonly at: number
+}
+
+/** What is noted of a session: see `ResumePoint`. */
+interface Mark {
+  session: string | undefined
+  accepted: number
+  doubtful: number
+}
+
+/** One page's events in IndexedDB. */
+export interface StoredQueue extends Mark {
+  /** What an earlier page left, oldest first. */
+  readonly events: readonly StoredEvent[]
+  /** What will not be sent, and why: it was too old, or was perhaps sent by a page whose session nobody resumes. */
+  readonly lost: ReadonlyArray<[event: StoredEvent, code: 'TETHER_EXPIRED' | 'TETHER_IN_DOUBT']>
+  /** Notes that so many events after `accepted` are about to be sent. */
+  mark: (session: string, accepted: number, count: number) => Promise<unknown>
+  add: (name: string, data: unknown) => number
+  remove: (id: number) => void
+  release: () => void
+}
+
+/** What is kept under the key of one queue. */
+interface Slot extends Mark {
+  slot: string
+}
+
+type Row = StoredEvent & { slot: string }
+
+/**
+ * Opens the first queue of this name that no other page has, with what was left in it
+ * and in others that nobody has.
+ *
+ * @throws where there is no IndexedDB or no Web Locks.
+ */
+export async function openQueue (name: string, maxAgeMs: number = storedDefaults.maxAgeMs): Promise<StoredQueue> {
+  const database = await openDatabase()
+  const slots = (await ask<Slot[]>(database.transaction('slots').objectStore('slots').getAll()))
+    .filter(({ slot }) => slot.startsWith(`${name} `))
+  let own: Slot | undefined
+  let release = () => {}
+  const others: Array<[Slot, () => void]> = []
+  for (const slot of slots) {
+    const free = await lock(slot.slot)
+    if (free === null) continue
+    if (own === undefined) [own, release] = [slot, free]
+    else others.push([slot, free])
+  }
+  while (own === undefined) {
+    const slot = `${name} ${crypto.randomUUID()}`
+    const free = await lock(slot)
+    if (free !== null) [own, release] = [{ slot, session: undefined, accepted: 0, doubtful: 0 }, free]
+  }
+  const mine = own
+  const transaction = database.transaction(['slots', 'events'], 'readwrite')
+  const rowStore = transaction.objectStore('events')
+  const rows = await ask<Row[]>(rowStore.getAll())
+  const of = (slot: string) => rows.filter((row) => row.slot === slot).sort((left, right) => left.id - right.id)
+  const oldest = Date.now() - maxAgeMs
+  let nextId = rows.reduce((last, { id }) => Math.max(last, id), 0) + 1
+  const lost: Array<[StoredEvent, 'TETHER_EXPIRED' | 'TETHER_IN_DOUBT']> = []
+  const events: StoredEvent[] = []
+  for (const [index, row] of of(mine.slot).entries()) {
+    // A number that may have been taken has to be asked for again, however old.
+    if (index < mine.doubtful || row.at >= oldest) events.push(row)
+    else {
+      lost.push([row, 'TETHER_EXPIRED'])
+      rowStore.delete([row.slot, row.id])
+    }
+  }
+  for (const [other] of others) {
+    for (const [index, row] of of(other.slot).entries()) {
+      rowStore.delete([row.slot, row.id])
+      if (index < other.doubtful) lost.push([row, 'TETHER_IN_DOUBT'])
+      else if (row.at < oldest) lost.push([row, 'TETHER_EXPIRED'])
+      else {
+        const moved = { ...row, slot: mine.slot, id: nextId++ }
+        events.push(moved)
+        rowStore.put(moved)
+      }
+    }
+    transaction.objectStore('slots').delete(other.slot)
+  }
+  transaction.objectStore('slots').put(mine)
+  await done(transaction)
+  for (const [, free] of others) free()
+  const { session, accepted, doubtful } = mine
+  /** Ids of all that wait, in order; of these, so many from the first may have been sent. */
+  const order = events.map(({ id }) => id)
+  let marked = doubtful
+
+  const write = (work: (slots: IDBObjectStore, events: IDBObjectStore) => void): Promise<unknown> => {
+    const transaction = database.transaction(['slots', 'events'], 'readwrite')
+    work(transaction.objectStore('slots'), transaction.objectStore('events'))
+    return done(transaction)
+  }
+  const ignore = () => {}
+
+  return {
+    session,
+    accepted,
+    doubtful,
+    events,
+    lost,
+    mark (session, accepted, count) {
+      marked = mine.session === session && mine.accepted === accepted ? Math.max(marked, count) : count
+      Object.assign(mine, { session, accepted, doubtful: marked })
+      return write((slots) => slots.put(mine)).catch(ignore)
+    },
+    add (name, data) {
+      const id = nextId++
+      order.push(id)
+      write((_slots, events) => events.put({ id, slot: mine.slot, name, data, at: Date.now() })).catch(ignore)
+      return id
+    },
+    remove (id) {
+      const index = order.indexOf(id)
+      order.splice(index, 1)
+      if (index < marked) {
+        marked--
+        mine.doubtful--
+        mine.accepted++
+      }
+      write((slots, events) => {
+        slots.put(mine)
+        events.delete([mine.slot, id])
+      }).catch(ignore)
+    },
+    release
+  }
+}
+
+function openDatabase (): Promise<IDBDatabase> {
+  const request = indexedDB.open('fastify-tether', 1)
+  request.onupgradeneeded = () => {
+    request.result.createObjectStore('slots', { keyPath: 'slot' })
+    request.result.createObjectStore('events', { keyPath: ['slot', 'id'] })
+  }
+  return ask(request)
+}
+
+function ask<Result> (request: IDBRequest<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+function done (transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve()
+    transaction.onabort = () => reject(transaction.error)
+  })
+}
+
+/** Takes a lock for as long as the page lives; gives what releases it, or null when somebody has it. */
+function lock (name: string): Promise<(() => void) | null> {
+  return new Promise((resolve, reject) => {
+    navigator.locks.request(`fastify-tether ${name}`, { ifAvailable: true }, (granted) => {
+      if (granted === null) return resolve(null)
+      let free = () => {}
+      const held = new Promise<void>((resolve) => { free = resolve })
+      resolve(free)
+      return held
+    }).catch(reject)
+  })
+}

@@ -1,0 +1,271 @@
+import t from 'tap'
+import { ClientError } from '../../client/index.ts'
+import { startLive } from '../e2e/harness/live.ts'
+import { turns, until, within } from '../e2e/harness/until.ts'
+import { connectLive, connectTo } from './harness.ts'
+
+t.test('updates reach their listeners, in order, until they stop', async (t) => {
+  const { client, session, server, became } = await connectLive(t, {}, {})
+  const seen: unknown[] = []
+  const stop = client.on('note', ({ text }) => seen.push(text))
+  client.on('row', (row) => seen.push(row))
+  t.equal(client.state, 'connecting')
+  t.equal(client.session, undefined)
+  const { verdict } = await became('open')
+  t.equal(verdict, 'new')
+  t.equal(client.state, 'open')
+  const live = await session()
+  live.send('note', { text: 'one' })
+  server.live.broadcast('note', { text: 'two' })
+  live.send('row', '<tr>\n<td>')
+  await until(() => seen.length === 3, 'three updates')
+  stop()
+  stop()
+  live.send('note', { text: 'unheard' })
+  live.send('row', 'last')
+  await until(() => seen.length === 4, 'the last one')
+  t.strictSame(seen, ['one', 'two', '<tr>\n<td>', 'last'])
+})
+
+t.test('text that looks like JSON stays text', async (t) => {
+  const { client, session } = await connectLive(t)
+  const seen: unknown[] = []
+  client.on('row', (row) => seen.push(row))
+  const live = await session()
+  for (const row of ['17', 'null', '{"a":1}', '', '\n']) live.send('row', row)
+  await until(() => seen.length === 5, 'all of them')
+  t.strictSame(seen, ['17', 'null', '{"a":1}', '', '\n'])
+})
+
+t.test('once hears one update, or promises it', async (t) => {
+  const { client, session, became } = await connectLive(t)
+  const seen: string[] = []
+  client.once('note', ({ text }) => {
+    seen.push(text)
+    client.once('note', (next) => seen.push(`again ${next.text}`))
+  })
+  const promise = client.once('note')
+  const never = client.once('row')
+  client.once('note', () => t.fail('stopped before'))()
+  await became('open')
+  const live = await session()
+  for (const text of ['one', 'two', 'three']) live.send('note', { text })
+  t.strictSame(await promise, { text: 'one' })
+  await until(() => seen.length === 2, 'both')
+  t.strictSame(seen, ['one', 'again two'])
+  client.close()
+  await t.rejects(never, { code: 'TETHER_CLOSED' })
+})
+
+t.test('a listener that throws stops no other, and is reported', async (t) => {
+  const errors: unknown[] = []
+  const { client, session } = await connectLive(t, {}, { onError: (error) => errors.push(error) })
+  const seen: string[] = []
+  const fault = new Error('of the listener')
+  client.on('note', () => { throw fault })
+  const stop = client.on('note', () => t.fail('stopped by the one before'))
+  client.on('note', () => seen.push('second'))
+  stop()
+  const live = await session()
+  live.send('note', { text: '' })
+  live.send('note', { text: '' })
+  await until(() => seen.length === 2, 'both')
+  t.strictSame(errors, [fault, fault])
+  t.equal(client.state, 'open')
+})
+
+t.test('an iteration gives all updates, or those of one name, and ends with the connection', async (t) => {
+  const { client, session } = await connectLive(t)
+  const all: unknown[] = []
+  const notes: string[] = []
+  const everything = (async () => { for await (const update of client) all.push(update) })()
+  const some = (async () => {
+    for await (const { text } of client.updates('note')) {
+      notes.push(text)
+      if (text === 'two') break
+    }
+  })()
+  const live = await session()
+  live.send('note', { text: 'one' })
+  live.send('row', 'r')
+  live.send('note', { text: 'two' })
+  live.send('note', { text: 'three' })
+  await within(some, 'the end of the loop')
+  await until(() => all.length === 4, 'all updates')
+  client.close()
+  await within(everything, 'the end')
+  t.strictSame(notes, ['one', 'two'])
+  t.strictSame(all, [{ name: 'note', data: { text: 'one' } }, { name: 'row', data: 'r' }, { name: 'note', data: { text: 'two' } }, { name: 'note', data: { text: 'three' } }])
+})
+
+t.test('an iteration that takes nothing holds up the stream, and so the server', async (t) => {
+  const { client, session, became } = await connectLive(t, { upgrade: { writeBuffer: 4, stallTimeoutMs: 0 } })
+  const iteration = client.updates('row')
+  const first = iteration.next()
+  await became('open')
+  const live = await session()
+  const row = 'x'.repeat(20_000)
+  let count = 0
+  while (!live.stats.stalled) {
+    live.send('row', row)
+    if (++count % 10 === 0) await turns(2)
+    if (count > 3_000) throw new Error('60 MB went into a client that takes nothing')
+  }
+  t.equal((await first).value, row)
+  for (let taken = 1; taken < count; taken++) {
+    const { value } = await within(iteration.next(), `update ${taken}`)
+    if (value !== row) t.fail('another row')
+  }
+  t.equal(live.stats.stalled, false, 'all were taken')
+  await iteration.return()
+})
+
+t.test('a cut is resumed, and nothing is lost or doubled', async (t) => {
+  const { client, session, network, became, states, sent } = await connectLive(t)
+  const seen: number[] = []
+  client.on('note', ({ text }) => seen.push(Number(text)))
+  const live = await session()
+  let next = 0
+  for (let round = 1; round <= 5; round++) {
+    for (let many = 0; many < 20; many++) live.send('note', { text: String(next++) })
+    await until(() => seen.length > next - 10, 'some of them')
+    network.cut()
+    for (let many = 0; many < 20; many++) live.send('note', { text: String(next++) })
+    t.equal((await became('open', round + 1)).verdict, 'resumed')
+  }
+  await until(() => seen.length >= next, 'all of them')
+  t.strictSame(seen, Array.from({ length: next }, (_, index) => index))
+  t.equal(client.session, live.id)
+  t.ok(states.some(([state, { retryMs }]) => state === 'waiting' && retryMs! <= 200))
+  const claims = sent.filter(({ method }) => method === 'GET').map(({ headers }) => headers['x-tether-session'])
+  t.strictSame(claims, ['new', ...Array(5).fill(live.id)])
+})
+
+t.test('a silent stream is given up, and resumed', async (t) => {
+  const { client, session, network, became } = await connectLive(t, { upgrade: { heartbeatMs: 50 } })
+  const live = await session()
+  await became('open')
+  network.freeze()
+  live.send('note', { text: 'late' })
+  const note = client.once('note')
+  const { reason } = await became('waiting')
+  t.equal(reason, 'silent')
+  network.thaw()
+  t.strictSame(await note, { text: 'late' })
+})
+
+t.test('updates that are lost are told as a gap, with the snapshot after it', async (t) => {
+  const { client, session, network, became } = await connectLive(t, {
+    live: {
+      replayFrames: 0,
+      queueFrames: 5,
+      onConnect: (live, { verdict }) => { if (verdict === 'gap') live.send('note', { text: 'snapshot' }) }
+    }
+  }, { retryMs: 300, retryMaxMs: 300 })
+  const seen: unknown[] = []
+  client.on('note', ({ text }) => seen.push(text))
+  client.onGap((seq) => seen.push(seq))
+  const live = await session()
+  await became('open')
+  live.send('note', { text: '1' })
+  await until(() => seen.length === 1, 'the first')
+  network.cut()
+  await until(() => !live.connected, 'the loss')
+  for (let number = 2; number <= 10; number++) live.send('note', { text: String(number) })
+  t.equal((await became('open', 2)).verdict, 'gap')
+  await until(() => seen.includes('snapshot'), 'the snapshot')
+  t.strictSame(seen, ['1', 5, '6', '7', '8', '9', '10', 'snapshot'])
+})
+
+t.test('an expired session is told, and another takes its place', async (t) => {
+  const { client, session, network, became } = await connectLive(t, { live: { reconnectMs: 0 } })
+  const live = await session()
+  await became('open')
+  network.cut()
+  t.equal((await became('open', 2)).verdict, 'expired')
+  t.not(client.session, live.id)
+})
+
+t.test('a session closed for good closes the connection', async (t) => {
+  const { client, session, became, sent } = await connectLive(t)
+  const live = await session()
+  live.close('kicked')
+  t.equal((await became('closed')).reason, 'kicked')
+  t.equal(client.state, 'closed')
+  await t.rejects(client.emit('ping'), { code: 'TETHER_CLOSED' })
+  t.equal(sent.filter(({ path }) => path === '/live').length, 1, 'it did not come back')
+})
+
+t.test('a session closed with leave to come back gets a new one', async (t) => {
+  const { client, session, became } = await connectLive(t)
+  const live = await session()
+  live.close('moved', { reconnect: true })
+  t.equal((await became('waiting')).reason, 'moved')
+  t.equal((await became('open', 2)).verdict, 'expired')
+  t.not(client.session, live.id)
+})
+
+t.test('closing ends the session on the server', async (t) => {
+  const { client, session, server, became } = await connectLive(t)
+  await session()
+  await became('open')
+  client.close()
+  client.close()
+  t.equal((await became('closed')).reason, 'closed')
+  await until(() => [...server.live.sessions].length === 0, 'the end of the session')
+})
+
+t.test('an aborted signal closes', async (t) => {
+  const controller = new AbortController()
+  const { client, became } = await connectLive(t, {}, { signal: controller.signal })
+  await became('open')
+  controller.abort()
+  t.equal(client.state, 'closed')
+  const late = await connectLive(t, {}, { signal: controller.signal })
+  t.equal(late.client.state, 'closed')
+})
+
+t.test('a refusal that stands closes, one that may pass is tried again', async (t) => {
+  let status = 503
+  const server = await startLive(t, {
+    setup: (app) => {
+      app.addHook('onRequest', async (request, reply) => {
+        if (status !== 200) return reply.code(status).header('retry-after', '1').send({ code: 'TEAPOT' })
+      })
+    }
+  })
+  const { became, states } = connectTo(t, server, server.port)
+  const waiting = await became('waiting')
+  t.match(waiting, { status: 503, code: 'TEAPOT' })
+  t.ok(waiting.retryMs! >= 1000, 'not before Retry-After')
+  status = 401
+  t.match(await became('closed'), { status: 401, code: 'TEAPOT' })
+  t.equal(states.at(-1)?.[0], 'closed')
+})
+
+t.test('headers are asked for before each request', async (t) => {
+  let token = 0
+  const { client, sent, became } = await connectLive(t, {}, { headers: async () => ({ authorization: String(++token) }) })
+  await became('open')
+  await client.emit('ping')
+  t.strictSame(sent.map(({ headers }) => headers.authorization), ['1', '2'])
+  const fixed = await connectLive(t, {}, { headers: { authorization: 'x' } })
+  await fixed.became('open')
+  t.equal(fixed.sent[0]?.headers.authorization, 'x')
+})
+
+t.test('a prepared session is claimed', async (t) => {
+  const ids: Array<string | null> = []
+  const server = await startLive(t, {
+    setup: (app) => { app.get('/page', async (request) => { ids.push(await server.live.prepare(request)) }) }
+  })
+  await fetch(`${server.origin}/page`)
+  const { client, became } = connectTo(t, server, server.port, { resume: { session: ids[0]! } })
+  t.equal((await became('open')).verdict, 'new')
+  t.equal(client.session, ids[0])
+  await client.emit('ping')
+})
+
+t.test('errors are of one class', async (t) => {
+  t.ok(new ClientError({ code: 'TETHER_CLOSED' }) instanceof Error)
+})
