@@ -1,5 +1,5 @@
 import t from 'tap'
-import { gapFrame, goodbyeFrame, heartbeatComment, heartbeatFrame, helloFrame, takenMark } from '../plugin/control-frame.ts'
+import { answerFrame, gapFrame, goodbyeFrame, heartbeatComment, heartbeatFrame, helloFrame, takenMark } from '../plugin/control-frame.ts'
 
 const session = 'AbCdEfGhIjKlMnOpQrStUv-_'
 
@@ -29,4 +29,10 @@ t.test('goodbye', async (t) => {
     `id: ${session}.taken\nevent: tether\ndata: {"type":"goodbye","reason":"replaced","reconnect":false}\n\n`)
   t.equal(goodbyeFrame({ reason: 'a\n\nb\u2028', reconnect: false }),
     'event: tether\ndata: {"type":"goodbye","reason":"a\\n\\nb\u2028","reconnect":false}\n\n', 'a reason of the application\'s stays on its line')
+})
+
+t.test('answer', async (t) => {
+  t.equal(answerFrame({ status: 202, seq: 7 }), 'event: tether\ndata: {"type":"answer","status":202,"seq":7}\n\n')
+  t.equal(answerFrame({ status: 409, code: 'FST_ERR_TETHER_SEQUENCE', message: 'skips', expected: 3, errors: undefined }),
+    'event: tether\ndata: {"type":"answer","status":409,"code":"FST_ERR_TETHER_SEQUENCE","message":"skips","expected":3}\n\n')
 })

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { defaults } from '../schemas/defaults.ts'
 import { errorTable } from '../schemas/errors.ts'
-import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema } from '../schemas/options.ts'
+import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../schemas/options.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
@@ -53,6 +53,7 @@ t.test('docs/options.md lists every option, with its default', async (t) => {
     ['`app.register(tether, options)`', Object.keys(pluginOptionsSchema.properties), plugin],
     ['`app.tether.stateful(url, config)`', Object.keys(statefulConfigSchema.properties), defaults.stateful],
     ['`app.tether.sse.upgrade(options)`', Object.keys(upgradeOptionsSchema.properties), defaults.upgrade],
+    ['`app.tether.websocket.upgrade(options)`', Object.keys(webSocketUpgradeOptionsSchema.properties), defaults.websocket],
     ['`app.tether.drain(options)`', Object.keys(drainOptionsSchema.properties), defaults.drain],
     ['Fixed', Object.keys(defaults.fixed), defaults.fixed]
   ]
@@ -70,7 +71,7 @@ t.test('docs/options.md lists every option, with its default', async (t) => {
 })
 
 t.test('docs/options.md tells what 0 means where it is allowed, and which options are times', async (t) => {
-  const schemas = { ...pluginOptionsSchema.properties, ...statefulConfigSchema.properties, ...upgradeOptionsSchema.properties, ...drainOptionsSchema.properties }
+  const schemas = { ...pluginOptionsSchema.properties, ...statefulConfigSchema.properties, ...upgradeOptionsSchema.properties, ...webSocketUpgradeOptionsSchema.properties, ...drainOptionsSchema.properties }
   for (const [cell, , unit, , zero] of rows(read('docs/options.md').split(/^## Fixed/m)[0] ?? '')) {
     const option = name(cell)
     const minimum: unknown = schemas[option as keyof typeof schemas]?.minimum
@@ -94,7 +95,8 @@ t.test('what an editor shows of an option names the same default', async (t) => 
     ['plugin/tether.ts', 'TetherOptions', plugin],
     ['plugin/tether.ts', 'DrainOptions', defaults.drain],
     ['plugin/stateful-config.ts', 'SessionOptions', defaults.stateful],
-    ['plugin/transport.ts', 'UpgradeOptions', defaults.upgrade]
+    ['plugin/transport.ts', 'UpgradeOptions', defaults.upgrade],
+    ['plugin/websocket-upgrade.ts', 'WebSocketUpgradeOptions', defaults.websocket]
   ]
   for (const [file, interfaceName, figures] of files) {
     const body = new RegExp(`^export interface ${interfaceName} .*?^}`, 'ms').exec(read(file))?.[0] ?? ''

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import fc from 'fast-check'
 import t from 'tap'
 import { CompiledContract } from '../plugin/compiled-contract.ts'
-import { readEnvelopes, readEventData } from '../plugin/ingress.ts'
+import { readEnvelopes, readEventData, readOpening } from '../plugin/ingress.ts'
 import { defineContract } from '../schemas/contract.ts'
 import type { Fault } from '../schemas/errors.ts'
 
@@ -129,4 +129,22 @@ t.test('whatever is posted: either faults, or all of its events', async (t) => {
     }
   }), { numRuns: 500 })
   t.pass('for any body')
+})
+
+t.test('the first message of a WebSocket', async (t) => {
+  const opening = (body: unknown) => {
+    const faults: Fault[] = []
+    return { opening: readOpening(body, faults), faults: faults.map(({ path, message }) => `${path} ${message}`) }
+  }
+  t.same(opening({ session: 'new' }), { opening: { session: 'new', lastEventId: null }, faults: [] })
+  t.same(opening({ session: 'x', lastEventId: 'x.1' }), { opening: { session: 'x', lastEventId: 'x.1' }, faults: [] })
+  for (const [body, ...faults] of [
+    [null, ' must be an object with "session"'],
+    [[], ' must be an object with "session"'],
+    ['new', ' must be an object with "session"'],
+    [{}, '/session is required'],
+    [{ session: '' }, '/session must be "new" or the id of a session'],
+    [{ session: 5, lastEventId: 5, 'a/b~': 1 }, '/a~1b~0 is not known here', '/session must be "new" or the id of a session', '/lastEventId must be string'],
+    [{ session: 'new', lastEventId: null }, '/lastEventId must be string']
+  ] as Array<[unknown, ...string[]]>) t.same(opening(body), { opening: null, faults }, JSON.stringify(body))
 })

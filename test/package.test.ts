@@ -93,6 +93,24 @@ t.test('in a plain JavaScript project', async (t) => {
   })
 })
 
+t.test('without @fastify/websocket, which is optional', async (t) => {
+  const project = await install('project-without-websocket')
+  writeFileSync(join(project, 'server.js'), `
+    import Fastify from 'fastify'
+    import tether, { defineContract } from 'fastify-tether'
+    const app = Fastify()
+    await app.register(tether)
+    const upgrade = app.tether.websocket.upgrade()
+    app.tether.stateful('/live', { contract: defineContract({}), mode: process.argv[2], ...process.argv[2] === 'sse' ? {} : { upgrade } })
+    await app.ready().then(() => console.log('ready'), (error) => console.log(error.code, error.message))
+  `)
+  const told = async (mode: string) => (await run(process.execPath, ['server.js', mode], { cwd: project })).stdout.trim()
+  t.equal(await told('sse'), 'ready', 'nobody misses it')
+  for (const mode of ['websocket', 'both']) {
+    t.equal(await told(mode), `FST_ERR_TETHER_MODE mode "${mode}" needs a package that is not installed: npm install @fastify/websocket`)
+  }
+})
+
 /** The first TypeScript block of the README, word for word. */
 function readmeExample (): string {
   const match = /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(root, 'README.md'), 'utf8'))
@@ -111,8 +129,9 @@ async function install (name: string, ...development: string[]): Promise<string>
   mkdirSync(own, { recursive: true })
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }))
   await run('tar', ['-xzf', tarball, '-C', own, '--strip-components=1'])
-  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(own, 'package.json'), 'utf8'))
-  for (const dependency of [...Object.keys(dependencies), ...Object.keys(peerDependencies), ...development]) {
+  const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readFileSync(join(own, 'package.json'), 'utf8'))
+  const peers = Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional !== true)
+  for (const dependency of [...Object.keys(dependencies), ...peers, ...development]) {
     const link = join(project, 'node_modules', dependency)
     mkdirSync(dirname(link), { recursive: true })
     symlinkSync(join(modules, dependency), link)

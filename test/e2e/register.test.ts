@@ -21,7 +21,7 @@ async function registered (options: TetherOptions = {}) {
 
 t.test('registering decorates the instance', async (t) => {
   const app = await registered()
-  t.same(Object.keys(app.tether).sort(), ['drain', 'sse', 'stateful', 'stats'])
+  t.same(Object.keys(app.tether).sort(), ['drain', 'sse', 'stateful', 'stats', 'websocket'])
   t.type(app.tether.sse.upgrade(), 'function')
   t.equal(app.tether, app.tether, 'the same object each time')
   t.match(app.tether.stats(), { sessions: 0, detached: 0, pending: 0, streams: 0, bufferedBytes: 0 })
@@ -116,14 +116,23 @@ t.test('options of stateful', async (t) => {
   }
   for (const name of ['upgrade', 'fallback', 'initialState', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onError', 'bind']) {
     for (const value of ['x', 5, {}, null]) {
-      t.throws(stateful({ contract, on, [name]: value }), names(name, where, value, name.endsWith('e') || name.endsWith('k') ? /(a function|sse\.upgrade\(\) returns)/ : /a function/), `${name}: ${inspect(value)}`)
+      t.throws(stateful({ contract, on, [name]: value }), names(name, where, value, name.endsWith('e') || name.endsWith('k') ? /(a function|upgrade\(\) returns)/ : /a function/), `${name}: ${inspect(value)}`)
     }
   }
   t.throws(stateful({ contract, on, trustedOrigins: ['*'] }), names('trustedOrigins', where, ['*'], /a list of origins/))
   t.throws(stateful({ contract, on, onOverflow: 'explode' }), names('onOverflow', where, 'explode', /"disconnect" or "dropOldest"/))
   t.throws(stateful({ contract, on, mode: 'pigeon' }), names('mode', where, 'pigeon', /"sse", "websocket" or "both"/))
-  for (const mode of ['websocket', 'both']) {
-    t.throws(stateful({ contract, on, mode }), { code: 'FST_ERR_TETHER_MODE', message: new RegExp(`mode "${mode}" is not available.*use mode "sse"`) })
+  const events = app.tether.sse.upgrade()
+  const sockets = app.tether.websocket.upgrade()
+  for (const [config, option, allowed] of [
+    [{ upgrade: sockets }, 'upgrade', 'what app.tether.sse.upgrade\\(\\) returns in mode "sse"'],
+    [{ fallback: sockets }, 'fallback', 'what app.tether.sse.upgrade\\(\\) returns in mode "sse"'],
+    [{ mode: 'websocket', upgrade: events }, 'upgrade', 'what app.tether.websocket.upgrade\\(\\) returns in mode "websocket"'],
+    [{ mode: 'websocket', fallback: events }, 'fallback', 'left out in mode "websocket"'],
+    [{ mode: 'both', upgrade: events }, 'upgrade', 'what app.tether.websocket.upgrade\\(\\) returns in mode "both"'],
+    [{ mode: 'both', fallback: sockets }, 'fallback', 'what app.tether.sse.upgrade\\(\\) returns in mode "both"']
+  ] as const) {
+    t.throws(stateful({ contract, on, ...config }), { code: 'FST_ERR_TETHER_OPTION', message: new RegExp(`^option "${option}" of app.tether.stateful\\(\\) must be ${allowed}$`) }, JSON.stringify(config))
   }
   t.throws(stateful({ contract, on, onConnected: () => {} }), { code: 'FST_ERR_TETHER_OPTION', message: /has no option "onConnected"; it has contract, mode, upgrade, .*onConnect/ })
   t.throws(stateful({ contract, on, maxBatch: 9, commandBuffer: 8 }), { code: 'FST_ERR_TETHER_OPTION', message: /option "maxBatch".* must be at most commandBuffer, 8, .*got 9$/ })

@@ -1,7 +1,7 @@
 import type { TObject } from '@sinclair/typebox'
 import t from 'tap'
 import { defaults } from '../../schemas/defaults.ts'
-import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema } from '../../schemas/options.ts'
+import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../../schemas/options.ts'
 
 t.test('nobody can change a default', async (t) => {
   const check = (value: unknown, name: string) => {
@@ -23,6 +23,7 @@ const groups: Array<[name: string, schema: TObject, defaults: Readonly<Record<st
   ['plugin', pluginOptionsSchema, plugin],
   ['stateful', statefulConfigSchema, defaults.stateful],
   ['upgrade', upgradeOptionsSchema, defaults.upgrade],
+  ['websocket', webSocketUpgradeOptionsSchema, defaults.websocket],
   ['drain', drainOptionsSchema, defaults.drain]
 ]
 
@@ -40,6 +41,7 @@ t.test('each option has a default, and each default an option', async (t) => {
 
 t.test('the figures that DESIGN gives', async (t) => {
   t.match(defaults.upgrade, { writeBuffer: 4, heartbeatMs: 20_000, retryMs: 1_000, stallTimeoutMs: 30_000 })
+  t.match(defaults.websocket, { ...defaults.upgrade, openTimeoutMs: 10_000 }, 'the same for either transport')
   t.match(defaults.stateful, {
     commandBuffer: 64,
     maxEventBytes: 65_536,

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { Type } from '@sinclair/typebox'
+import '@fastify/websocket'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import tether, { defineContract, tether as named, text, type DisconnectReason, type Handler, type Tether, type TetherOptions, type TetherStats, type Transport, type Upgrade } from '../../plugin/index.ts'
+import tether, { defineContract, tether as named, text, type DisconnectReason, type Handler, type Protocol, type Tether, type TetherOptions, type TetherStats, type Transport, type Upgrade, type WebSocketUpgrade } from '../../plugin/index.ts'
 
 const contract = defineContract({
   events: { pause: Type.Object({}) },
@@ -168,5 +169,25 @@ describe('upgrade in a plain route', () => {
     const upgrade = Fastify().tether.sse.upgrade()
     expect(upgrade).type.not.toBeCallableWith()
     expect(upgrade).type.not.toBeCallableWith({}, {})
+  })
+})
+
+describe('a WebSocket as a transport', () => {
+  test('takes what a route of @fastify/websocket gets', async () => {
+    const app = Fastify()
+    await app.register(tether)
+    const upgrade = app.tether.websocket.upgrade()
+    expect(upgrade).type.toBe<WebSocketUpgrade>()
+    app.get('/ticks', { websocket: true }, async (socket, request) => {
+      expect(upgrade(request, socket)).type.toBe<Promise<Transport>>()
+    })
+    expect(upgrade).type.not.toBeCallableWith(undefined! as FastifyRequest, undefined! as FastifyReply)
+  })
+
+  test('the protocols are counted', () => {
+    const app = Fastify()
+    expect(app.tether.stats().protocols).type.toBe<Record<Protocol, number>>()
+    expect(app.tether.stateful('/live', config).stats.protocols).type.toBe<Record<Protocol, number>>()
+    expect<Protocol>().type.toBe<'http/1.1' | 'http/2' | 'websocket'>()
   })
 })

@@ -228,6 +228,14 @@ describe('options', () => {
     expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, onOverflow: 'drop' })
     expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'long-poll' })
     expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, upgrade: app.tether.sse })
+    expect(app.tether.stateful).type.toBeCallableWith('/live', {
+      ...rest,
+      mode: 'both',
+      upgrade: app.tether.websocket.upgrade({ writeBuffer: 16, heartbeatMs: 0, retryMs: 2_000, stallTimeoutMs: 10_000, openTimeoutMs: 5_000 }),
+      fallback: app.tether.sse.upgrade()
+    })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'both', fallback: app.tether.websocket.upgrade() })
+    expect(app.tether.websocket.upgrade).type.not.toBeCallableWith({ maxPayload: 16 })
     expect(app.tether.stateful).type.not.toBeCallableWith({ ...rest })
     expect(app.tether.sse.upgrade).type.not.toBeCallableWith({ writebuffer: 16 })
     expect(app.tether.drain).type.toBeCallableWith({ timeoutMs: 5_000, retryMs: 0, spreadMs: 0 })

@@ -25,7 +25,7 @@ export function testTransport (transport: TransportUnderTest): void {
     const server = await start(t, { live: { onConnect: (session, context) => { told.push([session.id, context.verdict, context.protocol, context.request.url]) } } })
     const { tab, hello, session } = await open(server)
     t.match(tab.text, /^retry: 1000\n/)
-    t.same(hello, { type: 'hello', session: session.id, verdict: 'new', seq: 0, heartbeatMs: 20_000, maxBatch: 32, maxEventBytes: 65_536 })
+    t.match(hello, { type: 'hello', session: session.id, verdict: 'new', seq: 0, heartbeatMs: 20_000, maxBatch: 32, maxEventBytes: 65_536 })
     t.equal(tab.blocks.find(({ event }) => event === 'tether')?.id, `${session.id}.0`)
     await until(() => told.length > 0, 'onConnect')
     t.same(told, [[session.id, 'new', protocol, '/live']])
