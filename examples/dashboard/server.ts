@@ -1,38 +1,4 @@
+import { serve } from '../serve.ts'
 import { buildDashboard } from './dashboard.ts'
 
-const host = process.env.HOST ?? '127.0.0.1'
-const port = Number(process.env.PORT ?? 3000)
-
-function fail (message: string): never {
-  console.error(message)
-  process.exit(1)
-}
-
-if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-  fail(`PORT must be a whole number from 0 to 65535, not "${process.env.PORT}".`)
-}
-
-const app = await buildDashboard()
-
-try {
-  const address = await app.listen({ host, port })
-  console.log(`The dashboard is at ${address} (Ctrl+C ends it)`)
-} catch (error) {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') fail(`Port ${port} on ${host} is taken. Choose another one: PORT=${port + 1} npm start`)
-  if (code === 'EACCES') fail(`Port ${port} on ${host} may not be opened by this user. Choose one above 1023: PORT=3000 npm start`)
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') fail(`This machine has no address ${host}. HOST must be one of its own.`)
-  throw error
-}
-
-let leaving = false
-async function leave (): Promise<void> {
-  // Ctrl+C can arrive twice, from the terminal and handed on by npm.
-  if (leaving) return
-  leaving = true
-  await app.tether.drain({ timeoutMs: 1000, retryMs: 1000, spreadMs: 1000 })
-  await app.close()
-}
-
-process.on('SIGINT', leave)
-process.on('SIGTERM', leave)
+await serve(buildDashboard, 'The dashboard', 'npm start')

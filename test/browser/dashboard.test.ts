@@ -1,22 +1,18 @@
 import { cpus, hostname } from 'node:os'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t from 'tap'
 import { startLink } from '../e2e/harness/link.ts'
 import type { Server } from '../e2e/harness/server.ts'
 import { until } from '../e2e/harness/until.ts'
-import { freePort, spawnServer, startDashboard } from './harness/dashboard.ts'
+import { launchBrowser } from './harness/browser.ts'
+import { failDashboard, freePort, startExample } from './harness/example.ts'
 import { openTab, type Message } from './harness/tab.ts'
 
 t.setTimeout(600_000)
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-})
-t.teardown(() => browser.close())
-
+const browser = await launchBrowser(t)
 const port = await freePort()
-let dashboard = await startDashboard(t, port)
+let dashboard = await startExample(t, 'start', port)
 
 // What a browser logs by itself when a server is gone.
 const isNetworkError = (complaint: string) => /Failed to load resource: net::ERR_/.test(complaint)
@@ -42,11 +38,12 @@ t.test('opens with figures of this machine, and they move', async (t) => {
   const changes = ['[data-strip="cpu"] .value', '[data-strip="loop"] .note', '#frames-rate', '#session-frames']
   for (const selector of changes) {
     const before = await tab.text(selector)
-    await tab.page.waitForFunction('([selector, before]) => document.querySelector(selector).textContent.trim() !== before', [selector, before])
+    await tab.when('(selector, before) => document.querySelector(selector).textContent.trim() !== before', selector, before)
     t.pass(`${selector} changed`)
   }
-  const before = await tab.page.locator('[data-strip="cpu"] canvas').evaluate('(canvas) => canvas.toDataURL()')
-  await tab.page.waitForFunction('(before) => document.querySelector(\'[data-strip="cpu"] canvas\').toDataURL() !== before', before)
+  const canvas = '[data-strip="cpu"] canvas'
+  const before = await tab.ask('(canvas) => document.querySelector(canvas).toDataURL()', canvas)
+  await tab.when('(canvas, before) => document.querySelector(canvas).toDataURL() !== before', canvas, before)
   t.same(tab.complaints, [])
   await tab.context.close()
 })
@@ -57,9 +54,8 @@ t.test('the rate changes how many frames this tab gets, and no other', async (t)
   await tab.is('live')
   await other.is('live')
   const rate = tab.page.locator('#rate')
-  const shows = (least: number, most: number) => tab.page.waitForFunction(
-    '([least, most]) => { const rate = Number(document.getElementById("frames-rate").textContent); return rate >= least && rate <= most }',
-    [least, most]
+  const shows = (least: number, most: number) => tab.when(
+    '(least, most) => { const rate = Number(document.getElementById("frames-rate").textContent); return rate >= least && rate <= most }', least, most
   )
   const takes = async (perSecond: number) => {
     const taken = await tab.message(`the server to take ${perSecond} a second`, ({ name, data }) => name === 'settings' && data.perSecond === perSecond)
@@ -277,7 +273,7 @@ t.test('fits a phone', async (t) => {
   await tab.is('live')
   await tab.message('a sample', isSample())
   await tab.says('[data-strip="cpu"] .value', /\d/)
-  t.same(await tab.page.evaluate('[document.documentElement.scrollWidth, innerWidth]'), [360, 360])
+  t.same(await tab.ask('() => [document.documentElement.scrollWidth, innerWidth]'), [360, 360])
   for (const name of ['Pause', 'Send']) t.ok(await tab.page.getByRole('button', { name }).isVisible())
   t.same(tab.complaints, [])
   await tab.context.close()
@@ -301,7 +297,7 @@ t.test('a server that is killed and started again is found again, settings and a
   await tab.page.locator('#pending').waitFor()
 
   const seen = tab.messages.length
-  dashboard = await startDashboard(whole, port)
+  dashboard = await startExample(whole, 'start', port)
   await tab.is('live')
   await tab.says('#session-verdict', /^expired, new session$/)
   await tab.says('#session-away', /^[\d.]+ s, back at/)
@@ -317,14 +313,14 @@ t.test('a server that is killed and started again is found again, settings and a
 })
 
 t.test('a port that is taken is told in one line', async (t) => {
-  const second = spawnServer(t, { PORT: String(port) })
+  const second = await failDashboard(t, { PORT: String(port) })
   t.same(await second.ended, { code: 1, signal: null })
   t.match(second.output(), `Port ${port} on 127.0.0.1 is taken.`)
   t.notMatch(second.output(), /at .*\.ts:/)
 })
 
 t.test('a port that is none is told in one line', async (t) => {
-  const second = spawnServer(t, { PORT: 'eighty' })
+  const second = await failDashboard(t, { PORT: 'eighty' })
   t.same(await second.ended, { code: 1, signal: null })
   t.match(second.output(), 'PORT must be a whole number from 0 to 65535, not "eighty".')
 })

@@ -3,11 +3,12 @@ import { createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { until } from '../../e2e/harness/until.ts'
+import { takeBuildTurn } from './build-turn.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** The dashboard as a user starts it, in a process group of its own. */
-export interface Dashboard {
+/** An example as a user starts it, in a process group of its own. */
+export interface Example {
   readonly port: number
   readonly url: string
   /** Everything that it printed so far. */
@@ -18,24 +19,36 @@ export interface Dashboard {
   ended: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
 }
 
-/** Runs `npm start` and waits for the line with the URL. */
-export async function startDashboard (t: Test, port: number): Promise<Dashboard> {
-  const dashboard = spawnGroup(t, { PORT: String(port) }, 'npm', ['start'])
-  let isOver = false
-  dashboard.ended.then(() => { isOver = true })
-  await until(() => {
-    if (isOver) throw new Error(`npm start ended early:\n${dashboard.output()}`)
-    return dashboard.output().includes(dashboard.url)
-  }, `npm start to print ${dashboard.url}`, 180_000)
-  return dashboard
+/** Runs `npm run <script>` and waits for the line with the URL. */
+export async function startExample (t: Test, script: 'start' | 'start:htmx', port: number): Promise<Example> {
+  const giveTurn = await takeBuildTurn()
+  try {
+    const example = spawnGroup(t, { PORT: String(port) }, 'npm', ['run', script])
+    let isOver = false
+    example.ended.then(() => { isOver = true })
+    await until(() => {
+      if (isOver) throw new Error(`npm run ${script} ended early:\n${example.output()}`)
+      return example.output().includes(example.url)
+    }, `npm run ${script} to print ${example.url}`, 180_000)
+    return example
+  } finally {
+    giveTurn()
+  }
 }
 
-/** Runs what `npm start` runs once it has built the library, and waits for nothing. */
-export function spawnServer (t: Test, env: { PORT: string }): Dashboard {
-  return spawnGroup(t, env, process.execPath, ['--import', 'tsx', 'examples/dashboard/server.ts'])
+/** Runs what `npm start` runs once it has built the library, and waits until it has ended: it should. */
+export async function failDashboard (t: Test, env: { PORT: string }): Promise<Example> {
+  const giveTurn = await takeBuildTurn()
+  try {
+    const example = spawnGroup(t, env, process.execPath, ['--import', 'tsx', 'examples/dashboard/server.ts'])
+    await example.ended
+    return example
+  } finally {
+    giveTurn()
+  }
 }
 
-function spawnGroup (t: Test, env: { PORT: string }, command: string, args: string[]): Dashboard {
+function spawnGroup (t: Test, env: { PORT: string }, command: string, args: string[]): Example {
   const child = spawn(command, args, { cwd: root, env: { ...process.env, HOST: '127.0.0.1', ...env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const pieces: string[] = []
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece: string) => pieces.push(piece))

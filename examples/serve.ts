@@ -1,0 +1,43 @@
+import type { FastifyInstance } from 'fastify'
+
+/**
+ * Listens where HOST and PORT say, prints the address, and leaves in peace when told to.
+ *
+ * @param what names the example in the line that is printed
+ * @param command starts it, as the reader would type it
+ */
+export async function serve (build: () => Promise<FastifyInstance>, what: string, command: string): Promise<void> {
+  const host = process.env.HOST ?? '127.0.0.1'
+  const port = Number(process.env.PORT ?? 3000)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    fail(`PORT must be a whole number from 0 to 65535, not "${process.env.PORT}".`)
+  }
+
+  const app = await build()
+  try {
+    const address = await app.listen({ host, port })
+    console.log(`${what} is at ${address} (Ctrl+C ends it)`)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') fail(`Port ${port} on ${host} is taken. Choose another one: PORT=${port + 1} ${command}`)
+    if (code === 'EACCES') fail(`Port ${port} on ${host} may not be opened by this user. Choose one above 1023: PORT=3000 ${command}`)
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') fail(`This machine has no address ${host}. HOST must be one of its own.`)
+    throw error
+  }
+
+  let leaving = false
+  const leave = async () => {
+    // Ctrl+C can arrive twice, from the terminal and handed on by npm.
+    if (leaving) return
+    leaving = true
+    await app.tether.drain({ timeoutMs: 1000, retryMs: 1000, spreadMs: 1000 })
+    await app.close()
+  }
+  process.on('SIGINT', leave)
+  process.on('SIGTERM', leave)
+}
+
+function fail (message: string): never {
+  console.error(message)
+  process.exit(1)
+}
