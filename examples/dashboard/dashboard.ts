@@ -39,11 +39,9 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     root: join(import.meta.dirname, 'public'),
     cacheControl: false
   })
-  await app.register(fastifyStatic, {
-    root: dirname(fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js'))),
-    prefix: '/uplot/',
-    decorateReply: false
-  })
+  // Both are modules that a browser takes as they are.
+  await app.register(fastifyStatic, { root: directoryOf('uplot/dist/uPlot.esm.js'), prefix: '/uplot/', decorateReply: false })
+  await app.register(fastifyStatic, { root: directoryOf('fastify-tether/client'), prefix: '/fastify-tether/client/', decorateReply: false })
   await app.register(tether)
 
   const updates = new RateWindow(1000)
@@ -63,7 +61,8 @@ export async function buildDashboard (): Promise<FastifyInstance> {
 
   app.tether.stateful('/live', {
     contract,
-    upgrade: app.tether.sse.upgrade({ writeBuffer: 16 }),
+    // Stats go out twice a second: a page that hears nothing for some seconds has lost its line.
+    upgrade: app.tether.sse.upgrade({ writeBuffer: 16, heartbeatMs: 5000 }),
     initialState: () => new Tab(metrics),
     on: {
       'rate.set': (session, { perSecond }) => {
@@ -122,6 +121,10 @@ function host (metrics: HostMetrics) {
     node: process.version,
     series: metrics.series
   }
+}
+
+function directoryOf (file: string): string {
+  return dirname(fileURLToPath(import.meta.resolve(file)))
 }
 
 // A session's id is the key to it; others see only enough to tell tabs apart.

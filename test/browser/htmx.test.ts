@@ -5,7 +5,8 @@ import type { Server } from '../e2e/harness/server.ts'
 import { until } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { freePort, startExample } from './harness/example.ts'
-import { openTab, type Message, type Tab } from './harness/tab.ts'
+import type { Message } from './harness/received.ts'
+import { openTab, type Tab } from './harness/tab.ts'
 
 t.setTimeout(600_000)
 
@@ -153,8 +154,9 @@ t.test('a cut line is resumed, with what was put up meanwhile', async (t) => {
   await tab.is('live')
   await other.is('live')
   const [session] = await fields(tab)
+  const shown = tab.states.length
   link.cut()
-  await tab.is('lost')
+  await tab.was('lost', shown)
   await putUp(other, 'While you were away')
   await tab.is('live')
   await tab.says('#state', /^Live, resumed$/)

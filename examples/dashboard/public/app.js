@@ -1,22 +1,25 @@
+import { connect } from '/fastify-tether/client/index.js'
 import { Controls } from './controls.js'
 import { element, write } from './elements.js'
 import { duration, memory } from './format.js'
+import { Line } from './line.js'
 import { openNoticeForm, showNotice } from './notices.js'
-import { PostQueue } from './post-queue.js'
 import { showFrameRate, showReadouts } from './readouts.js'
 import { Recorder } from './recorder.js'
+import { Sender } from './sender.js'
 import { SessionPanel, verdictInWords } from './session-panel.js'
 import { Settings } from './settings.js'
-import { Stream } from './stream.js'
 import { toast } from './toasts.js'
 
 // Numbers that change faster nobody can read.
 const readoutEveryMs = 100
 
-const stream = new Stream('/live', ['sample', 'history', 'stats', 'settings', 'host', 'notice'])
-const queue = new PostQueue('/live', () => stream.session === null ? null : { session: stream.session, maxBatch: stream.hello.maxBatch })
+/** @type {import('fastify-tether/client').Connection<typeof import('../contract.ts').contract>} */
+const live = connect('/live', { leaveOnHide: true, fetch: watchfulFetch })
+const line = new Line(live)
+const sender = new Sender(live)
 const recorder = new Recorder()
-const settings = new Settings(queue)
+const settings = new Settings(sender)
 const controls = new Controls(settings, recorder)
 const panel = new SessionPanel()
 let host = /** @type {{ name: string, cores: number, memoryBytes: number, series: string[] } | null} */ (null)
@@ -26,39 +29,26 @@ const onUpdate = {
   history: ({ series, t, v }) => t.forEach((at, index) => recorder.add(series, at, v[index])),
   stats: (stats) => panel.tell(stats),
   settings: (told) => settings.adopt(told),
-  notice: (notice) => showNotice(notice, stream.session),
+  notice: (notice) => showNotice(notice, live.session),
   host: showHost
 }
 
-stream.addEventListener('update', ({ detail: { name, data, seq } }) => {
-  panel.count(seq)
-  recorder.frames.add(1)
-  onUpdate[name](data)
-})
+for (const [name, take] of Object.entries(onUpdate)) {
+  live.on(name, (data) => {
+    panel.count()
+    recorder.frames.add(1)
+    take(data)
+  })
+}
 
-stream.addEventListener('hello', ({ detail: hello }) => {
-  const { verdict, awayMs } = hello
-  recorder.forgetClock()
-  panel.greet(hello)
-  if (verdict === 'new' || verdict === 'expired') settings.restore()
-  if (awayMs > 0) {
-    const words = `${duration(awayMs)}: ${verdictInWords(verdict)}`
-    toast(`The line is back after ${words}.`, 'live')
-    announce(`Connection regained after ${words}.`)
+live.onGap((seq) => panel.skip(seq))
+
+line.addEventListener('state', () => {
+  if (line.state === 'live') {
+    greet()
   } else {
-    announce('Connected.')
-  }
-  queue.flush()
-})
-
-stream.addEventListener('gap', ({ detail: { seq } }) => panel.skip(seq))
-
-stream.addEventListener('state', () => {
-  if (stream.state === 'lost') {
     recorder.begin('lost')
-    announce(`Connection lost. ${stream.reason}.`)
-  } else {
-    recorder.finish('lost')
+    announce(`Connection lost. ${line.reason}.`)
   }
   showState()
 })
@@ -69,13 +59,30 @@ settings.addEventListener('change', () => {
   showState()
 })
 
-queue.addEventListener('change', showPending)
-queue.addEventListener('fault', ({ detail }) => toast(`Not set: ${detail}`, 'fault'))
-queue.addEventListener('busy', ({ detail }) => toast(`The session is busy. Trying again in ${detail.seconds} s.`, 'hold'))
-queue.addEventListener('gone', ({ detail }) => {
-  // The stream may know of the new session already.
-  if (detail.session === stream.session) stream.reopen()
-})
+settings.addEventListener('fault', ({ detail }) => toast(`Not set: ${detail}`, 'fault'))
+sender.addEventListener('change', showPending)
+
+// The connection tries again by itself; this only tells why it takes so long.
+async function watchfulFetch (...request) {
+  const response = await fetch(...request)
+  if (response.status === 429) toast(`The session is busy. Trying again in ${response.headers.get('retry-after') ?? 1} s.`, 'hold')
+  return response
+}
+
+function greet () {
+  const { awayMs, verdict } = line
+  recorder.finish('lost')
+  recorder.forgetClock()
+  panel.greet({ verdict, awayMs, session: live.session })
+  if (verdict === 'new' || verdict === 'expired') settings.restore()
+  if (awayMs > 0) {
+    const words = `${duration(awayMs)}: ${verdictInWords(verdict)}`
+    toast(`The line is back after ${words}.`, 'live')
+    announce(`Connection regained after ${words}.`)
+  } else {
+    announce('Connected.')
+  }
+}
 
 function showHost (told) {
   const { name, system, processor, cores, memoryBytes, node } = told
@@ -92,28 +99,27 @@ function showHost (told) {
 }
 
 function showState () {
-  const state = stream.state === 'live' && settings.chosen?.paused ? 'paused' : stream.state
+  const state = line.state === 'live' && settings.chosen?.paused ? 'paused' : line.state
   const words = { connecting: 'Connecting', live: 'Live', lost: 'Lost', paused: 'Paused' }
   document.documentElement.dataset.state = state
   document.title = `${state === 'live' ? '' : `${words[state]}: `}${host === null ? 'Tether dashboard' : `${host.name}, live`}`
   write(element('state-word'), words[state])
-  panel.showLine(stream)
+  panel.showLine(line)
   showPending()
 }
 
 function showPending () {
-  element('pending').hidden = queue.size === 0 || stream.state === 'live'
+  element('pending').hidden = sender.size === 0 || line.state === 'live'
 }
 
 function announce (text) {
   element('announcer').textContent = text
 }
 
-openNoticeForm(queue)
+openNoticeForm(sender)
 setInterval(() => {
   if (document.hidden) return
   showFrameRate(recorder)
-  panel.showLine(stream)
+  panel.showLine(line)
   if (host !== null) showReadouts(recorder, host)
 }, readoutEveryMs)
-stream.open()

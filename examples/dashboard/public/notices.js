@@ -1,5 +1,6 @@
 import { element } from './elements.js'
 import { clock } from './format.js'
+import { faultOf } from './sender.js'
 import { toast } from './toasts.js'
 
 const atMost = 30
@@ -7,9 +8,9 @@ const atMost = 30
 /**
  * Lets the form send notices.
  *
- * @param {import('./post-queue.js').PostQueue} queue
+ * @param {import('./sender.js').Sender} sender
  */
-export function openNoticeForm (queue) {
+export function openNoticeForm (sender) {
   element('notice-form').addEventListener('submit', async (event) => {
     event.preventDefault()
     const input = element('notice-text')
@@ -17,10 +18,12 @@ export function openNoticeForm (queue) {
     if (text === '') return
     input.value = ''
     element('notice-fault').textContent = ''
-    const outcome = await queue.send('notice.send', { text })
-    if (outcome.ok) return
-    element('notice-fault').textContent = outcome.message
-    if (input.value === '') input.value = text
+    try {
+      await sender.send('notice.send', { text })
+    } catch (error) {
+      element('notice-fault').textContent = faultOf(error)
+      if (input.value === '') input.value = text
+    }
   })
 }
 
@@ -28,10 +31,10 @@ export function openNoticeForm (queue) {
  * Lists a notice, and says it aloud if another tab sent it.
  *
  * @param {{ text: string, from: string, t: number }} notice
- * @param {string | null} session this tab's own
+ * @param {string | undefined} session this tab's own
  */
 export function showNotice ({ text, from, t }, session) {
-  const isMine = session !== null && session.startsWith(from)
+  const isMine = session?.startsWith(from) === true
   const time = document.createElement('time')
   time.dateTime = new Date(t).toISOString()
   time.textContent = clock(t)

@@ -18,28 +18,24 @@ export class SessionPanel {
   #lastSeq = 0
   #missing = 0
 
-  /** A hello came: `seq` is the last update that this page is taken to have. */
-  greet ({ verdict, session, seq, awayMs }) {
-    if (verdict === 'gap') this.#missing += Math.max(0, seq - this.#lastSeq)
-    if (verdict === 'new' || verdict === 'expired') this.#missing = 0
-    this.#lastSeq = seq
+  /** The line is there, for the first time or again. */
+  greet ({ verdict, session, awayMs }) {
+    if (verdict === 'new' || verdict === 'expired') this.#lastSeq = this.#missing = 0
     this.#showVerdict(verdict)
     write(element('session-id'), `${session.slice(0, 6)}…`)
     if (awayMs > 0) write(element('session-away'), `${duration(awayMs)}, back at ${clock(Date.now())}`)
   }
 
-  /** Updates up to `seq` were dropped. */
-  skip (seq) {
-    this.#missing += Math.max(0, seq - this.#lastSeq)
-    this.#lastSeq = Math.max(this.#lastSeq, seq)
-    this.#showVerdict('gap')
+  /** An update came; their numbers are dense. */
+  count () {
+    this.#lastSeq++
   }
 
-  /** Numbers are dense: any that is left out is an update missed. */
-  count (seq) {
-    if (!(seq > this.#lastSeq)) return
-    this.#missing += seq - this.#lastSeq - 1
+  /** Updates up to number `seq` were lost. */
+  skip (seq) {
+    this.#missing += Math.max(0, seq - this.#lastSeq)
     this.#lastSeq = seq
+    this.#showVerdict('gap')
   }
 
   /** The server's own figures. */
@@ -54,7 +50,7 @@ export class SessionPanel {
     element('session-missing').classList.toggle('raised', this.#missing > 0)
   }
 
-  /** @param {import('./stream.js').Stream} stream */
+  /** @param {import('./line.js').Line} line */
   showLine ({ state, since, reason }) {
     const lasted = duration(Math.max(0, Date.now() - since))
     const words = { connecting: 'connecting', live: `live since ${clock(since)}`, lost: `lost for ${lasted}` }

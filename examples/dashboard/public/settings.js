@@ -1,3 +1,5 @@
+import { faultOf, isInDoubt } from './sender.js'
+
 const key = 'tether-settings'
 const slideMs = 120
 
@@ -13,7 +15,7 @@ const slideMs = 120
  * has just changed, and for a new session, which begins with defaults and is told
  * what the tab had before. Kept for as long as the tab is open, reloads included.
  *
- * Dispatches `change`.
+ * Dispatches `change`, and `fault` with a message when the server refuses one.
  */
 export class Settings extends EventTarget {
   /** @type {Chosen | null} */
@@ -21,15 +23,14 @@ export class Settings extends EventTarget {
 
   /** @type {Chosen | null} */
   #told = null
-  #queue
+  #sender
   #isRestoring = false
   #slideTimer = 0
 
-  /** @param {import('./post-queue.js').PostQueue} queue */
-  constructor (queue) {
+  /** @param {import('./sender.js').Sender} sender */
+  constructor (sender) {
     super()
-    this.#queue = queue
-    queue.addEventListener('fault', () => this.#giveIn())
+    this.#sender = sender
   }
 
   /** A session begins that knows nothing of this tab. */
@@ -49,9 +50,9 @@ export class Settings extends EventTarget {
     } else {
       const mine = chosen ?? told
       this.chosen = {
-        perSecond: this.#slideTimer !== 0 || this.#queue.holds('rate.set') ? mine.perSecond : told.perSecond,
-        series: this.#queue.holds('series.set') ? mine.series : told.series,
-        paused: this.#queue.holds('pause', 'resume') ? mine.paused : told.paused
+        perSecond: this.#slideTimer !== 0 || this.#sender.holds('rate.set') ? mine.perSecond : told.perSecond,
+        series: this.#sender.holds('series.set') ? mine.series : told.series,
+        paused: this.#sender.holds('pause', 'resume') ? mine.paused : told.paused
       }
     }
     this.#changed()
@@ -92,12 +93,19 @@ export class Settings extends EventTarget {
     this.#changed()
   }
 
-  #set (event, data) {
-    this.#queue.set(event, data)
+  async #set (event, data) {
+    try {
+      await this.#sender.send(event, data)
+    } catch (error) {
+      // Another session has begun, which is told everything that differs anyway.
+      if (isInDoubt(error)) return
+      this.dispatchEvent(new CustomEvent('fault', { detail: faultOf(error) }))
+      this.#giveIn()
+    }
   }
 
   #setPaused (paused) {
-    this.#queue.set(paused ? 'pause' : 'resume', {}, ['pause', 'resume'])
+    this.#set(paused ? 'pause' : 'resume', {})
   }
 
   #changed () {

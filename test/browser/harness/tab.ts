@@ -1,17 +1,12 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { until } from '../../e2e/harness/until.ts'
+import { watchStreams, type Message } from './received.ts'
 
 // Far more than it takes, for machines that are busy with other tests.
 const timeoutMs = 60_000
 const pollMs = 20
 
-/** One update or control frame, as the browser's EventSource got it. */
-export interface Message {
-  name: string
-  id: string
-  /** Read, if it is JSON. */
-  data: any
-}
+type State = 'connecting' | 'live' | 'paused' | 'lost'
 
 /** A page of an example, and what came down its line. */
 export interface Tab {
@@ -32,7 +27,11 @@ export interface Tab {
   /** Waits until a message that came after the first `from` is so, and gives it. */
   message: (what: string, matches: (message: Message) => boolean, from?: number) => Promise<Message>
   /** Waits for the state that the page shows. */
-  is: (state: 'connecting' | 'live' | 'paused' | 'lost') => Promise<void>
+  is: (state: State) => Promise<void>
+  /** Every state that the page has shown, oldest first: also one that lasted too short to wait for. */
+  readonly states: State[]
+  /** Waits until the page has shown a state, after the first `from`. */
+  was: (state: State, from: number) => Promise<unknown>
 }
 
 /** Opens an example in a context of its own: another browser window, so to say. */
@@ -47,10 +46,15 @@ export async function openTab (browser: Browser, url: string, options: BrowserCo
   })
   page.on('pageerror', (error) => complaints.push(`uncaught: ${error.stack ?? error.message}`))
   const devtools = await context.newCDPSession(page)
-  devtools.on('Network.eventSourceMessageReceived', ({ eventName, eventId, data }) => {
-    messages.push({ name: eventName, id: eventId, data: /^[{[]/.test(data) ? JSON.parse(data) : data })
-  })
-  await devtools.send('Network.enable')
+  await watchStreams(devtools, (message) => messages.push(message))
+  const states: State[] = []
+  await page.exposeFunction('tellState', (state: State) => states.push(state))
+  await page.addInitScript(`addEventListener('DOMContentLoaded', () => {
+    const { documentElement } = document
+    const tell = () => tellState(documentElement.dataset.state)
+    new MutationObserver(tell).observe(documentElement, { attributeFilter: ['data-state'] })
+    tell()
+  })`)
   await prepare?.(page)
   await page.goto(url)
   const text = async (selector: string) => (await page.locator(selector).textContent() ?? '').trim()
@@ -67,6 +71,7 @@ export async function openTab (browser: Browser, url: string, options: BrowserCo
     context,
     messages,
     complaints,
+    states,
     text,
     says: async (selector, expected) => {
       await when('(selector, source, flags) => new RegExp(source, flags).test((document.querySelector(selector)?.textContent ?? "").trim())', selector, expected.source, expected.flags)
@@ -77,7 +82,8 @@ export async function openTab (browser: Browser, url: string, options: BrowserCo
     message: (what, matches, from = 0) => until(() => messages.slice(from).find(matches), what, timeoutMs),
     is: async (state) => {
       await page.waitForSelector(`html[data-state="${state}"]`)
-    }
+    },
+    was: (state, from) => until(() => states.slice(from).includes(state), `the state ${state}`, timeoutMs)
   }
 }
 
