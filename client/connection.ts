@@ -123,7 +123,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   let attempt = 0
   /** Of the next try; while there is a stream, of its silence. */
   let timer: ReturnType<typeof setTimeout>
-  let silentAt = 0
+  let silentAt = Infinity
   let hideTimer: ReturnType<typeof setTimeout>
   /** Pending while an iteration has more than enough. */
   let taken: Promise<void> | undefined
