@@ -46,10 +46,10 @@ export class Fuzzer {
       const what = random.weighted({ answered: 12, stream: 3, broken: 2 })
       if (what === 'answered') {
         if (connection.isClosed) connection = new Connection(this.#port)
-        await this.#answered(connection, Array.from({ length: random.skewed(1, 5) }, () => mutator.answered()))
+        await this.#answered(connection, [...Array.from({ length: random.skewed(1, 12) }, () => mutator.answered(false)), mutator.answered()])
       } else if (what === 'stream') {
         const behind = random.chance(0.1) ? [random.chance(0.5) ? mutator.stream() : mutator.answered()] : []
-        await this.#stream(mutator.stream(), behind, random.chance(0.15))
+        await this.#stream(mutator.stream(), behind, random.chance(0.3))
       } else await this.#broken(mutator.broken())
     }
     connection.destroy()

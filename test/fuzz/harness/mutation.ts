@@ -43,6 +43,10 @@ const oddTokens = [
   '{"__proto__":{}}', '{"constructor":{"prototype":{}}}', '{"a":1,"a":2}', '"__proto__"', '"toString"', 'NaN', 'undefined', '\'x\'', '/*x*/', '01', '"\\x"', '"\n"', '[1,]', '\ufeff'
 ]
 
+/** Changes of a request, and how often each is made; after these the server may keep the connection. */
+const wildChanges = { name: 2, query: 1, value: 4, accept: 2, origin: 2, site: 2, casing: 1, bytes: 4, empty: 1, method: 1, drop: 2, twice: 1, type: 4, other: 4, large: 0.1, gzip: 0.5 }
+const tameChanges: typeof wildChanges = { ...wildChanges, bytes: 0, empty: 0, method: 0, drop: 0, twice: 0, type: 0, other: 0, large: 0, gzip: 0 }
+
 /** Makes requests: right ones, and what becomes of them. */
 export class Mutator {
   readonly #random: Random
@@ -55,11 +59,15 @@ export class Mutator {
     this.#ids = ids
   }
 
-  /** A POST or anything else that is answered and done with; its framing is right. */
-  answered (): WireRequest {
+  /**
+   * A POST or anything else that is answered and done with; its framing is right.
+   *
+   * @param isWild whether its connection may be closed after the answer
+   */
+  answered (isWild = true): WireRequest {
     const random = this.#random
     const request = random.weighted({ envelope: 5, batch: 3, event: 4, form: 3, leave: 0.3, page: 0.3, head: 0.5 })
-    return this.#mutated(this.#post(request))
+    return this.#mutated(this.#post(request, isWild), isWild)
   }
 
   /** A GET that may open a stream. */
@@ -104,7 +112,7 @@ export class Mutator {
     return { method, target, headers: [['Host', `127.0.0.1:${this.#port}`]], body: null, framing: 'length', chunkBytes: this.#random.skewed(1, 2_000) }
   }
 
-  #post (kind: 'envelope' | 'batch' | 'event' | 'form' | 'leave' | 'page' | 'head'): WireRequest {
+  #post (kind: 'envelope' | 'batch' | 'event' | 'form' | 'leave' | 'page' | 'head', isWild: boolean): WireRequest {
     const random = this.#random
     if (kind === 'page') return this.#request('GET', '/page')
     if (kind === 'head') {
@@ -127,7 +135,9 @@ export class Mutator {
     const body = kind === 'envelope'
       ? this.#envelope()
       : kind === 'batch' ? Array.from({ length: random.skewed(1, 40) }, () => this.#envelope()) : kind === 'leave' ? {} : this.#data(name)
-    request.body = Buffer.from(this.#json(body))
+    const json = this.#json(body)
+    // After a body that is no JSON the connection is closed.
+    request.body = Buffer.from(isWild || isJson(json) ? json : JSON.stringify(body))
     return request
   }
 
@@ -174,22 +184,22 @@ export class Mutator {
     }
   }
 
-  #mutated (request: WireRequest): WireRequest {
+  #mutated (request: WireRequest, isWild = true): WireRequest {
     const random = this.#random
     const changes = random.weighted({ none: 4, one: 4, some: 2 })
-    for (let count = changes === 'none' ? 0 : changes === 'one' ? 1 : random.integer(2, 5); count > 0; count--) this.#change(request)
+    for (let count = changes === 'none' ? 0 : changes === 'one' ? 1 : random.integer(2, 5); count > 0; count--) this.#change(request, isWild)
     return request
   }
 
-  #change (request: WireRequest): void {
+  #change (request: WireRequest, isWild: boolean): void {
     const random = this.#random
     const { headers } = request
-    switch (random.weighted({ method: 1, name: 2, query: 1, value: 4, drop: 2, twice: 1, accept: 2, origin: 2, site: 2, type: 3, other: 3, bytes: 3, empty: 1, large: 0.1, gzip: 0.5, casing: 1 })) {
+    switch (random.weighted(isWild ? wildChanges : tameChanges)) {
       // With a body that nobody frames, or as a request that never ends, it would be no answered request.
       case 'method': if (request.method !== 'GET' || request.target.startsWith('/page')) request.method = random.pick(methods.slice(1)); break
       case 'name': if (request.method !== 'GET') request.target = `/live/${random.pick(oddNames)}`.replace(' ', '%20').replace('ÿ', '%FF'); break
       case 'query': request.target += `${request.target.includes('?') ? '&' : '?'}${random.pick(['a=b', 'tether-session=', 'last-event-id=x', '%', '__proto__=x', '=', '&&&', 'a[]=1', 'x'.repeat(1_000)])}`; break
-      case 'value': if (headers.length > 1) headers[random.integer(1, headers.length - 1)]![1] = random.pick(oddValues); break
+      case 'value': if (headers.length > 1) headers[random.integer(isWild ? 1 : Math.min(2, headers.length - 1), headers.length - 1)]![1] = random.pick(oddValues); break
       case 'drop': headers.splice(random.integer(0, headers.length - 1), 1); break
       case 'twice': if (headers.length > 0) headers.push([...random.pick(headers)]); break
       case 'accept': this.#set(request, 'Accept', random.pick(accepts)); break
@@ -232,5 +242,14 @@ export class Mutator {
         return changed
       }
     }
+  }
+}
+
+function isJson (text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
