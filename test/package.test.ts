@@ -70,6 +70,10 @@ t.test('in an empty TypeScript project', async (t) => {
     await compile(project)
   })
 
+  t.test('so they do as a bundler resolves modules', async () => {
+    await compile(project, '-p', '.', '--module', 'esnext', '--moduleResolution', 'bundler', '--noEmit')
+  })
+
   t.test('what is exported has a type that others can name', async (t) => {
     const declared = readFileSync(join(project, 'out/live.d.ts'), 'utf8')
     t.match(declared, /const live: import\("fastify-tether"\)\.Handler<\{\s*name: string;\s*\}, \{/)
