@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 // Answers to requests are made by the thousand under load, and their stack shows only us.
 const withoutStack = false

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
 import { defineContract } from '../../plugin/index.ts'
@@ -42,11 +43,16 @@ interface Ingress extends Server {
   ran: () => unknown[]
 }
 
-async function start (t: Parameters<typeof startServer>[0], config: { maxBatch?: number, maxEventBytes?: number } = {}): Promise<Ingress> {
+async function start (t: Parameters<typeof startServer>[0], config: { maxBatch?: number, maxEventBytes?: number } = {}, before: (app: FastifyInstance) => void = () => {}): Promise<Ingress> {
   const ran: unknown[] = []
   const handler = (name: string) => (_session: unknown, data: unknown) => { ran.push([name, data]) }
   const on = Object.fromEntries(Object.keys(contract.events).map((name) => [name, handler(name)])) as never
-  const server = await startServer(t, { setup: (app) => { app.tether.stateful('/live', { contract, on, ...config }) } })
+  const server = await startServer(t, {
+    setup: (app) => {
+      before(app)
+      app.tether.stateful('/live', { contract, on, ...config })
+    }
+  })
   const reader = await openReader(server)
   await until(() => reader.controls.length, 'hello')
   return { ...server, id: reader.session, ran: () => ran.splice(0) }
@@ -240,6 +246,25 @@ t.test('POST url/:event takes a form', async (t) => {
   refused(t, await form(server, 'pause', `tether-session=${'x'.repeat(24)}`, {}), 404, 'FST_ERR_TETHER_SESSION_NOT_FOUND', 'a form that names another')
   await turns()
   t.same(server.ran(), [])
+})
+
+t.test('POST url/:event takes a multipart form as the application\'s parser reads it', async (t) => {
+  const body = '--x\r\nContent-Disposition: form-data; name="n"\r\n\r\n1\r\n--x--\r\n'
+  for (const [fields, status, ran] of [[{ n: '1' }, 204, [['add', { n: 1, unit: 'none' }]]], [undefined, 400, []]] as const) {
+    const server = await start(t, {}, (app) => {
+      app.addContentTypeParser('multipart/form-data', (_request, payload, done) => {
+        payload.resume().on('end', () => done(null, fields && { ...fields }))
+      })
+    })
+    const headers = { 'content-type': 'multipart/form-data; boundary=x', 'x-tether-session': server.id }
+    const answer = await request(server, '/live/add', { method: 'POST', headers, body })
+    t.equal(answer.status, status)
+    // An event that needs no field would have run without those that were sent.
+    const another = await request(server, '/live/pause', { method: 'POST', headers, body })
+    if (fields === undefined) refused(t, another, 400, 'FST_ERR_VALIDATION', 'fields that nobody reads')
+    await turns()
+    t.same(server.ran(), ran)
+  }
 })
 
 t.test('maxEventBytes', async (t) => {
