@@ -69,6 +69,8 @@ await runBenchmark(async () => {
   const progress = new Progress((workloads.length + (withSlicing ? 1 : 0)) * repeats)
   const rounds: Round[] = []
   const slicingRounds: SlicingRound[] = []
+  // Also reached by Ctrl-C, after which nothing asynchronous happens any more.
+  process.on('exit', publish)
   for (let repeat = 0; repeat < repeats; repeat += 1) {
     const which = `repeat ${repeat + 1} of ${repeats}`
     for (const workload of workloads) {
@@ -81,28 +83,32 @@ await runBenchmark(async () => {
     progress.end()
   }
 
-  const verdicts = judgeRounds(rounds, workloads)
-  const sections = [
-    [formatMachine(machine)],
-    ...workloads.map((workload) => describeWorkload(rounds, workload, entriesOf(workload, kinds).map(({ name }) => name))),
-    ...withSlicing ? [describeSlicing(slicingRounds, slicing)] : [],
-    ...missing.map((text) => [`LEFT OUT: ${text}`]),
-    verdicts.map(describeComparison)
-  ]
-  process.stdout.write(`${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`)
-  if (given.json === undefined) return
-  writeFileSync(given.json, `${JSON.stringify({
-    benchmark: 'fan-out',
-    finishedAt: new Date().toISOString(),
-    machine,
-    settings: { ...settings, repeats, slicing },
-    workloads,
-    rounds,
-    slicingRounds,
-    verdicts,
-    missing
-  }, null, 2)}\n`)
-  process.stdout.write(`raw figures: ${given.json}\n`)
+  function publish (): void {
+    if (rounds.length + slicingRounds.length === 0) return
+    const measured = workloads.filter(({ name }) => rounds.some(({ workload }) => workload === name))
+    const verdicts = judgeRounds(rounds, measured)
+    const sections = [
+      [formatMachine(machine)],
+      ...measured.map((workload) => describeWorkload(rounds, workload, entriesOf(workload, kinds).map(({ name }) => name))),
+      ...withSlicing ? [describeSlicing(slicingRounds, slicing)] : [],
+      ...missing.map((text) => [`LEFT OUT: ${text}`]),
+      verdicts.map(describeComparison)
+    ]
+    process.stdout.write(`${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`)
+    if (given.json === undefined) return
+    writeFileSync(given.json, `${JSON.stringify({
+      benchmark: 'fan-out',
+      finishedAt: new Date().toISOString(),
+      machine,
+      settings: { ...settings, repeats, slicing },
+      workloads: measured,
+      rounds,
+      slicingRounds,
+      verdicts,
+      missing
+    }, null, 2)}\n`)
+    process.stdout.write(`raw figures: ${given.json}\n`)
+  }
 })
 
 function present (chosen: readonly Kind[]): { kinds: Kind[], missing: string[] } {
