@@ -7,6 +7,7 @@ import type { EncodedRun } from './encoded-run.ts'
 import { deflateBlock, GzipBlock, storeBlock } from './gzip-block.ts'
 import { gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
 import type { ByteCarrier } from './response-carrier.ts'
+import { ChainPlace } from './run-chain.ts'
 import { SlidingWindow } from './sliding-window.ts'
 
 /** A private text that deflate did not make this much shorter is followed by some that are not tried. */
@@ -16,7 +17,7 @@ const untriedAfterNoGain = 15
 /**
  * Makes one gzip stream of what it is given: runs that many streams share go in
  * as blocks that were made once for all of them, and text of this stream alone in
- * blocks between them. There is no compressor, only the CRC-32 and the length so far.
+ * blocks between them. There is no compressor, only the CRC-32, the length, and the last run.
  *
  * With a window it deflates everything by itself, and each block may refer to what
  * the window still holds. That gives nearly what a compressor of its own gives, but
@@ -28,6 +29,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   readonly #response: ByteCarrier
   readonly #compression: Compression
   readonly #window: SlidingWindow | null
+  readonly #place = new ChainPlace()
   #crc = 0
   #bytesBefore = 0
   #bytesAfter = 0
@@ -61,6 +63,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
     // Text of one byte a character can be stored without being encoded first.
     if (text.length !== bytes || bytes > storedBytes) return this.#writeStored(Buffer.from(text))
     this.#crc = crc32(text, this.#crc)
+    this.#place.leave()
     const head = this.#head()
     this.#count(bytes, bytes + storedHeadBytes)
     this.#compression.stats.storedBlocks++
@@ -70,7 +73,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   writeRun (run: EncodedRun): boolean {
     if (this.#window !== null) return this.#writeOwn(run.bytes)
     const { spliced } = run
-    const block = spliced.block(this.#compression)
+    const block = spliced.take(this.#place, this.#compression)
     this.#crc = combineCrc32(this.#crc, spliced.crc, spliced.shift)
     if (block.isDeflated) this.#compression.stats.sharedBlocks++
     else this.#compression.stats.storedBlocks++
@@ -144,6 +147,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   #writeOwnBlock (text: Buffer, block: GzipBlock): boolean {
     this.#crc = crc32(text, this.#crc)
+    this.#place.leave()
     if (block.isDeflated) this.#compression.stats.privateBlocks++
     else this.#compression.stats.storedBlocks++
     return this.#writeBlock(text.length, block)

@@ -92,6 +92,9 @@ export const defaults = Object.freeze({
     sharedRuns: 64,
     /** Runs below this are stored: deflate makes next to nothing of them. */
     storedBelowBytes: 128,
+    /** The same of runs that follow another, to which they may refer; and how far back they do. */
+    chainedStoredBelowBytes: 32,
+    chainBytes: 4_096,
     /** Least bytes that others get too, to be a block of their own within one reader's text. */
     splicedBytes: 1_024,
     /** Levels of deflate for what many get, and for what one gets. */

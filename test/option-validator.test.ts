@@ -20,6 +20,12 @@ function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
     return { good: [minimum, maximum], bad: [minimum - 1, maximum + 1, minimum + 0.5, NaN, Infinity, -Infinity, `${minimum}`, null, true, [], {}, 1n] }
   }
   if (schema.callable === true) return { good: [() => {}, async () => {}, class {}], bad: ['x', 5, null, {}, true] }
+  if (Array.isArray(schema.anyOf) && schema.anyOf.some(({ type }) => type === 'boolean')) {
+    return {
+      good: [true, false, {}, { own: 'all' }, { own: 'none', encodings: ['zstd', 'br', 'gzip'] }],
+      bad: ['gzip', null, 5, [], { own: true }, { encodings: [] }, { encodings: ['deflate'] }, { encodings: ['br', 'br'] }, { level: 5 }]
+    }
+  }
   if (Array.isArray(schema.anyOf)) return { good: schema.anyOf.map((literal) => literal.const), bad: ['', 'nope', 5, null, {}, [schema.anyOf[0].const]] }
   if (schema.type === 'array') {
     return {

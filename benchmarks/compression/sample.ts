@@ -8,6 +8,7 @@ export interface Sample {
   readonly unit: string
   readonly state: string
   readonly note: string
+  readonly build: string
 }
 
 /** Occurs once in each frame, and nowhere else in what a server sends: readers count frames by it. */
@@ -34,7 +35,8 @@ export class Samples {
       value: this.#below(1_000_000) / 1_000,
       unit: this.#of(units),
       state: this.#of(states),
-      note: `${this.#of(places)} ${this.#of(verbs)} ${this.#below(9_000)}`
+      note: `${this.#of(places)} ${this.#of(verbs)} ${this.#below(9_000)}`,
+      build: this.#below(0x7fffffff).toString(16)
     }
   }
 

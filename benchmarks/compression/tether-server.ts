@@ -15,7 +15,8 @@ const contract = defineContract({
       value: Type.Number(),
       unit: Type.String(),
       state: Type.String(),
-      note: Type.String()
+      note: Type.String(),
+      build: Type.String()
     })
   }
 })

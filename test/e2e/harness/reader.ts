@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ClientHttp2Session } from 'node:http2'
+import type { Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip } from 'node:zlib'
 import { connectHttp2 } from './http2-connection.ts'
 import { parseBlocks, type EventBlock } from './event-block.ts'
 import { RawResponse } from './raw-response.ts'
@@ -15,7 +17,7 @@ export interface Reader {
   /** 0 until then. */
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** All of the body so far, transfer framing taken off. */
+  /** All of the body so far, transfer framing and content encoding taken off. */
   readonly text: string
   /** Bytes of the body so far. */
   readonly bytes: number
@@ -54,9 +56,12 @@ export interface ReaderOptions {
   port?: number
 }
 
+/** For a run of the tests in which every stream is compressed whose test does not say otherwise. */
+const acceptedByAll = process.env.ACCEPT_ENCODING === undefined ? {} : { 'accept-encoding': process.env.ACCEPT_ENCODING }
+
 /** Sends a GET that accepts an event stream, and reads what comes. */
 export function startReader (server: Server, path = '/live', options: ReaderOptions = {}): Reader {
-  const wanted = { accept: 'text/event-stream', ...options.headers }
+  const wanted = { accept: 'text/event-stream', ...acceptedByAll, ...options.headers }
   const headers = Object.fromEntries(Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined))
   const body = isHttp2(server.protocol)
     ? connectHttp2(server, options.port ?? server.port, path, headers, options)
@@ -94,6 +99,9 @@ export class StreamReader implements Reader {
   #blocks: EventBlock[] = []
   #parsed = 0
   readonly #decoder = new TextDecoder()
+  #decompressor: Transform | 'none' | null = null
+  /** Pieces that the decompressor has not dealt with yet. */
+  #undecoded = 0
 
   constructor (body: ResponseBody) {
     this.#body = body
@@ -102,8 +110,23 @@ export class StreamReader implements Reader {
   get opened (): Promise<void> { return this.#body.opened }
   get status (): number { return this.#body.status }
   get headers (): IncomingHttpHeaders { return this.#body.headers }
-  get ended (): boolean { return this.#body.ended }
-  get closed (): boolean { return this.#body.closed }
+
+  get ended (): boolean {
+    if (!this.#body.ended) return false
+    this.#join()
+    const decompressor = this.#decompressor
+    if (decompressor === null || decompressor === 'none') return true
+    // Only now, so that a stream without its trailer, or with a wrong one, never ends.
+    if (!decompressor.writableEnded) decompressor.end()
+    return decompressor.readableEnded
+  }
+
+  get closed (): boolean {
+    if (!this.#body.closed) return false
+    this.#join()
+    return this.#undecoded === 0
+  }
+
   get chunks (): readonly Buffer[] { return this.#body.pieces }
 
   get text (): string {
@@ -149,7 +172,26 @@ export class StreamReader implements Reader {
     while (this.#joined < pieces.length) {
       const piece = pieces[this.#joined++]!
       this.#bytes += piece.length
-      this.#text += this.#decoder.decode(piece, { stream: true })
+      this.#decompressor ??= createDecompressor(this.headers['content-encoding'], (text) => { this.#decode(text) })
+      if (this.#decompressor === 'none') this.#decode(piece)
+      else {
+        this.#undecoded++
+        this.#decompressor.write(piece, () => { this.#undecoded-- })
+      }
     }
   }
+
+  #decode (bytes: Buffer): void {
+    this.#text += this.#decoder.decode(bytes, { stream: true })
+  }
+}
+
+/** What undoes a content encoding; its text comes a little later than what it was made of. */
+function createDecompressor (encoding: string | undefined, onText: (text: Buffer) => void): Transform | 'none' {
+  if (encoding === undefined || encoding === 'identity') return 'none'
+  const decompressor = encoding === 'br' ? createBrotliDecompress() : createGunzip()
+  decompressor.on('data', onText)
+  // A test that cuts a connection sees it from the text, which stops.
+  decompressor.on('error', () => {})
+  return decompressor
 }
