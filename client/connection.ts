@@ -239,9 +239,10 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
 
   for (const name of ['online', 'visibilitychange', 'pageshow', 'pagehide']) {
     page.addEventListener?.(name, ({ persisted }) => {
+      const isGoing = page.document?.hidden || name === 'pagehide'
       clearTimeout(hideTimer)
-      if (page.document?.hidden || name === 'pagehide') {
-        flush()
+      flush(isGoing)
+      if (isGoing) {
         if (hiddenMs) hideTimer = setTimeout(lose, hiddenMs, 'hidden')
         if (leaveOnHide && persisted === false && name === 'pagehide') leave()
       } else {

@@ -16,7 +16,7 @@ const encoder = new TextEncoder()
  *
  * @param getHello the stream's hello; undefined while there is none
  * @param lose is called when only a new stream can tell how things are
- * @returns what emits; what sends all that waits; what sends it although the page may go; what rejects all
+ * @returns what emits; what sends all that waits; what tells whether the page may go, before which all is sent at once; what rejects all
  */
 export function createEventQueue (
   { session, accepted = 0, doubtful = 0 }: Partial<ResumePoint>,
@@ -27,6 +27,8 @@ export function createEventQueue (
 ) {
   const entries: Entry[] = []
   let isPumping = false
+  /** Whether the page may go away at any moment. */
+  let isGoing = false
   /** What `doubtful` was before the request that is on its way. */
   let before = 0
   /** Events in a request at most, while one among more is refused. */
@@ -45,7 +47,7 @@ export function createEventQueue (
   const settleDoubtful = () => settle(doubtful, new ClientError({ code: 'TETHER_IN_DOUBT' }))
 
   /** Sends as much as one request may hold; gives how much that is. */
-  const transmit = (hello: Hello, keepalive = false): [count: number, answer: Answer | Promise<Answer>] => {
+  const transmit = (hello: Hello): [count: number, answer: Answer | Promise<Answer>] => {
     let count = 0
     let body = ''
     let bytes = 1
@@ -58,7 +60,7 @@ export function createEventQueue (
       body += (body && ',') + envelope
     }
     doubtful = Math.max(doubtful, count)
-    return [count, bytes - 2 > hello.maxEventBytes ? { status: 413 } : send(count > 1 ? `[${body}]` : body, keepalive && bytes < 6e4)]
+    return [count, bytes - 2 > hello.maxEventBytes ? { status: 413 } : send(count > 1 ? `[${body}]` : body, isGoing && bytes < 6e4)]
   }
 
   const pump = async () => {
@@ -118,10 +120,11 @@ export function createEventQueue (
       return promise
     },
     pump,
-    () => {
+    (going: boolean) => {
       const hello = getHello()
-      if (hello && entries[0]) {
-        transmit(hello, true)
+      isGoing = going
+      if (going && hello && entries[0]) {
+        transmit(hello)
         before = doubtful
       }
     },

@@ -269,3 +269,36 @@ t.test('a prepared session is claimed', async (t) => {
 t.test('errors are of one class', async (t) => {
   t.ok(new ClientError({ code: 'TETHER_CLOSED' }) instanceof Error)
 })
+
+t.test('a count that the heartbeat does not confirm is told as a gap, and gets a snapshot', async (t) => {
+  let swallow = false
+  const { client, session, became } = await connectLive(t, {
+    upgrade: { heartbeatMs: 50 },
+    live: { onConnect: (live, { verdict }) => { if (verdict === 'gap') live.send('note', { text: 'snapshot' }) } }
+  }, {
+    // A middle box that loses some of what passes.
+    fetch: async (url, init) => {
+      const response = await fetch(url, init)
+      if (init?.method === 'POST') return response
+      const lossy = new TransformStream<Uint8Array, Uint8Array>({
+        transform: (piece, controller) => { if (!swallow || !Buffer.from(piece).includes('event: note')) controller.enqueue(piece) }
+      })
+      return new Response(response.body!.pipeThrough(lossy), response)
+    }
+  })
+  const seen: unknown[] = []
+  client.on('note', ({ text }) => seen.push(text))
+  client.onGap((seq) => seen.push(seq))
+  const live = await session()
+  live.send('note', { text: 'one' })
+  await until(() => seen.length === 1, 'the first')
+  swallow = true
+  live.send('note', { text: 'two' })
+  await until(() => seen.length === 2, 'the gap')
+  swallow = false
+  t.equal((await became('waiting')).reason, 'gap')
+  t.equal((await became('open', 2)).verdict, 'gap')
+  await until(() => seen.at(-1) === 'snapshot', 'the snapshot')
+  t.strictSame(seen.slice(0, 2), ['one', 2])
+  t.equal(client.session, live.id)
+})
