@@ -13,6 +13,8 @@ export interface ChaosClient {
   close: () => Promise<void>
 }
 
-export const clientKinds = ['eventsource', 'launchdarkly', 'chromium'] as const
+/** The EventSources of two packages and of Chromium, and the library's own client in Node and in Chromium. */
+export const clientKinds = ['eventsource', 'launchdarkly', 'chromium', 'tether', 'tether-chromium'] as const
 
 export type ClientKind = typeof clientKinds[number]
+export type ChromiumKind = Extract<ClientKind, 'chromium' | 'tether-chromium'>

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { chromium, type Browser, type Page } from 'playwright-core'
-import type { ChaosClient } from './chaos-client.ts'
+import type { ChaosClient, ChromiumKind } from './chaos-client.ts'
 import type { Observation } from './observation.ts'
 import type { UplinkStats } from './uplink.ts'
 
@@ -31,13 +31,13 @@ export class ChromiumClients {
   }
 
   /** Opens a page of the URL's own origin, and in it the stream. */
-  async open (url: string, seed: number): Promise<ChaosClient> {
+  async open (kind: ChromiumKind, url: string, seed: number): Promise<ChaosClient> {
     const page = await this.#browser.newPage()
     page.setDefaultTimeout(timeoutMs)
     await page.goto(new URL('/page', url).href)
     await page.addScriptTag({ content: this.#script })
-    await page.evaluate(`openTab(${JSON.stringify(url)}, ${seed})`)
-    return new ChromiumClient(page)
+    await page.evaluate(`openTab(${JSON.stringify(url)}, ${seed}, ${kind === 'tether-chromium'})`)
+    return new ChromiumClient(kind, page)
   }
 
   async close (): Promise<void> {
@@ -46,10 +46,11 @@ export class ChromiumClients {
 }
 
 class ChromiumClient implements ChaosClient {
-  readonly kind = 'chromium'
+  readonly kind: ChromiumKind
   readonly #page: Page
 
-  constructor (page: Page) {
+  constructor (kind: ChromiumKind, page: Page) {
+    this.kind = kind
     this.#page = page
   }
 

@@ -1,17 +1,27 @@
 import { EventSource } from 'eventsource'
 import { EventSource as LaunchDarklyEventSource } from 'launchdarkly-eventsource'
-import type { ChaosClient } from './chaos-client.ts'
-import { Tab } from './tab.ts'
+import type { ChaosClient, ChromiumKind, ClientKind } from './chaos-client.ts'
+import { Tab, type TabLike } from './tab.ts'
+import { TetherTab } from './tether-tab.ts'
 
-/** A client in this process, with the EventSource of one package or another. */
-export function openNodeClient (kind: 'eventsource' | 'launchdarkly', url: string, seed: number): ChaosClient {
-  const source = kind === 'eventsource' ? new EventSource(url) : new LaunchDarklyEventSource(url)
-  const tab = new Tab(source, url, seed)
+type NodeKind = Exclude<ClientKind, ChromiumKind>
+
+/** A client in this process. */
+export function openNodeClient (kind: NodeKind, url: string, seed: number): ChaosClient {
+  const tab = openTab(kind, url, seed)
   return {
     kind,
     take: async () => tab.take(),
     act: async (count) => tab.act(count),
     uplink: async () => ({ unacknowledged: tab.unacknowledged, stats: tab.uplinkStats }),
     close: async () => tab.close()
+  }
+}
+
+function openTab (kind: NodeKind, url: string, seed: number): TabLike {
+  switch (kind) {
+    case 'eventsource': return new Tab(new EventSource(url), url, seed)
+    case 'launchdarkly': return new Tab(new LaunchDarklyEventSource(url), url, seed)
+    case 'tether': return new TetherTab(url)
   }
 }

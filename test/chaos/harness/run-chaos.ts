@@ -41,8 +41,8 @@ export interface ChaosReport {
   readonly gaps: number
 }
 
-/** Paths of the server: of five clients of a kind, so many get each. */
-const paths = ['/ample', '/tight', '/lossy', '/ample', '/ample'] as const
+/** Paths of the server, which the clients of each kind get in turn. */
+const paths = ['/ample', '/tight', '/lossy', '/ample'] as const
 
 const lookEveryMs = 150
 const settleMs = 90_000
@@ -70,14 +70,14 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   cleanUp.push(() => server.stop())
   const proxy = new FaultyProxy(server.port, seed, options.mostBytes)
   cleanUp.push(() => proxy.close())
-  const chromium = kinds.includes('chromium') ? await ChromiumClients.start() : null
+  const chromium = kinds.includes('chromium') || kinds.includes('tether-chromium') ? await ChromiumClients.start() : null
   if (chromium !== null) cleanUp.push(() => chromium.close())
 
   const participants = await Promise.all(Array.from({ length: options.clients }, async (_, index): Promise<Participant> => {
     const kind = kinds[index % kinds.length]!
     const path = paths[Math.floor(index / kinds.length) % paths.length]!
     const url = `http://127.0.0.1:${await proxy.listen(index)}${path}`
-    const client = kind === 'chromium' ? await chromium!.open(url, seed + index) : openNodeClient(kind, url, seed + index)
+    const client = kind === 'chromium' || kind === 'tether-chromium' ? await chromium!.open(kind, url, seed + index) : openNodeClient(kind, url, seed + index)
     cleanUp.push(() => client.close())
     return { name: `${index} ${kind} ${path}`, client, oracle: new Oracle(), acts: 0 }
   }))

@@ -9,11 +9,23 @@ export interface EventSourceLike {
   close: () => void
 }
 
+/** What a client of a chaos run does, in Node or in a page. */
+export interface TabLike {
+  /** Events that are not acknowledged yet. */
+  readonly unacknowledged: number
+  readonly uplinkStats: UplinkStats
+  /** What came since the last look. */
+  take: () => Observation[]
+  /** Triggers so many events. */
+  act: (count: number) => void
+  close: () => void
+}
+
 const closedState = 2
 const postTimeoutMs = 1_000
 
 /** One client with an EventSource of whatever kind: notes what comes, sends events up. Runs in Node and in a page. */
-export class Tab {
+export class Tab implements TabLike {
   readonly #source: EventSourceLike
   readonly #uplink: Uplink
   #observations: Observation[] = []
@@ -42,16 +54,13 @@ export class Tab {
     })
   }
 
-  get acts (): number { return this.#acts }
   get unacknowledged (): number { return this.#uplink.unacknowledged }
   get uplinkStats (): UplinkStats { return this.#uplink.stats }
 
-  /** What came since the last look. */
   take (): Observation[] {
     return this.#observations.splice(0)
   }
 
-  /** Triggers so many events. */
   act (count: number): void {
     for (let done = 0; done < count; done++) this.#uplink.emit('act', { k: ++this.#acts })
   }
