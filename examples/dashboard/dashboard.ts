@@ -40,8 +40,8 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     cacheControl: false
   })
   // Both are modules that a browser takes as they are.
-  await app.register(fastifyStatic, { root: directoryOf('uplot/dist/uPlot.esm.js'), prefix: '/uplot/', decorateReply: false })
-  await app.register(fastifyStatic, { root: directoryOf('fastify-tether/client'), prefix: '/fastify-tether/client/', decorateReply: false })
+  await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('uplot/dist/uPlot.esm.js')), prefix: '/uplot/', decorateReply: false })
+  await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('fastify-tether/client')), prefix: '/fastify-tether/client/', decorateReply: false })
   await app.register(tether)
 
   const updates = new RateWindow(1000)
@@ -123,8 +123,8 @@ function host (metrics: HostMetrics) {
   }
 }
 
-function directoryOf (file: string): string {
-  return dirname(fileURLToPath(import.meta.resolve(file)))
+function directoryOf (url: string): string {
+  return dirname(fileURLToPath(url))
 }
 
 // A session's id is the key to it; others see only enough to tell tabs apart.

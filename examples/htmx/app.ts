@@ -41,8 +41,8 @@ export async function buildWall (): Promise<FastifyInstance> {
   })
 
   await app.register(fastifyStatic, { root: join(import.meta.dirname, 'public'), cacheControl: false })
-  await app.register(fastifyStatic, { root: directoryOf('htmx.org/dist/htmx.min.js'), prefix: '/htmx/', decorateReply: false })
-  await app.register(fastifyStatic, { root: directoryOf('htmx-ext-sse/dist/sse.min.js'), prefix: '/htmx-ext-sse/', decorateReply: false })
+  await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('htmx.org/dist/htmx.min.js')), prefix: '/htmx/', decorateReply: false })
+  await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('htmx-ext-sse/dist/sse.min.js')), prefix: '/htmx-ext-sse/', decorateReply: false })
   await app.register(tether)
 
   const wall = new Wall()
@@ -118,6 +118,6 @@ function tallyOf (live: Live) {
   return moodTally(given, live.stats.connected)
 }
 
-function directoryOf (file: string): string {
-  return dirname(fileURLToPath(import.meta.resolve(file)))
+function directoryOf (url: string): string {
+  return dirname(fileURLToPath(url))
 }
