@@ -126,14 +126,14 @@ export class Contestant {
   async #openStreams (): Promise<void> {
     const { readers, frameBytes } = this.#workload
     const { blocked } = this.entry
-    const { port, path, headers, acknowledgementPort } = this.address
+    const { port, path, headers, opening, acknowledgementPort } = this.address
     await this.#readers.call('prepare', { acknowledgementPort, frameBytes })
     // The blocked ones first, where a loop over all of them meets them first.
     if (blocked !== undefined) {
-      await this.#open({ port, path: path + blockedQuery, headers, count: blocked.count, blocked: blocked.pace })
+      await this.#open({ port, path: path + blockedQuery, headers, opening, count: blocked.count, blocked: blocked.pace })
       await this.#server.call('fill', undefined, fillTimeoutMs)
     }
-    await this.#open({ port, path, headers, count: readers })
+    await this.#open({ port, path, headers, opening, count: readers })
   }
 
   /** In batches, each waited for at the server, so that its queue of connections never overflows. */

@@ -12,6 +12,8 @@ export interface FanOutServer {
   readonly port: number
   readonly path: string
   readonly headers: Record<string, string>
+  /** What a reader sends behind the head of its request, each character a byte. */
+  readonly opening?: string
   /** How many streams a broadcast reaches by now. */
   audience (): number | Promise<number>
   /** Broadcasts so many samples in this turn of the event loop. */

@@ -19,6 +19,7 @@ export const control = 'bare again'
 export const sockets = 'bare sockets'
 export const counted = 'tether counted'
 export const exact = 'tether exact'
+export const webSocket = 'tether websocket'
 export const betterSse = 'better-sse'
 export const fastifySse = '@fastify/sse'
 
@@ -28,6 +29,7 @@ export const kinds: readonly Kind[] = [
   { name: sockets, server: sockets, fills: true },
   { name: counted, server: counted, fills: true },
   { name: exact, server: exact, fills: true },
+  { name: webSocket, server: webSocket, fills: true },
   { name: betterSse, server: betterSse, fills: true, peer: true },
   { name: 'better-sse batched', server: 'better-sse batched', fills: true },
   { name: fastifySse, server: fastifySse, fills: true, peer: true },

@@ -44,7 +44,7 @@ export class Reader {
         }
       }
     })
-    this.socket.on('connect', () => this.socket.write(parts.request))
+    this.socket.on('connect', () => this.socket.write(parts.request, 'latin1'))
     this.socket.on('error', (error) => parts.onFault(this, error.message))
     this.socket.on('close', () => parts.onFault(this, 'closed by the server'))
   }
@@ -78,7 +78,7 @@ export function openBlocked (port: number, request: string, pace: 'frozen' | 'sl
       }
     }
   })
-  socket.on('connect', () => socket.write(request))
+  socket.on('connect', () => socket.write(request, 'latin1'))
   socket.on('error', () => {})
   return socket
 }

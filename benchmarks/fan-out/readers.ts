@@ -11,6 +11,7 @@ export interface OpenOptions {
   readonly port: number
   readonly path: string
   readonly headers: Record<string, string>
+  readonly opening: string
   readonly count: number
   /** Readers that take nothing, or little; they are not counted. */
   readonly blocked?: 'frozen' | 'slow'
@@ -80,10 +81,10 @@ const calls = {
     await once(acknowledgement, 'connect')
     acknowledgement.on('error', (error) => { fault ??= error })
   },
-  open: ({ port, path, headers, count, blocked }: OpenOptions): void => {
+  open: ({ port, path, headers, opening, count, blocked }: OpenOptions): void => {
     check()
     const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n` +
-      Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('') + '\r\n'
+      Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('') + '\r\n' + opening
     for (let opened = 0; opened < count; opened += 1) {
       if (blocked === undefined) readers.push(new Reader({ port, request, counter, onFrames, onFault }))
       else blockedSockets.push(openBlocked(port, request, blocked))

@@ -12,6 +12,7 @@ const starters: Record<string, (options: FanOutOptions) => Promise<FanOutServer>
   bare: async (options) => await startBare(options, 'writeToResponses'),
   'bare sockets': async (options) => await startBare(options, 'writeToSockets'),
   'tether counted': async (options) => await startTether(options, 'counted'),
+  'tether websocket': async (options) => await startTether(options, 'websocket'),
   'tether exact': async (options) => await startTether(options, 'exact'),
   'better-sse': async (options) => await startBetterSse(options, 'broadcast'),
   'better-sse batched': async (options) => await startBetterSse(options, 'batch'),
@@ -39,6 +40,7 @@ export interface ServerAddress {
   readonly port: number
   readonly path: string
   readonly headers: Record<string, string>
+  readonly opening: string
   /** Answers POST and does nothing else; empty where there is none. */
   readonly postPath: string
   /** Where the readers' process says that a tick has reached everybody. */
@@ -100,8 +102,8 @@ const calls = {
     acknowledgements = await Acknowledgements.listen()
     server = await start(options)
     process.on('exit', () => server?.stop?.())
-    const { port, path, headers, postPath = '' } = server
-    return { port, path, headers, postPath, acknowledgementPort: acknowledgements.port }
+    const { port, path, headers, opening = '', postPath = '' } = server
+    return { port, path, headers, opening, postPath, acknowledgementPort: acknowledgements.port }
   },
   audience: async (): Promise<number> => await running().server.audience(),
   fill: async (): Promise<void> => {

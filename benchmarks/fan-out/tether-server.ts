@@ -6,9 +6,14 @@ import Fastify from 'fastify'
 import { listeningPort } from '../harness/listening-port.ts'
 import { blockedQuery, type FanOutOptions, type FanOutServer } from './fan-out-server.ts'
 import { fillerFor, mark, now } from './sample.ts'
+import { upgradeHeaders } from './upgrade-headers.ts'
 
-/** Whether readers name their session in a header and count updates, or get an id with each. */
-export type ReaderKind = 'counted' | 'exact'
+/** Whether readers name their session in a header and count updates, get an id with each, or have a WebSocket. */
+export type ReaderKind = 'counted' | 'exact' | 'websocket'
+
+const opening = JSON.stringify({ session: 'new' })
+// A frame of text whose mask changes nothing.
+const openingFrame = String.fromCharCode(0x81, 0x80 | opening.length, 0, 0, 0, 0) + opening
 
 const filling = 'x'.repeat(65_000)
 /** A session whose reader takes nothing for so long is blocked. */
@@ -30,6 +35,8 @@ export async function startTetherServer (options: FanOutOptions, reader: ReaderK
   await app.register(tether, { maxSessions: Math.max(10_000, options.streams * 2) })
   const live = app.tether.stateful('/live', {
     contract,
+    // The readers do nothing but count, so they answer no pings.
+    ...reader === 'websocket' ? { mode: 'websocket', upgrade: app.tether.websocket.upgrade({ heartbeatMs: 0 }) } : {},
     initialState: () => ({ paused: false }),
     on: {
       pause: (session) => { session.state.paused = true }
@@ -45,7 +52,9 @@ export async function startTetherServer (options: FanOutOptions, reader: ReaderK
   return {
     port: listeningPort(app.server),
     path: '/live',
-    headers: { accept: 'text/event-stream', ...reader === 'counted' ? { 'x-tether-session': 'new' } : {} },
+    ...reader === 'websocket'
+      ? { headers: upgradeHeaders, opening: openingFrame }
+      : { headers: { accept: 'text/event-stream', ...reader === 'counted' ? { 'x-tether-session': 'new' } : {} } },
     postPath: '/post',
     audience: () => everybody.size,
     emit: (frames) => {

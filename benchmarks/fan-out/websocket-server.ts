@@ -4,6 +4,7 @@ import { listeningPort } from '../harness/listening-port.ts'
 import { blockedQuery, type FanOutOptions, type FanOutServer } from './fan-out-server.ts'
 import { Pipes } from './pipe.ts'
 import { fillerFor, mark, now } from './sample.ts'
+import { upgradeHeaders } from './upgrade-headers.ts'
 
 /** The part of a WebSocket that is used here. */
 interface Peer {
@@ -27,12 +28,7 @@ export async function startWebsocketServer ({ frameBytes }: FanOutOptions): Prom
   return {
     port: listeningPort(app.server),
     path: '/live',
-    headers: {
-      connection: 'upgrade',
-      upgrade: 'websocket',
-      'sec-websocket-version': '13',
-      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA=='
-    },
+    headers: upgradeHeaders,
     audience: () => peers.size,
     emit: (frames) => {
       for (let count = 0; count < frames; count += 1) {
