@@ -8,11 +8,17 @@
  */
 export function createParser (onEvent: (name: string, data: string) => void, onRetry: (ms: number) => void): (text: string) => void {
   let rest = ''
+  let endsInCr = false
   let name = ''
   let data = ''
   return (text) => {
+    // A long line comes in many pieces; looking for its end in all of them again and again would be quadratic.
+    const hasEnd = endsInCr || /[\r\n]/.test(text)
+    endsInCr = text.endsWith('\r')
+    rest += text
+    if (!hasEnd) return
     // A CR at the very end may be the first half of a CRLF.
-    const lines = (rest + text).split(/\r\n|\n|\r(?!$)/)
+    const lines = rest.split(/\r\n|\n|\r(?!$)/)
     rest = lines.pop()!
     for (const line of lines) {
       const [, field, value = ''] = /^(.*?)(?:: ?(.*))?$/s.exec(line)!
