@@ -4,7 +4,7 @@ import { faultKinds } from './harness/fault-plan.ts'
 import { runChaos } from './harness/run-chaos.ts'
 
 // Far more than it takes, for machines that are busy with other tests.
-const timeout = 300_000
+const timeout = 600_000
 t.setTimeout(timeout)
 
 t.test('a short run over a bad network: nothing lost, nothing twice, nothing out of order, every gap told', { timeout }, async (t) => {

@@ -65,8 +65,8 @@ const live = app.tether.stateful('/live', {
   on: {
     ping: () => { handled++ },
     say: (session, { text }, { live }) => {
-      handled++
-      live.group('room').broadcast('said', { text })
+      // Every one of them would be most of the work.
+      if (++handled % 8 === 0) live.group('room').broadcast('said', { text })
     },
     shape: (session) => {
       handled++
