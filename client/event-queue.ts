@@ -26,6 +26,7 @@ export function createEventQueue (
   lose: (reason: string) => void
 ) {
   const entries: Entry[] = []
+  let last: Hello | undefined
   let isPumping = false
   /** Whether the page may go away at any moment. */
   let isGoing = false
@@ -34,6 +35,9 @@ export function createEventQueue (
   /** Events in a request at most, while one among more is refused. */
   let most = Infinity
   let timer: ReturnType<typeof setTimeout>
+
+  /** The session to send to. A page that goes loses its stream first, but its session is still there. */
+  const current = () => getHello() ?? (isGoing ? last : undefined)
 
   /** Takes `count` entries off: accepted, or rejected with `error`. */
   const settle = (count: number, error?: ClientError) => {
@@ -68,13 +72,14 @@ export function createEventQueue (
     isPumping = true
     // What is emitted in one go goes up in one request.
     await null
-    for (let hello; entries[0] && (hello = getHello());) {
+    for (let hello; (hello = current());) {
       if (session !== hello.session) {
         settleDoubtful()
-        session = hello.session
         accepted = 0
-        continue
       }
+      session = hello.session
+      last = hello
+      if (!entries[0]) break
       before = doubtful
       const [count, answering] = transmit(hello)
       const answer = await answering
@@ -121,8 +126,8 @@ export function createEventQueue (
     },
     pump,
     (going: boolean) => {
-      const hello = getHello()
       isGoing = going
+      const hello = current()
       if (going && hello && entries[0]) {
         transmit(hello)
         before = doubtful

@@ -5,7 +5,7 @@ import { openQueue, type StoredEvent } from './stored-queue.ts'
 import type { ConnectOptions } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
-export { storedDefaults } from './stored-queue.ts'
+export { storedDefaults } from './stored-defaults.ts'
 export type { StoredEvent } from './stored-queue.ts'
 
 /** Options of `connectStored`, beside those of `connect`. */
@@ -43,9 +43,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
         send: async (claim, body, keepalive) => {
           if (body !== '') {
             const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
-            const noted = queue.mark(claim.session!, envelopes[0]!.seq - 1, envelopes.length)
-            // A page that is going may not live to see it noted.
-            if (!keepalive) await noted
+            await queue.mark(claim.session!, envelopes[0]!.seq - 1, envelopes.length)
           }
           return send(claim, body, keepalive)
         }

@@ -1,5 +1,4 @@
-/** Every default of the stored queue. */
-export const storedDefaults = Object.freeze({ maxAgeMs: 86_400_000 })
+import { storedDefaults } from './stored-defaults.ts'
 
 /** An event as an earlier page left it. */
 export interface StoredEvent {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { defaults } from '../../client/defaults.ts'
-import { storedDefaults } from '../../client/stored-queue.ts'
+import { storedDefaults } from '../../client/stored-defaults.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
