@@ -16,13 +16,21 @@ export interface Entrance {
   turnAway: (reason: 'session-limit' | 'draining') => void
 }
 
+let lastArrival = 0
+
+/** The next place in the order in which requests come. */
+export function nextArrival (): number {
+  return ++lastArrival
+}
+
 /**
  * Finds or makes the session that a claim names, and gives it its stream.
  *
+ * @param arrival place of the request: of two for one session, the later has it
  * @returns the session; null when there is none for the client, who has been told.
  * Rejects with what `initialState`, `bind` or the entrance throws; then there is no session.
  */
-export async function openSession (host: SessionHost, claim: Claim, request: FastifyRequest, entrance: Entrance): Promise<TetherSession | null> {
+export async function openSession (host: SessionHost, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
   if (host.runtime.draining) return refused(entrance.turnAway('draining'))
   const judged = judge(host, claim, request)
   if (judged === 'gone') return refused(entrance.gone())
@@ -43,6 +51,7 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
     }
   }
   let stream: Stream
+  let attached: Verdict | null
   try {
     stream = await entrance.open()
     if (stream.gone) return refused(abort(session, isNew))
@@ -51,11 +60,13 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
       stream.finish(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), defaults.fixed.shutdownMs, 'closed')
       return null
     }
-    verdict = session.attach(stream, verdict, claim.seq, claim.counted)
+    attached = session.attach(stream, verdict, claim.seq, claim.counted, arrival)
   } catch (error) {
     abort(session, isNew)
     throw error
   }
+  if (attached === null) return null
+  verdict = attached
   const { hooks, context } = host
   const connected = session
   const { protocol } = stream

@@ -146,6 +146,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #lastEventAt: number
   #leaveAt = Infinity
   #everConnected = false
+  /** That of the request which got the latest stream. */
+  #servedArrival = 0
   #abort: AbortController | null = null
   #closeReason: CloseReason = 'closed'
   #closeReconnect = false
@@ -318,9 +320,16 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
    *
    * @param seq number of the last update that the reader says it has
    * @param verdict `new` and `expired` as the claim was judged; `resumed` becomes `gap` when something after `seq` is lost
+   * @param arrival place of the request among all; hooks may hold up one longer than another, and who asked last is the one that is still there
+   * @returns the verdict; null when one who asked later has the session already, and this stream is ended
    */
-  attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean): Verdict {
+  attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
     const now = performance.now()
+    if (arrival < this.#servedArrival) {
+      stream.release(this.#replacedFrame)
+      return null
+    }
+    this.#servedArrival = arrival
     const { limits, contract: { textNames } } = this.host
     this.host.runtime.broadcasts.catchUp(this)
     this.#takeOver(now)
@@ -526,8 +535,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #takeOver (now: number): void {
     const old = this.#stream
     if (old === null) return
-    old.release(goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` }))
+    old.release(this.#replacedFrame)
     this.#loseStream('replaced', now)
+  }
+
+  get #replacedFrame (): string {
+    return goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` })
   }
 
   #loseStream (reason: DisconnectReason, now: number): void {

@@ -12,7 +12,7 @@ import { OptionValidator } from './option-validator.ts'
 import { originAllowed } from './origin.ts'
 import { SessionHost } from './session-host.ts'
 import type { AnyStatefulConfig, SessionOptions } from './stateful-config.ts'
-import { openEventStream } from './stream-route.ts'
+import { noteArrival, openEventStream } from './stream-route.ts'
 import type { Transports } from './transport-choice.ts'
 import { wantsWebSocket } from './upgrade-relay.ts'
 import type { WebSocketPeer } from './websocket-carrier.ts'
@@ -76,6 +76,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
   })
 
   function checkOrigin (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+    if (eventStream !== null && request.method === 'GET') noteArrival(request)
     done(originAllowed(request, host.trustedOrigins) ? undefined : new OriginError())
   }
 

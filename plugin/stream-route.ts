@@ -5,7 +5,7 @@ import { ArgumentError, DrainingError, NotAcceptableError, SessionLimitError } f
 import { turnedAwayFrame } from './control-frame.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
 import type { SessionHost } from './session-host.ts'
-import { openSession } from './session-opening.ts'
+import { nextArrival, openSession } from './session-opening.ts'
 import { SseTransport } from './sse-transport.ts'
 import { hasLeft, lastEventId } from './sse-upgrade.ts'
 import type { Upgrade } from './transport.ts'
@@ -13,6 +13,13 @@ import { preparedId, readClaim, type Claim } from './verdict.ts'
 
 /** As a client may name it: what is sent has the parameter. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
+
+const arrivals = new WeakMap<FastifyRequest, number>()
+
+/** Notes that a request is there, before hooks that may take long. */
+export function noteArrival (request: FastifyRequest): void {
+  arrivals.set(request, nextArrival())
+}
 
 /** Answers `GET url` with the event stream of a session. */
 export async function openEventStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -23,6 +30,9 @@ export async function openEventStream (host: SessionHost, upgrade: Upgrade, requ
     return
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedId(request))
+  const arrival = arrivals.get(request) ?? nextArrival()
+  // The request lives as long as its stream does.
+  arrivals.delete(request)
   let isOpening = false
   try {
     await openSession(host, claim, request, {
@@ -32,7 +42,7 @@ export async function openEventStream (host: SessionHost, upgrade: Upgrade, requ
       },
       gone: () => { reply.code(204).send() },
       turnAway: (reason) => turnAway(reply, claim, reason)
-    })
+    }, arrival)
   } catch (error) {
     // A reply that is over cannot take an error, and there is nobody left to read it.
     if (isOpening && (reply.sent || hasLeft(reply.raw))) return

@@ -7,7 +7,7 @@ import type { Deadline } from './deadline-queue.ts'
 import { acceptEvents, acknowledge, checkOpen, leaveEvent, refusal, retryAfterSeconds } from './event-acceptance.ts'
 import { readEnvelopes, readOpening } from './ingress.ts'
 import type { SessionHost } from './session-host.ts'
-import { openSession } from './session-opening.ts'
+import { nextArrival, openSession } from './session-opening.ts'
 import type { TetherSession } from './session.ts'
 import type { Stream } from './stream.ts'
 import { preparedId, readClaim } from './verdict.ts'
@@ -112,7 +112,7 @@ export class WebSocketIntake implements Deadline {
         open: () => this.#stream,
         gone: () => { this.#end('closed', false, closeCodes.gone) },
         turnAway: (reason) => { this.#finish(turnedAwayFrame(reason), closeCodes.tryLater) }
-      })
+      }, nextArrival())
     } catch (error) {
       this.#refuse(error, request)
       return

@@ -46,3 +46,32 @@ t.test('a client of others is kept from coming back once its session is closed f
   await until(() => source.readyState === EventSource.CLOSED, 'the client to give up')
   t.equal(server.app.tether.stats().sessions, 0)
 })
+
+t.test('two clients of others with one session: the later keeps it, and the earlier comes back no more', async (t) => {
+  const server = await startLive(t, { upgrade: { retryMs: 10 } })
+  const first = await server.connect()
+  const { session } = first
+  session.send('row', '1')
+  await until(() => first.reader.updates.length === 1, 'a row')
+  first.reader.destroy()
+  await until(() => !session.connected, 'the disconnect')
+  // As a tab that was duplicated has the URL of the other.
+  const url = `${server.origin}/live?last-event-id=${session.id}.0`
+  const open = async () => {
+    const source = new EventSource(url)
+    t.teardown(() => source.close())
+    const rows: string[] = []
+    source.addEventListener('row', ({ data }) => { rows.push(data) })
+    await until(() => rows.length === 1, 'the row')
+    return { source, rows }
+  }
+  const earlier = await open()
+  const later = await open()
+  await until(() => earlier.source.readyState === EventSource.CLOSED, 'the earlier to give up')
+  session.send('row', '2')
+  await until(() => later.rows.length === 2, 'the second row')
+  t.same(later.rows, ['1', '2'])
+  t.same(earlier.rows, ['1'])
+  t.equal(later.source.readyState, EventSource.OPEN)
+  t.match(server.app.tether.stats(), { sessions: 1, streams: 1 })
+})

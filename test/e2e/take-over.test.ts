@@ -1,7 +1,9 @@
 import t from 'tap'
 import { counting, exactly } from './harness/claim.ts'
 import { fill } from './harness/fill.ts'
+import { startLink } from './harness/link.ts'
 import { startLive } from './harness/live.ts'
+import { openReader, startReader } from './harness/reader.ts'
 import { readWhole } from './harness/request.ts'
 import { range, rows, sendRows } from './harness/rows.ts'
 import { protocols } from './harness/server.ts'
@@ -124,4 +126,85 @@ t.test('an older connection that does not read holds up nothing', async (t) => {
   t.same(newer.reader.updates.map(({ id }) => id), range(1, newer.reader.updates.length).map((seq) => `${session.id}.${seq}`))
   await until(() => server.app.tether.stats().streams === 1, 'the older to be cut')
   t.equal(session.connected, true)
+})
+
+for (const protocol of protocols) {
+  t.test(`${protocol}: an older connection of which only the server believes that it is there`, async (t) => {
+    const server = await startLive(t, { protocol })
+    const link = await startLink(t, server)
+    const older = await server.connect({ port: link.port })
+    const { session } = older
+    sendRows(session, 1, 5)
+    await until(() => rows(older.reader).length === 5, 'five rows')
+    link.freeze()
+    // What is written now goes nowhere, and the server cannot know.
+    sendRows(session, 6, 20)
+    await until(() => session.stats.framesWritten === 20, 'all of it to be written')
+    t.equal(session.connected, true)
+    const newer = await server.connect({ headers: exactly(session.id, 5) })
+    t.match(newer.reader.controls[0], { session: session.id, verdict: 'resumed', seq: 5 })
+    sendRows(session, 21, 22)
+    await until(() => rows(newer.reader).at(-1) === 22, 'the last row')
+    t.same(rows(newer.reader), range(6, 22))
+    await until(() => server.app.tether.stats().streams === 1, 'the older to be given up')
+    t.equal(session.connected, true)
+  })
+
+  t.test(`${protocol}: of two requests, the later has the session, whichever of them hooks hold up`, async (t) => {
+    const connects: string[] = []
+    const waiting: Array<() => void> = []
+    const server = await startLive(t, {
+      protocol,
+      live: { onConnect: (_session, { verdict }) => { connects.push(verdict) } },
+      setup: (app) => {
+        app.addHook('preHandler', async (request) => {
+          if (request.headers['x-hold'] !== undefined) await new Promise<void>((resolve) => { waiting.push(resolve) })
+        })
+        app.addHook('onSend', async (request) => {
+          if (request.headers['x-hold-late'] !== undefined) await new Promise<void>((resolve) => { waiting.push(resolve) })
+        })
+      }
+    })
+    for (const hold of ['x-hold', 'x-hold-late']) {
+      const first = await server.connect()
+      const { session } = first
+      sendRows(session, 1, 3)
+      await until(() => rows(first.reader).length === 3, 'three rows')
+      await until(() => session.stats.queuedCommands === 0, 'onConnect')
+      connects.length = 0
+      // Its page gives it up and asks again, which the server is not told of.
+      const abandoned = startReader(server, '/live', { headers: { ...exactly(session.id, 1), [hold]: '1' } })
+      await until(() => waiting.length === 1, 'the hook')
+      const newer = await server.connect({ headers: exactly(session.id, 2) })
+      t.match(newer.reader.controls[0], { verdict: 'resumed', seq: 2 })
+      waiting.splice(0).forEach((release) => release())
+      await until(() => abandoned.ended, 'the end of the one that was held up')
+      t.same(abandoned.controls, [{ type: 'goodbye', reason: 'replaced', reconnect: false }], 'it is told that another has taken over')
+      t.equal(abandoned.blocks.at(-1)!.id, `${session.id}.taken`)
+      sendRows(session, 4, 4)
+      await until(() => rows(newer.reader).at(-1) === 4, 'a row')
+      t.same(rows(newer.reader), [3, 4], 'the newer goes on')
+      t.equal(newer.reader.closed, false)
+      t.same(connects, ['resumed'], 'onConnect ran for it alone')
+      await session.close()
+    }
+  })
+}
+
+t.test('many requests for one session at once: one has it, and the others are told', async (t) => {
+  const server = await startLive(t)
+  const first = await server.connect()
+  const { session } = first
+  sendRows(session, 1, 10)
+  await until(() => rows(first.reader).length === 10, 'ten rows')
+  const readers = await Promise.all(range(0, 9).map((seq) => openReader(server, '/live', { headers: (seq % 2 === 0 ? exactly : counting)(session.id, seq) })))
+  await until(() => readers.filter(({ ended }) => ended).length === 9, 'nine of ten to end')
+  const [left] = readers.filter(({ ended }) => !ended)
+  sendRows(session, 11, 11)
+  await until(() => rows(left!).at(-1) === 11, 'the last row')
+  t.same(rows(left!), range(left!.controls[0]!.seq + 1, 11))
+  for (const reader of readers) {
+    if (reader !== left) t.same(reader.controls.at(-1), { type: 'goodbye', reason: 'replaced', reconnect: false })
+  }
+  t.match(server.app.tether.stats(), { sessions: 1, streams: 1 })
 })
