@@ -42,6 +42,8 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #finishAt = Infinity
   #lastWriteAt: number
   #lastUpdateAt = -Infinity
+  /** Number after the last update that the present flush writes, where there is a pace. */
+  #flushEnd = Infinity
   #progressAt = 0
   #queuedAtLook = 0
   #reason: DisconnectReason = 'client'
@@ -70,6 +72,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader
+    if (reader.paceMs > 0) this.#flushEnd = 0
     this.#control += opening
     if (opening !== '') this.#openingOpen = false
     this.#runtime.scheduler.schedule(this)
@@ -120,10 +123,19 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #isPaced (now: number): boolean {
     const reader = this.#reader
     if (reader === null || reader.paceMs === 0) return false
+    const { outbox } = reader
     // What is urgent is written, and updates along with it.
-    if (this.#control !== '' || this.#goodbye !== null || this.#rest !== null || !reader.outbox.pending || reader.isPressed) return false
+    if (this.#control !== '' || this.#goodbye !== null || reader.isPressed) {
+      this.#flushEnd = outbox.next
+      return false
+    }
+    // What waited when a flush began goes with it, however many writes that takes; what came later does not.
+    if (this.#rest !== null || outbox.cursor < this.#flushEnd || !outbox.pending) return false
     const at = this.#lastUpdateAt + reader.paceMs
-    if (now >= at) return false
+    if (now >= at) {
+      this.#flushEnd = outbox.next
+      return false
+    }
     this.#runtime.deadlines.set(this, at)
     return true
   }
@@ -158,7 +170,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     const reader = this.#reader
     const outbox = reader?.outbox
     let text = this.#takeControl()
-    if (outbox === undefined || !outbox.pending) {
+    if (outbox === undefined || !outbox.pending || outbox.cursor >= this.#flushEnd) {
       if (this.#goodbye !== null) {
         text += this.#goodbye
         this.#goodbye = ''
@@ -171,7 +183,8 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     if (gap !== 0) text += gapFrame(reader!.idPrefix, gap)
     const idPrefix = reader!.idPrefix
     const start = outbox.cursor
-    const end = outbox.runEnd(this.#carrier.pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes)
+    const room = this.#carrier.pieceBytes - text.length
+    const end = Math.min(this.#flushEnd, outbox.runEnd(room, idPrefix === null ? 0 : idPrefix.length + idLineBytes))
     this.#lastUpdateAt = now
     this.#count(end - start)
     if (text === '' && idPrefix === null) {

@@ -34,7 +34,20 @@ for (const protocol of protocols) {
       await until(() => session.stats.queuedFrames === 0, 'the last write')
       t.equal(session.stats.framesWritten + session.stats.conflated, round * series, 'each was written, or gave way to a newer one')
       await until(() => reader.bytes >= session.stats.bytesWritten, 'all bytes')
-      t.same(reader.updates.slice(-series).map(({ data }) => JSON.parse(data!).value), Array.from({ length: series }, () => round), 'the newest of each')
+      const newest = new Map(reader.updates.map(({ data }) => JSON.parse(data!)).map(({ series, value }) => [series, value]))
+      t.same([...newest.values()], Array.from({ length: series }, () => round), 'the newest of each')
+    }
+  })
+
+  t.test(`${protocol}: a flush goes on until all is written that waited, however many writes it takes`, async (t) => {
+    for (const named of [undefined, 'new']) {
+      const { connect } = await startLive(t, { protocol, live: { minIntervalMs: 60_000 } })
+      const { reader, session } = await connect({ headers: { 'x-tether-session': named } })
+      for (let number = 1; number <= 40; number++) session.send('row', `${number}`.padEnd(8_192, '.'))
+      await until(() => reader.updates.length === 40, 'all of the first flush')
+      session.send('row', 'next')
+      await until(() => session.stats.queuedFrames === 1, 'the next to wait')
+      t.match(session.stats, { framesWritten: 40, queuedFrames: 1 })
     }
   })
 
