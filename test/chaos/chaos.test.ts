@@ -3,6 +3,9 @@ import { clientKinds } from './harness/chaos-client.ts'
 import { faultKinds } from './harness/fault-plan.ts'
 import { runChaos } from './harness/run-chaos.ts'
 
+// With nothing left to do, Node 20 may still wait for ever for a write to a connection that broke.
+process.once('beforeExit', () => process.exit())
+
 // Far more than it takes, for machines that are busy with other tests.
 const timeout = 600_000
 t.setTimeout(timeout)

@@ -218,7 +218,10 @@ for (const protocol of protocols) {
       t.match(server.app.tether.stats(), { sessions: 0, detached: 0, pending: 0, streams: 0, bufferedBytes: 0 }, 'nothing is held')
       if (hooks === 'none' || (hooks === 'either' && seen.length === 0)) t.same(seen, [], 'no hook of a session that never was')
       else t.match(seen, ['connect', /^(client|closed)$/, 'close'], 'each hook ran once')
-      if (path === '/plain?wait=onSend') t.same(outcomes, ['FST_ERR_TETHER_STREAM_ABORTED'])
+      if (path === '/plain?wait=onSend') {
+        await until(() => outcomes.length > 0, 'the route to hear of it')
+        t.same(outcomes, ['FST_ERR_TETHER_STREAM_ABORTED'])
+      }
       await until(() => timers.active === 0, `timers to go, ${timers.active} left`)
       await until(() => JSON.stringify(activeResources()) === JSON.stringify(baseline), `resources ${JSON.stringify(baseline)}`)
       t.same(server.errors(), [], 'nothing is logged as an error')
