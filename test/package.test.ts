@@ -32,7 +32,7 @@ const tarball = join(scratch, packed.filename)
 
 t.test('the tarball holds the built library, its documents and nothing else', async (t) => {
   const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
     t.ok(paths.includes(path), path)
   }
   t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/.+|dist\/(plugin|schemas|client)\/[a-z0-9-]+\.(js|js\.map|d\.ts))$/.test(path)), [])

@@ -1,0 +1,210 @@
+import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { webSocketLink, type WebSocketLinkOptions } from '../../client/websocket-link.ts'
+import type { ConnectOptions } from '../../client/index.ts'
+import { range } from '../e2e/harness/rows.ts'
+import { startLive, type LiveOptions, type LiveServer } from '../e2e/harness/live.ts'
+import { until } from '../e2e/harness/until.ts'
+import { connectTo } from './harness.ts'
+
+const Class = WebSocket as unknown as NonNullable<WebSocketLinkOptions['WebSocket']>
+
+/** What a proxy does with a request for a WebSocket; everything else passes. */
+type Conduct =
+  | { pass: true }
+  /** Answers it itself. */
+  | { status: number }
+  /** Accepts it, and nothing comes through. */
+  | { swallow: true }
+  /** Says nothing at all. */
+  | { hang: true }
+  /** Passes it, and cuts the connection once so many bytes have come down. */
+  | { cutAfterBytes: number }
+
+interface Proxy {
+  readonly port: number
+  /** Requests for a WebSocket so far. */
+  readonly upgrades: number
+  conduct: Conduct
+}
+
+async function startProxy (t: Test, server: LiveServer, conduct: Conduct): Promise<Proxy> {
+  const sockets = new Set<Socket>()
+  let upgrades = 0
+  const listener = createServer((outside) => {
+    const inside = connectTcp(server.port, '127.0.0.1')
+    for (const socket of [outside, inside]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        sockets.delete(socket)
+        outside.destroy()
+        inside.destroy()
+      })
+    }
+    outside.once('data', (head: Buffer) => {
+      const isUpgrade = /^upgrade: websocket\r$/im.test(head.toString('latin1'))
+      const { conduct } = proxy
+      if (isUpgrade) upgrades++
+      if (!isUpgrade || 'pass' in conduct || 'cutAfterBytes' in conduct) {
+        inside.write(head)
+        outside.pipe(inside)
+        inside.pipe(outside)
+        let bytes = 0
+        if (isUpgrade && 'cutAfterBytes' in conduct) {
+          inside.on('data', (piece) => {
+            bytes += piece.length
+            if (bytes > conduct.cutAfterBytes) for (const socket of [outside, inside]) socket.resetAndDestroy()
+          })
+        }
+      } else if ('status' in conduct) {
+        outside.end(`HTTP/1.1 ${conduct.status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
+      } else if ('swallow' in conduct) {
+        inside.write(head)
+        inside.once('data', (answer: Buffer) => {
+          outside.write(answer.subarray(0, answer.indexOf('\r\n\r\n') + 4))
+          inside.resume()
+        })
+        outside.resume()
+      }
+    })
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    listener.close()
+  })
+  const proxy = { port: (listener.address() as AddressInfo).port, get upgrades () { return upgrades }, conduct }
+  return proxy
+}
+
+async function start (t: Test, conduct: Conduct, { live = {}, link = {}, connect = {} }: { live?: LiveOptions, link?: WebSocketLinkOptions, connect?: ConnectOptions } = {}) {
+  const protocols: string[] = []
+  const said: string[] = []
+  const server = await startLive(t, {
+    ...live,
+    live: {
+      mode: 'both',
+      ...live.live,
+      onConnect: (_session, { protocol }) => { protocols.push(protocol) },
+      on: { say: (session, { text }) => { said.push(text); session.send('note', { text }) } }
+    }
+  })
+  const proxy = await startProxy(t, server, conduct)
+  const rig = connectTo(t, server, proxy.port, { link: webSocketLink({ WebSocket: Class, openTimeoutMs: 1_500, ...link }), ...connect })
+  const rows: number[] = []
+  rig.client.on('row', (row) => rows.push(Number(row)))
+  return { server, proxy, protocols, said, rows, ...rig }
+}
+
+t.test('a WebSocket carries all, and no request is made beside it', async (t) => {
+  const { client, server, proxy, protocols, said, rows, sent, session, became } = await start(t, { pass: true })
+  await became('open')
+  const live = await session()
+  for (const row of range(1, 100)) live.send('row', String(row))
+  await Promise.all(range(1, 100).map((number) => client.emit('say', { text: String(number) })))
+  await until(() => rows.length === 100 && said.length === 100, 'all rows and events')
+  t.same(rows, range(1, 100))
+  t.same(said.map(Number), range(1, 100))
+  await t.rejects(client.emit('say', { text: 5 } as never), { code: 'FST_ERR_VALIDATION', errors: [{ path: '/data/text' }] })
+  await client.emit('say', { text: 'after' })
+  t.same(sent, [], 'no fetch')
+  t.same(protocols, ['websocket'])
+  t.equal(proxy.upgrades, 1)
+  client.close()
+  await until(() => server.live.stats.connected === 0, 'the end')
+})
+
+t.test('where no WebSocket gets through, an event stream does, within a bounded time', async (t) => {
+  for (const [what, conduct] of Object.entries({ 'refused with 403': { status: 403 }, 'refused with 400': { status: 400 }, 'accepted and swallowed': { swallow: true }, 'never answered': { hang: true } } as Record<string, Conduct>)) {
+    const stored = new Map<string, string>()
+    const storage = { getItem: (key: string) => stored.get(key) ?? null, setItem: (key: string, value: string) => { stored.set(key, value) } }
+    const startedAt = performance.now()
+    const { client, server, proxy, protocols, said, rows, session, became } = await start(t, conduct, { link: { storage } })
+    await became('open')
+    t.ok(performance.now() - startedAt < 10_000, what)
+    t.same(protocols, ['http/1.1'], what)
+    const live = await session()
+    live.send('row', '1')
+    await client.emit('say', { text: what })
+    await until(() => rows.length === 1 && said.length === 1, 'a row and an event')
+    t.equal(proxy.upgrades, 1)
+    // It comes back without trying again.
+    live.close('again', { reconnect: true })
+    await became('open', 2)
+    t.equal(proxy.upgrades, 1, 'remembered')
+    t.equal(stored.size, 1)
+    const next = connectTo(t, server, proxy.port, { link: webSocketLink({ WebSocket: Class, storage }) })
+    await next.became('open')
+    t.equal(proxy.upgrades, 1, 'and by the next page too')
+    next.client.close()
+  }
+})
+
+t.test('a network that is down is not blamed on the WebSocket', async (t) => {
+  const { proxy, protocols, became } = await start(t, { hang: true }, {
+    link: { openTimeoutMs: 200 },
+    connect: { fetch: async (...args) => { if (proxyIsDown) throw new TypeError('offline'); return fetch(...args) } }
+  })
+  let proxyIsDown = true
+  await became('waiting')
+  proxy.conduct = { pass: true }
+  await became('open')
+  t.same(protocols, ['websocket'])
+  proxyIsDown = false
+})
+
+t.test('a WebSocket that is cut after a while: nothing is lost or doubled, and in the end an event stream takes over', async (t) => {
+  const { client, proxy, protocols, said, rows, session, became } = await start(t, { cutAfterBytes: 6_000 })
+  await became('open')
+  const live = await session()
+  const total = 600
+  const emitted: Array<Promise<void>> = []
+  for (let number = 1; number <= total; number++) {
+    live.send('row', String(number))
+    if (number % 3 === 0) emitted.push(client.emit('say', { text: String(number / 3) }))
+    if (number % 10 === 0) await until(() => client.state === 'open', 'the stream', 30_000)
+  }
+  await Promise.all(emitted)
+  await until(() => rows.length >= total, 'all rows', 30_000)
+  t.same(rows, range(1, total))
+  t.same(said.map(Number), range(1, total / 3))
+  t.same(protocols, ['websocket', 'websocket', 'http/1.1'], 'two of them were cut')
+  t.equal(proxy.upgrades, 2)
+  t.equal(client.session, live.id, 'one session throughout')
+})
+
+t.test('mode "websocket" has nothing to fall back to', async (t) => {
+  const { proxy, protocols, became } = await start(t, { status: 403 }, { link: { mode: 'websocket' } })
+  await became('waiting', 2)
+  t.same(protocols, [])
+  proxy.conduct = { pass: true }
+  await became('open')
+  t.same(protocols, ['websocket'])
+})
+
+t.test('what the server\'s codes say', async (t) => {
+  const closed = await start(t, { pass: true })
+  await closed.became('open')
+  const { id } = await closed.session()
+  closed.server.live.get(id)!.close('over')
+  t.match(await closed.became('closed'), { reason: 'over' })
+  const again = connectTo(t, closed.server, closed.proxy.port, { link: webSocketLink({ WebSocket: Class }), resume: { session: id, seq: 0 } })
+  t.match(await again.became('closed'), { reason: 'closed' }, 'gone for good')
+
+  const full = await start(t, { pass: true }, { live: { tether: { maxSessions: 1 } } })
+  await full.became('open')
+  const second = connectTo(t, full.server, full.proxy.port, { link: webSocketLink({ WebSocket: Class }) })
+  t.match(await second.became('waiting'), { reason: 'session-limit' })
+  t.ok((await second.became('waiting')).retryMs! >= 1_000)
+
+  const failing = await start(t, { pass: true }, { live: { live: { initialState: () => { throw Object.assign(new Error('no'), { statusCode: 403, code: 'NOT_YOU' }) } } } })
+  t.match(await failing.became('closed'), { reason: 'refused' })
+})
+
+t.test('without a WebSocket class there is the event stream', async (t) => {
+  const { protocols, became } = await start(t, { pass: true }, { connect: { link: webSocketLink() } })
+  await became('open')
+  t.same(protocols, [(globalThis as { WebSocket?: unknown }).WebSocket === undefined ? 'http/1.1' : 'websocket'])
+})
