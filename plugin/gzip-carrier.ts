@@ -14,6 +14,9 @@ import { SlidingWindow } from './sliding-window.ts'
 const leastGain = 1 / 8
 const untriedAfterNoGain = 15
 
+/** The stream's head, and that of one stored block. */
+const mostAroundPiece = gzipHead.length + storedHeadBytes
+
 /**
  * Makes one gzip stream of what it is given: runs that many streams share go in
  * as blocks that were made once for all of them, and text of this stream alone in
@@ -43,7 +46,8 @@ export class GzipCarrier implements Carrier, StreamCompression {
   }
 
   get protocol (): Protocol { return this.#response.protocol }
-  get pieceBytes (): number { return this.#response.pieceBytes }
+  // So that what is put around a stored piece is no more than a write may be either.
+  get pieceBytes (): number { return this.#response.pieceBytes - mostAroundPiece }
   get queuedBytes (): number { return this.#response.queuedBytes }
   get compression (): StreamCompression { return this }
   get own (): boolean { return this.#window !== null }

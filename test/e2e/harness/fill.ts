@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { LiveSession } from './live.ts'
 import { isSettled, until } from './until.ts'
 
@@ -16,7 +17,7 @@ export interface Filled {
  * @param ahead length of a single update that goes before them, to get there sooner
  */
 export async function fill (session: Pick<LiveSession, 'send' | 'stats'>, ahead = 0): Promise<Filled> {
-  const text = 'x'.repeat(32_768)
+  const text = randomBytes(24_576).toString('base64')
   if (ahead > 0) session.send('row', 'x'.repeat(ahead))
   for (let sent = ahead > 0 ? 2 : 1; ; sent++) {
     const blocked = session.send('row', text)
