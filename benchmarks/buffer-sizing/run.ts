@@ -30,6 +30,7 @@ interface Extent {
   readonly updateSizes: string
   readonly updates: string
   readonly rates: string
+  readonly sessions: number
   readonly repeats: number
   readonly seconds: number
   readonly tailSeconds: number
@@ -45,11 +46,12 @@ const powersOfTwo = '1,2,4,8,16,32,64,128,256'
 
 const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
   quick: {
-    writeBuffers: '1,4,32,256',
+    writeBuffers: '1,4,64',
     commandBuffers: '64',
     updateSizes: '2KB',
     updates: '16',
     rates: '40',
+    sessions: 2,
     repeats: 3,
     seconds: 1,
     tailSeconds: 0.5,
@@ -65,6 +67,7 @@ const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
     updateSizes: '2KB',
     updates: '16',
     rates: '40',
+    sessions: 4,
     repeats: 5,
     seconds: 4,
     tailSeconds: 1,
@@ -80,6 +83,7 @@ const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
     updateSizes: '200B,2KB,20KB',
     updates: '4,16',
     rates: '10,40',
+    sessions: 4,
     repeats: 5,
     seconds: 10,
     tailSeconds: 10,
@@ -150,7 +154,7 @@ await runBenchmark(async () => {
   const seconds = readPositive('seconds', given.seconds, extent.seconds)
   const settings: MeasurementSettings = {
     speeds: parseSpeeds('readers', given.readers ?? 'fast,1MB/s,100KB/s,20KB/s,frozen'),
-    sessionsPerSpeed: readCount('sessions', given.sessions, 4),
+    sessionsPerSpeed: readCount('sessions', given.sessions, extent.sessions),
     connectionsPerSession: readCount('connections', given.connections, 4),
     closedLoopSeconds: Math.max(1, Math.round(seconds / 2)),
     fixedRateSeconds: Math.max(1, Math.round(seconds)),
