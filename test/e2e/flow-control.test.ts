@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { fill } from './harness/fill.ts'
 import { startLive } from './harness/live.ts'
@@ -79,6 +80,7 @@ for (const protocol of protocols) {
     const ran: string[] = []
     // Far more than the kernel, or the stream's window, takes.
     const flood = protocol === 'http/1.1' ? 150 : 20
+    const large = randomBytes(98_304).toString('base64')
     const server = await startLive(t, {
       protocol,
       live: {
@@ -86,7 +88,7 @@ for (const protocol of protocols) {
         on: {
           ping: (session) => {
             ran.push('ping')
-            for (let count = 0; count < flood; count++) session.send('row', 'x'.repeat(131_072))
+            for (let count = 0; count < flood; count++) session.send('row', large)
           },
           say: () => { ran.push('say') }
         }
