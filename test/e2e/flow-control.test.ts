@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { defaults } from '../../schemas/defaults.ts'
 import { fill } from './harness/fill.ts'
@@ -83,6 +84,7 @@ for (const protocol of protocols) {
     const ran: string[] = []
     // Far more than the kernel, or the stream's window, takes.
     const flood = protocol === 'http/1.1' ? 150 : 20
+    const large = randomBytes(98_304).toString('base64')
     const server = await startLive(t, {
       protocol,
       live: {
@@ -90,7 +92,7 @@ for (const protocol of protocols) {
         on: {
           ping: (session) => {
             ran.push('ping')
-            for (let count = 0; count < flood; count++) session.send('row', 'x'.repeat(131_072))
+            for (let count = 0; count < flood; count++) session.send('row', large)
           },
           say: () => { ran.push('say') }
         }

@@ -51,7 +51,7 @@ for (const protocol of protocols) {
     }, 'five times the heartbeat')
     const beats = reader.blocks.filter((block) => block.comment !== undefined).length
     t.ok(beats <= pauses, `${beats} heartbeats, ${pauses} pauses`)
-    t.ok(reader.updates.length > 10)
+    await until(() => reader.updates.length > 10, 'the data')
     await until(() => reader.blocks.some((block) => block.comment !== undefined), 'a heartbeat once the data stopped')
   })
 

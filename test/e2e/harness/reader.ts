@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ClientHttp2Session } from 'node:http2'
 import type { Transform } from 'node:stream'
-import { createBrotliDecompress, createGunzip } from 'node:zlib'
+import { brotliDecompressSync, constants, createBrotliDecompress, createGunzip, gunzipSync } from 'node:zlib'
 import { connectHttp2 } from './http2-connection.ts'
 import { parseBlocks, type EventBlock } from './event-block.ts'
 import { RawResponse } from './raw-response.ts'
@@ -100,8 +100,8 @@ export class StreamReader implements Reader {
   #parsed = 0
   readonly #decoder = new TextDecoder()
   #decompressor: Transform | 'none' | null = null
-  /** Pieces that the decompressor has not dealt with yet. */
-  #undecoded = 0
+  /** Whether it came to its end, and what came is not a whole of its encoding. */
+  #isBroken = false
 
   constructor (body: ResponseBody) {
     this.#body = body
@@ -114,19 +114,10 @@ export class StreamReader implements Reader {
   get ended (): boolean {
     if (!this.#body.ended) return false
     this.#join()
-    const decompressor = this.#decompressor
-    if (decompressor === null || decompressor === 'none') return true
-    // Only now, so that a stream without its trailer, or with a wrong one, never ends.
-    if (!decompressor.writableEnded) decompressor.end()
-    return decompressor.readableEnded
+    return !this.#isBroken
   }
 
-  get closed (): boolean {
-    if (!this.#body.closed) return false
-    this.#join()
-    return this.#undecoded === 0
-  }
-
+  get closed (): boolean { return this.#body.closed }
   get chunks (): readonly Buffer[] { return this.#body.pieces }
 
   get text (): string {
@@ -174,11 +165,28 @@ export class StreamReader implements Reader {
       this.#bytes += piece.length
       this.#decompressor ??= createDecompressor(this.headers['content-encoding'], (text) => { this.#decode(text) })
       if (this.#decompressor === 'none') this.#decode(piece)
-      else {
-        this.#undecoded++
-        this.#decompressor.write(piece, () => { this.#undecoded-- })
+      else this.#decompressor.write(piece)
+    }
+    const isOver = this.#body.ended || this.#body.closed
+    if (isOver && this.#decompressor !== null && this.#decompressor !== 'none') this.#decompressAll(this.#decompressor)
+  }
+
+  /** Nothing more comes: what there is must be there at once, and a trailer, if it came to its end, must be right. */
+  #decompressAll (decompressor: Transform): void {
+    if (decompressor.destroyed) return
+    decompressor.destroy()
+    const all = Buffer.concat(this.#body.pieces)
+    const isBrotli = this.headers['content-encoding'] === 'br'
+    const whole = isBrotli ? brotliDecompressSync : gunzipSync
+    if (this.#body.ended) {
+      try {
+        this.#text = whole(all).toString()
+        return
+      } catch {
+        this.#isBroken = true
       }
     }
+    this.#text = whole(all, { finishFlush: isBrotli ? constants.BROTLI_OPERATION_FLUSH : constants.Z_SYNC_FLUSH }).toString()
   }
 
   #decode (bytes: Buffer): void {
