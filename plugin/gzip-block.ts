@@ -1,6 +1,6 @@
 import { constants, deflateRawSync } from 'node:zlib'
 import { frameChunk, type FramedBytes } from './chunk.ts'
-import { storedBlocks, storedBytes, storedHeadBytes } from './gzip-format.ts'
+import { flushMark, storedBlocks, storedBytes, storedHeadBytes } from './gzip-format.ts'
 
 /** Room for what deflate puts around a text that it cannot make smaller. */
 const overheadBytes = 64
@@ -39,6 +39,6 @@ export function deflateBlock (text: Buffer, level: number, window?: Buffer): Gzi
     chunkSize: Math.min(text.length + overheadBytes, mostChunkBytes),
     ...window === undefined || window.length === 0 ? {} : { dictionary: window }
   })
-  const stored = text.length + Math.ceil(text.length / storedBytes) * storedHeadBytes
+  const stored = text.length + Math.ceil(text.length / storedBytes) * storedHeadBytes + flushMark.length
   return deflated.length < stored ? new GzipBlock(deflated, true) : storeBlock(text)
 }

@@ -5,7 +5,7 @@ import type { Compression, StreamCompression } from './compression.ts'
 import { combineCrc32 } from './crc32.ts'
 import type { EncodedRun } from './encoded-run.ts'
 import { deflateBlock, GzipBlock, storeBlock } from './gzip-block.ts'
-import { gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
+import { flushMark, gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
 import type { ByteCarrier } from './response-carrier.ts'
 import { ChainPlace } from './run-chain.ts'
 import { SlidingWindow } from './sliding-window.ts'
@@ -15,7 +15,7 @@ const leastGain = 1 / 8
 const untriedAfterNoGain = 15
 
 /** The stream's head, and that of one stored block. */
-const mostAroundPiece = gzipHead.length + storedHeadBytes
+const mostAroundPiece = gzipHead.length + storedHeadBytes + flushMark.length
 
 /**
  * Makes one gzip stream of what it is given: runs that many streams share go in
@@ -69,9 +69,10 @@ export class GzipCarrier implements Carrier, StreamCompression {
     this.#crc = crc32(text, this.#crc)
     this.#place.leave()
     const head = this.#head()
-    this.#count(bytes, bytes + storedHeadBytes)
+    const around = storedHeadBytes + flushMark.length
+    this.#count(bytes, bytes + around)
     this.#compression.stats.storedBlocks++
-    return this.#response.writeText(head + storedHead(bytes) + text, head.length + storedHeadBytes + bytes)
+    return this.#response.writeText(head + storedHead(bytes) + text + flushMark, head.length + around + bytes)
   }
 
   writeRun (run: EncodedRun): boolean {

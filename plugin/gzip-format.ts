@@ -18,13 +18,21 @@ export function storedHead (bytes: number): string {
   return String.fromCharCode(0, bytes & 0xff, bytes >>> 8, inverse & 0xff, inverse >>> 8)
 }
 
-/** Any number of bytes in as many stored blocks as they need. */
+/**
+ * An empty stored block; bytes as characters. Behind it some decoders (Go's, and so
+ * Caddy's) give out what they have; they keep the text of other stored blocks back.
+ * Deflate's own flush ends with one as well.
+ */
+export const flushMark = '\0\0\0\xff\xff'
+
+/** Any number of bytes in as many stored blocks as they need, and a {@link flushMark}. */
 export function storedBlocks (bytes: Buffer): Buffer {
   const pieces: Buffer[] = []
   for (let at = 0; at < bytes.length; at += storedBytes) {
     const piece = bytes.subarray(at, at + storedBytes)
     pieces.push(Buffer.from(storedHead(piece.length), 'latin1'), piece)
   }
+  pieces.push(Buffer.from(flushMark, 'latin1'))
   return Buffer.concat(pieces)
 }
 
