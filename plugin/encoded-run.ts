@@ -3,23 +3,26 @@ import { SplicedRun } from './spliced-run.ts'
 
 /** Text made ready to be written to many streams: encoded once, framed as an HTTP/1.1 chunk once, deflated once. */
 export class EncodedRun implements FramedBytes {
+  readonly text: string
   /** Whether others get the very same, so that what is made of it is worth keeping. */
   readonly isShared: boolean
-  readonly #text: string
+  /** Whether it may be deflated: it holds no session's id, and nothing of one audience along with what is another's. */
+  readonly isDeflatable: boolean
   #bytes: Buffer | null
   #chunk: Buffer | null = null
   #spliced: SplicedRun | null = null
   /** By their size, then by their place. */
   #parts: Map<number, EncodedRun[]> | null = null
 
-  constructor (text: string, isShared = true, bytes: Buffer | null = null) {
-    this.#text = text
+  constructor (text: string, isShared = true, isDeflatable = isShared, bytes: Buffer | null = null) {
+    this.text = text
     this.isShared = isShared
+    this.isDeflatable = isDeflatable
     this.#bytes = bytes
   }
 
   get bytes (): Buffer {
-    return this.#bytes ??= Buffer.from(this.#text)
+    return this.#bytes ??= Buffer.from(this.text)
   }
 
   /** The bytes as one chunk of an HTTP/1.1 body. */
@@ -42,6 +45,6 @@ export class EncodedRun implements FramedBytes {
   }
 
   #cut (place: number, size: number): EncodedRun {
-    return new EncodedRun('', this.isShared, this.bytes.subarray(place * size, (place + 1) * size))
+    return new EncodedRun('', this.isShared, this.isDeflatable, this.bytes.subarray(place * size, (place + 1) * size))
   }
 }
