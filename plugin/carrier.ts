@@ -40,8 +40,12 @@ export interface Carrier {
   together?: (write: () => void) => void
   /** Names the one who is told what happens; called once, before anything else. */
   attach: (owner: CarrierOwner) => void
-  /** @param bytes length of the text in UTF-8 */
-  writeText: (text: string, bytes: number) => boolean
+  /**
+   * @param bytes length of the text in UTF-8
+   * @param isDeflatable whether it is the application's own and of one audience, so that its length
+   * may tell of it; false where nothing is said
+   */
+  writeText: (text: string, bytes: number, isDeflatable?: boolean) => boolean
   writeRun: (run: EncodedRun) => boolean
   /** Writes a part of a text that is too large for one write; `last` ends that text. */
   writePart: (part: EncodedRun, last: boolean) => boolean

@@ -4,9 +4,11 @@ import { frameHead } from './websocket-frame.ts'
 
 /** Text made ready to be written to many streams: encoded once, framed once for each way to carry it, deflated once. */
 export class EncodedRun implements FramedBytes {
+  readonly text: string
   /** Whether others get the very same, so that what is made of it is worth keeping. */
   readonly isShared: boolean
-  readonly #text: string
+  /** Whether it may be deflated: it holds no session's id, and nothing of one audience along with what is another's. */
+  readonly isDeflatable: boolean
   #bytes: Buffer | null
   #chunk: Buffer | null = null
   #message: Buffer | null = null
@@ -14,14 +16,15 @@ export class EncodedRun implements FramedBytes {
   /** By their size, then by their place. */
   #parts: Map<number, EncodedRun[]> | null = null
 
-  constructor (text: string, isShared = true, bytes: Buffer | null = null) {
-    this.#text = text
+  constructor (text: string, isShared = true, isDeflatable = isShared, bytes: Buffer | null = null) {
+    this.text = text
     this.isShared = isShared
+    this.isDeflatable = isDeflatable
     this.#bytes = bytes
   }
 
   get bytes (): Buffer {
-    return this.#bytes ??= Buffer.from(this.#text)
+    return this.#bytes ??= Buffer.from(this.text)
   }
 
   /** The bytes as one chunk of an HTTP/1.1 body. */
@@ -44,7 +47,7 @@ export class EncodedRun implements FramedBytes {
   }
 
   #cut (place: number, size: number): EncodedRun {
-    return new EncodedRun('', this.isShared, this.bytes.subarray(place * size, (place + 1) * size))
+    return new EncodedRun('', this.isShared, this.isDeflatable, this.bytes.subarray(place * size, (place + 1) * size))
   }
 
   /** The bytes as one message of a WebSocket. */

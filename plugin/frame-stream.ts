@@ -196,7 +196,10 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
         return true
       }
     }
-    if (this.#carrier.splices === true && this.#writeSpliced(text, outbox, start, end, idPrefix, now)) return true
+    if (this.#carrier.splices === true) {
+      this.#writeSpliced(text, outbox, start, end, idPrefix, now)
+      return true
+    }
     let bytes = Buffer.byteLength(text)
     for (let number = start; number < end; number++) {
       const frame = outbox.at(number)
@@ -214,52 +217,59 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 
   /**
-   * Writes what others get too by itself, and what is this reader's alone between it.
-   * Does nothing, and gives false, where nothing is worth that.
+   * Writes what others get too, what is this reader's alone and what is the library's
+   * own each by itself. The length of what is deflated tells of its text; so nobody
+   * who has a part in one of them learns anything of another.
    */
-  #writeSpliced (text: string, outbox: Outbox, start: number, end: number, idPrefix: string | null, now: number): boolean {
-    const pieces: Array<string | EncodedRun> = []
-    let own = text
+  #writeSpliced (text: string, outbox: Outbox, start: number, end: number, idPrefix: string | null, now: number): void {
+    const pieces: EncodedRun[] = []
+    let kept = text
     for (let number = start; number < end;) {
-      if (idPrefix !== null) own += `id: ${idPrefix}${number}\n`
-      // With ids, each frame is a run of its own.
-      const sharedEnd = endOfShared(outbox, number, idPrefix === null ? end : number + 1)
-      if (outbox.bytesBetween(number, sharedEnd) >= defaults.fixed.splicedBytes) {
-        if (own !== '') pieces.push(own)
-        own = ''
-        pieces.push(this.#runtime.runs.shared(outbox, number, sharedEnd)!)
-        number = sharedEnd
-      } else {
-        const ownEnd = Math.max(number + 1, sharedEnd)
-        while (number < ownEnd) own += outbox.at(number++).text
+      if (idPrefix !== null) kept += `id: ${idPrefix}${number}\n`
+      // With ids, each frame is a run of its own, and most are too small for that.
+      if (idPrefix !== null && outbox.at(number).bytes < defaults.fixed.splicedBytes) {
+        kept += outbox.at(number++).text
+        continue
       }
+      if (kept !== '') pieces.push(new EncodedRun(kept, false, false))
+      kept = ''
+      const runEnd = idPrefix === null ? endOfAudience(outbox, number, end) : number + 1
+      pieces.push(outbox.at(number).holders > 1
+        ? this.#runtime.runs.shared(outbox, number, runEnd)!
+        : new EncodedRun(textOf(outbox, number, runEnd), false, true))
+      number = runEnd
     }
-    if (pieces.length === 0) return false
-    if (own !== '') pieces.push(own)
+    if (kept !== '') pieces.push(new EncodedRun(kept, false, false))
     outbox.wrote(end, now)
-    this.#writeTogether(pieces, now)
-    return true
+    if (pieces.length === 1) this.#writePiece(pieces[0]!, now)
+    else this.#carrier.together!(() => { this.#writePieces(pieces, now) })
   }
 
-  #writeTogether (pieces: ReadonlyArray<string | EncodedRun>, now: number): void {
-    const carrier = this.#carrier
+  #writePieces (pieces: readonly EncodedRun[], now: number): void {
     let written = 0
     let writable = true
-    carrier.together!(() => {
-      for (const piece of pieces) {
-        const bytes = typeof piece === 'string' ? Buffer.byteLength(piece) : piece.bytes.length
-        if (typeof piece !== 'string' && bytes > carrier.pieceBytes) {
-          // The last: a frame too large for one write ends its write.
-          this.#rest = piece
-          this.#restParts = 0
-          break
-        }
-        written += bytes
-        const isWritable = typeof piece === 'string' ? carrier.writeText(piece, bytes) : carrier.writeRun(piece)
-        writable &&= isWritable
+    for (const piece of pieces) {
+      const bytes = lengthOf(piece)
+      if (bytes > this.#carrier.pieceBytes) {
+        // The last: a frame too large for one write ends its write.
+        this.#rest = piece
+        this.#restParts = 0
+        break
       }
-    })
+      written += bytes
+      writable = this.#hand(piece, bytes) && writable
+    }
     this.#wrote(written, now, writable)
+  }
+
+  #writePiece (piece: EncodedRun, now: number): void {
+    const bytes = lengthOf(piece)
+    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(piece, now)
+    else this.#wrote(bytes, now, this.#hand(piece, bytes))
+  }
+
+  #hand (piece: EncodedRun, bytes: number): boolean {
+    return piece.isShared ? this.#carrier.writeRun(piece) : this.#carrier.writeText(piece.text, bytes, piece.isDeflatable)
   }
 
   #takeControl (): string {
@@ -394,9 +404,20 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 }
 
-/** Number after the last of the frames from `start` on that others get too; `start` when it is this reader's alone. */
-function endOfShared (outbox: Outbox, start: number, end: number): number {
-  let number = start
-  while (number < end && outbox.at(number).holders > 1) number++
+/** Number after the last of the frames from `start` on that others get too as it does, or do not. */
+function endOfAudience (outbox: Outbox, start: number, end: number): number {
+  const isShared = outbox.at(start).holders > 1
+  let number = start + 1
+  while (number < end && (outbox.at(number).holders > 1) === isShared) number++
   return number
+}
+
+function textOf (outbox: Outbox, start: number, end: number): string {
+  let text = ''
+  for (let number = start; number < end; number++) text += outbox.at(number).text
+  return text
+}
+
+function lengthOf (run: EncodedRun): number {
+  return run.isShared ? run.bytes.length : Buffer.byteLength(run.text)
 }

@@ -20,7 +20,8 @@ const mostAroundPiece = gzipHead.length + storedHeadBytes + flushMark.length
 /**
  * Makes one gzip stream of what it is given: runs that many streams share go in
  * as blocks that were made once for all of them, and text of this stream alone in
- * blocks between them. There is no compressor, only the CRC-32, the length, and the last run.
+ * blocks between them, so that no two audiences' text is ever deflated together, and no
+ * session's id with anything. There is no compressor, only the CRC-32, the length, and the last run.
  *
  * With a window it deflates everything by itself, and each block may refer to what
  * the window still holds. That gives nearly what a compressor of its own gives, but
@@ -59,9 +60,9 @@ export class GzipCarrier implements Carrier, StreamCompression {
     this.#response.attach(owner)
   }
 
-  writeText (text: string, bytes: number): boolean {
+  writeText (text: string, bytes: number, isDeflatable = false): boolean {
     if (this.#window !== null) return this.#writeOwn(Buffer.from(text))
-    if (bytes >= defaults.fixed.privateDeflateBytes && this.#mayDeflate()) {
+    if (isDeflatable && bytes >= defaults.fixed.privateDeflateBytes && this.#mayDeflate()) {
       return this.#writePrivate(Buffer.from(text))
     }
     // Text of one byte a character can be stored without being encoded first.
@@ -88,7 +89,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   writePart (part: EncodedRun): boolean {
     if (part.isShared) return this.writeRun(part)
     if (this.#window !== null) return this.#writeOwn(part.bytes)
-    return this.#mayDeflate() ? this.#writePrivate(part.bytes) : this.#writeStored(part.bytes)
+    return part.isDeflatable && this.#mayDeflate() ? this.#writePrivate(part.bytes) : this.#writeStored(part.bytes)
   }
 
   together (write: () => void): void {

@@ -95,7 +95,7 @@ export const defaults = Object.freeze({
     /** The same of runs that follow another, to which they may refer; and how far back they do. */
     chainedStoredBelowBytes: 32,
     chainBytes: 4_096,
-    /** Least bytes that others get too, to be a block of their own within one reader's text. */
+    /** Least bytes of an update with an id before it, to be a block of its own. */
     splicedBytes: 1_024,
     /** Levels of deflate for what many get, and for what one gets. */
     deflateLevel: 6,

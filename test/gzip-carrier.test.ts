@@ -54,7 +54,7 @@ async function open (windowBytes = 0, compression = new Compression(0)): Promise
 }
 
 /** One thing to be written, and its text. */
-type Step = { kind: 'text' | 'run' | 'part' | 'own part', text: string }
+type Step = { kind: 'text' | 'own text' | 'run' | 'part' | 'own part', text: string }
 
 const sizes = fc.oneof(
   { weight: 6, arbitrary: fc.nat(400) },
@@ -67,13 +67,13 @@ const texts = fc.tuple(sizes, fc.nat(0xffff)).map(([size, seed]) => {
   for (let state = seed; text.length < size; state = (state * 16_807 + 11) % 0x7fffffff) text += words[state % words.length]! + String(state % 97)
   return text
 })
-const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({ kind: fc.constantFrom('text', 'run', 'part', 'own part'), text: texts }), { maxLength: 12 })
+const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({ kind: fc.constantFrom('text', 'own text', 'run', 'part', 'own part'), text: texts }), { maxLength: 12 })
 
 function write (carrier: GzipCarrier, { kind, text }: Step): void {
   if (text === '') return
-  if (kind === 'text') carrier.writeText(text, Buffer.byteLength(text))
+  if (kind === 'text' || kind === 'own text') carrier.writeText(text, Buffer.byteLength(text), kind === 'own text')
   else if (kind === 'run') carrier.writeRun(new EncodedRun(text))
-  else carrier.writePart(new EncodedRun(text, kind === 'part'))
+  else carrier.writePart(new EncodedRun(text, kind === 'part', true))
 }
 
 for (const windowBytes of [0, defaults.fixed.compressorWindowBytes]) {
@@ -124,7 +124,7 @@ t.test('a decoder that is fed at any split has the same', async (t) => {
     { kind: 'text', text: 'retry: 1000\n\n' },
     { kind: 'run', text: 'event: sample\ndata: {"a":1}\n\n'.repeat(20) },
     { kind: 'text', text: 'data: é\n\n' },
-    { kind: 'text', text: 'data: private\n\n'.repeat(60) },
+    { kind: 'own text', text: 'data: private\n\n'.repeat(60) },
     { kind: 'run', text: 'data: x\n\n' }
   ]
   for (const step of all) write(carrier, step)
@@ -187,7 +187,7 @@ t.test('a stream that is private and cannot be made shorter is not tried every t
   const { carrier, compression, ended } = await open()
   for (let count = 0; count < 32; count++) {
     const text = randomBytes(800).toString('latin1')
-    carrier.writeText(text, Buffer.byteLength(text))
+    carrier.writeText(text, Buffer.byteLength(text), true)
     await turns(1)
   }
   carrier.end()

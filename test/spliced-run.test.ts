@@ -89,8 +89,9 @@ t.test('runs that follow each other refer to those before, and get much shorter'
     bytes = members.map((member) => member.take(run, runText, compression))
   }
   t.ok(members.every((member) => member.decodes))
-  t.equal(new Set(bytes).size, 1, 'the same for all')
-  t.ok(bytes[0]! < textOf(199).length / 2, `${bytes[0]} of ${textOf(199).length} bytes`)
+  // For the first alone it may be stored, where so many come at once.
+  t.equal(new Set(bytes.slice(1)).size, 1, 'the same for all')
+  t.ok(bytes[1]! < textOf(199).length / 2, `${bytes[1]} of ${textOf(199).length} bytes`)
   t.equal(compression.stats.runs, 199, 'made once for all of them; the first stood alone, and was too short')
 })
 

@@ -235,6 +235,41 @@ t.test('a broadcast is deflated once, and small ones gain by those before them',
   t.equal(Buffer.byteLength(members[0]!.reader.text), compression!.bytesBefore)
 })
 
+t.test('a session\'s id is never deflated, nor a private update with what others get', async (t) => {
+  const server = await startLive(t, { live: { replayFrames: 0 } })
+  const members = [...await connectGroup(server, 2, gzip), ...await connectGroup(server, 2, countedGzip)]
+  const secret = 'the secret of one session alone, which nobody else may learn of, '.repeat(3)
+  let broadcasts = 0
+  for (let round = 0; round < 20; round++) {
+    for (let count = 0; count < 10; count++, broadcasts++) server.live.group('all').broadcast('row', `${count} a guess: ${members[0]!.session.id}.${count} ${secret.slice(0, 150)}`)
+    for (const { session } of members) session.send('row', `${session.id} private ${secret.repeat(round % 3)}`)
+    server.live.group('all').broadcast('row', 'x'.repeat(2_000))
+    broadcasts++
+    await until(() => members.every(({ reader }) => reader.updates.length === broadcasts + round + 1), `round ${round + 1}`)
+  }
+  for (const { reader } of members.slice(0, 2)) {
+    const ids = reader.text.match(/^id: .*$/gm) ?? []
+    t.equal(ids.length, broadcasts + 20 + 1)
+    const raw = Buffer.concat(reader.chunks as Buffer[]).toString('latin1')
+    t.ok(ids.every((line) => raw.includes(`${line}\n`)), 'each id line is there to be read')
+  }
+  for (const { reader } of members.slice(2)) {
+    t.ok(Buffer.concat(reader.chunks as Buffer[]).toString('latin1').includes(`"session":"${reader.session}"`), 'so is the hello')
+  }
+  // What is private is as long as if it were alone, whatever is broadcast beside it.
+  const { reader, session } = members[2]!
+  const lengthOfPrivate = async (broadcast: string) => {
+    const { privateBlocks } = server.app.tether.stats().compression
+    const before = reader.updates.length
+    server.live.group('all').broadcast('row', broadcast)
+    session.send('row', secret.repeat(10))
+    await until(() => reader.updates.length === before + 2, 'both')
+    t.equal(server.app.tether.stats().compression.privateBlocks, privateBlocks + 1, 'it was deflated')
+    return reader.chunks.at(-1)!.length
+  }
+  t.equal(await lengthOfPrivate(secret.repeat(10)), await lengthOfPrivate(randomBytes(600).toString('base64')))
+})
+
 t.test('beyond maxCompressorBytes streams share, and a place is free again when its stream ends', async (t) => {
   const server = await startLive(t, { tether: { maxCompressorBytes: 20_000 }, upgrade: { compression: { own: 'all' } } })
   const members = await connectGroup(server, 4, countedGzip)

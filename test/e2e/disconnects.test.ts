@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { Transport } from '../../plugin/index.ts'
 import { fill } from './harness/fill.ts'
@@ -149,7 +150,7 @@ const cases: Case[] = [
       const transport = await until(() => transports[0], 'the transport')
       reader.pause()
       const sends: Array<Promise<boolean>> = []
-      for (const data of ['x'.repeat(12_000_000), 'a', 'b', 'c']) sends.push(transport.send({ data }))
+      for (const data of [randomBytes(9_000_000).toString('base64'), 'a', 'b', 'c']) sends.push(transport.send({ data }))
       await turns()
       const closing = transport.close()
       reader.destroy()
