@@ -112,15 +112,15 @@ export class Bench {
         await this.#open(port, cell.workload.updateBytes, [fast], warmUpStreams)
         await this.#readers.call('close', undefined)
         await delay(settleMs)
-        const residentBytes = await server.call('residentBytes', undefined)
+        const before = await server.call('resident', undefined)
         const sessions = await this.#open(port, cell.workload.updateBytes, [fast], streams)
-        const withStreams = await server.call('residentBytes', undefined)
+        const withStreams = await server.call('resident', undefined)
         const commands = await server.call('queueCommands', sessions[fast.name] ?? [])
-        const withCommands = await server.call('residentBytes', undefined)
+        const withCommands = await server.call('resident', undefined)
         return {
-          residentBytes,
-          streamBytes: Math.max(0, withStreams - residentBytes) / streams,
-          commandBytes: Math.max(0, withCommands - withStreams) / commands
+          residentBytes: before.residentBytes,
+          streamBytes: Math.max(0, withStreams.inUseBytes - before.inUseBytes) / streams,
+          commandBytes: Math.max(0, withCommands.inUseBytes - withStreams.inUseBytes) / commands
         }
       } finally {
         await this.#readers.call('close', undefined)

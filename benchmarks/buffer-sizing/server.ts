@@ -1,6 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net'
 import process from 'node:process'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
+import { getHeapStatistics } from 'node:v8'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import tether, { defineContract, type Session, type SessionStats } from 'fastify-tether'
@@ -36,6 +37,12 @@ export interface MemorySample {
   readonly heapBytes: number
   /** Held by all outboxes, as `app.tether.stats()` tells. */
   readonly bufferedBytes: number
+}
+
+export interface ResidentReading {
+  readonly residentBytes: number
+  /** Without what the heap holds and does not use, which hides what was added. */
+  readonly inUseBytes: number
 }
 
 export interface ServerReading {
@@ -199,12 +206,14 @@ const calls = {
   /** Everything since the server began. */
   memory: (): readonly MemorySample[] => memory,
   /** After a full collection, where the process was started with `--expose-gc`. */
-  residentBytes: async (): Promise<number> => {
-    for (let round = 0; round < 3; round += 1) {
+  resident: async (): Promise<ResidentReading> => {
+    for (let round = 0; round < 5; round += 1) {
       globalThis.gc?.()
       await delay(50)
     }
-    return process.memoryUsage().rss
+    const residentBytes = process.memoryUsage.rss()
+    const heap = getHeapStatistics()
+    return { residentBytes, inUseBytes: residentBytes - (heap.total_physical_size - heap.used_heap_size) }
   },
   /** Fills the channels of sessions whose present command never ends, and gives the number of commands that wait. */
   queueCommands: (ids: readonly string[]): number => {
