@@ -204,7 +204,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   send (name: string, data: unknown): Promise<boolean> {
     const frame = this.host.contract.encode(name, data)
-    if (this.#phase === 'closed' || this.#isOver) return Room.refused
+    if (this.#isBeyondReach) return Room.refused
     this.host.runtime.broadcasts.catchUp(this)
     this.append(frame)
     this.appended(null)
@@ -549,7 +549,13 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.outbox.detach(now)
     const { hooks, context } = this.host
     if (hooks.onDisconnect !== undefined) this.queueHook('onDisconnect', () => hooks.onDisconnect?.(this, reason, context))
+    if (this.#isBeyondReach) this.#room.open(false)
     this.#unstall()
+  }
+
+  /** Whether nothing that is sent from now on can reach a client: a session that is being closed gets no other stream. */
+  get #isBeyondReach (): boolean {
+    return this.#phase === 'closed' || this.#isOver || (this.#phase === 'closing' && this.#stream === null)
   }
 
   /** How long a closing session waits for its reader, who may be allowed to stall for ever otherwise. */

@@ -53,6 +53,26 @@ t.test('initialState', async (t) => {
   }
 })
 
+t.test('a handler that sends for as long as it may ends with its session, though its reader has left', async (t) => {
+  const closes: string[] = []
+  const server = await startLive(t, {
+    live: {
+      on: { ping: async (session) => { while (await session.send('row', 'x')) { /* there is more */ } } },
+      onClose: (_session, reason) => { closes.push(reason) }
+    }
+  })
+  const { reader, session } = await server.connect()
+  await post(server, session.id, { event: 'ping', data: {} })
+  await until(() => reader.updates.length, 'the first update')
+  reader.destroy()
+  await until(() => !session.connected, 'the disconnect')
+  const { dropped } = session.stats
+  await until(() => session.stats.dropped > dropped, 'it to go on meanwhile, for a reader that may come back')
+  await within(session.close('enough'), 'close')
+  t.same(closes, ['enough'])
+  t.equal(session.stats.handlerErrors, 0, 'and not since its time was up')
+})
+
 t.test('hooks run in order, once for each thing that happens, events in between', async (t) => {
   const ran: unknown[] = []
   const server = await startLive(t, {

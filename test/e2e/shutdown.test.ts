@@ -55,7 +55,7 @@ for (const protocol of protocols) {
     await within(app.close(), 'the third close()')
 
     t.same(await within(sent, 'the sends'), reading.map(() => true))
-    await within(Promise.all(blocked), 'the blocked sends')
+    t.same(await within(Promise.all(blocked), 'the blocked sends'), frozen.map(() => false), 'nobody will ever read them')
     t.match(app.tether.stats(), { sessions: 0, streams: 0, bufferedBytes: 0 })
     t.equal(reasons.length, 200, 'onClose ran for each')
     t.same([...new Set(reasons)], ['shutdown'])
