@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { FastifyReply } from 'fastify'
 import { StreamPipedError } from '../schemas/errors.ts'
 
 /** Headers of every event stream. `no-transform` and `X-Accel-Buffering` keep proxies from holding it back. */
@@ -15,24 +16,28 @@ export const eventStreamHeaders = Object.freeze({
  * Readable's memory.
  */
 export class EventStreamHead extends EventEmitter {
-  readonly #response: unknown
+  readonly #reply: FastifyReply
   readonly #begin: (() => void) | null
 
   /**
-   * @param response where Fastify pipes it to
+   * @param reply to whose response Fastify pipes it
    * @param begin called when all hooks have run and the headers are set; null for `HEAD`, which has no body
    */
-  constructor (response: unknown, begin: (() => void) | null) {
+  constructor (reply: FastifyReply, begin: (() => void) | null) {
     super()
-    this.#response = response
+    this.#reply = reply
     this.#begin = begin
   }
 
   /** @throws `FST_ERR_TETHER_STREAM_PIPED` when it is a hook that pipes it: frames would overtake the headers. */
   pipe<Destination> (destination: Destination): Destination {
-    if (destination !== this.#response) throw new StreamPipedError()
-    this.#begin?.()
-    return destination
+    if (destination === this.#reply.raw as unknown) {
+      this.#begin?.()
+      return destination
+    }
+    // What the hook would have made of the stream is not what the error is made of.
+    this.#reply.removeHeader('content-encoding')
+    throw new StreamPipedError()
   }
 
   /** Fastify drains the body of a HEAD request so. */

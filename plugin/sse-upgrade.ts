@@ -42,7 +42,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
   reply.headers(eventStreamHeaders)
   if (request.method === 'HEAD') {
     if (chosen !== null) compression.release(chosen.ownBytes)
-    reply.send(new EventStreamHead(reply.raw, null))
+    reply.send(new EventStreamHead(reply, null))
     return Promise.resolve(endedTransport)
   }
   return new Promise((resolve, reject) => {
@@ -59,7 +59,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
     if (chosen !== null) guardEncoding(response, chosen.encoding)
     let begun = false
     let encoded: ChosenEncoding | null = null
-    const head = new EventStreamHead(response, () => {
+    const head = new EventStreamHead(reply, () => {
       // While the hooks ran the client may have left, which the response tells only once, or one of them answered.
       if (hasLeft(response) || response.headersSent) {
         abort()
