@@ -228,7 +228,7 @@ export function testTransport (transport: TransportUnderTest): void {
   test('a reader that takes nothing loses its stream, not its session', async (t) => {
     const reasons: string[] = []
     const server = await start(t, {
-      upgrade: { stallTimeoutMs: 300, writeBuffer: 2 },
+      upgrade: { stallTimeoutMs: 500, writeBuffer: 2 },
       live: { onDisconnect: (_session, reason) => { reasons.push(reason) }, replayBytes: 64 * 1024 * 1024, replayFrames: 10_000 }
     })
     const link = await startLink(t, server)
@@ -240,9 +240,13 @@ export function testTransport (transport: TransportUnderTest): void {
     t.same(reasons, ['stalled'])
     t.match(session, { connected: false })
     t.equal(server.app.tether.stats().stallDisconnects, 1)
-    const again = await open(server, { session: session.id, lastEventId: `${session.id}.0` })
-    t.match(again.hello, { verdict: 'resumed', seq: 0 })
-    await until(() => again.tab.updates.length === sent, 'everything that it had not got', 60_000)
+    // On a busy machine a reader of this very process may seem to stall as well; then it comes back once more.
+    for (let received = 0; received < sent;) {
+      const again = await open(server, { session: session.id, lastEventId: `${session.id}.${received}` })
+      t.match(again.hello, { verdict: 'resumed', seq: received })
+      await until(() => again.tab.closed || received + again.tab.updates.length === sent, 'everything that it had not got', 60_000)
+      received += again.tab.updates.length
+    }
   })
 
   test('too much waits: the stream ends, or the oldest goes', async (t) => {
