@@ -34,7 +34,7 @@ const report = await runChaos({
   updates: numberOf('updates'),
   events: numberOf('events'),
   sendingMs: numberOf('minutes') * 60_000,
-  leastReturns: 10 * numberOf('clients'),
+  leastReturns: Math.min(10 * numberOf('clients'), Math.ceil(numberOf('updates') / 100)),
   mostBytes: 60_000,
   tell: (line) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`)
 })

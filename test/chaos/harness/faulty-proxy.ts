@@ -4,7 +4,10 @@ import { cuts, faultKinds, planFaults, type Fault, type FaultKind, type FaultPla
 
 type Direction = 'up' | 'down'
 
+const headStart = Buffer.from('HTTP/1.1 ')
 const headEnd = Buffer.from('\r\n\r\n')
+/** Heads are shorter. */
+const tailBytes = 4_096
 /** For so many bytes a trickle lasts. */
 const trickleBytes = 1_500
 
@@ -65,8 +68,7 @@ class FaultyConnection {
   #delayMs = 0
   #pieceBytes = Infinity
   #trickleLeft = 0
-  #tail = Buffer.alloc(0)
-  #hasHead = false
+  #tail: Buffer = Buffer.alloc(0)
   /** Nothing more is carried. */
   #isOver = false
 
@@ -161,12 +163,23 @@ class FaultyConnection {
     }
   }
 
-  /** A head that ends in the midst may be taken for a whole one, so the end of the first has to be known. */
+  /** Keeps the last of what came from the server. */
   #look (piece: Buffer): void {
-    if (this.#hasHead) return
-    this.#tail = Buffer.concat([this.#tail, piece])
-    this.#hasHead = this.#tail.includes(headEnd)
-    this.#tail = this.#hasHead ? Buffer.alloc(0) : this.#tail.subarray(-3)
+    this.#tail = piece.length >= tailBytes ? piece.subarray(-tailBytes) : Buffer.concat([this.#tail.subarray(piece.length - tailBytes), piece])
+  }
+
+  /**
+   * Whether the client has got a part of a response's head, or nothing yet. Chromium takes a head
+   * that ends there in an orderly way for a whole one, and its EventSource gives up.
+   */
+  get #isWithinHead (): boolean {
+    const tail = this.#tail
+    const start = tail.lastIndexOf(headStart)
+    if (tail.length === 0 || (start !== -1 && !tail.includes(headEnd, start))) return true
+    for (let length = 1; length < headStart.length; length++) {
+      if (tail.subarray(-length).equals(headStart.subarray(0, length))) return true
+    }
+    return false
   }
 
   async #strike (fault: Fault): Promise<void> {
@@ -181,7 +194,7 @@ class FaultyConnection {
         this.reset()
         break
       case 'truncate':
-        if (!this.#hasHead) return this.reset()
+        if (this.#isWithinHead) return this.reset()
         this.#isOver = true
         outside.end()
         inside.resetAndDestroy()
@@ -206,7 +219,7 @@ class FaultyConnection {
         inside.end()
         break
       case 'halfCloseDown':
-        if (!this.#hasHead) return this.reset()
+        if (this.#isWithinHead) return this.reset()
         outside.end()
         await this.#wait(fault.ms, outside)
         this.reset()

@@ -70,7 +70,7 @@ const urls = Object.entries(kinds).map(([path, { limits, longest }]) => {
   const sentTo = ({ state }: Session<State>): SentSoFar => ({ own: state.own, all: state.joined ? all : 0, values: state.values })
   const live = app.tether.stateful<typeof contract.events, typeof contract.updates, State>(path, {
     contract,
-    upgrade: app.tether.sse.upgrade({ retryMs: 20, heartbeatMs: 500 }),
+    upgrade: app.tether.sse.upgrade({ retryMs: 20, heartbeatMs: 2_000 }),
     reconnectMs: 600_000,
     replayAgeMs: 0,
     ...limits,

@@ -18,7 +18,7 @@ export class TetherTab implements TabLike {
     const connection = this.#connection = connect(url, {
       retryMs: 20,
       retryMaxMs: 100,
-      requestTimeoutMs: 1_500,
+      requestTimeoutMs: 6_000,
       fetch: (input, init) => {
         if (init?.method === 'POST') this.uplinkStats.posts++
         return fetch(input, init)

@@ -15,6 +15,7 @@ export interface UplinkStats {
 }
 
 const mostFaults = 20
+const longestTimeoutMs = 20_000
 
 /**
  * Sends events up as docs/protocol.md tells a client to: numbered, one request at
@@ -31,10 +32,12 @@ export class Uplink {
   #queue: Envelope[] = []
   #lastSeq = 0
   #isSending = false
+  /** Tries since the last answer. */
+  #failures = 0
   #isClosed = false
 
   /**
-   * @param timeoutMs after which a request is tried again
+   * @param timeoutMs after which a request is tried again, for the first time
    * @param random for the size of batches, and for which of them tell what was seen
    */
   constructor (url: string, timeoutMs: number, random: () => number) {
@@ -77,7 +80,8 @@ export class Uplink {
   async #post (batch: Envelope[], session: string): Promise<number> {
     this.stats.posts++
     const timeout = new AbortController()
-    const timer = setTimeout(() => timeout.abort(), this.#timeoutMs)
+    // Longer each time: on a machine that is busy enough, the first might never do.
+    const timer = setTimeout(() => timeout.abort(), Math.min(this.#timeoutMs * 1.5 ** this.#failures, longestTimeoutMs))
     try {
       const answer = await fetch(this.#url, {
         method: 'POST',
@@ -90,6 +94,7 @@ export class Uplink {
         signal: timeout.signal
       })
       const body = await answer.json() as { seq?: number }
+      this.#failures = 0
       if (answer.status === 202) {
         this.#acknowledged(body.seq!, batch.at(-1)!.seq)
         return 0
@@ -102,6 +107,7 @@ export class Uplink {
       return Number(answer.headers.get('retry-after')) * 1_000
     } catch {
       this.stats.retries++
+      this.#failures++
       return 10 + this.#random() * 40
     } finally {
       clearTimeout(timer)
