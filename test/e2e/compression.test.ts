@@ -258,15 +258,21 @@ t.test('a session\'s id is never deflated, nor a private update with what others
   }
   // What is private is as long as if it were alone, whatever is broadcast beside it.
   const { reader, session } = members[2]!
-  const lengthOfPrivate = async (broadcast: string) => {
+  const lengthOfPrivate = async (broadcast: string): Promise<number> => {
     const { privateBlocks } = server.app.tether.stats().compression
     const before = reader.updates.length
     server.live.group('all').broadcast('row', broadcast)
     session.send('row', secret.repeat(10))
     await until(() => reader.updates.length === before + 2, 'both')
-    t.equal(server.app.tether.stats().compression.privateBlocks, privateBlocks + 1, 'it was deflated')
-    return reader.chunks.at(-1)!.length
+    // On a busy machine there may be no allowance left for it, until some time has passed.
+    return server.app.tether.stats().compression.privateBlocks > privateBlocks
+      ? reader.chunks.at(-1)!.length
+      : await lengthOfPrivate(broadcast)
   }
+  t.equal(await lengthOfPrivate(secret.repeat(10)), await lengthOfPrivate(randomBytes(600).toString('base64')))
+  // One that only this session still holds is no less a broadcast.
+  for (const { reader } of [members[0]!, members[1]!, members[3]!]) reader.destroy()
+  await until(() => server.app.tether.stats().streams === 1, 'the others to be gone')
   t.equal(await lengthOfPrivate(secret.repeat(10)), await lengthOfPrivate(randomBytes(600).toString('base64')))
 })
 
