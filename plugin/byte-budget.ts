@@ -17,6 +17,7 @@ export class ByteBudget {
 
   hold (frame: Frame): void {
     if (frame.holders++ === 0) this.used += frame.bytes
+    else frame.isShared = true
   }
 
   release (frame: Frame): void {

@@ -2,7 +2,7 @@
 export class Counters {
   /** Updates written, replayed ones included. */
   framesWritten = 0
-  /** Bytes handed to `write()`, control frames and heartbeats included, framing of HTTP and WebSocket not. */
+  /** Bytes of text handed to `write()`, before compression; control frames and heartbeats included, framing of HTTP and WebSocket not. */
   bytesWritten = 0
   /** Calls of `write()`. */
   writes = 0

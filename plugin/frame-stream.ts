@@ -234,9 +234,9 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
       if (kept !== '') pieces.push(new EncodedRun(kept, false, false))
       kept = ''
       const runEnd = idPrefix === null ? endOfAudience(outbox, number, end) : number + 1
-      pieces.push(outbox.at(number).holders > 1
-        ? this.#runtime.runs.shared(outbox, number, runEnd)!
-        : new EncodedRun(textOf(outbox, number, runEnd), false, true))
+      // The last to get what was shared shares it with nobody any more.
+      const run = outbox.at(number).isShared ? this.#runtime.runs.shared(outbox, number, runEnd) : null
+      pieces.push(run ?? new EncodedRun(textOf(outbox, number, runEnd), false, true))
       number = runEnd
     }
     if (kept !== '') pieces.push(new EncodedRun(kept, false, false))
@@ -404,11 +404,11 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 }
 
-/** Number after the last of the frames from `start` on that others get too as it does, or do not. */
+/** Number after the last of the frames from `start` on that all are meant for others too, or all are not. */
 function endOfAudience (outbox: Outbox, start: number, end: number): number {
-  const isShared = outbox.at(start).holders > 1
+  const { isShared } = outbox.at(start)
   let number = start + 1
-  while (number < end && (outbox.at(number).holders > 1) === isShared) number++
+  while (number < end && outbox.at(number).isShared === isShared) number++
   return number
 }
 

@@ -10,6 +10,8 @@ export class Frame {
   readonly key: string | null
   /** Outboxes that hold it, for the plugin's total. */
   holders = 0
+  /** Whether it ever had more than one, even if the others have it no longer. */
+  isShared = false
 
   constructor (text: string, key: string | null = null) {
     this.text = text

@@ -111,13 +111,13 @@ export const defaults = Object.freeze({
     compressorWindowBytes: 8_192,
     compressorWindowBits: 16,
     brotliQuality: 4,
-    zstdLevel: 3,
+    zstdLevel: 1,
     /** Bytes of text that may be with a compressor that works on another thread. */
     compressorQueueBytes: 65_536,
     /** What one of them counts for in `maxCompressorBytes`. */
     gzipCompressorBytes: 9_216,
-    brCompressorBytes: 262_144,
-    zstdCompressorBytes: 262_144,
+    brCompressorBytes: 655_360,
+    zstdCompressorBytes: 196_608,
     /** How long one slice of flushing may hold the event loop. */
     flushSliceMs: 4,
     /** `Retry-After` of a 429 and a 503, in whole seconds. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import http from 'node:http'
+import http, { type ServerResponse } from 'node:http'
 import { constants, createGzip, type Gzip } from 'node:zlib'
 import { listeningPort } from '../harness/listening-port.ts'
 import { streamHeaders } from '../fan-out/fan-out-server.ts'
@@ -8,15 +8,13 @@ import type { CompressionServer } from './server.ts'
 
 /** What everybody else does: a compressor for each response, level 1, flushed after each burst. */
 export async function startGzipEachServer (): Promise<CompressionServer> {
-  const compressors = new Set<Gzip>()
+  const compressors = new Map<Gzip, ServerResponse>()
   const samples = new Samples()
   const server = http.createServer((request, response) => {
     response.writeHead(200, { ...streamHeaders, 'content-encoding': 'gzip' })
     const gzip = createGzip({ level: 1 })
-    gzip.on('data', (bytes: Buffer) => response.write(bytes))
-    gzip.write(': hello\n\n')
-    gzip.flush(constants.Z_SYNC_FLUSH)
-    compressors.add(gzip)
+    compress(gzip, response, Buffer.from(': hello\n\n'))
+    compressors.set(gzip, response)
     response.on('close', () => {
       compressors.delete(gzip)
       gzip.destroy()
@@ -31,10 +29,16 @@ export async function startGzipEachServer (): Promise<CompressionServer> {
       let text = ''
       for (let count = 0; count < frames; count += 1) text += `event: sample\ndata: ${JSON.stringify(samples.next())}\n\n`
       const burst = Buffer.from(text)
-      for (const gzip of compressors) {
-        gzip.write(burst)
-        gzip.flush(constants.Z_SYNC_FLUSH)
-      }
+      for (const [gzip, response] of compressors) compress(gzip, response, burst)
     }
   }
+}
+
+/** Writes what becomes of it as one chunk, by which readers tell bursts. */
+function compress (gzip: Gzip, response: ServerResponse, text: Buffer): void {
+  gzip.write(text)
+  gzip.flush(constants.Z_SYNC_FLUSH, () => {
+    const bytes = gzip.read() as Buffer | null
+    if (bytes !== null) response.write(bytes)
+  })
 }

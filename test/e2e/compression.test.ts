@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
-import { gunzipSync } from 'node:zlib'
+import * as zlib from 'node:zlib'
 import compress from '@fastify/compress'
 import cors from '@fastify/cors'
 import { EventSource } from 'eventsource'
@@ -24,11 +24,13 @@ const countedGzip = { ...gzip, 'x-tether-session': 'new' }
 
 interface Form { name: string, compression: NonNullable<UpgradeOptions['compression']>, encoding: string }
 
-const own = (encoding: 'gzip' | 'br', whose: CompressionOptions['own'] = 'all'): CompressionOptions => ({ own: whose!, encodings: [encoding] })
+const hasZstd = 'createZstdCompress' in zlib
+const own = (encoding: 'gzip' | 'br' | 'zstd', whose: CompressionOptions['own'] = 'all'): CompressionOptions => ({ own: whose!, encodings: [encoding] })
 const forms: Form[] = [
   { name: 'shared gzip', compression: true, encoding: 'gzip' },
   { name: 'own gzip', compression: own('gzip'), encoding: 'gzip' },
-  { name: 'own brotli', compression: own('br'), encoding: 'br' }
+  { name: 'own brotli', compression: own('br'), encoding: 'br' },
+  ...hasZstd ? [{ name: 'own zstd', compression: own('zstd'), encoding: 'zstd' }] : []
 ]
 
 /** Connects so many readers that are in one group. */
@@ -79,6 +81,7 @@ t.test('who gets which encoding', async (t) => {
     ['/own', 'gzip', 'gzip'],
     ['/own', 'deflate', undefined],
     ['/zstd', 'br, gzip', 'br'],
+    ['/zstd', 'br, zstd', hasZstd ? 'zstd' : 'br'],
     ['/zstd', 'gzip', 'gzip']
   ]
   for (const [path, accepted, encoding] of table) {
@@ -258,15 +261,21 @@ t.test('a session\'s id is never deflated, nor a private update with what others
   }
   // What is private is as long as if it were alone, whatever is broadcast beside it.
   const { reader, session } = members[2]!
-  const lengthOfPrivate = async (broadcast: string) => {
+  const lengthOfPrivate = async (broadcast: string): Promise<number> => {
     const { privateBlocks } = server.app.tether.stats().compression
     const before = reader.updates.length
     server.live.group('all').broadcast('row', broadcast)
     session.send('row', secret.repeat(10))
     await until(() => reader.updates.length === before + 2, 'both')
-    t.equal(server.app.tether.stats().compression.privateBlocks, privateBlocks + 1, 'it was deflated')
-    return reader.chunks.at(-1)!.length
+    // On a busy machine there may be no allowance left for it, until some time has passed.
+    return server.app.tether.stats().compression.privateBlocks > privateBlocks
+      ? reader.chunks.at(-1)!.length
+      : await lengthOfPrivate(broadcast)
   }
+  t.equal(await lengthOfPrivate(secret.repeat(10)), await lengthOfPrivate(randomBytes(600).toString('base64')))
+  // One that only this session still holds is no less a broadcast.
+  for (const { reader } of [members[0]!, members[1]!, members[3]!]) reader.destroy()
+  await until(() => server.app.tether.stats().streams === 1, 'the others to be gone')
   t.equal(await lengthOfPrivate(secret.repeat(10)), await lengthOfPrivate(randomBytes(600).toString('base64')))
 })
 
@@ -366,11 +375,11 @@ t.test('HTTP/1.0, and a stream that waits behind another on its connection', asy
   const ask = (version: string) => `GET /brief HTTP/${version}\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n\r\n`
   const old = await exchange(server, ask('1.0'))
   t.match(old.head, /^content-encoding: gzip$/mi)
-  t.equal(gunzipSync(old.body).toString(), text)
+  t.equal(zlib.gunzipSync(old.body).toString(), text)
   const { all } = await exchange(server, ask('1.1').repeat(2) + ask('1.1').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
   const bodies = all.split('HTTP/1.1 200 OK\r\n').slice(1).map((answer) => dechunk(answer.slice(answer.indexOf('\r\n\r\n') + 4)))
   t.equal(bodies.length, 3)
-  for (const body of bodies) t.equal(gunzipSync(body).toString(), text)
+  for (const body of bodies) t.equal(zlib.gunzipSync(body).toString(), text)
 })
 
 /** Sends bytes as they are, and gives what comes until the connection closes. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ClientHttp2Session } from 'node:http2'
 import type { Transform } from 'node:stream'
-import { brotliDecompressSync, constants, createBrotliDecompress, createGunzip, gunzipSync } from 'node:zlib'
+import { contentDecoder, type ContentDecoder } from './content-decoder.ts'
 import { connectHttp2 } from './http2-connection.ts'
 import { parseBlocks, type EventBlock } from './event-block.ts'
 import { RawResponse } from './raw-response.ts'
@@ -99,7 +99,7 @@ export class StreamReader implements Reader {
   #blocks: EventBlock[] = []
   #parsed = 0
   readonly #decoder = new TextDecoder()
-  #decompressor: Transform | 'none' | null = null
+  #stream: Transform | null = null
   /** Whether it came to its end, and what came is not a whole of its encoding. */
   #isBroken = false
 
@@ -163,43 +163,44 @@ export class StreamReader implements Reader {
     while (this.#joined < pieces.length) {
       const piece = pieces[this.#joined++]!
       this.#bytes += piece.length
-      this.#decompressor ??= createDecompressor(this.headers['content-encoding'], (text) => { this.#decode(text) })
-      if (this.#decompressor === 'none') this.#decode(piece)
-      else this.#decompressor.write(piece)
+      if (this.#decoding === null) this.#decode(piece)
+      else this.#decompressor().write(piece)
     }
-    const isOver = this.#body.ended || this.#body.closed
-    if (isOver && this.#decompressor !== null && this.#decompressor !== 'none') this.#decompressAll(this.#decompressor)
+    if (this.#stream !== null && (this.#body.ended || this.#body.closed)) this.#decompressAll(this.#stream)
+  }
+
+  get #decoding (): ContentDecoder | null {
+    return contentDecoder(this.headers['content-encoding'])
+  }
+
+  #decompressor (): Transform {
+    if (this.#stream === null) {
+      this.#stream = this.#decoding!.stream()
+      this.#stream.on('data', (bytes: Buffer) => { this.#decode(bytes) })
+      // What is wrong with it shows in the text, which stops.
+      this.#stream.on('error', () => {})
+    }
+    return this.#stream
   }
 
   /** Nothing more comes: what there is must be there at once, and a trailer, if it came to its end, must be right. */
-  #decompressAll (decompressor: Transform): void {
-    if (decompressor.destroyed) return
-    decompressor.destroy()
+  #decompressAll (stream: Transform): void {
+    if (stream.destroyed) return
+    stream.destroy()
     const all = Buffer.concat(this.#body.pieces)
-    const isBrotli = this.headers['content-encoding'] === 'br'
-    const whole = isBrotli ? brotliDecompressSync : gunzipSync
+    const { whole } = this.#decoding!
     if (this.#body.ended) {
       try {
-        this.#text = whole(all).toString()
+        this.#text = whole(all, false).toString()
         return
       } catch {
         this.#isBroken = true
       }
     }
-    this.#text = whole(all, { finishFlush: isBrotli ? constants.BROTLI_OPERATION_FLUSH : constants.Z_SYNC_FLUSH }).toString()
+    this.#text = whole(all, true).toString()
   }
 
   #decode (bytes: Buffer): void {
     this.#text += this.#decoder.decode(bytes, { stream: true })
   }
-}
-
-/** What undoes a content encoding; its text comes a little later than what it was made of. */
-function createDecompressor (encoding: string | undefined, onText: (text: Buffer) => void): Transform | 'none' {
-  if (encoding === undefined || encoding === 'identity') return 'none'
-  const decompressor = encoding === 'br' ? createBrotliDecompress() : createGunzip()
-  decompressor.on('data', onText)
-  // A test that cuts a connection sees it from the text, which stops.
-  decompressor.on('error', () => {})
-  return decompressor
 }
