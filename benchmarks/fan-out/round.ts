@@ -1,6 +1,6 @@
 import { Contestant, type Slice } from './contestant.ts'
 import type { Kind } from './kind.ts'
-import { orderOf } from './order.ts'
+import { rotated } from '../harness/rotation.ts'
 import type { LatencyReading } from './readers.ts'
 import { entriesOf, type Workload } from './workload.ts'
 
@@ -62,7 +62,7 @@ export async function measureRound (
 ): Promise<Round[]> {
   const contestants: Contestant[] = []
   try {
-    for (const entry of orderOf(entriesOf(workload, kinds), repeat)) {
+    for (const entry of rotated(entriesOf(workload, kinds), repeat)) {
       onStep(`opening ${entry.name}`)
       contestants.push(await Contestant.start(entry, workload))
     }
@@ -105,7 +105,7 @@ async function takeTurns (
   const count = Math.max(1, Math.round(seconds / length))
   const turns = [...contestants.entries()]
   for (let turn = 0; turn < count; turn += 1) {
-    for (const [index, contestant] of orderOf(turns, turn + repeat)) {
+    for (const [index, contestant] of rotated(turns, turn + repeat)) {
       slices[index]?.push(await contestant.run({ seconds: length, ...pace }))
     }
   }

@@ -3,7 +3,7 @@ import { summarise } from '../harness/statistics.ts'
 import { formatTable, type Column } from '../harness/table.ts'
 import { Contestant } from './contestant.ts'
 import { baseline, counted, type Kind } from './kind.ts'
-import { orderOf } from './order.ts'
+import { rotated } from '../harness/rotation.ts'
 import type { PostCalls, PostReading } from './posts.ts'
 import type { LatencyReading } from './readers.ts'
 import type { LoopDelay } from './server.ts'
@@ -48,7 +48,7 @@ export async function measureSlicing (
     { name: counted, server: counted, fills: true }
   ]
   const rounds: SlicingRound[] = []
-  for (const kind of orderOf(kinds, repeat)) {
+  for (const kind of rotated(kinds, repeat)) {
     onStep(kind.name)
     rounds.push(await measureKind(kind, repeat, settings))
   }

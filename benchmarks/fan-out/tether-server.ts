@@ -1,9 +1,8 @@
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import { listeningPort } from '../harness/listening-port.ts'
+import { loadLibrary } from '../harness/plugin-build.ts'
 import { blockedQuery, type FanOutOptions, type FanOutServer } from './fan-out-server.ts'
 import { fillerFor, mark, now } from './sample.ts'
 import { upgradeHeaders } from './upgrade-headers.ts'
@@ -70,10 +69,4 @@ export async function startTetherServer (options: FanOutOptions, reader: ReaderK
       }))
     }
   }
-}
-
-/** The build that users get, or one of another folder. */
-async function loadLibrary (folder: string | undefined): Promise<typeof import('fastify-tether')> {
-  if (folder === undefined) return await import('fastify-tether')
-  return await import(pathToFileURL(join(folder, 'dist/plugin/index.js')).href) as typeof import('fastify-tether')
 }

@@ -1,9 +1,8 @@
 /**
- * The order for one repeat: every kind comes first once before one comes first again, and every other
- * repeat runs backwards, so that no kind always follows the same neighbour.
+ * The order of one repeat: over as many repeats as there are items each comes first once, and every other
+ * repeat runs backwards, so that nobody always follows the same neighbour.
  */
-export function rotated<Kind> (kinds: readonly Kind[], repeat: number): Kind[] {
-  const start = repeat % kinds.length
-  const order = [...kinds.slice(start), ...kinds.slice(0, start)]
-  return repeat % 2 === 0 ? order : order.reverse()
+export function rotated<Item> (items: readonly Item[], repeat: number): Item[] {
+  const step = repeat % 2 === 0 ? 1 : items.length - 1
+  return items.map((item, index) => items[(repeat + index * step) % items.length] ?? item)
 }

@@ -37,7 +37,7 @@ export async function withContestants<Result> (
     const contestants: Contestant[] = []
     for (const kind of chosen) {
       const server = await start<ServerCalls>('server.ts', `the server of kind '${kind.name}'`)
-      const port = await server.call('start', { kind: kind.server })
+      const port = await server.call('start', { kind: kind.server, ...kind.library === undefined ? {} : { library: kind.library } })
       const streams = kind.server === 'bare'
         ? null
         : await start<StreamClientCalls>('../harness/stream-client.ts', `the reader of the streams of '${kind.name}'`)

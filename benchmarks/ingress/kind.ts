@@ -5,6 +5,8 @@ import { eventName, rangeSet } from './event.ts'
 export interface Kind {
   readonly name: string
   readonly server: 'bare' | 'tether'
+  /** Folder of the build of the library that it runs, where it is not the one that users get. */
+  readonly library?: string
   /** How one event is posted, given the session to post it to. */
   request (session: string): Request
 }
@@ -36,6 +38,11 @@ export const kinds: readonly Kind[] = [
     })
   }
 ]
+
+/** Another build of the library, measured beside the present one. */
+export function comparedKinds (library: string): Kind[] {
+  return kinds.filter(({ server }) => server === 'tether').map((kind) => ({ ...kind, name: `${kind.name}, compared`, library }))
+}
 
 function postBare (): Request {
   return { method: 'POST', path: '/events', headers: json, body: JSON.stringify(rangeSet) }

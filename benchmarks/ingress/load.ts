@@ -19,7 +19,7 @@ export interface LoadOptions {
 
 const recorders = new Map<string, Recorder>()
 
-function recorderOf (name: string): Recorder {
+function recrotated (name: string): Recorder {
   const recorder = recorders.get(name) ?? new Recorder()
   recorders.set(name, recorder)
   return recorder
@@ -85,11 +85,11 @@ async function driveAtRate (options: LoadOptions, recorder: Recorder, requestsPe
 
 const calls = {
   drive: async (options: LoadOptions): Promise<void> => {
-    const recorder = recorderOf(options.record)
+    const recorder = recrotated(options.record)
     if (options.requestsPerSecond === undefined) await driveClosedLoop(options, recorder)
     else await driveAtRate(options, recorder, options.requestsPerSecond)
   },
-  read: (record: string): LoadReading => recorderOf(record).reading()
+  read: (record: string): LoadReading => recrotated(record).reading()
 }
 
 export type LoadCalls = typeof calls

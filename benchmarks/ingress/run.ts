@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ChildProcess } from '../harness/child-process.ts'
 import { readCommandLine, readCount, readPositive, runBenchmark } from '../harness/command-line.ts'
@@ -9,7 +10,7 @@ import { publish } from '../harness/report.ts'
 import { rotated } from '../harness/rotation.ts'
 import { judge, type Verdict } from '../harness/verdict.ts'
 import { requireOpenStreams, withContestants, type Contestant } from './contestant.ts'
-import { baseline, kinds } from './kind.ts'
+import { baseline, comparedKinds, kinds } from './kind.ts'
 import type { LoadCalls, LoadOptions } from './load.ts'
 import { eventsPerSecond, join, p99, processorTime, ratios, type Measurement, type Part, type Round } from './measurement.ts'
 import { closedLoopTable, fixedRateTable, remarks } from './tables.ts'
@@ -46,6 +47,7 @@ async function run (): Promise<void> {
     rate: { value: 'FRACTION', help: 'fixed rate, as a part of what the bare route reached in the closed loop (0.5)' },
     quick: { help: '2 repeats of 2 seconds, to see that it runs' },
     only: { value: 'TEXT', help: 'only kinds whose name contains this, and the baseline' },
+    compare: { value: 'FOLDER', help: "also another working copy's build of the library" },
     json: { value: 'FILE', help: 'write the raw figures there' }
   })
   const quick = given.quick !== undefined
@@ -57,7 +59,8 @@ async function run (): Promise<void> {
     repeats: readCount('repeats', given.repeats, quick ? 2 : 5),
     rateFraction: readPositive('rate', given.rate, 0.5)
   }
-  const chosen = kinds.filter(({ name }) => name === baseline || name.includes(given.only ?? ''))
+  const available = given.compare === undefined ? kinds : [...kinds, ...comparedKinds(resolve(given.compare))]
+  const chosen = available.filter(({ name }) => name === baseline || name.includes(given.only ?? ''))
   requireDescriptors(settings.sessions + settings.connections + 128)
   requirePluginBuild()
 
@@ -133,6 +136,8 @@ async function measure (
   // Many connections with a small share each keep the stream even; a share is a whole number.
   const wanted = (await read(bare, 'closedLoop')).eventsPerSecond * settings.rateFraction
   const requestsPerSecond = Math.max(1, Math.round(wanted / settings.sessions)) * settings.sessions
+  // The load generator's own code for it is cold before, and whoever came first would be measured by that.
+  await drive(bare, 'warm-up', { seconds: 1, connections: settings.sessions, requestsPerSecond })
   await goRound('fixedRate', rateSliceSeconds, { connections: settings.sessions, requestsPerSecond })
 
   return await Promise.all(contestants.map(async (contestant) => {

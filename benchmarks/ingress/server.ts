@@ -2,9 +2,9 @@ import process from 'node:process'
 import { answer } from '../harness/child-endpoint.ts'
 import type { EventServer } from './event-server.ts'
 
-const starters: Record<string, () => Promise<EventServer>> = {
+const starters: Record<string, (library: string | undefined) => Promise<EventServer>> = {
   bare: async () => await (await import('./bare-server.ts')).startBareServer(),
-  tether: async () => await (await import('./tether-server.ts')).startTetherServer()
+  tether: async (library) => await (await import('./tether-server.ts')).startTetherServer(library)
 }
 
 export interface ServerReading {
@@ -23,10 +23,10 @@ function handledCount (): number {
 }
 
 const calls = {
-  start: async ({ kind }: { kind: string }): Promise<number> => {
+  start: async ({ kind, library }: { kind: string, library?: string }): Promise<number> => {
     const start = starters[kind]
     if (start === undefined) throw new Error(`there is no server of the kind '${kind}'`)
-    server = await start()
+    server = await start(library)
     return server.port
   },
   beginSlice: (): void => {

@@ -1,17 +1,17 @@
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
-import tether, { defineContract } from 'fastify-tether'
 import { listeningPort } from '../harness/listening-port.ts'
+import { loadLibrary } from '../harness/plugin-build.ts'
 import { eventName, RangeSet } from './event.ts'
 import type { EventServer } from './event-server.ts'
 
-const contract = defineContract({
-  events: { [eventName]: RangeSet },
-  updates: { notice: Type.Object({ text: Type.String() }) }
-})
-
 /** Sessions with the defaults that users get; the handler does what the bare route does. */
-export async function startTetherServer (): Promise<EventServer> {
+export async function startTetherServer (library: string | undefined): Promise<EventServer> {
+  const { tether, defineContract } = await loadLibrary(library)
+  const contract = defineContract({
+    events: { [eventName]: RangeSet },
+    updates: { notice: Type.Object({ text: Type.String() }) }
+  })
   let handled = 0
   const app = Fastify()
   await app.register(tether)
