@@ -106,6 +106,43 @@ t.test('a WebSocket that is cut after a while: nothing is lost or doubled, and i
   t.equal(client.session, live.id, 'one session throughout')
 })
 
+t.test('where a WebSocket got through before, one that does not is forgiven once', async (t) => {
+  const stored = new Map<string, string>()
+  const storage = { getItem: (key: string) => stored.get(key) ?? null, setItem: (key: string, value: string) => { stored.set(key, value) } }
+  const open = async (t: Test) => {
+    const { proxy, protocols, session, became } = await start(t, { pass: true }, { link: { storage } })
+    await became('open')
+    const live = await session()
+    let times = 1
+    const reopen = async (conduct: Conduct) => {
+      proxy.conduct = conduct
+      await until(() => live.connected, 'the stream')
+      proxy.cut()
+      t.match(await became('open', ++times), { verdict: 'resumed' })
+    }
+    return { proxy, protocols, reopen }
+  }
+  // As when a proxy is restarted, and takes requests a moment after the WebSocket was tried.
+  const blocked = { status: 502 }
+  await t.test('the next one gets through', async (t) => {
+    const { protocols, reopen } = await open(t)
+    await reopen(blocked)
+    await reopen({ pass: true })
+    t.same(protocols, ['websocket', 'http/1.1', 'websocket'])
+    t.equal(stored.size, 0, 'nothing to remember')
+  })
+  await t.test('the next one does not either', async (t) => {
+    const { proxy, protocols, reopen } = await open(t)
+    await reopen(blocked)
+    t.equal(stored.size, 0)
+    await reopen(blocked)
+    t.equal(stored.size, 1)
+    await reopen({ pass: true })
+    t.same(protocols, ['websocket', 'http/1.1', 'http/1.1', 'http/1.1'])
+    t.equal(proxy.upgrades, 3, 'twice in vain, and not again')
+  })
+})
+
 t.test('mode "websocket" has nothing to fall back to', async (t) => {
   const { proxy, protocols, became } = await start(t, { status: 403 }, { link: { mode: 'websocket' } })
   await became('waiting', 2)
