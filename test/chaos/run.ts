@@ -3,6 +3,9 @@ import { parseArgs } from 'node:util'
 import { clientKinds, type ClientKind } from './harness/chaos-client.ts'
 import { runChaos } from './harness/run-chaos.ts'
 
+// With nothing left to do, Node 20 may still wait for ever for a write to a connection that broke.
+process.once('beforeExit', () => process.exit())
+
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
