@@ -13,6 +13,9 @@ t.setTimeout(600_000)
 const patienceMs = 60_000
 const openTimeoutMs = 1_500
 
+// Each waits most of its time.
+t.jobs = 3
+
 const browser = await launchBrowser(t)
 
 interface Rig {
