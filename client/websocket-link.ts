@@ -63,6 +63,8 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
     const mayFallBack = mode === 'both'
     let isBarred = mayFallBack && (Socket === undefined || recall(storage, key))
     let shortLives = 0
+    /** Failures that are forgiven: where one has got through, the server or a proxy may just be starting anew. */
+    let credit = 0
     /** While a WebSocket carries the session. */
     let socket: WebSocketLike | undefined
     /** What was sent on it and is not answered yet, oldest first. */
@@ -104,6 +106,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
         if (isOver) return
         if (throughAt === 0) {
           throughAt = Date.now()
+          credit = 1
           clearTimeout(timer)
           socket = opened
         }
@@ -128,8 +131,10 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
         // Only now it is known that the WebSocket was to blame, not the network.
         if (!isThrough) {
           isThrough = true
-          isBarred = true
-          remember(storage, key)
+          if (shortLives >= mostShortLives || credit-- < 1) {
+            isBarred = true
+            remember(storage, key)
+          }
         }
         return onText(text)
       }, signal)

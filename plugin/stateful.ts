@@ -86,7 +86,8 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
   }
 
   async function openStream (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (eventStream !== null) return openEventStream(host, eventStream, request, reply)
+    // A proxy that drops the upgrade leaves the rest of the handshake. Its sender cannot read a stream, which would leave a session behind.
+    if (eventStream !== null && (webSocket === null || request.headers['sec-websocket-version'] === undefined)) return openEventStream(host, eventStream, request, reply)
     // On HTTP/2 such a header is an error.
     if (request.raw.httpVersionMajor === 1) reply.header('upgrade', 'websocket')
     throw new UpgradeRequiredError()

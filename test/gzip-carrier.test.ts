@@ -4,7 +4,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { constants, crc32, createGunzip, gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Compression } from '../plugin/compression.ts'
 import { EncodedRun } from '../plugin/encoded-run.ts'
 import { GzipCarrier } from '../plugin/gzip-carrier.ts'
@@ -118,8 +118,12 @@ for (const windowBytes of [0, defaults.fixed.compressorWindowBytes]) {
   })
 }
 
-t.test('a decoder that is fed at any split has the same', async (t) => {
-  const { carrier, ended } = await open()
+for (const windowBytes of [0, defaults.fixed.compressorWindowBytes]) {
+  t.test(`${windowBytes === 0 ? 'without' : 'with'} a window: a decoder that is fed at any split has the same`, (t) => testSplits(t, windowBytes))
+}
+
+async function testSplits (t: Test, windowBytes: number): Promise<void> {
+  const { carrier, ended } = await open(windowBytes)
   const all: Step[] = [
     { kind: 'text', text: 'retry: 1000\n\n' },
     { kind: 'run', text: 'event: sample\ndata: {"a":1}\n\n'.repeat(20) },
@@ -140,7 +144,7 @@ t.test('a decoder that is fed at any split has the same', async (t) => {
     const part = gunzipSync(body.subarray(0, end), { finishFlush: constants.Z_SYNC_FLUSH }).toString()
     if (!text.startsWith(part.replace(/\ufffd$/, ''))) t.fail(`cut at ${end}`)
   }
-})
+}
 
 async function decode (pieces: Buffer[]): Promise<Buffer> {
   const decoder = createGunzip()
@@ -166,6 +170,26 @@ t.test('frames from nothing to a megabyte', async (t) => {
       t.ok(gunzipSync(await ended).equals(Buffer.concat([Buffer.from(':\n\n'), run.bytes])), `${source} of ${size}`)
     }
   }
+})
+
+t.test('frames of any size up to a megabyte, one after the other in one stream', async (t) => {
+  const frames = fc.array(fc.record({
+    kind: fc.constantFrom('text' as const, 'own text' as const, 'run' as const, 'part' as const, 'own part' as const),
+    // As many of each length's order of magnitude, and what is about a stored block's limit.
+    size: fc.oneof(fc.double({ min: 0, max: 20, noNaN: true }).map((exponent) => Math.floor(2 ** exponent) - 1), fc.integer({ min: 65_500, max: 65_570 })),
+    source: fc.constantFrom('words', 'noise')
+  }), { minLength: 1, maxLength: 6 })
+  await fc.assert(fc.asyncProperty(frames, fc.boolean(), async (frames, hasWindow) => {
+    const { carrier, ended } = await open(hasWindow ? defaults.fixed.compressorWindowBytes : 0)
+    const steps = frames.map(({ kind, size, source }): Step => ({
+      kind,
+      text: source === 'words' ? 'word '.repeat(size / 5 + 1).slice(0, size) : randomBytes(size).toString('latin1')
+    }))
+    for (const step of steps) write(carrier, step)
+    carrier.end()
+    return gunzipSync(await ended).equals(Buffer.from(steps.map(({ text }) => text).join('')))
+  }), { numRuns: 60 })
+  t.pass('for any frames')
 })
 
 t.test('a run is deflated once for all streams, and each has its own trailer', async (t) => {

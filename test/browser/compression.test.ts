@@ -1,5 +1,6 @@
 import { chromium } from 'playwright-core'
 import t from 'tap'
+import { rowsOfAnySize } from '../e2e/harness/any-size.ts'
 import { startLink } from '../e2e/harness/link.ts'
 import { startLive } from '../e2e/harness/live.ts'
 import { until } from '../e2e/harness/until.ts'
@@ -26,7 +27,7 @@ for (const [name, compression, encoding] of forms) {
       upgrade: { compression, retryMs: 20 },
       fastify: { forceCloseConnections: true },
       setup: (app) => { app.get('/', (_request, reply) => { reply.type('text/html').send('<!doctype html><title>page</title>') }) },
-      live: { replayFrames: 1_000, onConnect: (session, { live }) => { live.group('all').add(session) } }
+      live: { replayFrames: 1_000, queueBytes: 200_000_000, onConnect: (session, { live }) => { live.group('all').add(session) } }
     })
     const link = await startLink(t, server)
     const context = await browser.newContext()
@@ -70,6 +71,19 @@ for (const [name, compression, encoding] of forms) {
     const text = await page.evaluate('text') as string
     t.same(text.split('\n').filter((line) => /^data: \d/.test(line)).map((line) => line.slice(6)), sent)
     t.same(encodings, [encoding, encoding])
+
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    t.comment(`seed ${seed}`)
+    for (const [index, row] of rowsOfAnySize(16, seed).entries()) {
+      sent.push(row)
+      // What is made for all, and what is made for each alone.
+      if (index % 3 !== 0) server.live.group('all').broadcast('row', row)
+      else await Promise.all([...server.live.group('all')].map((session) => session.send('row', row)))
+    }
+    await arrived(sent.length)
+    const read = await page.evaluate('[rows, text.split("event: row\\ndata: ").slice(1).map((rest) => rest.slice(0, rest.indexOf("\\n")))]') as string[][]
+    for (const got of read) t.equal(got.findIndex((row, index) => row !== sent[index]), -1, 'of any size up to a megabyte')
+    t.same(read.map(({ length }) => length), [sent.length, sent.length])
 
     // The connection breaks; the browser comes back by itself, where it stopped.
     link.cut()

@@ -1,83 +1,14 @@
-import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { webSocketLink, type WebSocketLinkOptions } from '../../client/websocket-link.ts'
 import type { ConnectOptions } from '../../client/index.ts'
 import { range } from '../e2e/harness/rows.ts'
-import { startLive, type LiveOptions, type LiveServer } from '../e2e/harness/live.ts'
+import { startLive, type LiveOptions } from '../e2e/harness/live.ts'
 import { until } from '../e2e/harness/until.ts'
+import { startUpgradeProxy, type Conduct } from '../e2e/harness/upgrade-proxy.ts'
 import { connectTo } from './harness.ts'
 
 const Class = WebSocket as unknown as NonNullable<WebSocketLinkOptions['WebSocket']>
-
-/** What a proxy does with a request for a WebSocket; everything else passes. */
-type Conduct =
-  | { pass: true }
-  /** Answers it itself. */
-  | { status: number }
-  /** Accepts it, and nothing comes through. */
-  | { swallow: true }
-  /** Says nothing at all. */
-  | { hang: true }
-  /** Passes it, and cuts the connection once so many bytes have come down. */
-  | { cutAfterBytes: number }
-
-interface Proxy {
-  readonly port: number
-  /** Requests for a WebSocket so far. */
-  readonly upgrades: number
-  conduct: Conduct
-}
-
-async function startProxy (t: Test, server: LiveServer, conduct: Conduct): Promise<Proxy> {
-  const sockets = new Set<Socket>()
-  let upgrades = 0
-  const listener = createServer((outside) => {
-    const inside = connectTcp(server.port, '127.0.0.1')
-    for (const socket of [outside, inside]) {
-      sockets.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => {
-        sockets.delete(socket)
-        outside.destroy()
-        inside.destroy()
-      })
-    }
-    outside.once('data', (head: Buffer) => {
-      const isUpgrade = /^upgrade: websocket\r$/im.test(head.toString('latin1'))
-      const { conduct } = proxy
-      if (isUpgrade) upgrades++
-      if (!isUpgrade || 'pass' in conduct || 'cutAfterBytes' in conduct) {
-        inside.write(head)
-        outside.pipe(inside)
-        inside.pipe(outside)
-        let bytes = 0
-        if (isUpgrade && 'cutAfterBytes' in conduct) {
-          inside.on('data', (piece) => {
-            bytes += piece.length
-            if (bytes > conduct.cutAfterBytes) for (const socket of [outside, inside]) socket.resetAndDestroy()
-          })
-        }
-      } else if ('status' in conduct) {
-        outside.end(`HTTP/1.1 ${conduct.status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
-      } else if ('swallow' in conduct) {
-        inside.write(head)
-        inside.once('data', (answer: Buffer) => {
-          outside.write(answer.subarray(0, answer.indexOf('\r\n\r\n') + 4))
-          inside.resume()
-        })
-        outside.resume()
-      }
-    })
-  })
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    listener.close()
-  })
-  const proxy = { port: (listener.address() as AddressInfo).port, get upgrades () { return upgrades }, conduct }
-  return proxy
-}
 
 async function start (t: Test, conduct: Conduct, { live = {}, link = {}, connect = {} }: { live?: LiveOptions, link?: WebSocketLinkOptions, connect?: ConnectOptions } = {}) {
   const protocols: string[] = []
@@ -91,7 +22,7 @@ async function start (t: Test, conduct: Conduct, { live = {}, link = {}, connect
       on: { say: (session, { text }) => { said.push(text); session.send('note', { text }) } }
     }
   })
-  const proxy = await startProxy(t, server, conduct)
+  const proxy = await startUpgradeProxy(t, server, conduct)
   const rig = connectTo(t, server, proxy.port, { link: webSocketLink({ WebSocket: Class, openTimeoutMs: 1_500, ...link }), ...connect })
   const rows: number[] = []
   rig.client.on('row', (row) => rows.push(Number(row)))
@@ -173,6 +104,43 @@ t.test('a WebSocket that is cut after a while: nothing is lost or doubled, and i
   t.same(protocols, ['websocket', 'websocket', 'http/1.1'], 'two of them were cut')
   t.equal(proxy.upgrades, 2)
   t.equal(client.session, live.id, 'one session throughout')
+})
+
+t.test('where a WebSocket got through before, one that does not is forgiven once', async (t) => {
+  const stored = new Map<string, string>()
+  const storage = { getItem: (key: string) => stored.get(key) ?? null, setItem: (key: string, value: string) => { stored.set(key, value) } }
+  const open = async (t: Test) => {
+    const { proxy, protocols, session, became } = await start(t, { pass: true }, { link: { storage } })
+    await became('open')
+    const live = await session()
+    let times = 1
+    const reopen = async (conduct: Conduct) => {
+      proxy.conduct = conduct
+      await until(() => live.connected, 'the stream')
+      proxy.cut()
+      t.match(await became('open', ++times), { verdict: 'resumed' })
+    }
+    return { proxy, protocols, reopen }
+  }
+  // As when a proxy is restarted, and takes requests a moment after the WebSocket was tried.
+  const blocked = { status: 502 }
+  await t.test('the next one gets through', async (t) => {
+    const { protocols, reopen } = await open(t)
+    await reopen(blocked)
+    await reopen({ pass: true })
+    t.same(protocols, ['websocket', 'http/1.1', 'websocket'])
+    t.equal(stored.size, 0, 'nothing to remember')
+  })
+  await t.test('the next one does not either', async (t) => {
+    const { proxy, protocols, reopen } = await open(t)
+    await reopen(blocked)
+    t.equal(stored.size, 0)
+    await reopen(blocked)
+    t.equal(stored.size, 1)
+    await reopen({ pass: true })
+    t.same(protocols, ['websocket', 'http/1.1', 'http/1.1', 'http/1.1'])
+    t.equal(proxy.upgrades, 3, 'twice in vain, and not again')
+  })
 })
 
 t.test('mode "websocket" has nothing to fall back to', async (t) => {

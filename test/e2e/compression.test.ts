@@ -8,6 +8,7 @@ import { EventSource } from 'eventsource'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { CompressionOptions, UpgradeOptions } from '../../plugin/index.ts'
+import { rowsOfAnySize } from './harness/any-size.ts'
 import { counting, exactly } from './harness/claim.ts'
 import { startLink } from './harness/link.ts'
 import { startLive, type LiveServer } from './harness/live.ts'
@@ -533,3 +534,55 @@ t.test('clients of others', async (t) => {
   await until(() => stream.updates.length === expected.length, 'all of it, beside them')
   t.same(stream.updates.map(({ data }) => data), expected)
 })
+
+for (const { name, compression, encoding } of forms.filter(({ encoding }) => encoding !== 'zstd')) {
+  t.test(`${name}: clients of others read frames of any size up to a megabyte`, async (t) => {
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    t.comment(`seed ${seed}`)
+    const server = await startLive(t, {
+      upgrade: { compression },
+      fastify: { forceCloseConnections: true },
+      live: { queueBytes: 200_000_000, queueFrames: 10_000, onConnect: (session, { live }) => { live.group('all').add(session) } }
+    })
+    const url = `${server.origin}/live`
+    const accept = { accept: 'text/event-stream', 'accept-encoding': encoding }
+    const abort = new AbortController()
+    t.teardown(() => abort.abort())
+
+    const fromEventSource: string[] = []
+    const source = new EventSource(url, { fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...accept } }) })
+    t.teardown(() => source.close())
+    source.addEventListener('row', ({ data }) => { fromEventSource.push(data) })
+
+    const texts: string[] = ['', '']
+    fetch(url, { headers: { ...accept, 'x-tether-session': 'new' }, signal: abort.signal }).then(async ({ body }) => {
+      for await (const piece of body!.pipeThrough(new TextDecoderStream())) texts[0] += piece
+    }).catch(() => {})
+    const headers = ['-H', 'Accept: text/event-stream', '-H', 'X-Tether-Session: new', '-H', `Accept-Encoding: ${encoding}`]
+    const curl = execFile('curl', ['-sSN', '--noproxy', '*', '--compressed', '--max-time', '120', ...headers, url], { maxBuffer: 1e9 })
+    curl.stdout!.setEncoding('utf8').on('data', (piece: string) => { texts[1] += piece })
+    const code = new Promise((resolve) => curl.on('close', resolve))
+    t.teardown(() => curl.kill())
+
+    await until(() => server.live.group('all').size === 3, 'three clients')
+    t.same([...server.live.group('all')].map(({ stats }) => stats.compression?.encoding), [encoding, encoding, encoding])
+    const sent = rowsOfAnySize(24, seed)
+    for (const [index, row] of sent.entries()) {
+      // What is made for all, and what is made for each alone.
+      if (index % 3 !== 0) server.live.group('all').broadcast('row', row)
+      else await Promise.all([...server.live.group('all')].map((session) => session.send('row', row)))
+      if (index % 4 === 0) await turns(3)
+    }
+    await until(() => fromEventSource.length === sent.length, 'all rows at the EventSource', 60_000)
+    for (const session of server.live.sessions) session.close('end')
+    t.equal(await within(code, 'the end of curl', 60_000), 0, 'which found the trailer right')
+    await until(() => texts[0]!.includes('goodbye'), 'the end of fetch', 60_000)
+    const rowsIn = (text: string) => [...text.matchAll(/^event: row\ndata: (.*)$/gm)].map(([, row]) => row)
+    for (const [who, got] of [['eventsource', fromEventSource], ['fetch', rowsIn(texts[0]!)], ['curl', rowsIn(texts[1]!)]] as const) {
+      t.equal(got.length, sent.length, `${who}: as many`)
+      // Not compared as a whole: what it would print is megabytes.
+      t.equal(got.findIndex((row, index) => row !== sent[index]), -1, `${who}: each the same`)
+    }
+    t.same(server.errors(), [])
+  })
+}

@@ -239,6 +239,17 @@ t.test('mode "sse" has no WebSocket', async (t) => {
   }
 })
 
+t.test('mode "both": a WebSocket whose upgrade was lost on the way makes no session', async (t) => {
+  const server = await startLive(t, { live: { mode: 'both' } })
+  // The second is what is left of a WebSocket over HTTP/2.
+  for (const lost of [{ 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13' }, { 'sec-websocket-version': '13' }]) {
+    const answer = await readWhole(server, '/live', lost)
+    refused(t, answer, 426, 'FST_ERR_TETHER_UPGRADE_REQUIRED', 'without Upgrade')
+    t.equal(answer.headers.upgrade, 'websocket')
+  }
+  t.equal([...server.live.sessions].length, 0)
+})
+
 t.test('mode "both": one session over either, one after the other', async (t) => {
   const protocols: string[] = []
   const server = await startLive(t, { live: { mode: 'both', onConnect: (_session, { protocol }) => { protocols.push(protocol) } } })

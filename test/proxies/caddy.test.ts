@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed, testWebSockets } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -35,6 +35,11 @@ t.jobs = 3
 testKind(t, 'caddy', caddy)
 
 t.test('caddy and silence', (t) => testSilence(t, caddy))
+
+t.test('caddy and WebSockets', (t) => testWebSockets(t, caddy, {
+  'refused by the proxy': { 'reverse_proxy 127.0.0.1:3000': '@socket header Upgrade websocket\n  respond @socket 403\n  reverse_proxy 127.0.0.1:3000' },
+  'without the header that asks for it': { 'reverse_proxy 127.0.0.1:3000': 'request_header -Upgrade\n  reverse_proxy 127.0.0.1:3000' }
+}))
 
 t.test('caddy that buffers', (t) => {
   return testHoldingBack(t, caddy, { 'reverse_proxy 127.0.0.1:3000': 'reverse_proxy 127.0.0.1:3000 {\n    buffer_responses\n  }' })

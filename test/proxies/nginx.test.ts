@@ -3,7 +3,7 @@ import t from 'tap'
 import { refused } from '../e2e/harness/refusal.ts'
 import { readWhole } from '../e2e/harness/request.ts'
 import { startBehind } from './harness/behind.ts'
-import { testHoldingBack, testKind, testSeveral, testSilence } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSeveral, testSilence, testWebSockets } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -47,6 +47,11 @@ t.jobs = 3
 testKind(t, 'nginx', nginx)
 
 t.test('nginx and silence', (t) => testSilence(t, nginx))
+
+t.test('nginx and WebSockets', (t) => testWebSockets(t, nginx, {
+  'without the header that asks for it': { 'proxy_set_header Upgrade           $http_upgrade;': '' },
+  'without the other': { 'proxy_set_header Connection        $connection_upgrade;': '' }
+}))
 
 t.test('nginx that buffers in spite of what it is told', (t) => {
   return testHoldingBack(t, nginx, { proxy_read_timeout: 'proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout' })

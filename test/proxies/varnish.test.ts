@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testHoldingBack, testKind, testSeveral, testSilence } from './harness/checks.ts'
+import { testHoldingBack, testKind, testSeveral, testSilence, testWebSockets } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import { haproxy } from './harness/haproxy.ts'
 import type { ProxyKind } from './harness/proxy.ts'
@@ -28,6 +28,13 @@ t.jobs = 3
 testKind(t, 'varnish', varnish)
 
 t.test('varnish and silence', (t) => testSilence(t, varnish))
+
+t.test('varnish and WebSockets', (t) => testWebSockets(t, varnish, {
+  'without the header that asks for it': { 'set bereq.http.Upgrade = req.http.Upgrade;': '' },
+  'that does not pipe': { 'return (pipe);': 'return (pass);' }
+}))
+
+t.test('varnish with haproxy before it, and WebSockets', (t) => testWebSockets(t, { ...varnish, protocols: ['h2'], front: haproxy }, {}))
 
 testKind(t, 'varnish with haproxy before it', { ...varnish, protocols: ['h2'], front: haproxy })
 

@@ -13,8 +13,16 @@ export interface ChaosClient {
   close: () => Promise<void>
 }
 
-/** The EventSources of two packages and of Chromium, and the library's own client in Node and in Chromium. */
-export const clientKinds = ['eventsource', 'launchdarkly', 'chromium', 'tether', 'tether-chromium'] as const
+/**
+ * The EventSources of two packages and of Chromium, and the library's own client in Node and in
+ * Chromium: reading an event stream, over WebSockets alone, and over what gets through. All but
+ * one of the packages accept gzip.
+ */
+export const clientKinds = ['eventsource', 'launchdarkly', 'chromium', 'tether', 'tether-chromium', 'tether-websocket', 'tether-websocket-chromium', 'tether-both'] as const
 
 export type ClientKind = typeof clientKinds[number]
-export type ChromiumKind = Extract<ClientKind, 'chromium' | 'tether-chromium'>
+export type ChromiumKind = Extract<ClientKind, 'chromium' | `${string}-chromium`>
+
+export function isChromiumKind (kind: ClientKind): kind is ChromiumKind {
+  return kind.endsWith('chromium')
+}

@@ -36,7 +36,7 @@ export class ChromiumClients {
     page.setDefaultTimeout(timeoutMs)
     await page.goto(new URL('/page', url).href)
     await page.addScriptTag({ content: this.#script })
-    await page.evaluate(`openTab(${JSON.stringify(url)}, ${seed}, ${kind === 'tether-chromium'})`)
+    await page.evaluate(`openTab(${JSON.stringify(url)}, ${seed}, ${JSON.stringify(kind)})`)
     return new ChromiumClient(kind, page)
   }
 

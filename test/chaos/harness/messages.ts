@@ -12,9 +12,18 @@ export type Notice =
   | { readonly type: 'listening', readonly port: number }
   | { readonly type: 'report', readonly report: ServerReport }
 
+/** What a stream was: a WebSocket, or an event stream as it was encoded. */
+export const streamKinds = ['websocket', 'identity', 'gzip', 'br'] as const
+
+export type StreamKind = typeof streamKinds[number]
+
 export interface ServerReport {
   /** Sessions that joined. */
   readonly sessions: Record<string, Truth>
+  /** By session: how many streams of each kind it had. */
+  readonly streams: Record<string, Record<StreamKind, number>>
+  /** Blocks that were deflated once for many, written to one. */
+  readonly sharedBlocks: number
   /** Updates sent so far, counted once for each session that gets them. */
   readonly updates: number
   /** Whether all that were asked for are sent. */

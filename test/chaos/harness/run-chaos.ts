@@ -1,7 +1,8 @@
-import { clientKinds, type ChaosClient, type ClientKind } from './chaos-client.ts'
+import { clientKinds, isChromiumKind, type ChaosClient, type ClientKind } from './chaos-client.ts'
 import { ChromiumClients } from './chromium-client.ts'
 import type { FaultKind } from './fault-plan.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
+import { streamKinds, type StreamKind } from './messages.ts'
 import { openNodeClient } from './node-client.ts'
 import { Oracle } from './oracle.ts'
 import { ServerProcess } from './server-process.ts'
@@ -28,7 +29,11 @@ export interface ChaosReport {
   readonly cuts: number
   readonly connections: number
   /** By kind of client. */
-  readonly byKind: Record<ClientKind, { clients: number, resumed: number, gaps: number, updates: number }>
+  readonly byKind: Record<ClientKind, { clients: number, resumed: number, gaps: number, updates: number, streams: Record<StreamKind, number> }>
+  /** How many there were of each kind; compressed are gzip and br. */
+  readonly streams: Record<StreamKind, number>
+  /** Blocks deflated once for many, written to one. */
+  readonly sharedBlocks: number
   readonly updatesSent: number
   readonly updatesSeen: number
   readonly conflated: number
@@ -42,7 +47,7 @@ export interface ChaosReport {
 }
 
 /** Paths of the server, which the clients of each kind get in turn. */
-const paths = ['/ample', '/tight', '/lossy', '/ample'] as const
+const paths = ['/ample', '/tight', '/lossy', '/own'] as const
 
 const lookEveryMs = 150
 const settleMs = 90_000
@@ -70,14 +75,14 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   cleanUp.push(() => server.stop())
   const proxy = new FaultyProxy(server.port, seed, options.mostBytes)
   cleanUp.push(() => proxy.close())
-  const chromium = kinds.includes('chromium') || kinds.includes('tether-chromium') ? await ChromiumClients.start() : null
+  const chromium = kinds.some(isChromiumKind) ? await ChromiumClients.start() : null
   if (chromium !== null) cleanUp.push(() => chromium.close())
 
   const participants = await Promise.all(Array.from({ length: options.clients }, async (_, index): Promise<Participant> => {
     const kind = kinds[index % kinds.length]!
     const path = paths[Math.floor(index / kinds.length) % paths.length]!
     const url = `http://127.0.0.1:${await proxy.listen(index)}${path}`
-    const client = kind === 'chromium' || kind === 'tether-chromium' ? await chromium!.open(kind, url, seed + index) : openNodeClient(kind, url, seed + index)
+    const client = isChromiumKind(kind) ? await chromium!.open(kind, url, seed + index) : openNodeClient(kind, url, seed + index)
     cleanUp.push(() => client.close())
     return { name: `${index} ${kind} ${path}`, client, oracle: new Oracle(), acts: 0 }
   }))
@@ -148,7 +153,13 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   }
   const byKind = Object.fromEntries(kinds.map((kind) => {
     const of = participants.filter(({ client }) => client.kind === kind).map(({ oracle }) => oracle)
-    return [kind, { clients: of.length, resumed: sum(of.map(({ resumed }) => resumed)), gaps: sum(of.map(({ gaps }) => gaps)), updates: sum(of.map(({ updates }) => updates)) }]
+    return [kind, {
+      clients: of.length,
+      resumed: sum(of.map(({ resumed }) => resumed)),
+      gaps: sum(of.map(({ gaps }) => gaps)),
+      updates: sum(of.map(({ updates }) => updates)),
+      streams: sumStreams(of.map(({ session }) => report.streams[session ?? '']))
+    }]
   })) as ChaosReport['byKind']
   const totals = Object.values(byKind)
   return {
@@ -157,6 +168,8 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
     cuts: proxy.cuts,
     connections: proxy.connections,
     byKind,
+    streams: sumStreams(totals.map(({ streams }) => streams)),
+    sharedBlocks: report.sharedBlocks,
     updatesSent: report.updates,
     updatesSeen: sum(totals.map(({ updates }) => updates)),
     conflated: report.conflated,
@@ -174,6 +187,10 @@ async function look (participants: Participant[]): Promise<void> {
   await Promise.all(participants.map(async ({ client, oracle }) => {
     for (const observation of await client.take()) oracle.observe(observation)
   }))
+}
+
+function sumStreams (streams: Array<Record<StreamKind, number> | undefined>): Record<StreamKind, number> {
+  return Object.fromEntries(streamKinds.map((kind) => [kind, sum(streams.map((of) => of?.[kind] ?? 0))])) as Record<StreamKind, number>
 }
 
 function sum (numbers: number[]): number {

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
-import tether, { conflate, defineContract, text, type Session, type StatefulConfig } from '../../../plugin/index.ts'
-import type { Notice, Order } from './messages.ts'
+import tether, { conflate, defineContract, text, type Session, type StatefulConfig, type UpgradeOptions } from '../../../plugin/index.ts'
+import { streamKinds, type Notice, type Order, type StreamKind } from './messages.ts'
 import type { SentSoFar } from './observation.ts'
 import type { Truth } from './oracle.ts'
 import { Random } from './random.ts'
@@ -20,7 +20,7 @@ const contract = defineContract({
   updates: {
     own: Type.Object({ n: Type.Integer(), all: Type.Integer(), padding: Type.String() }),
     line: text(),
-    all: Type.Object({ n: Type.Integer() }),
+    all: Type.Object({ n: Type.Integer(), padding: Type.String() }),
     value: conflate(Type.Object({ series: Type.String(), v: Type.Integer(), own: Type.Integer(), all: Type.Integer() }), ({ series }) => series),
     snapshot: Type.Object({ own: Type.Integer(), all: Type.Integer(), values: numbers })
   }
@@ -30,6 +30,8 @@ type Config = StatefulConfig<typeof contract.events, typeof contract.updates, St
 type Limits = Partial<Pick<Config, 'replayFrames' | 'replayBytes' | 'queueFrames' | 'queueBytes' | 'onOverflow'>>
 
 interface State {
+  /** Streams that it had. */
+  streams: Record<StreamKind, number>
   joined: boolean
   own: number
   values: Record<string, number>
@@ -40,17 +42,23 @@ interface State {
 
 const plenty = { replayFrames: 1_000_000, replayBytes: 1_000_000_000, queueFrames: 1_000_000, queueBytes: 1_000_000_000 }
 
-/** By path: with which limits, and how long the longest updates are. */
-const kinds: Record<string, { limits: Limits, longest: number }> = {
+/** By path: with which limits, how long the longest updates are, and how event streams are compressed. */
+const kinds: Record<string, { limits: Limits, longest: number, compression?: NonNullable<UpgradeOptions['compression']> }> = {
   /** Nothing may ever be lost. */
   '/ample': { limits: plenty, longest: 2_000 },
   /** Who is away for long gets a gap. */
   '/tight': { limits: { replayFrames: 16, queueFrames: 24 }, longest: 500 },
   /** Who does not read for long gets a gap in mid-stream. */
-  '/lossy': { limits: { ...plenty, queueBytes: 262_144, onOverflow: 'dropOldest' }, longest: 100_000 }
+  '/lossy': { limits: { ...plenty, queueBytes: 262_144, onOverflow: 'dropOldest' }, longest: 100_000 },
+  /** The same as the first, with a compressor for each stream. */
+  '/own': { limits: plenty, longest: 2_000, compression: { own: 'all', encodings: ['br', 'gzip'] } }
 }
 
 const complaints: string[] = []
+
+function noStreams (): Record<StreamKind, number> {
+  return Object.fromEntries(streamKinds.map((kind) => [kind, 0])) as Record<StreamKind, number>
+}
 
 function complain (what: string): void {
   if (complaints.length < 20) complaints.push(what)
@@ -65,16 +73,18 @@ const app = Fastify({
 await app.register(tether)
 app.get('/page', (_request, reply) => reply.type('text/html').send('<!doctype html><title>chaos</title>'))
 
-const urls = Object.entries(kinds).map(([path, { limits, longest }]) => {
+const urls = Object.entries(kinds).map(([path, { limits, longest, compression = true }]) => {
   let all = 0
   const sentTo = ({ state }: Session<State>): SentSoFar => ({ own: state.own, all: state.joined ? all : 0, values: state.values })
   const live = app.tether.stateful<typeof contract.events, typeof contract.updates, State>(path, {
     contract,
-    upgrade: app.tether.sse.upgrade({ retryMs: 20, heartbeatMs: 2_000 }),
+    mode: 'both',
+    upgrade: app.tether.websocket.upgrade({ retryMs: 20, heartbeatMs: 2_000 }),
+    fallback: app.tether.sse.upgrade({ retryMs: 20, heartbeatMs: 2_000, compression }),
     reconnectMs: 600_000,
     replayAgeMs: 0,
     ...limits,
-    initialState: () => ({ joined: false, own: 0, values: {}, ran: 0, isRunning: false, faults: [] }),
+    initialState: () => ({ streams: noStreams(), joined: false, own: 0, values: {}, ran: 0, isRunning: false, faults: [] }),
     on: {
       join: (session) => {
         if (session.state.joined) session.state.faults.push('joined twice')
@@ -94,7 +104,11 @@ const urls = Object.entries(kinds).map(([path, { limits, longest }]) => {
         state.isRunning = false
       }
     },
-    onConnect: (session, { verdict }) => {
+    onConnect: (session, { verdict, protocol }) => {
+      const { connected, stats: { compression } } = session
+      if (protocol === 'websocket') session.state.streams.websocket++
+      // A stream that is lost already does not tell how it was encoded.
+      else if (connected) session.state.streams[(compression?.encoding ?? 'identity') as StreamKind]++
       if (verdict === 'gap') session.send('snapshot', sentTo(session))
     }
   })
@@ -115,7 +129,8 @@ const urls = Object.entries(kinds).map(([path, { limits, longest }]) => {
       const v = values[series] = (values[series] ?? 0) + 1
       session.send('value', { series, v, own, all })
     },
-    broadcast: () => joined.broadcast('all', { n: ++all }),
+    broadcast: (padding: string) => joined.broadcast('all', { n: ++all, padding }),
+    streams: () => [...joined].map((session): [string, Record<StreamKind, number>] => [session.id, session.state.streams]),
     truth: () => [...joined].map((session): [string, Truth] => [session.id, { ...sentTo(session), ran: session.state.ran, faults: session.state.faults }])
   }
 })
@@ -145,8 +160,12 @@ function burst (random: Random, most: number): number {
   const session = random.pick([...joined])
   if (session === undefined) return 0
   if (joined.size <= most && random.chance(0.08)) {
-    updates += joined.size
-    return url.broadcast()
+    // Those of one turn are compressed as one.
+    const padding = paddingOf(random, Math.min(url.longest, 2_000))
+    let sent = 0
+    for (let left = random.skewed(1, 6); left > 0 && sent + joined.size <= most; left--) sent += url.broadcast(padding)
+    updates += sent
+    return sent
   }
   const length = Math.min(most, random.skewed(1, 30))
   updates += length
@@ -172,10 +191,21 @@ process.on('message', (order: Order) => {
     app.close().then(() => process.disconnect())
     return
   }
-  const { conflated, dropped, overflowDisconnects, stalls } = app.tether.stats()
+  const { conflated, dropped, overflowDisconnects, stalls, compression: { sharedBlocks } } = app.tether.stats()
   tell({
     type: 'report',
-    report: { sessions: Object.fromEntries(urls.flatMap(({ truth }) => truth())), updates, isDone, complaints, conflated, dropped, overflowDisconnects, stalls }
+    report: {
+      sessions: Object.fromEntries(urls.flatMap(({ truth }) => truth())),
+      streams: Object.fromEntries(urls.flatMap(({ streams }) => streams())),
+      sharedBlocks,
+      updates,
+      isDone,
+      complaints,
+      conflated,
+      dropped,
+      overflowDisconnects,
+      stalls
+    }
   })
 })
 process.on('disconnect', () => process.exit())

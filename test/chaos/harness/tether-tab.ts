@@ -1,4 +1,5 @@
 import { connect, type Connection } from '../../../client/index.ts'
+import type { LinkFactory } from '../../../client/link.ts'
 import { observeUpdate, updateNames, type Observation } from './observation.ts'
 import type { TabLike } from './tab.ts'
 import type { UplinkStats } from './uplink.ts'
@@ -13,7 +14,8 @@ export class TetherTab implements TabLike {
   #acts = 0
   #unacknowledged = 0
 
-  constructor (url: string) {
+  /** @param link what carries the session; without one, an event stream */
+  constructor (url: string, link?: LinkFactory) {
     // As impatient as the other clients are made here by `retry:`.
     const connection = this.#connection = connect(url, {
       retryMs: 20,
@@ -22,7 +24,8 @@ export class TetherTab implements TabLike {
       fetch: (input, init) => {
         if (init?.method === 'POST') this.uplinkStats.posts++
         return fetch(input, init)
-      }
+      },
+      ...link && { link }
     })
     let helloGap = false
     connection.onState((state, { verdict, seq, reason, status }) => {

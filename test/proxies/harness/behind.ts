@@ -1,9 +1,10 @@
 import websocket from '@fastify/websocket'
 import type { Test } from 'tap'
+import type { Protocol } from '../../../plugin/carrier.ts'
 import { contract, silent } from '../../e2e/harness/contract.ts'
 import { connectTo, startLive, type LiveOptions, type LiveServer } from '../../e2e/harness/live.ts'
 import { startReader } from '../../e2e/harness/reader.ts'
-import { originOf, type Protocol } from '../../e2e/harness/server.ts'
+import { originOf, type Protocol as ClientProtocol } from '../../e2e/harness/server.ts'
 import { until } from '../../e2e/harness/until.ts'
 import { documented, replaced } from './documented.ts'
 import { startProxy, type Proxy, type ProxyKind } from './proxy.ts'
@@ -12,10 +13,20 @@ import { startProxy, type Proxy, type ProxyKind } from './proxy.ts'
 export interface Behind {
   /** The application itself, past the proxy. */
   readonly direct: LiveServer
+  /** The sessions of `/live-both`. */
+  readonly both: Both
   /** What clients connect to first is its {@link ProxyKind.front}, where it has one. */
   readonly proxy: Proxy
   /** The application as those see it who come through the proxy. */
-  through: (protocol: Protocol) => LiveServer
+  through: (protocol: ClientProtocol) => LiveServer
+}
+
+/** Sessions that are carried by what gets through. */
+export interface Both {
+  readonly live: LiveServer['live']
+  /** What carried each stream so far. */
+  readonly protocols: Protocol[]
+  readonly said: string[]
 }
 
 export interface BehindOptions extends LiveOptions {
@@ -24,8 +35,11 @@ export interface BehindOptions extends LiveOptions {
   idleSeconds?: number
 }
 
-/** Starts an application with `/live`, `/live-silent` without heartbeats, `/asked` and `/live-echo`, and a proxy before it. */
+/** Starts an application with `/live`, `/live-both` also over WebSockets, `/live-silent` without heartbeats, `/asked` and `/live-echo`, and a proxy before it. */
 export async function startBehind (t: Test, kind: ProxyKind, { change = {}, idleSeconds, ...options }: BehindOptions = {}): Promise<Behind> {
+  let live!: LiveServer['live']
+  const protocols: Both['protocols'] = []
+  const said: string[] = []
   const direct = await startLive(t, {
     fastify: { trustProxy: 'loopback' },
     ...options,
@@ -34,6 +48,14 @@ export async function startBehind (t: Test, kind: ProxyKind, { change = {}, idle
       app.get('/asked', ({ protocol, host, ip }, reply) => reply.header('cache-control', 'no-store').send({ protocol, host, ip }))
       app.get('/live-echo', { websocket: true }, (socket) => { socket.on('message', (message) => { socket.send(String(message)) }) })
       app.tether.stateful('/live-silent', { contract, on: silent, upgrade: app.tether.sse.upgrade({ heartbeatMs: 0 }) })
+      live = app.tether.stateful('/live-both', {
+        contract,
+        mode: 'both',
+        upgrade: app.tether.websocket.upgrade(options.upgrade?.heartbeatMs === undefined ? {} : { heartbeatMs: options.upgrade.heartbeatMs }),
+        fallback: app.tether.sse.upgrade(options.upgrade),
+        on: { ...silent, say: (_session, { text }) => { said.push(text) } },
+        onConnect: (_session, { protocol }) => { protocols.push(protocol) }
+      })
       await options.setup?.(app)
     }
   })
@@ -43,6 +65,7 @@ export async function startBehind (t: Test, kind: ProxyKind, { change = {}, idle
   return {
     direct,
     proxy,
+    both: { live, protocols, said },
     through: (protocol) => {
       const server = { ...direct, protocol, port, origin: originOf(protocol, port) }
       return { ...server, connect: (readerOptions) => connectTo(server, direct.live, readerOptions) }
@@ -71,7 +94,7 @@ const promptWithinMs = 200
  * comes together with the headers. A busy machine gets some tries, and twice the time that it
  * takes without a proxy on top; a proxy that holds back fails all the same.
  */
-export async function isPrompt ({ direct, through }: Behind, protocol: Protocol, tries = 10): Promise<boolean> {
+export async function isPrompt ({ direct, through }: Behind, protocol: ClientProtocol, tries = 10): Promise<boolean> {
   for (let made = 0; made < tries; made++) {
     const allowedMs = promptWithinMs + 2 * await slowerMs(direct, 5_000)
     if (await slowerMs(through(protocol), allowedMs) < allowedMs) return true

@@ -11,6 +11,9 @@ import { post, readWhole, request, type Answer } from '../../e2e/harness/request
 import { range, rows, sendRows } from '../../e2e/harness/rows.ts'
 import { isHttp2, isSecure, originOf, type Protocol } from '../../e2e/harness/server.ts'
 import { until, within } from '../../e2e/harness/until.ts'
+import { launchBrowser } from '../../browser/harness/browser.ts'
+import { serveClient } from '../../browser/harness/client-page.ts'
+import { openSocket } from '../../e2e/harness/web-socket.ts'
 import { isPrompt, msUntil, startBehind } from './behind.ts'
 import { documented, replaced } from './documented.ts'
 import { startProxy, type ProxyKind } from './proxy.ts'
@@ -239,11 +242,11 @@ async function testProtocol (t: Test, kind: ProxyKind, protocol: Protocol): Prom
 
 /** Shows that heartbeats carry a stream over the longest silence that the proxy allows, and that it would end one without. */
 export async function testSilence (t: Test, kind: ProxyKind): Promise<void> {
-  const { through } = await startBehind(t, kind, {
+  const { both, through } = await startBehind(t, kind, {
     upgrade: { heartbeatMs: idleSeconds * 1_000 / 5 },
     idleSeconds
   })
-  await Promise.all(kind.protocols.map(async (protocol) => {
+  await Promise.all([...kind.protocols.filter((protocol) => !isHttp2(protocol)).map(testSocketSilence), ...kind.protocols.map(async (protocol) => {
     const front = through(protocol)
     const { reader, session } = await front.connect()
     const silent = await openReader(front, '/live-silent')
@@ -256,7 +259,85 @@ export async function testSilence (t: Test, kind: ProxyKind): Promise<void> {
     t.equal(reader.closed, false, `${protocol}: with heartbeats it goes on`)
     session.send('row', '1')
     await until(() => rows(reader).length === 1, 'an update')
-  }))
+  })])
+
+  async function testSocketSilence (protocol: Protocol): Promise<void> {
+    const front = through(protocol)
+    const alive = await openSocket(front, '/live-both', { session: 'new' })
+    const silent = await openSocket(front, '/live-echo')
+    silent.send('there and back')
+    await until(() => silent.text === 'there and back' && alive.controls.length > 0, 'the echo, and hello')
+    const cutMs = await msUntil(() => silent.closed, 2 * idleSeconds * 1_000)
+    if (!kind.endsSilence) t.equal(cutMs, Infinity, `${protocol}: it allows any to a WebSocket`)
+    else t.ok(cutMs > idleSeconds * 500 && cutMs < Infinity, `${protocol}: without heartbeats the WebSocket was cut, after ${cutMs.toFixed(0)} ms`)
+    await msUntil(() => alive.closed, 2 * idleSeconds * 1_000 - Math.min(cutMs, 2 * idleSeconds * 1_000))
+    t.equal(alive.closed, false, `${protocol}: with heartbeats it goes on`)
+    both.live.get(alive.session)!.send('row', '1')
+    await until(() => rows(alive).length === 1, 'an update')
+  }
+}
+
+const openTimeoutMs = 1_500
+
+/**
+ * Shows, in a browser, that the library's client has a WebSocket through the proxy, and resumes
+ * over one when the proxy was restarted; and that where the proxy was told to let none through,
+ * it has an event stream soon.
+ *
+ * @param changes of the configuration, each of which blocks them, by what it does
+ */
+export async function testWebSockets (t: Test, kind: ProxyKind, changes: Record<string, Record<string, string>>): Promise<void> {
+  const browser = await launchBrowser(t)
+  const protocol = kind.protocols.at(-1)!
+  for (const [what, change] of Object.entries({ 'as documented': {}, ...changes })) {
+    const passes = what === 'as documented'
+    await t.test(what, async (t) => {
+      const { both, direct, proxy, through } = await startBehind(t, kind, { upgrade: { heartbeatMs }, setup: serveClient, change })
+      const context = await browser.newContext({ ignoreHTTPSErrors: true })
+      t.teardown(() => context.close())
+      const page = await context.newPage()
+      await page.goto(`${through(protocol).origin}/page`)
+      const startedAt = performance.now()
+      await page.evaluate(`
+        window.seen = []
+        window.verdicts = []
+        window.accepted = []
+        window.live = tether.connect('/live-both', { retryMs: 50, retryMaxMs: 200, link: tether.webSocketLink({ openTimeoutMs: ${openTimeoutMs} }) })
+        live.on('row', (row) => seen.push(row))
+        live.onState((state, { verdict }) => { if (verdict) verdicts.push(verdict) })
+        window.say = (text) => { live.emit('say', { text }).then(() => accepted.push(text)) }`)
+      await page.waitForFunction('live.state === "open"')
+      const openedMs = performance.now() - startedAt
+      t.ok(openedMs < openTimeoutMs + 8_000, `open after ${openedMs.toFixed(0)} ms`)
+      const expected = passes ? 'websocket' : 'http/1.1'
+      t.same(both.protocols, [expected])
+      t.equal([...both.live.sessions].length, 1, 'what was tried in vain left no session behind')
+      const session = both.live.get(await page.evaluate('live.session') as string)!
+      for (const number of range(1, 200)) session.send('row', String(number))
+      await page.evaluate('for (let number = 1; number <= 20; number++) say(String(number))')
+      await page.waitForFunction('seen.length === 200 && accepted.length === 20')
+
+      await proxy.restart()
+      await until(() => !session.connected || both.protocols.length > 1, 'the disconnect')
+      for (const number of range(201, 400)) session.send('row', String(number))
+      await page.evaluate('say("21")')
+      await page.waitForFunction('seen.length >= 400 && accepted.length === 21')
+      t.same(await page.evaluate('seen'), range(1, 400).map(String), 'nothing lost, nothing twice, in order')
+      t.same(both.said, range(1, 21).map(String))
+      t.same(await page.evaluate('[...new Set(verdicts)]'), ['new', 'resumed'])
+      if (passes && both.protocols.at(-1) !== expected) {
+        // A WebSocket was tried just before the proxy was there, and an event stream just after.
+        direct.app.server.closeAllConnections()
+        await until(() => both.protocols.at(-1) === expected, 'a WebSocket again')
+      }
+      t.equal(both.protocols.at(-1), expected, 'the same again')
+      t.equal([...both.live.sessions].length, 1)
+      // A page that leaves is seen to leave.
+      await page.close()
+      const ms = await msUntil(() => !session.connected, disconnectWithinMs)
+      t.ok(ms < disconnectWithinMs, `the disconnect, after ${ms.toFixed(0)} ms`)
+    })
+  }
 }
 
 /** Breaks a reader's connection; gives the id of its session. */

@@ -13,7 +13,8 @@ export const haproxy: ProxyKind = {
       'bind :443': `bind 127.0.0.1:${port}`,
       '/etc/haproxy/example.com.pem': bundlePath,
       'timeout client  60s': `timeout client  ${idleSeconds}s`,
-      'timeout server  60s': `timeout server  ${idleSeconds}s`
+      'timeout server  60s': `timeout server  ${idleSeconds}s`,
+      'timeout tunnel  60s': `timeout tunnel  ${idleSeconds}s`
     })],
     // In the foreground, as one process.
     args: ['-db', '-f', join(folder, 'haproxy.cfg')]
