@@ -463,3 +463,35 @@ t.test('events that an earlier page left are sent, whether anybody is told or no
   t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'])
   t.strictSame(await page.evaluate('restored'), ['told of four', 'told of five'])
 })
+
+t.test('what several closed tabs left goes to the next, but for what is too old', async (t) => {
+  const { said, open } = await start(t)
+  const stored = (options = '') => `tether.connectStored("/live", { ${options} onRestored: ({ data }, outcome) => { outcome.then(() => restored.push(data.text), ({ code }) => restored.push(data.text + ' ' + code)) } })`
+  const pages = [await open(), await open(), await open()]
+  for (const [index, page] of pages.entries()) {
+    await page.route('**/live', (route) => route.abort())
+    await connect(page, stored())
+    await page.evaluate(`say("${index} first"); say("${index} second")`)
+    await is(page, storedEvents(2 * index + 2))
+  }
+  for (const page of pages) await page.close()
+  const next = await open()
+  await connect(next, stored())
+  await is(next, 'restored.length === 6')
+  const texts = said.map(([, text]) => text)
+  t.strictSame([...texts].sort(), ['0 first', '0 second', '1 first', '1 second', '2 first', '2 second'])
+  for (const index of [0, 1, 2]) t.ok(texts.indexOf(`${index} first`) < texts.indexOf(`${index} second`), 'each in its order')
+
+  await next.route('**/live', (route) => route.abort())
+  await next.evaluate('live.close()')
+  await connect(next, stored())
+  await next.evaluate('say("old")')
+  await is(next, storedEvents(1))
+  await next.unroute('**/live')
+  await next.reload()
+  await connect(next, stored('maxAgeMs: 1,'))
+  await is(next, 'restored.length === 1')
+  t.strictSame(await next.evaluate('restored'), ['old TETHER_EXPIRED'])
+  await is(next, storedEvents(0))
+  t.equal(said.length, 6)
+})
