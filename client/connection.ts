@@ -107,7 +107,7 @@ const impossibleSeq = 9e14
  */
 export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions = {}): Connection<Contract> {
   const settings: Settings = { ...defaults, ...options }
-  const { hiddenMs, leaveOnHide, link = sseLink, maxQueued, onError = throwLater, requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+  const { hiddenMs, leaveOnHide, link = sseLink, maxQueued, onError = (error) => queueMicrotask(() => { throw error }), requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
   let { session, seq }: Partial<ResumePoint> = resume
   const { open, send } = link(url + '', settings)
   const page = globalThis as PageGlobals
@@ -193,9 +193,9 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     const startedAt = Date.now()
     const watch = () => {
       clearTimeout(timer)
-      const ms = hello ? hello.heartbeatMs * 1.5 : requestTimeoutMs
-      silentAt = ms ? Date.now() + ms + 1000 : Infinity
-      if (ms) timer = setTimeout(lose, ms + 1000, 'silent')
+      let ms = hello ? hello.heartbeatMs * 1.5 : requestTimeoutMs
+      if (ms) timer = setTimeout(lose, ms += 1000, 'silent')
+      silentAt = Date.now() + (ms || Infinity)
     }
     const feed = createParser((name, data) => {
       if (signal.aborted) return
@@ -230,24 +230,26 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     become('waiting', { ...answer, reason, retryMs: waitMs })
   }
 
-  const wake = () => {
-    if (state === 'waiting') {
-      clearTimeout(timer)
-      start()
-    }
-  }
-
   for (const name of ['online', 'visibilitychange', 'pageshow', 'pagehide']) {
     page.addEventListener?.(name, ({ persisted }) => {
       const isGoing = page.document?.hidden || name === 'pagehide'
       clearTimeout(hideTimer)
       flush(isGoing)
       if (isGoing) {
-        if (hiddenMs) hideTimer = setTimeout(lose, hiddenMs, 'hidden')
-        if (leaveOnHide && persisted === false && name === 'pagehide') leave()
+        if (hiddenMs) {
+          hideTimer = setTimeout(() => {
+            // Nor is another opened, where there is none at the moment.
+            clearTimeout(timer)
+            lose('hidden')
+          }, hiddenMs)
+        }
+        if (leaveOnHide && !persisted && name === 'pagehide') leave()
       } else {
         if (Date.now() > silentAt) lose('silent')
-        wake()
+        if (state === 'waiting') {
+          clearTimeout(timer)
+          start()
+        }
       }
     }, life)
   }
@@ -263,8 +265,4 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     emit,
     close
   }
-}
-
-function throwLater (error: unknown): void {
-  queueMicrotask(() => { throw error })
 }

@@ -30,6 +30,8 @@ export function createEventQueue (
   let isPumping = false
   /** Whether the page may go away at any moment. */
   let isGoing = false
+  /** Bytes more that may outlive the page: a browser takes 64 KiB, in all requests together. */
+  let room = 6e4
   /** What `doubtful` was before the request that is on its way. */
   let before = 0
   /** Events in a request at most, while one among more is refused. */
@@ -50,27 +52,46 @@ export function createEventQueue (
 
   const settleDoubtful = () => settle(doubtful, new ClientError({ code: 'TETHER_IN_DOUBT' }))
 
-  /** Sends as much as one request may hold; gives how much that is. */
-  const transmit = (hello: Hello): [count: number, answer: Answer | Promise<Answer>] => {
+  /** Sends as much from `start` on as one request may hold; gives how much that is. */
+  const transmit = (hello: Hello, start = 0): [count: number, answer: Answer | Promise<Answer>] => {
     let count = 0
     let body = ''
     let bytes = 1
-    for (const [json] of entries) {
-      const envelope = `${json},"seq":${accepted + count + 1}}`
+    for (const [json] of entries.slice(start)) {
+      const envelope = `${json},"seq":${accepted + start + count + 1}}`
       const more = encoder.encode(envelope).length + 1
-      if (count && (bytes + more > hello.maxEventBytes || count >= hello.maxBatch || count >= most)) break
+      if (count && ((isGoing && bytes + more > room) || bytes + more > hello.maxEventBytes || count >= hello.maxBatch || count >= most)) break
       count++
       bytes += more
       body += (body && ',') + envelope
     }
-    doubtful = Math.max(doubtful, count)
-    return [count, bytes - 2 > hello.maxEventBytes ? { status: 413 } : send(count > 1 ? `[${body}]` : body, isGoing && bytes < 6e4)]
+    doubtful = Math.max(doubtful, start + count)
+    if (bytes - 2 > hello.maxEventBytes) return [count, { status: 413 }]
+    const keepalive = isGoing && bytes <= room
+    if (!keepalive) bytes = 0
+    room -= bytes
+    return [count, send(count > 1 ? `[${body}]` : body, keepalive).finally(() => { room += bytes })]
+  }
+
+  /** Lets nothing from `start` on wait for an answer while the page may go, in a session that has all the others; as far as it may be kept. */
+  const hurry = (start: number) => {
+    const hello = current()
+    if (!isGoing || !hello || session !== hello.session) return
+    for (let had = Infinity; entries[start] && room < had;) {
+      had = room
+      start += transmit(hello, start)[0]
+      before = doubtful
+    }
   }
 
   const pump = async () => {
-    if (isPumping) return
-    isPumping = true
     // What is emitted in one go goes up in one request.
+    if (isPumping) {
+      await null
+      hurry(doubtful)
+      return
+    }
+    isPumping = true
     await null
     for (let hello; (hello = current());) {
       if (session !== hello.session) {
@@ -82,6 +103,7 @@ export function createEventQueue (
       if (!entries[0]) break
       before = doubtful
       const [count, answering] = transmit(hello)
+      hurry(doubtful)
       const answer = await answering
       const { status, errors, expected, retryAfterMs } = answer
       if (status === 202) {
@@ -127,11 +149,7 @@ export function createEventQueue (
     pump,
     (going: boolean) => {
       isGoing = going
-      const hello = current()
-      if (going && hello && entries[0]) {
-        transmit(hello)
-        before = doubtful
-      }
+      hurry(0)
     },
     () => {
       maxQueued = 0

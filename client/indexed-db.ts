@@ -42,6 +42,8 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
         // Noted before it leaves: a page that dies meanwhile cannot tell what became of it.
         send: async (claim, body, keepalive) => {
           if (body !== '') {
+            // What was settled just now is removed first: it is not of those that are marked.
+            await null
             const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
             await queue.mark(claim.session!, envelopes[0]!.seq - 1, envelopes.length)
           }
@@ -55,8 +57,19 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     outcome.then(() => queue.remove(id), () => queue.remove(id))
     return outcome
   }
-  for (const [event, code] of lost) options.onRestored?.(event, rejected(code))
-  for (const event of events) options.onRestored?.(event, follow(event.id, emit(event.name as never, event.data as never)))
+  const { onRestored, onError = (error) => queueMicrotask(() => { throw error }) } = options
+  // An array first: they are sent whether anybody is told or not.
+  const restored = [
+    ...lost.map(([event, code]) => [event, rejected(code)] as const),
+    ...events.map((event) => [event, follow(event.id, emit(event.name as never, event.data as never))] as const)
+  ]
+  for (const [event, outcome] of restored) {
+    try {
+      onRestored?.(event, outcome)
+    } catch (error) {
+      onError(error)
+    }
+  }
   // Its lock goes with the page, or with the connection.
   connection.onState((state) => { if (state === 'closed') queue.release() })
   return Object.defineProperties({} as Connection<Contract>, {

@@ -14,6 +14,7 @@ export interface SharedOptions extends Omit<ConnectOptions, 'resume' | 'hiddenMs
 
 /** An event on its way, whichever tab emitted it. */
 interface SharedEvent {
+  /** The tab's own, and the place among all that it emits, from 1. */
   id: string
   name: string
   data: unknown
@@ -24,6 +25,7 @@ interface Progress {
   resume: ResumePoint | undefined
   /** Events that wait, in the order in which the leader sends them. */
   order: SharedEvent[]
+  taken: Record<string, number>
 }
 
 type Message =
@@ -65,6 +67,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   let accepted = 0
   let doubtful = 0
   let order: SharedEvent[] = []
+  /** By tab, how many of its events a leader has taken in: all are taken once and in its order, however often it tells of them. */
+  const taken: Record<string, number> = {}
   /** What this tab emitted and has not been settled. */
   const own = new Map<string, { event: SharedEvent, resolve: () => void, reject: (error: Error) => void }>()
   let leading: Connection | undefined
@@ -109,10 +113,17 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     else waiting?.reject(new ClientError(error))
   }
 
-  /** The leader takes an event in, once. */
-  const take = (event: SharedEvent) => {
-    if (order.some(({ id }) => id === event.id)) return
+  const put = (event: SharedEvent) => {
+    const [from, number] = placeOf(event)
+    taken[from] = number
     order.push(event)
+  }
+
+  /** The leader takes an event in, unless it has, or one before it is missing: then its tab tells of both again. */
+  const take = (event: SharedEvent) => {
+    const [from, number] = placeOf(event)
+    if (number !== (taken[from] ?? number - 1) + 1) return
+    put(event)
     tell({ type: 'ordered', event })
     forward(event)
   }
@@ -138,6 +149,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
           open,
           send: async (claim, body, keepalive) => {
             if (body !== '') {
+              // What was settled just now is told first: it is not of those that are marked.
+              await null
               const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
               const message: Message = { type: 'marked', session: claim.session!, accepted: envelopes[0]!.seq - 1, count: envelopes.length }
               tell(message)
@@ -177,8 +190,13 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   }
 
   const marked = (first: number, count: number) => {
-    doubtful = accepted === first ? Math.max(doubtful, count) : count
-    accepted = first
+    const ahead = first - accepted
+    // Behind others that are on their way.
+    if (ahead >= 0 && ahead <= doubtful) doubtful = Math.max(doubtful, ahead + count)
+    else {
+      accepted = first
+      doubtful = count
+    }
   }
 
   const gap = (next: number) => {
@@ -190,9 +208,14 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     switch (message.type) {
       case 'emit':
         if (leading !== undefined) take(message.event)
+        else {
+          const [from, number] = placeOf(message.event)
+          // Nobody may have heard it who leads: the next leader is to begin with it.
+          taken[from] ??= number - 1
+        }
         break
       case 'ordered':
-        if (!order.some(({ id }) => id === message.event.id)) order.push(message.event)
+        if (order.every(({ id }) => id !== message.event.id)) put(message.event)
         break
       case 'marked':
         if (message.session === session) marked(message.accepted, message.count)
@@ -211,11 +234,12 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         if (message.state === 'closed') close()
         break
       case 'joined':
-        if (leading !== undefined) tell({ type: 'welcome', tab: message.tab, state, progress: { order, resume: session === undefined ? undefined : { session, seq, accepted, doubtful } } })
+        if (leading !== undefined) tell({ type: 'welcome', tab: message.tab, state, progress: { order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful } } })
         break
       case 'welcome': {
         if (message.tab !== tab) break
         const { order: waiting, resume } = message.progress
+        Object.assign(taken, message.progress.taken)
         order = [...waiting, ...order.filter(({ id }) => waiting.every((event) => event.id !== id))]
         if (seq !== undefined || resume === undefined) break
         become(message.state, { verdict: 'gap', reason: 'joined', seq: resume.seq! }, resume.session)
@@ -263,7 +287,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       const promise = new Promise<void>((resolve, reject) => {
         if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
         if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
-        const event = { id: `${tab} ${++counter}`, name, data: JSON.parse(JSON.stringify(data)) as unknown }
+        const copy = JSON.parse(JSON.stringify(data)) as unknown
+        const event = { id: `${tab} ${++counter}`, name, data: copy }
         own.set(event.id, { event, resolve, reject })
         if (leading !== undefined) take(event)
         else tell({ type: 'emit', event })
@@ -273,4 +298,9 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     },
     close
   } as Connection<Contract>
+}
+
+function placeOf ({ id }: SharedEvent): [tab: string, number: number] {
+  const [tab, number] = id.split(' ') as [string, string]
+  return [tab, Number(number)]
 }

@@ -37,6 +37,9 @@ interface Slot extends Mark {
 
 type Row = StoredEvent & { slot: string }
 
+/** A slot that no other page has, and what gives its lock back. */
+type Held = [slot: string, release: () => void]
+
 /**
  * Opens the first queue of this name that no other page has, with what was left in it
  * and in others that nobody has.
@@ -45,24 +48,24 @@ type Row = StoredEvent & { slot: string }
  */
 export async function openQueue (name: string, maxAgeMs: number = storedDefaults.maxAgeMs): Promise<StoredQueue> {
   const database = await openDatabase()
-  const slots = (await ask<Slot[]>(database.transaction('slots').objectStore('slots').getAll()))
-    .filter(({ slot }) => slot.startsWith(`${name} `))
-  let own: Slot | undefined
-  let release = () => {}
-  const others: Array<[Slot, () => void]> = []
+  const slots = await ask(database.transaction('slots').objectStore('slots').getAllKeys()) as string[]
+  const free: Held[] = []
   for (const slot of slots) {
-    const free = await lock(slot.slot)
-    if (free === null) continue
-    if (own === undefined) [own, release] = [slot, free]
-    else others.push([slot, free])
+    // A name may hold spaces, an id does not.
+    const release = slot.slice(0, slot.lastIndexOf(' ')) === name && await lock(slot)
+    if (release) free.push([slot, release])
   }
-  while (own === undefined) {
+  while (free.length === 0) {
     const slot = `${name} ${crypto.randomUUID()}`
-    const free = await lock(slot)
-    if (free !== null) [own, release] = [{ slot, session: undefined, accepted: 0, doubtful: 0 }, free]
+    const release = await lock(slot)
+    if (release !== null) free.push([slot, release])
   }
-  const mine = own
+  const [[own, release], ...others] = free as [Held, ...Held[]]
   const transaction = database.transaction(['slots', 'events'], 'readwrite')
+  const slotStore = transaction.objectStore('slots')
+  // Only now, since whoever had it may have written until its lock was free.
+  const read = async (slot: string): Promise<Slot> => await ask<Slot | undefined>(slotStore.get(slot)) ?? { slot, session: undefined, accepted: 0, doubtful: 0 }
+  const mine = await read(own)
   const rowStore = transaction.objectStore('events')
   const rows = await ask<Row[]>(rowStore.getAll())
   const of = (slot: string) => rows.filter((row) => row.slot === slot).sort((left, right) => left.id - right.id)
@@ -78,8 +81,9 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
       rowStore.delete([row.slot, row.id])
     }
   }
-  for (const [other] of others) {
-    for (const [index, row] of of(other.slot).entries()) {
+  for (const [slot] of others) {
+    const other = await read(slot)
+    for (const [index, row] of of(slot).entries()) {
       rowStore.delete([row.slot, row.id])
       if (index < other.doubtful) lost.push([row, 'TETHER_IN_DOUBT'])
       else if (row.at < oldest) lost.push([row, 'TETHER_EXPIRED'])
@@ -89,15 +93,14 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
         rowStore.put(moved)
       }
     }
-    transaction.objectStore('slots').delete(other.slot)
+    slotStore.delete(slot)
   }
-  transaction.objectStore('slots').put(mine)
+  slotStore.put(mine)
   await done(transaction)
-  for (const [, free] of others) free()
+  for (const [, releaseOther] of others) releaseOther()
   const { session, accepted, doubtful } = mine
-  /** Ids of all that wait, in order; of these, so many from the first may have been sent. */
+  /** Ids of all that wait, in order. */
   const order = events.map(({ id }) => id)
-  let marked = doubtful
 
   const write = (work: (slots: IDBObjectStore, events: IDBObjectStore) => void): Promise<unknown> => {
     const transaction = database.transaction(['slots', 'events'], 'readwrite')
@@ -113,8 +116,10 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
     events,
     lost,
     mark (session, accepted, count) {
-      marked = mine.session === session && mine.accepted === accepted ? Math.max(marked, count) : count
-      Object.assign(mine, { session, accepted, doubtful: marked })
+      const ahead = accepted - mine.accepted
+      // Behind others that are on their way.
+      if (mine.session === session && ahead >= 0 && ahead <= mine.doubtful) mine.doubtful = Math.max(mine.doubtful, ahead + count)
+      else Object.assign(mine, { session, accepted, doubtful: count })
       return write((slots) => slots.put(mine)).catch(ignore)
     },
     add (name, data) {
@@ -126,8 +131,7 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
     remove (id) {
       const index = order.indexOf(id)
       order.splice(index, 1)
-      if (index < marked) {
-        marked--
+      if (index < mine.doubtful) {
         mine.doubtful--
         mine.accepted++
       }

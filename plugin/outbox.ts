@@ -179,6 +179,11 @@ export class Outbox {
     return gap
   }
 
+  /** Has the reader told that everything before its cursor is lost. */
+  announceGap (): void {
+    this.#gap = this.#cursor - 1
+  }
+
   /** The reader is gone: all that was written is replay log now. */
   detach (now: number): void {
     this.#cursor = this.#fresh

@@ -86,13 +86,18 @@ export class SessionHost {
       registry.releasePending()
       return null
     }
+    let session: TetherSession
     try {
-      return (await this.create(request, true)).id
+      session = await this.create(request, true)
     } catch (error) {
       registry.release()
       registry.releasePending()
       throw error
     }
+    // The server may have begun to stop in the meantime, and would wait for a page that cannot come.
+    if (!this.runtime.draining) return session.id
+    session.discard()
+    return null
   }
 
   handle (session: TetherSession, event: string, data: unknown): unknown {

@@ -339,15 +339,18 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#everConnected = true
     this.#counted = counted
     this.#idPrefix = counted ? null : `${this.id}.`
-    const from = this.outbox.resume(seq, now)
-    const final = verdict === 'resumed' && from !== seq ? 'gap' : verdict
-    if (verdict === 'resumed') this.proven = true
+    const isResumed = verdict === 'resumed'
+    const from = this.outbox.resume(isResumed ? seq : 0, now)
+    const final = isResumed && from !== seq ? 'gap' : verdict
+    if (isResumed) this.proven = true
+    // What a session that waited for its page has dropped is no matter of a verdict, which says that it is new.
+    else if (from > 0) this.outbox.announceGap()
     this.#stream = stream
     this.host.registry.attached(this)
     stream.attach(this, helloFrame({
       session: this.id,
       verdict: final,
-      seq: from,
+      seq: isResumed ? from : 0,
       heartbeatMs: stream.heartbeatMs,
       maxBatch: limits.maxBatch,
       maxEventBytes: limits.maxEventBytes,

@@ -50,6 +50,9 @@ async function connect (page: Page, call = 'tether.connect("/live", { retryMs: 5
   })()`)
 }
 
+/** Whether so many events are in IndexedDB. */
+const storedEvents = (many: number) => `new Promise((resolve) => { const open = indexedDB.open("fastify-tether"); open.onsuccess = () => { const all = open.result.transaction("events").objectStore("events").getAll(); all.onsuccess = () => { open.result.close(); resolve(all.result.length === ${many}) } } })`
+
 const is = (page: Page, condition: string) => page.waitForFunction(condition, undefined, { timeout: patienceMs })
 
 t.test('works in a page, offline and online', async (t) => {
@@ -140,7 +143,7 @@ t.test('events kept in IndexedDB survive a reload, and run once', async (t) => {
   await page.evaluate('say("perhaps")')
   await until(() => said.length === 1, 'the event', patienceMs)
   await page.evaluate('say("behind it")')
-  await is(page, 'new Promise((resolve) => { const open = indexedDB.open("fastify-tether"); open.onsuccess = () => { const all = open.result.transaction("events").objectStore("events").getAll(); all.onsuccess = () => { open.result.close(); resolve(all.result.length === 2) } } })')
+  await is(page, storedEvents(2))
   hold = false
   await page.reload()
   await connect(page, stored)
@@ -154,7 +157,7 @@ t.test('events kept in IndexedDB survive a reload, and run once', async (t) => {
   await page.evaluate('say("in doubt")')
   await until(() => said.length === 3, 'the third', patienceMs)
   await page.evaluate('say("not sent")')
-  await is(page, 'new Promise((resolve) => { const open = indexedDB.open("fastify-tether"); open.onsuccess = () => { const all = open.result.transaction("events").objectStore("events").getAll(); all.onsuccess = () => { open.result.close(); resolve(all.result.length === 2) } } })')
+  await is(page, storedEvents(2))
   const crashed = page.waitForEvent('crash')
   const devtools = await page.context().newCDPSession(page)
   devtools.send('Page.crash').catch(() => {})
@@ -196,4 +199,299 @@ t.test('tabs share one session, and one takes over when the leader goes', async 
   t.strictSame(said.map(([id]) => id), [session, session, session])
   t.equal(said.at(-1)?.[1], 'after the leader')
   t.equal([...server.live.sessions].length, 1)
+})
+
+t.test('more than goes into one request goes up while the page goes away, as far as a browser lets it', async (t) => {
+  const { server, said, open } = await start(t)
+  for (const [what, many, bytes, least] of [['many events', 100, 10, 100], ['many bytes', 24, 2_700, 21]] as const) {
+    const before = said.length
+    const page = await open()
+    await connect(page, `tether.connect("/live", { fetch: (url, init) => {
+      if (init.method === "POST") localStorage.setItem("kept " + localStorage.length, JSON.stringify([init.keepalive, init.body.length]))
+      return fetch(url, init)
+    } })`)
+    await is(page, 'live.state === "open"')
+    await page.evaluate(`addEventListener("pagehide", () => { for (let number = 0; number < ${many}; number++) say(String(number).padEnd(${bytes})) }, { capture: true })`)
+    await page.goto('about:blank')
+    await until(() => said.length - before >= least, `${what}: ${least} of them`, patienceMs).catch(() => {})
+    const texts = said.slice(before).map(([, text]) => text.trim())
+    t.ok(texts.length >= least, `${what}: ${texts.length} of ${many}`)
+    t.strictSame(texts, Array.from(texts, (_, number) => String(number)), 'in order, once')
+    await page.goto(`${server.origin}/page`)
+    const posts = await page.evaluate('Object.entries(localStorage).filter(([key]) => key.startsWith("kept")).map(([, value]) => JSON.parse(value))') as Array<[boolean, number]>
+    const keptBytes = posts.reduce((sum, [keepalive, bytes]) => sum + (keepalive ? bytes : 0), 0)
+    t.ok(keptBytes > least * bytes && keptBytes <= 60_000, `${what}: ${keptBytes} bytes outlive the page, in ${JSON.stringify(posts)}`)
+    await page.evaluate('localStorage.clear()')
+    await page.close()
+  }
+})
+
+t.test('a tab that loses its stream after it was hidden opens no other', async (t) => {
+  const { server, open } = await start(t)
+  const page = await open()
+  await connect(page, 'tether.connect("/live", { hiddenMs: 300, retryMs: 2000, retryMaxMs: 2000 })')
+  await is(page, 'live.state === "open"')
+  await page.evaluate('Math.random = () => 0.5')
+  const session = server.live.get(await page.evaluate('live.session') as string)!
+  await page.evaluate(`
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`)
+  server.app.server.closeAllConnections()
+  await is(page, 'live.state === "waiting"')
+  await until(() => !session.connected, 'the end of the stream', patienceMs)
+  const waitingSince = performance.now()
+  await until(() => performance.now() - waitingSince > 1_500, 'the time of the next try', patienceMs)
+  t.equal(session.connected, false)
+  t.equal(await page.evaluate('live.state'), 'waiting')
+})
+
+t.test('a queue in IndexedDB is not that of another whose name begins the same', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  const stored = (name: string) => `tether.connectStored("/live", { name: ${JSON.stringify(name)}, onRestored: ({ data }) => restored.push(data.text) })`
+  await page.route('**/live', (route) => route.abort())
+  await connect(page, stored('ann lee'))
+  await page.evaluate('say("by ann lee")')
+  await is(page, storedEvents(1))
+  await page.unroute('**/live')
+  await page.reload()
+  await connect(page, stored('ann'))
+  await is(page, 'live.state === "open"')
+  t.strictSame(await page.evaluate('restored'), [])
+  await page.evaluate('say("by ann")')
+  await is(page, 'emitted.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['by ann'])
+  await page.reload()
+  await connect(page, stored('ann lee'))
+  await until(() => said.length === 2, 'the event of the other', patienceMs)
+  t.equal(said[1]?.[1], 'by ann lee')
+})
+
+t.test('what a page noted in the moment in which another takes its queue over counts', async (t) => {
+  const { server, said, open } = await start(t)
+  const page = await open()
+  await connect(page, 'tether.connectStored("/live")')
+  await is(page, 'live.state === "open"')
+  await page.route('**/live', (route) => route.request().method() === 'POST' ? route.abort() : route.continue())
+  await page.evaluate('say("sent by a page that is gone")')
+  await is(page, storedEvents(1))
+  await server.live.get(await page.evaluate('live.session') as string)!.close('restarted', { reconnect: true })
+  await page.unroute('**/live')
+  await page.reload()
+  // The page before had marked it as sent just after its queue was looked up, and just before its lock was free.
+  await page.evaluate(`(async () => {
+    const database = await new Promise((resolve) => { const open = indexedDB.open("fastify-tether"); open.onsuccess = () => resolve(open.result) })
+    const put = (mark) => new Promise((resolve) => {
+      const transaction = database.transaction("slots", "readwrite")
+      const slots = transaction.objectStore("slots")
+      slots.getAll().onsuccess = ({ target }) => { for (const slot of target.result) slots.put({ ...slot, ...mark }) }
+      transaction.oncomplete = resolve
+    })
+    await put({ session: undefined, accepted: 0, doubtful: 0 })
+    const request = navigator.locks.request.bind(navigator.locks)
+    navigator.locks.request = async (...args) => {
+      await put({ session: "x".repeat(24), accepted: 0, doubtful: 1 })
+      return request(...args)
+    }
+  })()`)
+  await connect(page, 'tether.connectStored("/live", { onRestored: (event, outcome) => { outcome.then(() => restored.push("sent"), (error) => restored.push(error.code)) } })')
+  await is(page, 'restored.length === 1')
+  t.strictSame(await page.evaluate('restored'), ['TETHER_IN_DOUBT'])
+  t.strictSame(said, [])
+})
+
+t.test('what a tab emits around a change of the leader keeps its order', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  // Two connections, as of two tabs, while nobody leads yet: the first will.
+  await page.evaluate(`
+    window.lead = undefined
+    void navigator.locks.request('fastify-tether shared /live', () => new Promise((resolve) => { lead = resolve }))
+    window.next = tether.connectShared('/live')
+    window.other = tether.connectShared('/live')
+    window.heard = new BroadcastChannel('fastify-tether shared /live')
+    window.count = 0
+    heard.onmessage = ({ data }) => { if (data.type === 'emit') count++ }
+    other.emit('say', { text: 'one' })
+    undefined`)
+  await is(page, 'count === 1 && lead')
+  await page.evaluate(`
+    const { postMessage } = BroadcastChannel.prototype
+    BroadcastChannel.prototype.postMessage = function (message) {
+      postMessage.call(this, message)
+      if (message.type !== 'leading') return
+      // Before the other tab hears of its new leader.
+      BroadcastChannel.prototype.postMessage = postMessage
+      other.emit('say', { text: 'two' })
+    }
+    lead()`)
+  await until(() => said.length === 2, 'both', patienceMs)
+  t.strictSame(said.map(([, text]) => text), ['one', 'two'])
+})
+
+t.test('a leader that is closed leaves the session to the next', async (t) => {
+  const { server, open } = await start(t)
+  const page = await open()
+  const follower = await open()
+  await connect(page, 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200 })')
+  await is(page, 'live.state === "open"')
+  await connect(follower, 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200 })')
+  await is(follower, 'states.includes("open gap")')
+  const session = server.live.get(await page.evaluate('live.session') as string)!
+  await page.evaluate('live.close()')
+  const closedAt = performance.now()
+  await until(() => performance.now() - closedAt > 2_500 && session.connected, 'the grace to be over', patienceMs)
+  t.equal(server.live.get(session.id), session)
+  t.equal(await follower.evaluate('live.session'), session.id)
+  t.strictSame([...server.live.sessions].length, 1)
+})
+
+t.test('what an older session may have run is not sent to the next when the tab is hidden', async (t) => {
+  const { server, said, open } = await start(t)
+  const page = await open()
+  await connect(page)
+  await is(page, 'live.state === "open"')
+  await page.route('**/live', async (route) => {
+    if (route.request().method() !== 'POST') return route.continue()
+    // It runs, and its answer never comes.
+    await route.fetch()
+  }, { times: 1 })
+  await page.evaluate('say("once")')
+  await until(() => said.length === 1, 'the event', patienceMs)
+  await server.live.get(await page.evaluate('live.session') as string)!.close('restarted', { reconnect: true })
+  await is(page, 'states.includes("open expired")')
+  await page.evaluate(`
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`)
+  await is(page, 'emitted.length === 1')
+  t.strictSame(await page.evaluate('emitted'), ['TETHER_IN_DOUBT'])
+  t.equal(said.length, 1)
+})
+
+t.test('a second batch whose answer was lost with its page runs once', async (t) => {
+  for (const way of ['connectStored', 'connectShared'] as const) {
+    const { server, said, open } = await start(t, { live: { maxBatch: 8 } })
+    const call = `tether.${way}("/live", { retryMs: 50, retryMaxMs: 200 })`
+    const page = await open()
+    await connect(page, call)
+    await is(page, 'live.state === "open"')
+    const session = await page.evaluate('live.session')
+    let next = page
+    if (way === 'connectShared') {
+      next = await open()
+      await connect(next, call)
+      await is(next, 'states.includes("open gap")')
+    }
+    let posts = 0
+    await page.route('**/live', async (route) => {
+      if (route.request().method() !== 'POST' || posts++ === 0) return route.continue()
+      await route.fetch()
+    })
+    await page.evaluate('for (let number = 0; number < 16; number++) say(String(number))')
+    await until(() => said.length === 16, `${way}: both batches`, patienceMs)
+    await is(page, 'emitted.length === 8')
+    const crashed = page.waitForEvent('crash')
+    const devtools = await page.context().newCDPSession(page)
+    devtools.send('Page.crash').catch(() => {})
+    await crashed
+    if (way === 'connectStored') {
+      next = await open()
+      await connect(next, call)
+    }
+    await is(next, `live.state === "open" && live.session === ${JSON.stringify(session)}`)
+    await until(() => server.live.get(session as string)?.connected, 'the next page', patienceMs)
+    await next.evaluate('say("last")')
+    await is(next, 'emitted.at(-1) === "last"')
+    t.strictSame(said.map(([, text]) => text), [...Array.from({ length: 16 }, (_, number) => String(number)), 'last'], way)
+  }
+})
+
+t.test('a tab that hears late of a new leader emits nothing twice', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  await page.evaluate(`
+    window.lead = undefined
+    void navigator.locks.request('fastify-tether shared /live', () => new Promise((resolve) => { lead = resolve }))
+    window.next = tether.connectShared('/live')
+    // The other tab is busy: what it hears waits.
+    window.late = []
+    window.isBusy = true
+    const { set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, 'onmessage')
+    const Channel = BroadcastChannel
+    window.BroadcastChannel = class extends Channel {
+      set onmessage (listener) { set.call(this, (event) => { if (isBusy) late.push(() => listener(event)); else listener(event) }) }
+    }
+    window.other = tether.connectShared('/live')
+    window.BroadcastChannel = Channel
+    window.settled = 0
+    window.heard = new Channel('fastify-tether shared /live')
+    heard.onmessage = ({ data }) => { if (data.type === 'settled') settled++ }
+    next.onState((state) => { if (state === 'open') other.emit('say', { text: 'one' }) })
+    undefined`)
+  await is(page, 'lead')
+  await page.evaluate('lead()')
+  await is(page, 'settled === 1')
+  await page.evaluate(`
+    isBusy = false
+    for (const hear of late.splice(0)) hear()
+    next.emit('say', { text: 'last' })`)
+  await until(() => said.some(([, text]) => text === 'last'), 'the last', patienceMs)
+  t.strictSame(said.map(([, text]) => text), ['one', 'last'])
+})
+
+t.test('events that an earlier page left are sent, whether anybody is told or not', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  await page.route('**/live', (route) => route.abort())
+  await connect(page, 'tether.connectStored("/live")')
+  await page.evaluate('say("one"); say("two")')
+  await is(page, storedEvents(2))
+  await page.unroute('**/live')
+  await page.reload()
+  await connect(page, 'tether.connectStored("/live")')
+  await page.evaluate('say("three")')
+  await is(page, 'emitted.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three'])
+
+  await page.route('**/live', (route) => route.abort())
+  await page.evaluate('say("four"); say("five")')
+  await is(page, storedEvents(2))
+  await page.unroute('**/live')
+  await page.reload()
+  await connect(page, 'tether.connectStored("/live", { onError: ({ message }) => restored.push(message), onRestored: ({ data }) => { throw new Error("told of " + data.text) } })')
+  await is(page, storedEvents(0))
+  t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'])
+  t.strictSame(await page.evaluate('restored'), ['told of four', 'told of five'])
+})
+
+t.test('what several closed tabs left goes to the next, but for what is too old', async (t) => {
+  const { said, open } = await start(t)
+  const stored = (options = '') => `tether.connectStored("/live", { ${options} onRestored: ({ data }, outcome) => { outcome.then(() => restored.push(data.text), ({ code }) => restored.push(data.text + ' ' + code)) } })`
+  const pages = [await open(), await open(), await open()]
+  for (const [index, page] of pages.entries()) {
+    await page.route('**/live', (route) => route.abort())
+    await connect(page, stored())
+    await page.evaluate(`say("${index} first"); say("${index} second")`)
+    await is(page, storedEvents(2 * index + 2))
+  }
+  for (const page of pages) await page.close()
+  const next = await open()
+  await connect(next, stored())
+  await is(next, 'restored.length === 6')
+  const texts = said.map(([, text]) => text)
+  t.strictSame([...texts].sort(), ['0 first', '0 second', '1 first', '1 second', '2 first', '2 second'])
+  for (const index of [0, 1, 2]) t.ok(texts.indexOf(`${index} first`) < texts.indexOf(`${index} second`), 'each in its order')
+
+  await next.route('**/live', (route) => route.abort())
+  await next.evaluate('live.close()')
+  await connect(next, stored())
+  await next.evaluate('say("old")')
+  await is(next, storedEvents(1))
+  await next.unroute('**/live')
+  await next.reload()
+  await connect(next, stored('maxAgeMs: 1,'))
+  await is(next, 'restored.length === 1')
+  t.strictSame(await next.evaluate('restored'), ['old TETHER_EXPIRED'])
+  await is(next, storedEvents(0))
+  t.equal(said.length, 6)
 })

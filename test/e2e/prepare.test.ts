@@ -155,6 +155,40 @@ t.test('a server that drains gives null', async (t) => {
   t.match(server.app.tether.stats(), { sessions: 0, pending: 0 })
 })
 
+t.test('one that is still being prepared when the drain begins is not given out, and holds up nothing', async (t) => {
+  let began = false
+  let release = () => {}
+  const gate = new Promise<void>((resolve) => { release = resolve })
+  const server = await start(t, { initialState: async () => { began = true; await gate } })
+  const page = server.page()
+  await until(() => began, 'initialState')
+  const draining = server.app.tether.drain({ timeoutMs: 60_000 })
+  release()
+  t.equal(await page, null)
+  await within(draining, 'drain, long before its time is up')
+  t.match(server.app.tether.stats(), { sessions: 0, pending: 0 })
+})
+
+t.test('what was dropped before the page came is told as a gap', async (t) => {
+  const server = await start(t, { queueFrames: 4 })
+  for (const headers of [undefined, { 'x-tether-session': 'new' }]) {
+    const id = (await server.page())!
+    for (let number = 1; number <= 10; number++) server.live.broadcast('note', { text: String(number) })
+    const reader = await openReader(server, `/live?tether-session=${id}`, headers === undefined ? {} : { headers })
+    await until(() => reader.updates.length === 4, 'what is held')
+    t.match(reader.controls, [{ type: 'hello', session: id, verdict: 'new', seq: 0 }, { type: 'gap', seq: 6 }])
+    t.same(reader.updates.map((block) => JSON.parse(block.data!).text), ['7', '8', '9', '10'])
+    t.same(server.told(), ['new'])
+    reader.destroy()
+    await until(() => !server.live.get(id)!.connected, 'the end of the stream')
+    const again = await openReader(server, '/live', { headers: headers === undefined ? exactly(id, 6) : counting(id, 6) })
+    await until(() => again.updates.length === 4, 'the replay')
+    t.match(again.controls, [{ type: 'hello', verdict: 'resumed', seq: 6 }])
+    t.equal(again.controls.length, 1, 'told once')
+    t.same(server.told(), ['resumed'])
+  }
+})
+
 t.test('pendingMs', async (t) => {
   const closes: unknown[] = []
   const server = await start(t, { onClose: (_session, reason) => { closes.push(reason) } }, { tether: { pendingMs: 120, maxPending: 1 } })
