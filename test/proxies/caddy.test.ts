@@ -26,7 +26,8 @@ ${replaced(configuration, {
 })}`],
     args: ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')]
   }),
-  endsSilence: false
+  endsSilence: false,
+  statusOfUnreadBody: 502
 }
 
 // Each waits most of its time.

@@ -19,7 +19,7 @@ const varnish: ProxyKind = {
     ]
   }),
   endsSilence: true,
-  needsWholeBodies: true
+  statusOfUnreadBody: 503
 }
 
 // Each waits most of its time.

@@ -172,7 +172,7 @@ async function testProtocol (t: Test, kind: ProxyKind, protocol: Protocol): Prom
     for (const [status, ask] of asked) {
       const [expected, answer] = [await ask(direct), await ask(front)]
       t.equal(expected.status, status)
-      if (status === 413 && kind.needsWholeBodies && answer.status === 503) continue
+      if (status === 413 && answer.status === kind.statusOfUnreadBody) continue
       t.equal(answer.status, status)
       t.equal(answer.text, expected.text, `${status}: the body`)
       t.equal(answer.headers['content-type'], expected.headers['content-type'])
@@ -277,7 +277,8 @@ export async function testSilence (t: Test, kind: ProxyKind): Promise<void> {
   }
 }
 
-const openTimeoutMs = 1_500
+/** How long a WebSocket may take to open: long for one that gets through, on a machine that is busy; short for one that does not. */
+const openTimeoutsMs = { passes: 10_000, isBlocked: 1_500 }
 
 /**
  * Shows, in a browser, that the library's client has a WebSocket through the proxy, and resumes
@@ -291,6 +292,7 @@ export async function testWebSockets (t: Test, kind: ProxyKind, changes: Record<
   const protocol = kind.protocols.at(-1)!
   for (const [what, change] of Object.entries({ 'as documented': {}, ...changes })) {
     const passes = what === 'as documented'
+    const openTimeoutMs = passes ? openTimeoutsMs.passes : openTimeoutsMs.isBlocked
     await t.test(what, async (t) => {
       const { both, direct, proxy, through } = await startBehind(t, kind, { upgrade: { heartbeatMs }, setup: serveClient, change })
       const context = await browser.newContext({ ignoreHTTPSErrors: true })

@@ -42,8 +42,8 @@ export interface ProxyKind {
   readonly launch: (configuration: string, place: Place) => Launch
   /** Whether it ends streams that are silent for long. */
   readonly endsSilence: boolean
-  /** Whether it may answer 503 in place of an application that refuses a body before all of it has arrived. */
-  readonly needsWholeBodies?: boolean
+  /** What it may answer in place of an application that refuses a body before all of it has arrived. */
+  readonly statusOfUnreadBody?: number
   /** What stands before it, because it cannot speak TLS itself. */
   readonly front?: ProxyKind
 }
