@@ -31,6 +31,9 @@ const shortLifeMs = 60_000
 /** So many of those in a row, and it is not tried again. */
 const mostShortLives = 2
 
+/** Where a WebSocket got through, so many in a row may fail: the server or a proxy may be starting anew, and be slow at it. */
+const forgiven = 2
+
 /** Networks change, and so do proxies. */
 const rememberMs = 86_400_000
 
@@ -63,7 +66,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
     const mayFallBack = mode === 'both'
     let isBarred = mayFallBack && (Socket === undefined || recall(storage, key))
     let shortLives = 0
-    /** Failures that are forgiven: where one has got through, the server or a proxy may just be starting anew. */
+    /** Failures that are still forgiven. */
     let credit = 0
     /** While a WebSocket carries the session. */
     let socket: WebSocketLike | undefined
@@ -106,7 +109,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
         if (isOver) return
         if (throughAt === 0) {
           throughAt = Date.now()
-          credit = 1
+          credit = forgiven
           clearTimeout(timer)
           socket = opened
         }
