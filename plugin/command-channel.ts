@@ -12,6 +12,8 @@ export class Command {
   readonly timed: boolean
   /** Whether it counts against the channel's capacity; hooks go past it. */
   bounded = true
+  /** Whether all that it does is done when it returns; what goes on after that is not told from others. */
+  momentary = false
   settled = false
   startedAt = 0
 
@@ -35,9 +37,13 @@ export interface CommandOwner {
 
 /** The command within which code runs, through every await. */
 const running = new AsyncLocalStorage<Command>()
+/** The same, for one that has not returned yet. */
+let entered: Command | null = null
 
 const ready: CommandChannel[] = []
 let drainAsked = false
+/** What waits for it runs in a microtask; `queueMicrotask` would make a resource for each. */
+const settled = Promise.resolve()
 
 function drainReady (): void {
   drainAsked = false
@@ -87,12 +93,13 @@ export class CommandChannel {
     ready.push(this)
     if (drainAsked) return
     drainAsked = true
-    queueMicrotask(drainReady)
+    settled.then(drainReady)
   }
 
   /** Whether the caller runs within the present command. */
   isWithinCurrent (): boolean {
-    return this.#current !== null && running.getStore() === this.#current
+    const current = this.#current
+    return current !== null && (entered === current || running.getStore() === current)
   }
 
   /** Gives up waiting for the present command, and goes on to the next. */
@@ -131,7 +138,8 @@ export class CommandChannel {
     let result: unknown
     let isPending: boolean
     try {
-      result = running.run(command, command.call)
+      // Up to Node 22 the first use of the storage slows down every promise of the process, so what can do without does.
+      result = command.momentary && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
       isPending = isThenable(result)
     } catch (error) {
       this.#settle(command, { error })
@@ -163,6 +171,15 @@ export class CommandChannel {
       this.#current = null
       this.resume()
     }
+  }
+}
+
+function enter (command: Command): unknown {
+  entered = command
+  try {
+    return command.call()
+  } finally {
+    entered = null
   }
 }
 

@@ -23,8 +23,10 @@ export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply
 /** Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`. */
 export function postEvent (host: SessionHost, name: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const contentType = request.headers['content-type'] ?? ''
-  const isMultipart = /^\s*multipart\/form-data/i.test(contentType)
-  const isForm = isMultipart || /^\s*application\/x-www-form-urlencoded/i.test(contentType)
+  // As most say it, which spares looking for more.
+  const isJson = contentType === 'application/json'
+  const isMultipart = !isJson && /^\s*multipart\/form-data/i.test(contentType)
+  const isForm = isMultipart || (!isJson && /^\s*application\/x-www-form-urlencoded/i.test(contentType))
   // A parser may leave the fields for a handler to read; without them the event would be another.
   if (isMultipart && request.body === undefined) throw new ValidationError([{ path: '', message: 'is a multipart form, whose fields are not read here' }])
   // A button without a form posts no body at all, and means no fields.

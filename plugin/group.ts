@@ -62,8 +62,7 @@ export class Groups {
     this.#host.runtime.broadcasts.catchUp(session)
     members.add(session)
     ;(session.groups ??= new Set()).add(name)
-    const { hooks, context } = this.#host
-    if (hooks.onJoin !== undefined) session.queueHook('onJoin', () => hooks.onJoin?.(session, name, context))
+    session.queueHook('onJoin', name, this.#host.context)
     return true
   }
 
@@ -75,8 +74,7 @@ export class Groups {
     members.delete(session)
     if (members.size === 0) this.#members.delete(name)
     session.groups?.delete(name)
-    const { hooks, context } = this.#host
-    if (hooks.onLeave !== undefined) session.queueHook('onLeave', () => hooks.onLeave?.(session, name, context))
+    session.queueHook('onLeave', name, this.#host.context)
     return true
   }
 

@@ -1,9 +1,11 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { UpdateDefinitions } from '../schemas/contract.ts'
 import { ArgumentError } from '../schemas/errors.ts'
+import { Command } from './command-channel.ts'
 import type { CompiledContract } from './compiled-contract.ts'
 import { Groups } from './group.ts'
 import { SessionHandler } from './handler.ts'
+import { isMomentary } from './momentary-callback.ts'
 import type { Runtime } from './runtime.ts'
 import { shortSessionId } from './session-id.ts'
 import type { SessionRegistry } from './session-registry.ts'
@@ -23,6 +25,11 @@ export interface SessionHostParts {
   readonly log: FastifyBaseLogger
 }
 
+interface EventHandler {
+  readonly handle: (...given: unknown[]) => unknown
+  readonly momentary: boolean
+}
+
 /** One `stateful` URL from within: its sessions, its groups, and what its configuration says. */
 export class SessionHost {
   readonly contract: CompiledContract
@@ -37,6 +44,7 @@ export class SessionHost {
   readonly sessions = new Map<string, TetherSession>()
   /** Those that are not being closed: who gets what is broadcast to all. */
   readonly openSessions = new Set<TetherSession>()
+  readonly #handlers: ReadonlyMap<string, EventHandler>
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
 
@@ -49,6 +57,7 @@ export class SessionHost {
     this.runtime = parts.runtime
     this.registry = parts.registry
     this.#log = parts.log
+    this.#handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], momentary: isMomentary(handle) }]))
     this.groups = new Groups(this)
     this.context = Object.freeze({ live: new SessionHandler(this) })
   }
@@ -100,8 +109,12 @@ export class SessionHost {
     return null
   }
 
-  handle (session: TetherSession, event: string, data: unknown): unknown {
-    return this.hooks.on![event]!(session as never, data as never, this.context as never)
+  /** What an event of the contract is to do. */
+  commandOf (session: TetherSession, event: string, data: unknown): Command {
+    const { handle, momentary } = this.#handlers.get(event)!
+    const command = new Command(event, () => handle.call(this.hooks.on, session, data, this.context))
+    command.momentary = momentary
+    return command
   }
 
   /** Logs what a handler or hook threw, and tells `onError`. */

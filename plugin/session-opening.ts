@@ -66,11 +66,7 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
     throw error
   }
   if (attached === null) return null
-  verdict = attached
-  const { hooks, context } = host
-  const connected = session
-  const { protocol } = stream
-  if (hooks.onConnect !== undefined) connected.queueHook('onConnect', () => hooks.onConnect?.(connected as never, { ...context, request, verdict, protocol } as never))
+  session.queueHook('onConnect', { ...host.context, request, verdict: attached, protocol: stream.protocol })
   return session
 }
 

@@ -9,6 +9,7 @@ import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
 import type { Deadline } from './deadline-queue.ts'
 import type { Frame } from './frame.ts'
+import { isMomentary } from './momentary-callback.ts'
 import type { SessionHost } from './session-host.ts'
 import { Outbox } from './outbox.ts'
 import { Room } from './room.ts'
@@ -233,10 +234,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       if (!this.isOpen) return reject(new SessionClosedError())
       if (!this.#channel.hasCapacity(1)) return reject(new BusyError())
       let result: Result
-      this.#channel.push(new Command('update', () => (result = run(this)), (fault) => {
+      const command = new Command('update', () => (result = run(this)), (fault) => {
         if (fault === null) resolve(result as Awaited<Result>)
         else reject(fault.error)
-      }))
+      })
+      command.momentary = isMomentary(run)
+      this.#channel.push(command)
     })
   }
 
@@ -360,14 +363,20 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     return final
   }
 
-  /** Queues a hook, past the channel's bound. */
-  queueHook (name: string, call: () => unknown): void {
-    this.#pushHook(new Command(name, call))
+  /** Queues a hook, if the configuration has it, past the channel's bound. */
+  queueHook (name: 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave', ...given: readonly unknown[]): void {
+    const { hooks } = this.host
+    if (hooks[name] !== undefined) this.#pushHook(name, hooks[name], given)
   }
 
-  #pushHook (hook: Command): void {
-    hook.bounded = false
-    this.#channel.push(hook)
+  #pushHook (name: string, hook: ((...given: never[]) => unknown) | undefined, given: readonly unknown[], onSettled: (() => void) | null = null): void {
+    this.#pushUnbounded(new Command(name, () => hook?.call(this.host.hooks, ...[this, ...given] as never[]), onSettled), hook === undefined || isMomentary(hook))
+  }
+
+  #pushUnbounded (command: Command, momentary: boolean): void {
+    command.bounded = false
+    command.momentary = momentary
+    this.#channel.push(command)
   }
 
   hasCapacity (count: number): boolean {
@@ -381,7 +390,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#lastEventAt = performance.now()
     this.counters.eventsAccepted++
     this.host.runtime.totals.eventsAccepted++
-    this.#channel.push(new Command(name, () => this.host.handle(this, name, data)))
+    this.#channel.push(this.host.commandOf(this, name, data))
   }
 
   /** The page went away; unless it comes back within the grace, the session ends. */
@@ -405,7 +414,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       this.#closeBy = performance.now() + this.#patienceMs(this.#stream)
       this.host.runtime.deadlines.set(this, this.#closeBy)
     }
-    this.#pushHook(new Command('close', () => this.#finish(retryMs), null, false))
+    this.#pushUnbounded(new Command('close', () => this.#finish(retryMs), null, false), true)
   }
 
   /** Resolves when the session is closed and its hooks have run. */
@@ -550,8 +559,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#stream = null
     this.#detachedAt = now
     this.outbox.detach(now)
-    const { hooks, context } = this.host
-    if (hooks.onDisconnect !== undefined) this.queueHook('onDisconnect', () => hooks.onDisconnect?.(this, reason, context))
+    this.queueHook('onDisconnect', reason, this.host.context)
     if (this.#isBeyondReach) this.#room.open(false)
     this.#unstall()
   }
@@ -604,7 +612,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     }
     const { hooks, context } = this.host
     if (!this.#everConnected) return this.#conclude()
-    this.#pushHook(new Command('onClose', () => hooks.onClose?.(this, this.#closeReason, context), () => this.#conclude()))
+    this.#pushHook('onClose', hooks.onClose, [this.#closeReason, context], () => this.#conclude())
   }
 
   #conclude (): void {

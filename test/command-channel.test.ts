@@ -240,6 +240,50 @@ t.test('knows whether code runs within its present command', async (t) => {
   })
 })
 
+/** One that gives nothing back, and so needs no more than that it runs. */
+function momentary (name: string, call: () => void): Command {
+  const command = new Command(name, call)
+  command.momentary = true
+  return command
+}
+
+t.test('knows the same of a command that gives nothing back', async (t) => {
+  const { channel, owner } = start()
+  const other = start().channel
+  const seen: Record<string, boolean> = {}
+  const late = deferred()
+  channel.push(momentary('a', () => {
+    seen.atOnce = channel.isWithinCurrent()
+    seen.ofAnother = other.isWithinCurrent()
+    queueMicrotask(() => late.resolve(channel.isWithinCurrent()))
+    throw new Error('of a')
+  }))
+  await setImmediate()
+  t.same(owner.faults, [['a', new Error('of a')]])
+  t.equal(channel.isWithinCurrent(), false, 'also after it has thrown')
+  t.equal(await late.promise, false)
+  t.same(seen, { atOnce: true, ofAnother: false })
+})
+
+t.test('a command that gives nothing back is not within the one that asked for it', async (t) => {
+  const { channel } = start()
+  const other = start().channel
+  const seen: Record<string, boolean> = {}
+  const leftOver = deferred()
+  channel.push(new Command('a', async () => {
+    other.push(momentary('b', () => {
+      seen.ofAsker = channel.isWithinCurrent()
+      seen.own = other.isWithinCurrent()
+      setImmediate().then(() => leftOver.resolve(channel.isWithinCurrent()))
+    }))
+    seen.leftOver = await leftOver.promise as boolean
+    seen.asker = channel.isWithinCurrent()
+  }))
+  await leftOver.promise
+  await setImmediate()
+  t.same(seen, { ofAsker: false, own: true, leftOver: false, asker: true })
+})
+
 t.test('code left over from a command is not within the next', async (t) => {
   const { channel } = start()
   const gate = deferred()
