@@ -89,11 +89,13 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
 /** What a page has beside `fetch`; a worker has less, and Node nothing. */
 interface PageGlobals {
   document?: { hidden: boolean }
-  addEventListener?: (type: string, listener: (event: { persisted?: boolean }) => void, options: { signal: AbortSignal }) => void
+  addEventListener?: (type: string, listener: (event: PageEvent) => void, options: { signal: AbortSignal }) => void
 }
 
-/** More than any session has sent: named in a claim, it is answered with the verdict `gap`, and so with a snapshot. */
-const impossibleSeq = 9e14
+interface PageEvent {
+  type?: string
+  persisted?: boolean
+}
 
 /**
  * Opens a session at a `stateful` URL, and keeps it: the stream is opened again
@@ -107,7 +109,7 @@ const impossibleSeq = 9e14
  */
 export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions = {}): Connection<Contract> {
   const settings: Settings = { ...defaults, ...options }
-  const { hiddenMs, leaveOnHide, link = sseLink, maxQueued, onError = (error) => queueMicrotask(() => { throw error }), requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+  const { hiddenMs, leaveOnHide, link = sseLink, maxQueued, onError = (error) => setTimeout(() => { throw error }), requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
   let { session, seq }: Partial<ResumePoint> = resume
   const { open, send } = link(url + '', settings)
   const page = globalThis as PageGlobals
@@ -152,13 +154,12 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     life.abort()
     stream.abort()
     clearTimeout(timer)
-    clearTimeout(hideTimer)
     closeQueue()
     become('closed', detail)
   }
 
   const close = () => {
-    if (life.signal.aborted) return
+    if (state === 'closed') return
     leave()
     finish({ reason: 'closed' })
   }
@@ -171,7 +172,8 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       else finish({ reason })
     }
     if (type === 'heartbeat' && seq !== next) {
-      seq = impossibleSeq
+      // More than any session has sent: named in a claim, it is answered with the verdict `gap`, and so with a snapshot.
+      seq = 9e14
       call(gapFound, next)
       lose('gap')
     }
@@ -194,7 +196,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     const watch = () => {
       clearTimeout(timer)
       let ms = hello ? hello.heartbeatMs * 1.5 : requestTimeoutMs
-      if (ms) timer = setTimeout(lose, ms += 1000, 'silent')
+      if (ms) timer = setTimeout(lose, ms = Math.min(2e9, ms + 1000), 'silent')
       silentAt = Date.now() + (ms || Infinity)
     }
     const feed = createParser((name, data) => {
@@ -220,48 +222,47 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       // The reader of a fetch that is aborted may wait for ever, in Node.
       new Promise((resolve) => { signal.onabort = () => resolve({ status: 0 }) })
     ])
-    if (life.signal.aborted) return
+    if (state === 'closed') return
     clearTimeout(timer)
     if (hello && Date.now() - startedAt > retryMaxMs) attempt = 0
     hello = undefined
     if (isFinal(answer.status)) return finish(answer)
-    const waitMs = (answer.retryAfterMs || floorMs) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** attempt++)
+    // Here and elsewhere 23 days at most: from 2 ** 31 on, a timer fires at once.
+    const waitMs = Math.min(2e9, (answer.retryAfterMs || floorMs) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** attempt++))
     if (reason !== 'hidden') timer = setTimeout(start, waitMs)
     become('waiting', { ...answer, reason, retryMs: waitMs })
   }
 
-  for (const name of ['online', 'visibilitychange', 'pageshow', 'pagehide']) {
-    page.addEventListener?.(name, ({ persisted }) => {
-      const isGoing = page.document?.hidden || name === 'pagehide'
-      clearTimeout(hideTimer)
-      flush(isGoing)
-      if (isGoing) {
-        if (hiddenMs) {
-          hideTimer = setTimeout(() => {
-            // Nor is another opened, where there is none at the moment.
-            clearTimeout(timer)
-            lose('hidden')
-          }, hiddenMs)
-        }
-        if (leaveOnHide && !persisted && name === 'pagehide') leave()
-      } else {
-        if (Date.now() > silentAt) lose('silent')
-        if (state === 'waiting') {
+  const look = ({ type, persisted }: PageEvent) => {
+    const isGoing = page.document?.hidden || type === 'pagehide'
+    clearTimeout(hideTimer)
+    flush(isGoing)
+    if (isGoing) {
+      if (hiddenMs) {
+        hideTimer = setTimeout(() => {
+          // Nor is another opened, where there is none at the moment.
           clearTimeout(timer)
-          start()
-        }
+          lose('hidden')
+        }, Math.min(2e9, hiddenMs))
       }
-    }, life)
+      if (leaveOnHide && !persisted && type === 'pagehide') leave()
+    } else {
+      if (Date.now() > silentAt) lose('silent')
+      if (state === 'waiting') start()
+    }
   }
+  for (const type of ['online', 'visibilitychange', 'pageshow', 'pagehide']) page.addEventListener?.(type, look, life)
   ender?.addEventListener('abort', close, life)
   // Not at once: whoever called can listen first.
   timer = setTimeout(start)
+  // A tab may be hidden from its start.
+  look({})
   if (ender?.aborted) close()
 
   return {
     get session () { return session },
     get state () { return state },
-    ...createListening(on, () => life.signal.aborted, (promise) => { taken = promise }),
+    ...createListening(on, () => state === 'closed', (promise) => { taken = promise }),
     emit,
     close
   }

@@ -39,7 +39,7 @@ export function createEventQueue (
   let timer: ReturnType<typeof setTimeout>
 
   /** The session to send to. A page that goes loses its stream first, but its session is still there. */
-  const current = () => getHello() ?? (isGoing ? last : undefined)
+  const current = () => getHello() ?? (isGoing && last)
 
   /** Takes `count` entries off: accepted, or rejected with `error`. */
   const settle = (count: number, error?: ClientError) => {
@@ -122,7 +122,7 @@ export function createEventQueue (
           lose('unanswered')
           break
         }
-        await new Promise((resolve) => { timer = setTimeout(resolve, retryAfterMs) })
+        await new Promise((resolve) => { timer = setTimeout(resolve, Math.min(2e9, retryAfterMs)) })
       } else if (count > 1 && (status === 400 || status === 413)) {
         // The events before the faulty one go up, then that one alone.
         most = +(errors?.[0]?.path.split('/')[1] ?? count >> 1) || 1
@@ -137,7 +137,7 @@ export function createEventQueue (
   return [
     (event: string, data: unknown = {}): Promise<void> => {
       const promise = new Promise<void>((resolve, reject) => {
-        if (entries.length >= maxQueued) throw new ClientError({ code: maxQueued ? 'TETHER_QUEUE_FULL' : 'TETHER_CLOSED' })
+        if (entries.length >= maxQueued) throw new ClientError({ code: maxQueued < 0 ? 'TETHER_CLOSED' : 'TETHER_QUEUE_FULL' })
         // As it is now, whatever becomes of the object meanwhile.
         entries.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
         pump()
@@ -152,7 +152,7 @@ export function createEventQueue (
       hurry(0)
     },
     () => {
-      maxQueued = 0
+      maxQueued = -1
       clearTimeout(timer)
       settleDoubtful()
       settle(entries.length, new ClientError({ code: 'TETHER_CLOSED' }))

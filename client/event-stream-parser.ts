@@ -21,7 +21,7 @@ export function createParser (onEvent: (name: string, data: string) => void, onR
     const lines = rest.split(/\r\n|\n|\r(?!$)/)
     rest = lines.pop()!
     for (const line of lines) {
-      const [, field, value = ''] = /^(.*?)(?:: ?(.*))?$/s.exec(line)!
+      const [, field, value] = /^([^:]*):? ?(.*)/s.exec(line) as unknown as [line: string, field: string, value: string]
       if (field === 'data') data += '\n' + value
       if (field === 'event') name = value
       if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value)

@@ -57,7 +57,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     outcome.then(() => queue.remove(id), () => queue.remove(id))
     return outcome
   }
-  const { onRestored, onError = (error) => queueMicrotask(() => { throw error }) } = options
+  const { onRestored, onError = (error) => setTimeout(() => { throw error }) } = options
   // An array first: they are sent whether anybody is told or not.
   const restored = [
     ...lost.map(([event, code]) => [event, rejected(code)] as const),

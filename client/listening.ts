@@ -6,9 +6,6 @@ export const anyUpdate = ''
 export const stateChange = ' '
 export const gapFound = '  '
 
-/** Updates that wait to be taken by an iteration before reading stops. */
-const iterationBuffer = 99
-
 /**
  * The ways to listen that every connection has.
  *
@@ -22,7 +19,8 @@ export function createListening (on: ReturnType<typeof createListeners>[0], isCl
     const stops = [
       on(name, (value) => {
         buffer.push(value)
-        if (buffer.length > iterationBuffer) hold(new Promise((resolve) => { release = resolve }))
+        // As docs/client.md says: about a hundred.
+        if (buffer.length > 99) hold(new Promise((resolve) => { release = resolve }))
         arrived()
       }),
       on(stateChange, () => arrived())
@@ -43,25 +41,22 @@ export function createListening (on: ReturnType<typeof createListeners>[0], isCl
   }
 
   const first = async (name: string): Promise<unknown> => {
-    const iteration = iterate(name)
-    const { done, value } = await iteration.next()
-    if (done) throw new ClientError({ code: 'TETHER_CLOSED' })
-    iteration.return()
-    return value
+    // eslint-disable-next-line no-unreachable-loop -- of the first alone, and the iteration is ended with it
+    for await (const value of iterate(name)) return value
+    throw new ClientError({ code: 'TETHER_CLOSED' })
   }
 
   return {
     on,
     once (name: string, listener?: (data: any) => unknown): any {
-      if (!listener) return first(name)
-      const stop = on(name, (data) => {
-        stop()
+      const stop = listener && on(name, (data) => {
+        stop!()
         return listener(data)
       })
-      return stop
+      return stop ?? first(name)
     },
     updates: iterate,
-    [Symbol.asyncIterator]: () => iterate(),
+    [Symbol.asyncIterator]: iterate,
     onState: (listener: (...args: any[]) => unknown) => on(stateChange, listener),
     onGap: (listener: (seq: number) => unknown) => on(gapFound, listener)
   }

@@ -44,7 +44,7 @@ export interface ConnectOptions extends RequestOptions {
   hiddenMs?: number
   /** Tells the server when the page goes away, so that its session ends at once. Default false. */
   leaveOnHide?: boolean
-  /** Events that may wait to be accepted; beyond, `emit` rejects. Default 10,000. */
+  /** Events that may wait to be accepted; beyond, `emit` rejects. 0: it always does. Default 10,000. */
   maxQueued?: number
   /** Gets what a listener throws. By default it is reported as an uncaught error. */
   onError?: (error: unknown) => void

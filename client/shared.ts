@@ -55,7 +55,7 @@ type Message =
 export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, options: SharedOptions = {}): Connection<Contract> {
   if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
   const lockName = `fastify-tether shared ${options.name ?? String(url)}`
-  const { maxQueued = 10_000, onError = (error) => queueMicrotask(() => { throw error }), signal } = options
+  const { maxQueued = 10_000, onError = (error) => setTimeout(() => { throw error }), signal } = options
   const tab = crypto.randomUUID()
   const channel = new BroadcastChannel(lockName)
   const [on, call] = createListeners(onError)

@@ -18,6 +18,7 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
       credentials
     } as RequestInit)
     const { status } = response
+    const get = (field: string) => response.headers.get(field)!
     if (onText && status === 200) {
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
       for (let piece; !(piece = await reader.read()).done;) await onText(piece.value)
@@ -25,7 +26,8 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
     return {
       ...await response.json().catch(() => {}) as object,
       status,
-      retryAfterMs: response.headers.get('retry-after')! as unknown as number * 1000
+      // Seconds, or a date, which is seen by the clock of who answered.
+      retryAfterMs: Math.max(0, get('retry-after') as unknown as number * 1000 || Date.parse(get('retry-after')) - Date.parse(get('date')))
     }
   }
   return {

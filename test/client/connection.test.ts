@@ -243,6 +243,61 @@ t.test('a refusal that stands closes, one that may pass is tried again', async (
   t.equal(states.at(-1)?.[0], 'closed')
 })
 
+t.test('Retry-After is seconds, or a date by the clock of who answered', async (t) => {
+  const dates = 'Sat, 01 Jan 2000 00:00:00 GMT'
+  const cases: Array<[after: string, date: string | undefined, leastMs: number]> = [
+    ['2', undefined, 2_000],
+    ['Sat, 01 Jan 2000 00:01:00 GMT', dates, 60_000],
+    ['Saturday, 01-Jan-00 00:01:00 GMT', dates, 60_000],
+    [new Date(Date.now() + 3_600_000).toUTCString(), undefined, 3_500_000],
+    ['Fri, 31 Dec 1999 23:59:00 GMT', dates, 0],
+    ['0', undefined, 0],
+    ['-5', undefined, 0],
+    ['soon', undefined, 0]
+  ]
+  for (const [after, date, leastMs] of cases) {
+    const server = await startLive(t, {
+      setup: (app) => {
+        app.addHook('onRequest', async (_request, reply) => {
+          if (date !== undefined) reply.header('date', date)
+          return reply.code(503).header('retry-after', after).send({})
+        })
+      }
+    })
+    const { client, became } = connectTo(t, server, server.port)
+    const { retryMs } = await became('waiting')
+    client.close()
+    t.ok(retryMs! >= leastMs && retryMs! < (leastMs || 50) * 1.1, `${after}: ${retryMs}`)
+  }
+})
+
+t.test('times that no timer can count do not make the client come back at once', async (t) => {
+  const requests: string[] = []
+  const server = await startLive(t, {
+    upgrade: { heartbeatMs: 2_000_000_000 },
+    setup: (app) => {
+      app.addHook('onRequest', async ({ method, headers }, reply) => {
+        const request = `${headers['x-client']} ${method}`
+        requests.push(request)
+        if (request === 'refused GET' || request === 'held POST') return reply.code(503).header('retry-after', '2200000').send({ code: 'LATER' })
+        if (request === 'other GET') return reply.code(503).send({})
+      })
+    }
+  })
+  const clientOf = (name: string) => connectTo(t, server, server.port, { headers: { 'x-client': name } })
+  const refused = clientOf('refused')
+  t.equal((await refused.became('waiting')).retryMs, 2_000_000_000)
+  const held = clientOf('held')
+  held.client.emit('ping')
+  await until(() => requests.includes('held POST'), 'the event')
+  const { client: other } = clientOf('other')
+  await until(() => requests.filter((request) => request === 'other GET').length > 10 && other.state === 'waiting', 'tries of another client')
+  // Not in the midst of a request, for the end of which the server would wait.
+  other.close()
+  t.strictSame(requests.filter((request) => request !== 'other GET'), ['refused GET', 'held GET', 'held POST'])
+  t.strictSame(held.states.map(([state]) => state), ['connecting', 'open'])
+})
+
 t.test('headers are asked for before each request', async (t) => {
   let token = 0
   const { client, sent, became } = await connectLive(t, {}, { headers: async () => ({ authorization: String(++token) }) })

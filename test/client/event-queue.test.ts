@@ -165,6 +165,32 @@ t.test('a queue that is full refuses', async (t) => {
   await client.emit('ping')
 })
 
+t.test('a queue of none refuses all, and a closed one says that it is closed', async (t) => {
+  const server = await startLive(t)
+  const { client, became, sent } = connectTo(t, server, server.port, { maxQueued: 0 })
+  await became('open')
+  await t.rejects(client.emit('ping'), { code: 'TETHER_QUEUE_FULL' })
+  t.strictSame(sent.filter(({ method }) => method === 'POST'), [])
+  client.close()
+  await t.rejects(client.emit('ping'), { code: 'TETHER_CLOSED' })
+})
+
+t.test('a full channel that tells a date is waited for until then', async (t) => {
+  const at: number[] = []
+  const { client, sent } = await connectLive(t, {
+    setup: (app) => {
+      app.addHook('preHandler', async (request, reply) => {
+        if (request.method === 'POST' && at.push(performance.now()) === 1) {
+          return reply.code(429).header('date', 'Sat, 01 Jan 2000 00:00:00 GMT').header('retry-after', 'Sat, 01 Jan 2000 00:00:01 GMT').send({ code: 'LATER' })
+        }
+      })
+    }
+  })
+  await client.emit('ping')
+  t.ok(at[1]! - at[0]! > 990, `${at[1]! - at[0]!} ms`)
+  t.equal(sent.filter(({ method }) => method === 'GET').length, 1, 'on the same stream')
+})
+
 t.test('data that is no JSON rejects, and holds up nothing', async (t) => {
   const { client } = await connectLive(t)
   const circle: Record<string, unknown> = {}

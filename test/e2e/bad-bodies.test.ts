@@ -1,5 +1,7 @@
 import { connect } from 'node:net'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import compress from '@fastify/compress'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
 import { defineContract } from '../../plugin/index.ts'
@@ -112,11 +114,16 @@ const bodies: BadBody[] = [
   { what: 'JSON called a form', body: '{"n":1}', type: formType, path: '/live/set', status: 400, code: bad }
 ]
 
-async function start (t: Parameters<typeof startServer>[0]) {
+async function start (t: Parameters<typeof startServer>[0], setup: (app: FastifyInstance) => unknown = () => {}) {
   const ran: unknown[] = []
   const handler = (name: string) => (_session: unknown, data: unknown) => { ran.push([name, data]) }
   const on = { set: handler('set'), whole: handler('whole'), tree: handler('tree'), free: handler('free') }
-  const server = await startServer(t, { setup: (app) => { app.tether.stateful('/live', { contract, on }) } })
+  const server = await startServer(t, {
+    setup: async (app) => {
+      await setup(app)
+      app.tether.stateful('/live', { contract, on })
+    }
+  })
   const reader = await openReader(server)
   await until(() => reader.controls.length, 'hello')
   return { server, id: reader.session, ran }
@@ -185,6 +192,55 @@ t.test('odd bodies that are right', async (t) => {
   t.ok(tree.status === 202 || tree.json.errors[0].message === 'is nested too deeply', `a recursive schema followed 6,000 deep: ${tree.status}`)
   t.equal(ran.splice(0).length, tree.status === 202 ? 1 : 0)
   t.same(server.errors(), [])
+})
+
+t.test('compressed bodies are not read, unless the application unpacks them', async (t) => {
+  const encodings = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync }
+  const send = ({ server, id }: Awaited<ReturnType<typeof start>>, path: string, type: string, body: Buffer | string, encoding: string) =>
+    request(server, path, { method: 'POST', body, headers: { 'x-tether-session': id, 'content-type': type, 'content-encoding': encoding } })
+  const plain = await start(t)
+  for (const [encoding, pack] of Object.entries(encodings)) {
+    for (const [path, type, text, code] of [['/live', json, set, notJson], ['/live/set', json, '{"n":1}', notJson], ['/live/set', formType, 'n=1', bad]] as const) {
+      const answer = await send(plain, path, type, pack(text), encoding)
+      t.match(answer.headers['content-type'], /^application\/json/)
+      t.match(answer.json, { statusCode: 400, code, error: 'Bad Request', message: String }, `${encoding} to ${path} as ${type}`)
+      t.equal(answer.status, 400)
+    }
+  }
+  await turns()
+  t.same(plain.ran, [])
+  t.equal((await send(plain, '/live', json, set, 'gzip')).status, 202, 'JSON that is only called compressed')
+  t.same(plain.server.errors(), [])
+
+  const unpacking = await start(t, (app) => app.register(compress))
+  for (const [encoding, pack] of Object.entries(encodings)) {
+    t.equal((await send(unpacking, '/live', json, pack(set), encoding)).status, 202, encoding)
+    await until(() => unpacking.ran.length === 1, 'the event')
+    t.same(unpacking.ran.splice(0), [['set', { n: 1 }]])
+    const large = await send(unpacking, '/live', json, pack(set.padEnd(1_000_000)), encoding)
+    t.same([large.status, large.json.code], [413, tooLarge], `${encoding} of little that becomes much`)
+  }
+  t.same(unpacking.ran, [])
+})
+
+t.test('a parser of the application\'s own decides what JSON is', async (t) => {
+  const { server, id, ran } = await start(t, (app) => {
+    const decoder = new TextDecoder('utf-8', { fatal: true })
+    app.removeContentTypeParser('application/json')
+    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+      try {
+        done(null, JSON.parse(decoder.decode(body as Buffer)))
+      } catch (error) {
+        done(Object.assign(error as Error, { statusCode: 400 }))
+      }
+    })
+  })
+  const headers = { 'x-tether-session': id, 'content-type': json }
+  const invalid = await request(server, '/live', { method: 'POST', body: Buffer.concat([Buffer.from('{"event":"set","data":{"n":1,"text":"'), Buffer.from([0xff]), Buffer.from('"}}')]), headers })
+  t.same([invalid.status, invalid.json.statusCode], [400, 400], 'here bytes that are no UTF-8 are refused')
+  t.equal((await request(server, '/live', { method: 'POST', body: set, headers })).status, 202)
+  await until(() => ran.length === 1, 'the event')
+  t.same(ran, [['set', { n: 1 }]])
 })
 
 t.test('bodies of every framing', async (t) => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed, testWebSockets } from './harness/checks.ts'
+import { testCompressing, testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed, testWebSockets } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -53,3 +53,5 @@ t.test('caddy before several processes', (t) => testSeveral(t, caddy, (configura
 t.test('caddy that was told to flush', (t) => {
   return testUnnoticed(t, caddy, { 'reverse_proxy 127.0.0.1:3000': 'reverse_proxy 127.0.0.1:3000 {\n    flush_interval -1\n  }' })
 })
+
+t.test('caddy that compresses', (t) => testCompressing(t, caddy, { 'reverse_proxy 127.0.0.1:3000': 'encode gzip\n  reverse_proxy 127.0.0.1:3000' }))

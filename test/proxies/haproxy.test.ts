@@ -1,5 +1,5 @@
 import t from 'tap'
-import { testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed, testWebSockets } from './harness/checks.ts'
+import { testCompressing, testHoldingBack, testKind, testSeveral, testSilence, testUnnoticed, testWebSockets } from './harness/checks.ts'
 import { haproxy } from './harness/haproxy.ts'
 
 // Each waits most of its time.
@@ -23,3 +23,7 @@ t.test('haproxy before several processes', (t) => testSeveral(t, haproxy, (confi
 }))
 
 t.test('haproxy without abortonclose', (t) => testUnnoticed(t, haproxy, { '  option abortonclose\n': '' }))
+
+t.test('haproxy that compresses', (t) => testCompressing(t, haproxy, {
+  '  default_backend app': '  compression algo gzip\n  compression type text/javascript text/event-stream\n  default_backend app'
+}))

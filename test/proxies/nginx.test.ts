@@ -3,7 +3,7 @@ import t from 'tap'
 import { refused } from '../e2e/harness/refusal.ts'
 import { readWhole } from '../e2e/harness/request.ts'
 import { startBehind } from './harness/behind.ts'
-import { testHoldingBack, testKind, testSeveral, testSilence, testWebSockets } from './harness/checks.ts'
+import { testCompressing, testHoldingBack, testKind, testSeveral, testSilence, testWebSockets } from './harness/checks.ts'
 import { replaced } from './harness/documented.ts'
 import type { ProxyKind } from './harness/proxy.ts'
 
@@ -69,4 +69,10 @@ t.test('nginx that changes the host and does not tell', async (t) => {
     const front = through(protocol)
     refused(t, await readWhole(front, '/live', { origin: front.origin }), 403, 'FST_ERR_TETHER_ORIGIN', 'the site itself')
   }
+})
+
+t.test('nginx that compresses', async (t) => {
+  const compressing = (types: string) => ({ 'server_name example.com;': `server_name example.com; gzip on; gzip_proxied any; gzip_types ${types};` })
+  await testCompressing(t, nginx, compressing('text/javascript'))
+  await testCompressing(t, nginx, compressing('text/javascript text/event-stream'), 'gzip')
 })

@@ -429,3 +429,21 @@ export async function testSeveral (t: Test, kind: ProxyKind, combine: (configura
   for (let client = 2; client < 34; client++) names.add((await getFrom(front, '/process', `127.0.0.${client}`)).name as string)
   t.same([...names].sort(), ['one', 'two'], 'neither is left out')
 }
+
+/** Shows what a proxy that compresses does with a stream that is not compressed: it stays so, or gets the encoding named. */
+export async function testCompressing (t: Test, kind: ProxyKind, change: Record<string, string>, encoding?: string): Promise<void> {
+  const { through } = await startBehind(t, kind, { upgrade: { heartbeatMs, compression: false }, setup: serveClient, change })
+  const headers = { 'accept-encoding': 'gzip' }
+  for (const protocol of kind.protocols) {
+    const front = through(protocol)
+    t.equal((await request(front, '/client.js', { headers })).headers['content-encoding'], 'gzip', 'a script is compressed')
+    const reader = await openReader(front, '/live', { headers })
+    t.equal(reader.headers['content-encoding'], encoding, 'a stream')
+    reader.destroy()
+    if (encoding !== undefined) continue
+    const other = await front.connect({ headers })
+    sendRows(other.session, 1, 1)
+    await until(() => rows(other.reader).length === 1, 'an update')
+    await leave(t, other.reader, other.session)
+  }
+}
