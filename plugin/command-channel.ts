@@ -40,14 +40,16 @@ const running = new AsyncLocalStorage<Command>()
 /** The same, for one that has not returned yet. */
 let entered: Command | null = null
 
-const ready: CommandChannel[] = []
+let ready: CommandChannel[] = []
 let drainAsked = false
 /** What waits for it runs in a microtask; `queueMicrotask` would make a resource for each. */
 const settled = Promise.resolve()
 
 function drainReady (): void {
   drainAsked = false
-  for (const channel of ready.splice(0)) channel.turn()
+  const channels = ready
+  ready = []
+  for (const channel of channels) channel.turn()
 }
 
 /**

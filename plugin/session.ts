@@ -387,7 +387,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   accept (name: string, data: unknown, seq: number): void {
     if (seq !== 0) this.#acceptedSeq = seq
     this.proven = true
-    this.#lastEventAt = performance.now()
+    // With a stream it is not idle, and the time counts from when it loses it.
+    if (this.#stream === null) this.#lastEventAt = performance.now()
     this.counters.eventsAccepted++
     this.host.runtime.totals.eventsAccepted++
     this.#channel.push(this.host.commandOf(this, name, data))
