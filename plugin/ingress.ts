@@ -9,8 +9,6 @@ export interface CheckedEvent {
   readonly seq: number
 }
 
-const envelopeKeys: Readonly<Record<string, true>> = Object.freeze({ __proto__: null, event: true, data: true, seq: true } as never)
-
 /** Reads the body of `POST url`: an envelope, or an array of them. Every fault goes to `faults`; with any, nothing is to be applied. */
 export function readEnvelopes (body: unknown, contract: CompiledContract, maxBatch: number, faults: Fault[]): CheckedEvent[] {
   const events: CheckedEvent[] = []
@@ -33,7 +31,7 @@ function readEnvelope (envelope: unknown, pointer: string, contract: CompiledCon
   }
   const { event, data, seq } = envelope as { event?: unknown, data?: unknown, seq?: unknown }
   for (const key in envelope) {
-    if (envelopeKeys[key] !== true) faults.push(unknownKey(pointer, key))
+    if (key !== 'event' && key !== 'data' && key !== 'seq') faults.push(unknownKey(pointer, key))
   }
   if (seq !== undefined && !(Number.isSafeInteger(seq) && (seq as number) > 0)) {
     faults.push({ path: `${pointer}/seq`, message: 'must be a whole number from 1' })
