@@ -1,7 +1,8 @@
-import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startLive, type LiveOptions, type LiveServer } from '../e2e/harness/live.ts'
 import { until } from '../e2e/harness/until.ts'
+import { launchBrowser } from './harness/browser.ts'
 import { serveClient } from './harness/client-page.ts'
 
 t.setTimeout(600_000)
@@ -9,11 +10,7 @@ t.setTimeout(600_000)
 // Far more than it takes, for machines that are busy with other tests.
 const patienceMs = 60_000
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-})
-t.teardown(() => browser.close())
+const browser = await launchBrowser(t)
 
 /** What was said, and by which session. */
 type Said = Array<[session: string, text: string]>
