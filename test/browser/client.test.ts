@@ -364,7 +364,7 @@ t.test('a leader that is closed leaves the session to the next', async (t) => {
 t.test('what an older session may have run is not sent to the next when the tab is hidden', async (t) => {
   const { server, said, open } = await start(t)
   const page = await open()
-  await connect(page)
+  await connect(page, 'tether.connect("/live", { retryMs: 50, retryMaxMs: 200, requestTimeoutMs: 5000 })')
   await is(page, 'live.state === "open"')
   await page.route('**/live', async (route) => {
     if (route.request().method() !== 'POST') return route.continue()
@@ -375,6 +375,7 @@ t.test('what an older session may have run is not sent to the next when the tab 
   await until(() => said.length === 1, 'the event', patienceMs)
   await server.live.get(await page.evaluate('live.session') as string)!.close('restarted', { reconnect: true })
   await is(page, 'states.includes("open expired")')
+  t.strictSame(await page.evaluate('emitted'), [], 'its answer is still waited for')
   await page.evaluate(`
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })
     document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`)
