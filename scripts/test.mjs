@@ -1,4 +1,4 @@
-// Runs every check in order and ends with one line of totals:
+// Runs every check and ends with one line of totals:
 //   npm test                          everything
 //   npm test -- test/outbox.test.ts   only these test files
 import { spawn } from 'node:child_process'
@@ -13,7 +13,7 @@ const files = process.argv.slice(2)
  * Shortens TAP to a line for each file, and to what went wrong in it. The counts
  * are tap's own, from its last comment.
  */
-function tapReader () {
+function tapReader (print) {
   let counts
   let block = []
   let isInDiagnostics = false
@@ -21,7 +21,7 @@ function tapReader () {
     line (line) {
       // What tap says of a failed file: only how the process ended is news.
       if (isInDiagnostics) {
-        if (/^ {2}(exitCode|signal|expired|timeout): [^n]/.test(line)) console.log(line)
+        if (/^ {2}(exitCode|signal|expired|timeout): [^n]/.test(line)) print(line)
         isInDiagnostics = line !== '  ...'
         return
       }
@@ -31,16 +31,16 @@ function tapReader () {
         counts = { passed: count('pass'), failed: count('fail'), skipped: count('skip') + count('todo') }
       } else if (/^(not )?ok /.test(line)) {
         for (const held of block) {
-          if (/^\s+ok /.test(held) ? / # (SKIP|TODO)/i.test(held) : line.startsWith('not ok') && !isFrame(held)) console.log(held)
+          if (/^\s+ok /.test(held) ? / # (SKIP|TODO)/i.test(held) : line.startsWith('not ok') && !isFrame(held)) print(held)
         }
         block = []
-        console.log(line.replace(/^(not ok|ok) \d+ - /, '$1 '))
+        print(line.replace(/^(not ok|ok) \d+ - /, '$1 '))
       } else if (/^(# Subtest| {4})/.test(line)) {
         block.push(line)
       } else if (line === '  ---') {
         isInDiagnostics = true
       } else if (line !== '' && !/^(TAP version|1\.\.\d|# (time=|No coverage))/.test(line)) {
-        console.log(line)
+        print(line)
       }
     },
     counts: () => counts
@@ -52,7 +52,7 @@ function isFrame (line) {
   return /^\s*$|^\s*(1\.\.\d|# (Subtest|time=))/.test(line)
 }
 
-function tstycheReader () {
+function tstycheReader (print) {
   let counts
   return {
     line (line) {
@@ -61,38 +61,41 @@ function tstycheReader () {
         const count = (name) => Number(new RegExp(`(\\d+) ${name}`).exec(totals[1])?.[1] ?? 0)
         counts = { passed: count('passed'), failed: count('failed'), skipped: count('skipped') + count('todo') }
       }
-      console.log(line)
+      print(line)
     },
     counts: () => counts
   }
 }
 
 /** Nothing to count: the stage itself is one check. */
-function plainReader () {
-  return { line: (line) => console.log(line), counts: () => ({ passed: 1, failed: 0, skipped: 0 }) }
+function plainReader (print) {
+  return { line: print, counts: () => ({ passed: 1, failed: 0, skipped: 0 }) }
 }
 
-const stages = [
-  { name: 'system', script: 'setup:system' },
-  { name: 'lint', script: 'lint' },
-  { name: 'typecheck', script: 'typecheck' },
-  { name: 'build', script: 'build' },
-  { name: 'tap', script: 'test:tap', args: ['--reporter=tap', ...files], reader: tapReader },
-  { name: 'types', script: 'test:types', reader: tstycheReader },
-  { name: 'size', script: 'check:size', needs: 'build' },
-  { name: 'unused', script: 'check:unused' },
-  { name: 'package', script: 'check:package', needs: 'build' }
-].filter(({ name }) => files.length === 0 || name === 'tap')
+/**
+ * One step after the other. The lanes of a step run side by side, for most stages keep a
+ * single processor busy; tap's two jobs have the machine for themselves.
+ */
+const steps = [
+  [[{ name: 'system', script: 'setup:system' }]],
+  [[{ name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
+  [[{ name: 'tap', script: 'test:tap', args: ['--reporter=tap', ...files], reader: tapReader }]],
+  [
+    [{ name: 'types', script: 'test:types', reader: tstycheReader }, { name: 'unused', script: 'check:unused' }],
+    [{ name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }]
+  ]
+].map((lanes) => lanes.map((lane) => lane.filter(({ name }) => files.length === 0 || name === 'tap')).filter((lane) => lane.length > 0))
 
 /** @returns {Promise<Counts>} */
-async function run ({ script, args = [], reader = plainReader }) {
+async function run ({ script, args = [], reader = plainReader }, print) {
   const child = spawn('npm', ['run', '--silent', script, '--', ...args], {
     cwd: fileURLToPath(new URL('..', import.meta.url)),
     env: { ...process.env, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'inherit']
+    stdio: ['ignore', 'pipe', 'pipe']
   })
-  const { line, counts } = reader()
+  const { line, counts } = reader(print)
   createInterface({ input: child.stdout }).on('line', line)
+  createInterface({ input: child.stderr }).on('line', print)
   const code = await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve))
   const result = counts() ?? { passed: 0, failed: 0, skipped: 0 }
   if (reader === plainReader) return code === 0 ? result : { passed: 0, failed: 1, skipped: 0 }
@@ -102,13 +105,25 @@ async function run ({ script, args = [], reader = plainReader }) {
 }
 
 const results = new Map()
-for (const stage of stages) {
-  console.log(`\n--- ${stage.name}`)
+
+async function runStage (stage, print) {
+  print(`\n--- ${stage.name}`)
   const startedAt = performance.now()
   const isBlocked = results.get(stage.needs)?.failed > 0
-  if (isBlocked) console.log(`not run: ${stage.needs} failed`)
-  const counts = isBlocked ? { passed: 0, failed: 1, skipped: 0 } : await run(stage)
+  if (isBlocked) print(`not run: ${stage.needs} failed`)
+  const counts = isBlocked ? { passed: 0, failed: 1, skipped: 0 } : await run(stage, print)
   results.set(stage.name, { ...counts, seconds: (performance.now() - startedAt) / 1000 })
+}
+
+for (const lanes of steps) {
+  await Promise.all(lanes.map(async (lane) => {
+    for (const stage of lane) {
+      const lines = []
+      // What runs beside others is told when it is over, in one piece.
+      await runStage(stage, lanes.length === 1 ? console.log : (line) => lines.push(line))
+      for (const line of lines) console.log(line)
+    }
+  }))
 }
 
 const total = { passed: 0, failed: 0 }

@@ -1,7 +1,8 @@
-import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startLive, type LiveOptions, type LiveServer } from '../e2e/harness/live.ts'
 import { until } from '../e2e/harness/until.ts'
+import { launchBrowser } from './harness/browser.ts'
 import { serveClient } from './harness/client-page.ts'
 
 t.setTimeout(600_000)
@@ -9,11 +10,7 @@ t.setTimeout(600_000)
 // Far more than it takes, for machines that are busy with other tests.
 const patienceMs = 60_000
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-})
-t.teardown(() => browser.close())
+const browser = await launchBrowser(t)
 
 /** What was said, and by which session. */
 type Said = Array<[session: string, text: string]>
@@ -367,7 +364,7 @@ t.test('a leader that is closed leaves the session to the next', async (t) => {
 t.test('what an older session may have run is not sent to the next when the tab is hidden', async (t) => {
   const { server, said, open } = await start(t)
   const page = await open()
-  await connect(page)
+  await connect(page, 'tether.connect("/live", { retryMs: 50, retryMaxMs: 200, requestTimeoutMs: 5000 })')
   await is(page, 'live.state === "open"')
   await page.route('**/live', async (route) => {
     if (route.request().method() !== 'POST') return route.continue()
@@ -378,6 +375,7 @@ t.test('what an older session may have run is not sent to the next when the tab 
   await until(() => said.length === 1, 'the event', patienceMs)
   await server.live.get(await page.evaluate('live.session') as string)!.close('restarted', { reconnect: true })
   await is(page, 'states.includes("open expired")')
+  t.strictSame(await page.evaluate('emitted'), [], 'its answer is still waited for')
   await page.evaluate(`
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })
     document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`)

@@ -1,18 +1,14 @@
-import { chromium } from 'playwright-core'
 import t from 'tap'
 import { rowsOfAnySize } from '../e2e/harness/any-size.ts'
 import { startLink } from '../e2e/harness/link.ts'
 import { startLive } from '../e2e/harness/live.ts'
 import { until } from '../e2e/harness/until.ts'
+import { launchBrowser } from './harness/browser.ts'
 import type { UpgradeOptions } from '../../plugin/index.ts'
 
 t.setTimeout(300_000)
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-})
-t.teardown(() => browser.close())
+const browser = await launchBrowser(t)
 
 const forms: Array<[name: string, compression: NonNullable<UpgradeOptions['compression']>, encoding: string]> = [
   ['shared gzip', true, 'gzip'],

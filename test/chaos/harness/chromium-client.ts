@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
+import { startBrowser } from '../../browser/harness/browser.ts'
 import type { ChaosClient, ChromiumKind } from './chaos-client.ts'
 import type { Observation } from './observation.ts'
 import type { UplinkStats } from './uplink.ts'
@@ -20,12 +21,8 @@ export class ChromiumClients {
   static async start (): Promise<ChromiumClients> {
     const [bundle, browser] = await Promise.all([
       build({ entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))], bundle: true, write: false, format: 'iife', target: 'es2022' }),
-      chromium.launch({
-        executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-        // All pages are of one site; a process for each would be a process for each client.
-        args: ['--no-sandbox', '--process-per-site', '--disable-dev-shm-usage'],
-        timeout: timeoutMs
-      })
+      // All pages are of one site; a process for each would be a process for each client.
+      startBrowser('--process-per-site', '--disable-dev-shm-usage')
     ])
     return new ChromiumClients(browser, bundle.outputFiles[0]!.text)
   }
