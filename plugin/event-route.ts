@@ -8,20 +8,20 @@ import type { TetherSession } from './session.ts'
 const sessionField = 'tether-session'
 
 /** Answers `POST url`: an envelope or an array of them. */
-export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return answering(reply, () => {
+export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply: FastifyReply): void {
+  answering(reply, () => {
     const session = findSession(host, request, request.headers['x-tether-session'])
     const faults: Fault[] = []
     const events = readEnvelopes(request.body, host.contract, host.limits.maxBatch, faults)
     if (faults.length > 0) throw refusal(faults)
     acceptEvents(session, events)
     acknowledge(session, request.headers['last-event-id'])
-    return reply.code(202).send({ seq: session.acceptedSeq })
+    reply.code(202).send({ seq: session.acceptedSeq })
   })
 }
 
 /** Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`. */
-export function postEvent (host: SessionHost, name: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function postEvent (host: SessionHost, name: string, request: FastifyRequest, reply: FastifyReply): void {
   const contentType = request.headers['content-type'] ?? ''
   // As most say it, which spares looking for more.
   const isJson = contentType === 'application/json'
@@ -37,7 +37,7 @@ export function postEvent (host: SessionHost, name: string, request: FastifyRequ
     id ??= typeof named === 'string' ? named : undefined
     data = fields
   }
-  return answering(reply, () => {
+  answering(reply, () => {
     const session = findSession(host, request, id)
     if (name === leaveEvent) session.leave()
     else {
@@ -48,13 +48,14 @@ export function postEvent (host: SessionHost, name: string, request: FastifyRequ
     }
     acknowledge(session, request.headers['last-event-id'])
     // 204 leaves the page of a plain form as it is.
-    return isForm ? reply.code(204).send() : reply.code(202).send({ seq: session.acceptedSeq })
+    if (isForm) reply.code(204).send()
+    else reply.code(202).send({ seq: session.acceptedSeq })
   })
 }
 
-function answering (reply: FastifyReply, answer: () => FastifyReply): FastifyReply {
+function answering (reply: FastifyReply, answer: () => void): void {
   try {
-    return answer()
+    answer()
   } catch (error) {
     const seconds = retryAfterSeconds(error)
     if (seconds !== undefined) reply.header('retry-after', seconds)

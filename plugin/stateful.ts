@@ -118,7 +118,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
       headers,
       ...hasEvents ? { body: envelopeSchema(events, maxBatch) } : {},
       response: { 202: acceptedSchema, ...responses }
-    }), (request, reply) => postEnvelopes(host, request, reply))
+    }), (request, reply) => { postEnvelopes(host, request, reply) })
 
     routes.register(async (forms) => {
       const formType = 'application/x-www-form-urlencoded'
@@ -128,14 +128,14 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
       for (const [name, body] of Object.entries(events)) {
         forms.post(`${base}/${name}`, options({
           summary: `Send the event "${name}" to a session`, consumes: ['application/json', formType], headers, body, response: responsesOfEvent
-        }), (request, reply) => postEvent(host, name, request, reply))
+        }), (request, reply) => { postEvent(host, name, request, reply) })
       }
       forms.post(`${base}/${leaveEvent}`, options({
         summary: 'End a session, unless its page comes back', consumes: ['application/json', formType], headers, response: responsesOfEvent
-      }), (request, reply) => postEvent(host, leaveEvent, request, reply))
+      }), (request, reply) => { postEvent(host, leaveEvent, request, reply) })
       // Whatever else is posted here names an event that there is not, and is told so.
       forms.post(`${base}/:event`, options({ hide: true, response: responses }),
-        (request, reply) => postEvent(host, (request.params as { event: string }).event, request, reply))
+        (request, reply) => { postEvent(host, (request.params as { event: string }).event, request, reply) })
     })
   })
 }
