@@ -3,6 +3,7 @@ import type { Carrier, CarrierOwner, Protocol } from './carrier.ts'
 import { closeCodes } from './close-code.ts'
 import type { StreamCompression } from './compression.ts'
 import { gapFrame, heartbeatComment, heartbeatFrame } from './control-frame.ts'
+import type { Counters } from './counters.ts'
 import type { Deadline } from './deadline-queue.ts'
 import { EncodedRun } from './encoded-run.ts'
 import type { Outbox } from './outbox.ts'
@@ -25,6 +26,11 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   readonly #runtime: Runtime
   readonly #options: StreamOptions
   #reader: StreamReader | null = null
+  /** Of the reader that it has, or had before another stream took over: its goodbye counts there too. */
+  #counters: Counters | null = null
+  /** What was written before there was a reader to count it for. */
+  #earlyWrites = 0
+  #earlyBytes = 0
   #writable = true
   #isDrainWatched = false
   #gone = false
@@ -72,6 +78,9 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader
+    this.#counters = reader.counters
+    reader.counters.writes += this.#earlyWrites
+    reader.counters.bytesWritten += this.#earlyBytes
     if (reader.paceMs > 0) this.#flushEnd = 0
     this.#control += opening
     if (opening !== '') this.#openingOpen = false
@@ -315,12 +324,15 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #wrote (bytes: number, now: number, writable: boolean): void {
     this.#lastWriteAt = now
     const { totals } = this.#runtime
-    const counters = this.#reader?.counters
+    const counters = this.#counters
     totals.writes++
     totals.bytesWritten += bytes
-    if (counters !== undefined) {
+    if (counters !== null) {
       counters.writes++
       counters.bytesWritten += bytes
+    } else {
+      this.#earlyWrites++
+      this.#earlyBytes += bytes
     }
     if (!writable) this.#fill(now)
   }
@@ -399,6 +411,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     this.#runtime.streams.delete(this)
     const reader = this.#reader
     this.#reader = null
+    this.#counters = null
     reader?.onGone(this.#reason)
     this.#runtime.endings.emit('end')
   }

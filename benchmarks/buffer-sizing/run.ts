@@ -111,7 +111,7 @@ interface Run {
 }
 
 await runBenchmark(async () => {
-  const given = readCommandLine('sizing', {
+  const given = readCommandLine('bench', {
     quick: { help: 'a few sizes, short windows: under 2 minutes' },
     full: { help: 'every combination of sizes, workloads and channels: hours' },
     'target-p99': { value: 'TIME', help: 'longest p99 from event to update, 50ms say' },

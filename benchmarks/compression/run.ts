@@ -47,7 +47,7 @@ interface MemoryRound {
 const descriptorsForItself = 256
 
 await runBenchmark(async () => {
-  const given = readCommandLine('compression', {
+  const given = readCommandLine('bench:compression', {
     clients: { value: 'N', help: 'readers (1000)' },
     burst: { value: 'N', help: 'frames of one tick (10)' },
     repeats: { value: 'N', help: 'fresh servers of each kind (9)' },

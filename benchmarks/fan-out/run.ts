@@ -20,7 +20,7 @@ const slicedStreams = 10_000
 const packages = ['fastify', '@sinclair/typebox', 'better-sse', '@fastify/sse', 'fastify-sse-v2', '@fastify/websocket', 'ws']
 
 await runBenchmark(async () => {
-  const given = readCommandLine('fan-out', {
+  const given = readCommandLine('bench:fan-out', {
     clients: { value: 'N,…', help: 'readers (with --burst or --size: 1000)' },
     burst: { value: 'N,…', help: 'frames of one tick (with --clients or --size: 1)' },
     size: { value: 'BYTES,…', help: 'bytes of one frame (200)' },

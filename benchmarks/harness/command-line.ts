@@ -7,9 +7,9 @@ export interface OptionHelp {
   readonly value?: string
 }
 
-/** The options given on the command line as text; prints the help and ends the process when asked to. */
+/** The options given on the command line as text, of what `npm run <script>` runs; prints the help and ends the process when asked to. */
 export function readCommandLine<Name extends string> (
-  benchmark: string,
+  script: string,
   options: Record<Name, OptionHelp>
 ): Partial<Record<Name, string>> {
   const entries = Object.entries<OptionHelp>(options)
@@ -25,7 +25,7 @@ export function readCommandLine<Name extends string> (
     const heads = entries.map(([name, { value }]) => `--${name}${value === undefined ? '' : ` ${value}`}`)
     const width = Math.max(...heads.map((head) => head.length))
     const lines = entries.map(([, { help }], index) => `  ${(heads[index] ?? '').padEnd(width)}  ${help}`)
-    process.stdout.write(`npm run bench:${benchmark} -- [options]\n${lines.join('\n')}\n`)
+    process.stdout.write(`npm run ${script} -- [options]\n${lines.join('\n')}\n`)
     process.exit(0)
   }
   const given = Object.entries(values).map(([name, value]) => [name, String(value)])

@@ -39,7 +39,7 @@ const lastHandlersMs = 100
 const driveSlackMs = 20_000
 
 async function run (): Promise<void> {
-  const given = readCommandLine('ingress', {
+  const given = readCommandLine('bench:ingress', {
     sessions: { value: 'N', help: 'sessions, each with an open stream, that the events are spread over (100)' },
     connections: { value: 'N', help: 'connections of the closed loop (50)' },
     seconds: { value: 'N', help: 'measured per kind, part and repeat (6)' },

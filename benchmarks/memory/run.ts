@@ -12,7 +12,7 @@ import { baseline, kinds } from './kind.ts'
 const descriptorsForItself = 128
 
 await runBenchmark(async () => {
-  const given = readCommandLine('memory', {
+  const given = readCommandLine('bench:memory', {
     streams: { value: 'N,…', help: 'idle streams per server (5000)' },
     repeats: { value: 'N', help: 'fresh servers per kind (5)' },
     hold: { value: 'SECONDS', help: 'wait this long with all streams open before reading, heartbeats included (0)' },

@@ -279,6 +279,22 @@ export function testTransport (transport: TransportUnderTest): void {
     t.equal(tab.closed, false)
   })
 
+  test('each byte is counted for its session, from the opening to the goodbye', async (t) => {
+    const server = await start(t)
+    const older = await open(server)
+    const { session } = older
+    session.send('note', { text: 'é' })
+    await until(() => older.tab.updates.length === 1, 'the update')
+    const newer = await begin(server, { session: session.id, lastEventId: `${session.id}.1` })
+    await until(() => newer.controls.length > 0 && older.tab.closed, 'the newer stream')
+    session.send('note', { text: 'b' })
+    await until(() => newer.updates.length === 1, 'another update')
+    const received = Buffer.byteLength(older.tab.text) + Buffer.byteLength(newer.text)
+    t.equal(session.stats.bytesWritten, received, 'by the session, as much as arrived')
+    const { writes, bytesWritten, framesWritten } = server.app.tether.stats()
+    t.same({ writes, bytesWritten, framesWritten }, { writes: session.stats.writes, bytesWritten: received, framesWritten: 2 }, 'and in all')
+  })
+
   test('a newer stream takes over', async (t) => {
     const hooks: unknown[] = []
     const server = await start(t, {
