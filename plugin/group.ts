@@ -48,12 +48,17 @@ export class Groups {
     return new SessionGroup(name, this)
   }
 
+  /** @throws `FST_ERR_TETHER_ARGUMENT` for what is no session of this handler. */
+  requireOwn (session: TetherSession | null | undefined): void {
+    if (session?.host !== this.#host) throw new ArgumentError('a group takes sessions of its own handler only')
+  }
+
   members (name: string): ReadonlySet<TetherSession> | undefined {
     return this.#members.get(name)
   }
 
   add (name: string, session: TetherSession): boolean {
-    if (session.host !== this.#host) throw new ArgumentError('a group takes sessions of its own handler only')
+    this.requireOwn(session)
     if (!session.isOpen) return false
     let members = this.#members.get(name)
     if (members === undefined) this.#members.set(name, members = new Set())
@@ -123,6 +128,7 @@ export class SessionGroup implements Group {
   }
 
   broadcastExcept (session: Session, name: string, data: unknown): number {
+    this.#groups.requireOwn(session as TetherSession)
     return this.#groups.broadcast(this.#groups.members(this.name), name, data, session as TetherSession)
   }
 

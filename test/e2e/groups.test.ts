@@ -40,7 +40,10 @@ t.test('sessions of another URL are refused', async (t) => {
   })
   await openReader(server, '/other')
   await until(() => foreign, 'the other session')
-  t.throws(() => server.live.group('hosts').add(foreign as never), { code: 'FST_ERR_TETHER_ARGUMENT' })
+  for (const stranger of [foreign, null, undefined, {}, 'row']) {
+    t.throws(() => server.live.group('hosts').add(stranger as never), { code: 'FST_ERR_TETHER_ARGUMENT' })
+    t.throws(() => server.live.group('hosts').broadcastExcept(stranger as never, 'row', '1'), { code: 'FST_ERR_TETHER_ARGUMENT' })
+  }
   t.equal(server.live.stats.groups, 0)
 })
 
