@@ -25,7 +25,11 @@ const contentSecurityPolicy = [
 
 /** The dashboard as a Fastify instance that does not listen yet. */
 export async function buildDashboard (): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: process.env.LOG_LEVEL ?? 'warn' } })
+  const app = Fastify({
+    logger: { level: process.env.LOG_LEVEL ?? 'warn' },
+    // A browser connects ahead of its requests: `close` would wait for such a connection until the browser ends it.
+    forceCloseConnections: true
+  })
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({

@@ -29,7 +29,11 @@ const contentSecurityPolicy = [
 
 /** The wall as a Fastify instance that does not listen yet. */
 export async function buildWall (): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: process.env.LOG_LEVEL ?? 'warn' } })
+  const app = Fastify({
+    logger: { level: process.env.LOG_LEVEL ?? 'warn' },
+    // A browser connects ahead of its requests: `close` would wait for such a connection until the browser ends it.
+    forceCloseConnections: true
+  })
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({

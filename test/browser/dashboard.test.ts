@@ -3,9 +3,9 @@ import type { Page } from 'playwright-core'
 import t from 'tap'
 import { startLink } from '../e2e/harness/link.ts'
 import type { Server } from '../e2e/harness/server.ts'
-import { until } from '../e2e/harness/until.ts'
+import { until, within } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
-import { failDashboard, freePort, startExample } from './harness/example.ts'
+import { connectAhead, failDashboard, freePort, startExample } from './harness/example.ts'
 import type { Message } from './harness/received.ts'
 import { openTab } from './harness/tab.ts'
 
@@ -125,8 +125,12 @@ t.test('pause holds the figures, resume lets them go', async (t) => {
   await tab.is('paused')
   const taken = await tab.message('the server to pause', ({ name, data }) => name === 'settings' && data.paused)
   const from = tab.messages.indexOf(taken)
+  const more = (count: number) => until(() => tab.messages.slice(from).filter(({ name }) => name === 'stats').length >= count, 'the stream to go on')
+  // What came before is drawn with a frame that is still to come.
+  await more(2)
+  await tab.ask('() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))')
   const held = await tab.text('[data-strip="cpu"] .value')
-  await until(() => tab.messages.slice(from).filter(({ name }) => name === 'stats').length >= 4, 'the stream to go on')
+  await more(6)
   t.notOk(tab.messages.slice(from).some(isSample()), 'without samples')
   t.equal(await tab.text('[data-strip="cpu"] .value'), held)
   await tab.page.getByRole('button', { name: 'Resume' }).click()
@@ -338,7 +342,8 @@ t.test('a port that is none is told in one line', async (t) => {
 t.test('leaves in peace when it is told to', async (t) => {
   const tab = await openTab(browser, dashboard.url)
   await tab.is('live')
-  await dashboard.end('SIGTERM')
+  await connectAhead(t, dashboard)
+  await within(dashboard.end('SIGTERM'), 'its end')
   await tab.is('lost')
   await tab.message('a goodbye', ({ name, data }) => name === 'tether' && data.type === 'goodbye')
   t.notMatch(dashboard.output(), /"level":[56]0/)

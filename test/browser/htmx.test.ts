@@ -2,9 +2,9 @@ import { hostname } from 'node:os'
 import t from 'tap'
 import { startLink } from '../e2e/harness/link.ts'
 import type { Server } from '../e2e/harness/server.ts'
-import { until } from '../e2e/harness/until.ts'
+import { until, within } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
-import { freePort, startExample } from './harness/example.ts'
+import { connectAhead, freePort, startExample } from './harness/example.ts'
 import type { Message } from './harness/received.ts'
 import { openTab, type Tab } from './harness/tab.ts'
 
@@ -280,7 +280,8 @@ t.test('fits a phone', async (t) => {
 t.test('leaves in peace when it is told to', async (t) => {
   const tab = await openTab(browser, wall.url)
   await tab.is('live')
-  await wall.end('SIGTERM')
+  await connectAhead(t, wall)
+  await within(wall.end('SIGTERM'), 'its end')
   await tab.is('lost')
   await tab.message('a goodbye', ({ name, data }) => name === 'tether' && data.type === 'goodbye')
   t.notMatch(wall.output(), /"level":[56]0/)

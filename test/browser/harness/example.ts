@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { until } from '../../e2e/harness/until.ts'
@@ -69,6 +69,14 @@ function spawnGroup (t: Test, env: { PORT: string }, command: string, args: stri
       return ended
     }
   }
+}
+
+/** A connection with no request yet, as browsers open them ahead. */
+export async function connectAhead (t: Test, { port }: Example): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  await new Promise((resolve) => socket.once('connect', resolve))
 }
 
 /** A port of the loopback that nobody has at the moment. */

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import tether, { type TetherOptions } from '../../../plugin/index.ts'
@@ -67,8 +67,15 @@ export async function startServer (t: Test, options: ServerOptions): Promise<Ser
     ...options.fastify
   } as FastifyServerOptions) as FastifyInstance
   const readers = new Set<{ destroy: () => void }>()
+  const sockets = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   t.teardown(() => {
     for (const reader of readers) reader.destroy()
+    // What is left of a `fetch` that was aborted as it connected: Node takes it for busy, and waits.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
     return app.close()
   })
   await app.register(tether, options.tether ?? {})
