@@ -1,5 +1,6 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, type AsyncResource } from 'node:async_hooks'
 import { defaults } from '../schemas/defaults.ts'
+import { presentContext } from './command-context.ts'
 
 /** One thing for a session to do: an event, an update from the server's own code, a hook. */
 export class Command {
@@ -14,6 +15,8 @@ export class Command {
   bounded = true
   /** Whether all that it does is done when it returns; what goes on after that is not told from others. */
   momentary = false
+  /** In which it runs; null where the channel's next turn is in the context of whoever queued it. */
+  context: AsyncResource | null = null
   settled = false
   startedAt = 0
 
@@ -40,21 +43,15 @@ const running = new AsyncLocalStorage<Command>()
 /** The same, for one that has not returned yet. */
 let entered: Command | null = null
 
-let ready: CommandChannel[] = []
-let drainAsked = false
 /** What waits for it runs in a microtask; `queueMicrotask` would make a resource for each. */
 const settled = Promise.resolve()
-
-function drainReady (): void {
-  drainAsked = false
-  const channels = ready
-  ready = []
-  for (const channel of channels) channel.turn()
-}
 
 /**
  * The commands of one session, run one at a time in the order of arrival. The next
  * is taken when the one before has settled and the write side has room.
+ *
+ * Each runs in the async context of whoever queued it. A channel's turn begins in that
+ * of who asked for it, so only a command that has to wait takes its context along.
  */
 export class CommandChannel {
   readonly #capacity: number
@@ -63,7 +60,9 @@ export class CommandChannel {
   /** How many of those that wait go past the capacity. */
   #unbounded = 0
   #current: Command | null = null
+  /** Whether a turn is due, or runs. */
   #asked = false
+  #takeTurn: (() => void) | null = null
 
   /** @param capacity events and updates that may wait; hooks go past it */
   constructor (capacity: number, owner: CommandOwner) {
@@ -83,6 +82,7 @@ export class CommandChannel {
 
   /** Queues a command, over the capacity too; {@link hasCapacity} is the caller's to ask. */
   push (command: Command): void {
+    if (this.#asked || this.#current !== null || this.#queue.length > 0) command.context = presentContext()
     this.#queue.push(command)
     if (!command.bounded) this.#unbounded++
     this.resume()
@@ -92,10 +92,7 @@ export class CommandChannel {
   resume (): void {
     if (this.#asked || this.#current !== null || this.#queue.length === 0) return
     this.#asked = true
-    ready.push(this)
-    if (drainAsked) return
-    drainAsked = true
-    settled.then(drainReady)
+    settled.then(this.#takeTurn ??= () => this.#turn())
   }
 
   /** Whether the caller runs within the present command. */
@@ -119,19 +116,20 @@ export class CommandChannel {
   }
 
   /** Runs what can be run now. */
-  turn (): void {
-    // Held while the loop runs, which needs nobody to ask for it.
-    this.#asked = true
+  #turn (): void {
     for (let count = 0; this.#current === null && this.#queue.length > 0 && this.#owner.hasRoom; count++) {
       if (count === defaults.fixed.commandsPerTurn) {
         // A session that keeps itself busy leaves the loop to others in between.
-        setImmediate(() => this.turn())
+        setImmediate(this.#takeTurn!)
         return
       }
       const command = this.#queue.shift()!
       if (!command.bounded) this.#unbounded--
-      this.#run(command)
+      if (command.context === null) this.#run(command)
+      else command.context.runInAsyncScope(this.#run, this, command)
     }
+    // Its turn has come, and it is the write side that it waits for.
+    if (this.#current === null && this.#queue.length > 0) this.#queue[0]!.context ??= presentContext()
     this.#asked = false
   }
 

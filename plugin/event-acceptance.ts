@@ -1,5 +1,6 @@
 import { defaults } from '../schemas/defaults.ts'
 import { BusyError, DrainingError, SequenceError, SessionClosedError, ValidationError, type Fault } from '../schemas/errors.ts'
+import { shareContext } from './command-context.ts'
 import type { CheckedEvent } from './ingress.ts'
 import type { TetherSession } from './session.ts'
 import { parseLastEventId } from './verdict.ts'
@@ -33,6 +34,11 @@ export function acceptEvents (session: TetherSession, events: readonly CheckedEv
     else known++
   }
   if (!session.hasCapacity(events.length - known)) throw new BusyError()
+  if (events.length === 1) queueEvents(session, events)
+  else shareContext(() => queueEvents(session, events))
+}
+
+function queueEvents (session: TetherSession, events: readonly CheckedEvent[]): void {
   for (const event of events) {
     // What was accepted before is acknowledged again, and not run again.
     if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq)

@@ -1,4 +1,5 @@
 import { deepStrictEqual } from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
@@ -48,6 +49,44 @@ t.test('commands run in order, after the present code', async (t) => {
   t.equal(channel.length, 0)
   t.equal(channel.current, null)
   t.same(owner.pending, [], 'what is done at once is never pending')
+})
+
+t.test('each runs in the async context of who queued it', async (t) => {
+  const storage = new AsyncLocalStorage<string>()
+  const contexts: string[] = []
+  const note = (name: string) => new Command(name, () => contexts.push(`${name} in ${storage.getStore()}`))
+  const push = (channel: CommandChannel, command: Command) => storage.run(command.name, () => channel.push(command))
+
+  const channels = ['a', 'b', 'c'].map((name) => ({ name, ...start() }))
+  for (const { name, channel } of channels) push(channel, note(name))
+  await Promise.resolve()
+  t.same(contexts.splice(0), ['a in a', 'b in b', 'c in c'], 'many channels at a time')
+
+  const [{ channel, owner }] = channels as [typeof channels[0]]
+  const gate = deferred()
+  push(channel, new Command('first', async () => {
+    await gate.promise
+    contexts.push(`first in ${storage.getStore()}`)
+  }))
+  for (const name of ['second', 'third']) push(channel, note(name))
+  storage.run('other', gate.resolve)
+  await setImmediate()
+  t.same(contexts.splice(0), ['first in first', 'second in second', 'third in third'], 'one behind the other')
+
+  owner.hasRoom = false
+  for (const name of ['first', 'second']) push(channel, note(name))
+  await setImmediate()
+  t.equal(channel.length, 2)
+  owner.hasRoom = true
+  storage.run('other', () => channel.resume())
+  await setImmediate()
+  t.same(contexts.splice(0), ['first in first', 'second in second'], 'those that waited for room')
+
+  push(channel, new Command('busy', () => { for (let count = 0; count < 2 * defaults.fixed.commandsPerTurn; count++) push(channel, note(`${count}`)) }))
+  await setImmediate()
+  await setImmediate()
+  await setImmediate()
+  t.same(contexts, Array.from({ length: 2 * defaults.fixed.commandsPerTurn }, (_, index) => `${index} in ${index}`), 'in many turns')
 })
 
 t.test('one at a time: the next waits until the one before has settled', async (t) => {
