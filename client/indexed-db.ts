@@ -57,6 +57,16 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     outcome.then(() => queue.remove(id), () => queue.remove(id))
     return outcome
   }
+  const emitStored = (name: string, data: unknown = {}): Promise<void> => {
+    let id: number
+    try {
+      id = queue.add(name, data)
+    } catch {
+      // Which rejects, and says what it is about the data.
+      return emit(name as never, data as never)
+    }
+    return follow(id, emit(name as never, data as never))
+  }
   const { onRestored, onError = (error) => setTimeout(() => { throw error }) } = options
   // An array first: they are sent whether anybody is told or not.
   const restored = [
@@ -74,7 +84,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
   connection.onState((state) => { if (state === 'closed') queue.release() })
   return Object.defineProperties({} as Connection<Contract>, {
     ...Object.getOwnPropertyDescriptors(connection),
-    emit: { value: (name: string, data: unknown = {}) => follow(queue.add(name, data), emit(name as never, data as never)), enumerable: true }
+    emit: { value: emitStored, enumerable: true }
   })
 }
 

@@ -32,7 +32,7 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
   }
   return {
     open: (claim, onText, signal) => request(claim, url, { signal }, onText),
-    send: (claim, body, keepalive) => request(claim, body ? url : url.replace(/(?=[?#]|$)/, '/tether.close'), {
+    send: (claim, body, keepalive) => request(claim, body ? url : url.replace(/\/?(?=[?#]|$)/, '/tether.close'), {
       method: 'POST',
       body: body || '{}',
       keepalive,

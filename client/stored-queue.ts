@@ -25,6 +25,7 @@ export interface StoredQueue extends Mark {
   readonly lost: ReadonlyArray<[event: StoredEvent, code: 'TETHER_EXPIRED' | 'TETHER_IN_DOUBT']>
   /** Notes that so many events after `accepted` are about to be sent. */
   mark: (session: string, accepted: number, count: number) => Promise<unknown>
+  /** @throws for data that no JSON can hold. */
   add: (name: string, data: unknown) => number
   remove: (id: number) => void
   release: () => void
@@ -123,13 +124,16 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
       return write((slots) => slots.put(mine)).catch(ignore)
     },
     add (name, data) {
-      const id = nextId++
-      order.push(id)
-      write((_slots, events) => events.put({ id, slot: mine.slot, name, data, at: Date.now() })).catch(ignore)
-      return id
+      // What is sent is JSON; as it is, a proxy or what has methods could not be stored.
+      const row = { id: nextId, slot: mine.slot, name, data: JSON.parse(JSON.stringify({ data })).data, at: Date.now() }
+      nextId++
+      order.push(row.id)
+      write((_slots, events) => events.put(row)).catch(ignore)
+      return row.id
     },
     remove (id) {
       const index = order.indexOf(id)
+      if (index < 0) return
       order.splice(index, 1)
       if (index < mine.doubtful) {
         mine.doubtful--

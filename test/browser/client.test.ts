@@ -185,6 +185,36 @@ t.test('events kept in IndexedDB survive a reload, and run once', async (t) => {
   t.strictSame(said.map(([, text]) => text), ['perhaps', 'behind it', 'in doubt', 'not sent'])
 })
 
+t.test('what only JSON can copy is kept in IndexedDB as well', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  const stored = 'tether.connectStored("/live", { retryMs: 50, retryMaxMs: 200, onRestored: (event, outcome) => { outcome.then(() => restored.push(event.data.text), (error) => restored.push(error.code)) } })'
+  await connect(page, stored)
+  await is(page, 'live.state === "open"')
+  let hold = true
+  await page.route('**/live', (route) => route.request().method() === 'POST' && hold ? undefined : route.continue())
+  await page.evaluate(`
+    live.emit('say', new Proxy({ text: 'one' }, {}))
+    live.emit('say', { text: 'two', method () {} })
+    live.emit('say', { toJSON: () => ({ text: 'three' }) })
+    const cyclic = { text: 'none' }
+    cyclic.itself = cyclic
+    live.emit('say', cyclic).catch((error) => emitted.push(error.name))
+    live.emit('ping')
+    say('four')`)
+  await is(page, 'emitted.length === 1')
+  t.strictSame(await page.evaluate('emitted'), ['TypeError'])
+  await is(page, storedEvents(5))
+  hold = false
+  await page.reload()
+  await connect(page, stored)
+  await is(page, 'restored.length === 5')
+  t.strictSame((await page.evaluate('restored') as unknown[]).filter((text) => text !== undefined), ['one', 'two', 'three', 'four'])
+  await page.evaluate('say("five")')
+  await is(page, 'emitted.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'], 'and the numbers stay right')
+})
+
 t.test('tabs share one session, and one takes over when the leader goes', async (t) => {
   const { server, said, open } = await start(t)
   const shared = 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200 })'

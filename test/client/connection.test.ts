@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { ClientError } from '../../client/index.ts'
+import { ClientError, connect } from '../../client/index.ts'
+import { sseLink } from '../../client/sse-link.ts'
 import { startLive } from '../e2e/harness/live.ts'
 import { turns, until, within } from '../e2e/harness/until.ts'
 import { connectLive, connectTo } from './harness.ts'
@@ -225,6 +226,28 @@ t.test('an aborted signal closes', async (t) => {
   t.equal(client.state, 'closed')
   const late = await connectLive(t, {}, { signal: controller.signal })
   t.equal(late.client.state, 'closed')
+})
+
+t.test('close tells the server, whatever its URL ends in', async (t) => {
+  const told: string[] = []
+  const server = await startLive(t, {
+    fastify: { routerOptions: { ignoreTrailingSlash: true } },
+    setup: (app) => app.addHook('onResponse', async ({ method, url }, { statusCode }) => { if (method === 'POST') told.push(`${url} ${statusCode}`) })
+  })
+  for (const path of ['/live', '/live/', '/live?a=/b', '/live/?a=/b/#/c']) {
+    const client = connect(`${server.origin}${path}`)
+    t.teardown(() => client.close())
+    await until(() => client.state === 'open', `the stream of ${path}`)
+    client.close()
+    await until(() => told.length === 1, `what ${path} tells`)
+    t.equal(told.pop(), `/live/tether.close${path.slice(path.search(/[?]|$/)).replace(/#.*/, '')} 202`)
+  }
+  await until(() => [...server.live.sessions].length === 0, 'the end of the sessions')
+
+  const asked: unknown[] = []
+  const link = sseLink('/', { requestTimeoutMs: 1_000, fetch: async (url) => { asked.push(url); return new Response() } } as Parameters<typeof sseLink>[1])
+  await link.send({ session: 'id', seq: 0 }, '', true)
+  t.same(asked, ['/tether.close'], 'not another host')
 })
 
 t.test('a refusal that stands closes, one that may pass is tried again', async (t) => {
