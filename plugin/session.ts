@@ -287,7 +287,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       else runtime.scheduler.schedule(stream)
     }
     if (outbox.waiting > 1 && (outbox.waiting > limits.queueFrames || outbox.waitingBytes > limits.queueBytes)) this.overflow()
-    if (runtime.budget.used > runtime.budget.limit) runtime.budget.onExceeded()
+    if (runtime.budget.isExceeded) runtime.budget.onExceeded()
     if (this.#stalledSince === 0 && this.#isBlocked) this.#stall()
   }
 

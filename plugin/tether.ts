@@ -137,8 +137,6 @@ export class TetherCore {
   readonly #options: TetherOptions
   readonly #runtime: Runtime
   readonly #registry: SessionRegistry
-  /** Bytes held from which on it is worth looking for room again. */
-  #relieveAgainAt = 0
 
   constructor (options: TetherOptions) {
     this.#options = options
@@ -274,13 +272,6 @@ export class TetherCore {
   /** Makes room when all outboxes together hold too much: replay logs go first, then what waits, the fullest first. */
   #relieve (): void {
     const { budget } = this.#runtime
-    // Where everything has been shed and more is still held (by plain transports, say), looking again at every frame would not help.
-    if (budget.used < this.#relieveAgainAt) return
-    this.#shed(budget)
-    this.#relieveAgainAt = budget.used > budget.limit ? budget.used * 1.01 : 0
-  }
-
-  #shed (budget: ByteBudget): void {
     // A little below the limit, so that not every frame from here on asks again.
     const enough = budget.limit * 0.9
     const byWritten = [...this.#registry].sort((left, right) => right.outbox.heldBytes - left.outbox.heldBytes)
@@ -293,6 +284,7 @@ export class TetherCore {
       session.shed()
       if (budget.used <= enough) return
     }
+    budget.shed()
   }
 
   #stats (): TetherStats {

@@ -246,6 +246,25 @@ t.test('maxBufferedBytes holds over all sessions, and counts what they share onc
   t.equal(resumed.reader.updates.at(-1)!.id, `${first!.session.id}.410`, 'the newest is never what is dropped')
 })
 
+t.test('maxBufferedBytes holds again after one update that was larger than all of it', async (t) => {
+  const limit = 100_000
+  const server = await startLive(t, { tether: { maxBufferedBytes: limit } })
+  const connection = await server.connect()
+  const { session: large } = connection
+  await detach(connection)
+  large.send('row', 'x'.repeat(10 * limit))
+  t.ok(server.app.tether.stats().bufferedBytes > 10 * limit)
+  await large.close()
+  t.equal(server.app.tether.stats().bufferedBytes, 0)
+  const connections = [await server.connect(), await server.connect()]
+  for (const connection of connections) await detach(connection)
+  for (let count = 0; count < 400; count++) {
+    for (const { session } of connections) session.send('row', 'x'.repeat(1_000))
+    if (server.app.tether.stats().bufferedBytes > limit + 2_000) return t.fail(`${server.app.tether.stats().bufferedBytes} bytes are held`)
+  }
+  t.ok(server.app.tether.stats().bufferedBytes > limit / 2)
+})
+
 t.test('figures of a full house come back to nothing', async (t) => {
   const server = await startLive(t, { tether: { maxSessions: 20, maxDetached: 5 } })
   const connections = await Promise.all(Array.from({ length: 20 }, () => server.connect()))
