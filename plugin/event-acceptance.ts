@@ -8,8 +8,18 @@ import { parseLastEventId } from './verdict.ts'
 /** The name under which a page says that it goes away; not an event of any contract. */
 export const leaveEvent = 'tether.close'
 
+/** The error for faults, of which it names the first: each may be as long as a key of the body. */
 export function refusal (faults: Fault[]): ValidationError {
-  return new ValidationError(faults.slice(0, defaults.fixed.faults))
+  const { faults: most, faultCharacters, faultPathCharacters } = defaults.fixed
+  const named: Fault[] = []
+  let room: number = faultCharacters
+  for (const { path, message } of faults.slice(0, most)) {
+    const fault = { path: path.length > faultPathCharacters ? `${path.slice(0, faultPathCharacters)}…` : path, message }
+    room -= fault.path.length + message.length
+    if (room < 0 && named.length > 0) break
+    named.push(fault)
+  }
+  return new ValidationError(named)
 }
 
 /** @throws `FST_ERR_TETHER_SESSION_CLOSED`, `FST_ERR_TETHER_DRAINING` when the session takes nothing any more. */

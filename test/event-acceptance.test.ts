@@ -4,7 +4,9 @@ import { Type } from '@sinclair/typebox'
 import fastify from 'fastify'
 import fc from 'fast-check'
 import t from 'tap'
+import { refusal } from '../plugin/event-acceptance.ts'
 import tether, { defineContract } from '../plugin/index.ts'
+import { defaults } from '../schemas/defaults.ts'
 
 const contract = defineContract({ events: { count: Type.Object({ to: Type.Integer() }) }, updates: {} })
 const commandBuffer = 4
@@ -140,4 +142,21 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
     deepStrictEqual(ran.get(id), [...model.ran, ...model.waiting], 'what was accepted runs before the session is gone')
   }), { numRuns: 150 })
   for (const [status, count] of Object.entries(seen)) t.ok(count > 20, `${count} times ${status}`)
+})
+
+t.test('a refusal names no more faults than its text may be long', async (t) => {
+  const { faults, faultCharacters, faultPathCharacters } = defaults.fixed
+  const few = [{ path: '/data/n', message: 'must be integer' }, { path: '', message: 'is wrong' }]
+  t.same(refusal(few).errors, few)
+  t.equal(refusal(few).message, '/data/n must be integer; is wrong')
+  t.equal(refusal(Array.from({ length: 1_000 }, (_, index) => ({ path: `/${index}`, message: 'no' }))).errors.length, faults)
+
+  const long = { path: `/${'k'.repeat(60_000)}/0`, message: 'must be integer' }
+  const { errors, message } = refusal(Array<typeof long>(faults).fill(long))
+  t.same(errors[0], { path: `${long.path.slice(0, faultPathCharacters)}…`, message: 'must be integer' })
+  t.equal(errors.length, Math.floor(faultCharacters / (faultPathCharacters + 1 + long.message.length)))
+  t.ok(message.length < faultCharacters + 3 * faults)
+
+  const wordy = { path: '/data', message: 'x'.repeat(2 * faultCharacters) }
+  t.same(refusal([wordy, ...few]).errors, [wordy], 'the first is named, however long')
 })

@@ -164,6 +164,10 @@ t.test('faults name their place relative to the body, each of them, once', async
   const many = await post(server, server.id, { event: 'add', data: { n: 1, list: Array.from({ length: 10_000 }, () => 5) } })
   refused(t, many, 400, 'FST_ERR_VALIDATION', 'ten thousand faults')
   t.equal(many.json.errors.length, 128, 'their number is bounded')
+  const body = [{ event: 'add', data: { n: 1, list: [] } }].concat(Array.from({ length: 31 }, (_, index) => ({ event: 'add', data: { n: 1, list: [], [`${index}${'k'.repeat(1_800)}`]: 1 } })))
+  const long = await post(server, server.id, body)
+  refused(t, long, 400, 'FST_ERR_VALIDATION', 'keys as long as a body may be')
+  t.ok(long.text.length < JSON.stringify(body).length, 'an answer is not larger than what it answers')
 })
 
 t.test('POST url/:event takes the data as JSON', async (t) => {
