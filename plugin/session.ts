@@ -503,7 +503,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     if (this.isOpen) {
       const { limits } = this.host
       if (this.#phase === 'pending') {
-        if (now - this.#createdAt >= this.host.registry.limits.pendingMs) this.discard()
+        if (now - this.#createdAt >= this.host.registry.limits.pendingMs) {
+          this.#leavePool()
+          this.beginClose('reconnect-timeout', true)
+        }
       } else if (now >= this.#leaveAt) this.beginClose('left', true)
       else if (limits.maxLifetimeMs > 0 && now - this.#createdAt >= limits.maxLifetimeMs) this.beginClose('lifetime', true)
       else if (this.#phase === 'open' && this.#stream === null) {
@@ -535,8 +538,13 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   #unstall (): void {
     if (this.#stalledSince !== 0) {
-      const stalledMs = performance.now() - this.#stalledSince
+      const now = performance.now()
+      const stalledMs = now - this.#stalledSince
+      const command = this.#channel.current
+      // A handler that waits for a slow reader is not stuck: the stall deadline bounds that wait.
+      if (command !== null && command.startedAt > 0) command.startedAt += now - Math.max(this.#stalledSince, command.startedAt)
       this.#stalledSince = 0
+      if (command !== null) this.#setDeadline(now)
       this.counters.stalledMs += stalledMs
       this.host.runtime.totals.stalledMs += stalledMs
     }
@@ -578,10 +586,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #checkHandler (now: number): void {
     const command = this.#channel.current
     const { handlerTimeoutMs } = this.host.limits
-    if (command === null || !command.timed || handlerTimeoutMs === 0) return
-    // A handler that waits for a slow reader is not stuck: the stall deadline bounds that wait.
-    if (this.#isBlocked) command.startedAt = now
-    else if (now - command.startedAt >= handlerTimeoutMs) this.#channel.abandon(new HandlerTimeoutError(command.name, handlerTimeoutMs))
+    if (command === null || !command.timed || handlerTimeoutMs === 0 || this.#stalledSince !== 0) return
+    if (now - command.startedAt >= handlerTimeoutMs) this.#channel.abandon(new HandlerTimeoutError(command.name, handlerTimeoutMs))
   }
 
   #setDeadline (now: number): void {
@@ -596,7 +602,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       }
     } else if (this.#phase === 'closing' && this.#stream !== null) at = Math.max(this.#closeBy, now + this.#patienceMs(this.#stream) / 4)
     const command = this.#channel.current
-    if (command?.timed === true && limits.handlerTimeoutMs > 0 && command.startedAt > 0) at = Math.min(at, command.startedAt + limits.handlerTimeoutMs)
+    if (command?.timed === true && limits.handlerTimeoutMs > 0 && command.startedAt > 0 && this.#stalledSince === 0) at = Math.min(at, command.startedAt + limits.handlerTimeoutMs)
     if (at !== Infinity) runtime.deadlines.set(this, Math.max(at, now + 1))
   }
 

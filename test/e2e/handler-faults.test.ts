@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { LogRecord } from './harness/server.ts'
 import { startLive } from './harness/live.ts'
@@ -150,6 +151,47 @@ t.test('handlerTimeoutMs', async (t) => {
     const { session: other } = await hanging.connect()
     await within(other.close(), 'close, whose onClose never settles')
     t.equal(hanging.app.tether.stats().sessions, 0)
+  })
+
+  t.test('does not count the time in which the write buffer is full', async (t) => {
+    const limitMs = 1_000
+    const steps: string[] = []
+    const pass = (ms: number) => new Promise((resolve) => { setTimeout(resolve, ms) })
+    const slow = await startLive(t, {
+      upgrade: { writeBuffer: 1 },
+      live: {
+        handlerTimeoutMs: limitMs,
+        on: {
+          ping: async (session) => {
+            session.send('row', randomBytes(12_000_000).toString('base64'))
+            steps.push('blocked')
+            await session.send('row', 'next')
+            steps.push('free')
+            await pass(0.7 * limitMs)
+            steps.push('settled')
+          },
+          say: () => { steps.push('next') }
+        }
+      }
+    })
+    const { reader, session } = await slow.connect({ frozen: true })
+    await post(slow, session.id, [{ event: 'ping', data: {} }, { event: 'say', data: { text: '' } }])
+    await until(() => session.stats.stalled, 'the stall')
+    const stalledAt = performance.now()
+    await until(() => performance.now() - stalledAt > 1.5 * limitMs, 'more than the handler may take')
+    t.same(steps, ['blocked'])
+    reader.resume()
+    await until(() => steps.includes('next'), 'the next event')
+    t.same(steps, ['blocked', 'free', 'settled', 'next'])
+    t.same(slow.errors(), [])
+
+    // Once it is free again, its own time is bounded as ever.
+    steps.length = 0
+    await t.rejects(session.update(async () => {
+      session.send('row', randomBytes(12_000_000).toString('base64'))
+      await session.send('row', 'next')
+      await new Promise<void>(() => {})
+    }), { code: 'FST_ERR_TETHER_HANDLER_TIMEOUT', message: `The handler of "update" did not settle within ${limitMs} ms` })
   })
 
   t.test('0 means that a handler may take for ever', async (t) => {

@@ -189,6 +189,32 @@ t.test('what was dropped before the page came is told as a gap', async (t) => {
   }
 })
 
+t.test('what a session accepted before its page came runs, though the page never comes', async (t) => {
+  const ran: string[] = []
+  let release!: () => void
+  const gate = new Promise<void>((resolve) => { release = resolve })
+  const server = await start(t, {
+    on: {
+      say: async (_session, { text }) => {
+        await gate
+        ran.push(text)
+      }
+    },
+    onClose: () => { ran.push('close') }
+  }, { tether: { pendingMs: 120, maxPending: 1 } })
+  const id = await server.page()
+  const answer = await post(server, id!, ['one', 'two', 'three'].map((text) => ({ event: 'say', data: { text } })))
+  t.equal(answer.status, 202)
+  await until(() => server.app.tether.stats().pending === 0, 'the end of its time')
+  t.ok(await server.page(), 'it takes no place of the pool any more')
+  refused(t, await post(server, id!, ping), 410, 'FST_ERR_TETHER_SESSION_CLOSED', 'no more is taken')
+  release()
+  await until(() => ran.length === 3, 'what was accepted')
+  t.same(ran, ['one', 'two', 'three'], 'and no onClose of a session that never had a stream')
+  await until(() => server.app.tether.stats().sessions === 0, 'the end of both')
+  refused(t, await post(server, id!, ping), 404, 'FST_ERR_TETHER_SESSION_NOT_FOUND', 'it has expired')
+})
+
 t.test('pendingMs', async (t) => {
   const closes: unknown[] = []
   const server = await start(t, { onClose: (_session, reason) => { closes.push(reason) } }, { tether: { pendingMs: 120, maxPending: 1 } })
