@@ -14,6 +14,9 @@ import type { StreamOptions } from './transport.ts'
 /** How often in a stall deadline its progress is looked at, which is how late it may be noticed. */
 const stallLooks = 4
 
+/** How often the age of what was written is looked at, at most, where no heartbeat does it. */
+const shortestLookMs = 1_000
+
 /** Of an `id:` line, beside its prefix: the field's name, a number of up to ten digits, the line end. */
 const idLineBytes = 15
 
@@ -84,6 +87,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     if (reader.paceMs > 0) this.#flushEnd = 0
     this.#control += opening
     if (opening !== '') this.#openingOpen = false
+    if (!this.#beats) this.#setDeadline()
     this.#runtime.scheduler.schedule(this)
   }
 
@@ -152,6 +156,8 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   due (now: number): void {
     if (this.#gone) return
     if (now >= this.#finishAt) return this.destroy(this.#reason)
+    // Else what was written would grow old for as long as nothing else is.
+    this.#reader?.outbox.trim(now)
     if (!this.#writable) {
       if (this.#stallTimeout > 0 && this.#hasStalled(now)) return this.#stalled()
     } else if (this.#beats && now - this.#lastWriteAt >= this.#options.heartbeatMs && this.#goodbye === null) {
@@ -374,6 +380,8 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
       if (this.#beats) at = Math.min(at, this.#lastWriteAt + this.#options.heartbeatMs)
       if (this.#reader !== null && this.#reader.paceMs > 0 && this.#reader.outbox.pending) at = Math.min(at, this.#lastUpdateAt + this.#reader.paceMs)
     }
+    const replayAgeMs = this.#reader?.outbox.replayAgeMs ?? 0
+    if (at === Infinity && replayAgeMs > 0) at = performance.now() + Math.max(replayAgeMs, shortestLookMs)
     this.#runtime.deadlines.set(this, at)
   }
 

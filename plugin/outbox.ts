@@ -58,6 +58,7 @@ export class Outbox {
   get waiting (): number { return this.#next - this.#fresh }
   get waitingBytes (): number { return this.#waitingBytes }
   get heldBytes (): number { return this.#heldBytes }
+  get replayAgeMs (): number { return this.#limits.replayAgeMs }
   get replaying (): boolean { return this.#cursor < this.#fresh }
   /** Whether the reader has something to get: a frame, or the news of a gap. */
   get pending (): boolean { return this.#cursor < this.#next || this.#gap !== 0 }

@@ -106,6 +106,21 @@ t.test('replayAgeMs', async (t) => {
   t.match(later.reader.controls[0], { verdict: 'resumed', seq: 0 }, '0: no limit of age')
 })
 
+t.test('what is written grows too old on a quiet stream as well', async (t) => {
+  for (const heartbeatMs of [100, 0]) {
+    const server = await startLive(t, { upgrade: { heartbeatMs }, live: { replayAgeMs: 150 } })
+    const { reader, session } = await server.connect()
+    sendRows(session, 1, 20)
+    await until(() => rows(reader).length === 20, 'the rows')
+    t.equal(session.stats.heldFrames, 20, `heartbeats every ${heartbeatMs} ms: kept at first`)
+    await until(() => session.stats.heldFrames === 0, 'them to go')
+    t.equal(server.app.tether.stats().bufferedBytes, 0)
+    sendRows(session, 21, 21)
+    await until(() => rows(reader).length === 21, 'the stream to go on')
+    await until(() => session.stats.heldFrames === 0, 'that one to go too')
+  }
+})
+
 t.test('a session without a stream goes on collecting and conflating, within its bounds', async (t) => {
   const server = await startLive(t, { live: { queueFrames: 10 } })
   const first = await server.connect()
