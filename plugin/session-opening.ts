@@ -54,7 +54,7 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
   let attached: Verdict | null
   try {
     stream = await entrance.open()
-    if (stream.gone) return refused(abort(session, isNew))
+    if (stream.gone || stream.finishing) return refused(abort(session, isNew))
     if (!session.isOpen) {
       // Closed while the request's hooks ran; the client comes back for another.
       stream.finish(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), defaults.fixed.shutdownMs, 'closed')
@@ -79,7 +79,8 @@ function judge (host: SessionHost, claim: Claim, request: FastifyRequest): { ses
   if (session.boundTo !== host.boundTo(request)) return { session: null, verdict: 'expired' }
   if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
   if (claim.taken) return 'gone'
-  if (session.isPending) {
+  // Also while an earlier request for it is held up by hooks, and perhaps given up: the later one gets it.
+  if (!session.everConnected) {
     session.claim()
     return { session, verdict: 'new' }
   }

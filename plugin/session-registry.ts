@@ -83,6 +83,11 @@ export class SessionRegistry {
     this.#detachedProven.delete(session)
   }
 
+  /** The session has posted or was resumed. */
+  proved (session: TetherSession): void {
+    if (this.#detachedUnproven.delete(session)) this.#detachedProven.add(session)
+  }
+
   /** The session lost its stream and is kept; if too many are, the oldest of the least proven goes. */
   detached (session: TetherSession): void {
     (session.proven ? this.#detachedProven : this.#detachedUnproven).add(session)

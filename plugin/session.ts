@@ -251,7 +251,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   // What the plugin's other parts use
 
   get isOpen (): boolean { return this.#phase !== 'closing' && this.#phase !== 'closed' }
-  get isPending (): boolean { return this.#phase === 'pending' }
+  /** Whether it ever had a stream. */
+  get everConnected (): boolean { return this.#everConnected }
   /** Whether it was closed for good, so that browsers need not come back. */
   get isClosedForGood (): boolean { return !this.isOpen && !this.#closeReconnect }
   get acceptedSeq (): number { return this.#acceptedSeq }
@@ -386,12 +387,17 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   /** Queues an accepted event; `seq` is the number that it took, 0 for none. */
   accept (name: string, data: unknown, seq: number): void {
     if (seq !== 0) this.#acceptedSeq = seq
-    this.proven = true
+    if (!this.proven) this.#prove()
     // With a stream it is not idle, and the time counts from when it loses it.
     if (this.#stream === null) this.#lastEventAt = performance.now()
     this.counters.eventsAccepted++
     this.host.runtime.totals.eventsAccepted++
     this.#channel.push(this.host.commandOf(this, name, data))
+  }
+
+  #prove (): void {
+    this.proven = true
+    this.host.registry.proved(this)
   }
 
   /** The page went away; unless it comes back within the grace, the session ends. */

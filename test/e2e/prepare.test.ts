@@ -118,6 +118,45 @@ t.test('a client that leaves before its stream opens leaves it for another', asy
   t.match(server.app.tether.stats(), { sessions: 1, pending: 0, streams: 1 })
 })
 
+t.test('of two who ask for it before it has a stream, the later gets it, as new', async (t) => {
+  for (const [first, second] of [['header', 'header'], ['query', 'header'], ['header', 'query'], ['query', 'query']]) {
+    let release!: () => void
+    const gate = new Promise<void>((resolve) => { release = resolve })
+    let isHeld = true
+    let waiting = 0
+    const told: string[] = []
+    const server = await startLive(t, {
+      live: {
+        onConnect: (session, { verdict }) => {
+          told.push(verdict)
+          if (verdict === 'new') sendRows(session, 1, 1)
+        }
+      },
+      setup: (app) => {
+        app.get('/page', async (request) => ({ session: await server.live.prepare(request) }))
+        app.addHook('onSend', async (request) => {
+          if (!request.url.startsWith('/live') || !isHeld) return
+          isHeld = false
+          waiting++
+          await gate
+        })
+      }
+    })
+    const id = (await request(server, '/page')).json.session as string
+    const ask = (way: string | undefined) => way === 'query' ? startReader(server, `/live?tether-session=${id}`) : startReader(server, '/live', { headers: counting(id) })
+    const held = ask(first)
+    await until(() => waiting === 1, 'the hook')
+    const reader = ask(second)
+    await until(() => rows(reader).length === 1, `the snapshot: ${first}, then ${second}`)
+    t.match(reader.controls[0], { type: 'hello', session: id, verdict: 'new', seq: 0 })
+    release()
+    await until(() => held.closed, 'the end of the one before')
+    t.match(held.controls, [{ type: 'goodbye', reason: 'replaced' }])
+    t.same(told, ['new'], 'once for the one stream')
+    t.match(server.app.tether.stats(), { sessions: 1, pending: 0, streams: 1 })
+  }
+})
+
 t.test('a full pool gives null', async (t) => {
   const server = await start(t, {}, { tether: { maxPending: 2 } })
   const ids = [await server.page(), await server.page()]

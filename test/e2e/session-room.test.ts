@@ -162,6 +162,19 @@ t.test('maxDetached', async (t) => {
     t.equal(late.reader.controls[0]!.verdict, 'expired', 'who comes back to an evicted one gets a new one')
   })
 
+  t.test('one that posts while it is detached has posted', async (t) => {
+    const closes: unknown[] = []
+    const server = await startLive(t, { tether: { maxDetached: 2 }, live: { onClose: (session, reason) => { closes.push([session.state, reason]) }, initialState: (request) => request.headers['x-name'] } })
+    const connect = (name: string) => server.connect({ headers: { 'x-name': name } })
+    const first = await connect('first')
+    await detach(first)
+    await detach(await connect('second'))
+    t.equal((await post(server, first.session.id, ping)).status, 202)
+    await detach(await connect('third'))
+    await until(() => closes.length === 1, 'one to go')
+    t.same(closes, [['second', 'evicted']])
+  })
+
   t.test('connected sessions are never evicted, and a stream that takes over evicts nobody', async (t) => {
     const closes: unknown[] = []
     const server = await startLive(t, { tether: { maxDetached: 1 }, live: { onClose: (session, reason) => { closes.push(reason) } } })

@@ -52,6 +52,30 @@ function serverFrames (bytes: Buffer): Array<{ fin: boolean, opcode: number, pay
   return frames
 }
 
+t.test('one that is being closed gets no session', async (t) => {
+  let release!: () => void
+  const gate = new Promise<void>((resolve) => { release = resolve })
+  const told: string[] = []
+  const server = await start(t, {
+    live: {
+      initialState: async () => {
+        told.push('state')
+        await gate
+      },
+      onConnect: () => { told.push('connect') }
+    }
+  })
+  const { socket, received } = await rawSocket(server)
+  socket.write(clientFrame(1, '{"session":"new"}'))
+  await until(() => told.length === 1, 'the session to be made')
+  socket.write(clientFrame(2, 'not text'))
+  await until(() => received().includes('not-text'), 'the goodbye')
+  release()
+  await until(() => server.app.tether.stats().sessions === 0, 'it to be given up')
+  await turns()
+  t.same(told, ['state'])
+})
+
 t.test('a message holds whole frames, and a large frame is one message of several fragments', async (t) => {
   const server = await start(t)
   const { socket, received } = await rawSocket(server)
