@@ -210,8 +210,9 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       call(name, value)
       call(anyUpdate, { name, data: value })
     }, (ms) => { askedMs = ms })
-    become('connecting')
+    // First, for a listener may close.
     watch()
+    become('connecting')
     const answer = await Promise.race<Answer>([
       open({ session, seq }, async (text) => {
         feed(text)

@@ -31,6 +31,12 @@ const shortLifeMs = 60_000
 /** So many of those in a row, and it is not tried again. */
 const mostShortLives = 2
 
+/**
+ * Characters that may wait for an iteration which takes none: no WebSocket can be told to bring no more, so it is
+ * closed. About what the buffers of a connection hold, where the reader of an event stream takes nothing.
+ */
+const mostWaiting = 8 << 20
+
 /** Where a WebSocket got through, so many in a row may fail: the server or a proxy may be starting anew, and be slow at it. */
 const forgiven = 2
 
@@ -80,6 +86,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
       let isOver = false
       let refusal: Answer | undefined
       let reading: Promise<unknown> = Promise.resolve()
+      let waiting = 0
       const finish = (code: number, cause?: unknown) => {
         if (isOver) return
         isOver = true
@@ -122,7 +129,16 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
           if (first === undefined) refusal = answer
           else first.resolve(answer)
         }
-        reading = reading.then(() => isOver && signal.aborted ? undefined : onText(text))
+        waiting += text.length
+        reading = reading.then(async () => {
+          if (!isOver || !signal.aborted) await onText(text)
+          waiting -= text.length
+        })
+        if (waiting > mostWaiting + text.length) {
+          opened.close()
+          // What waits is still handed on, and the session resumed after that.
+          finish(1000)
+        }
       }
       signal.addEventListener('abort', abort)
       if (signal.aborted) abort()

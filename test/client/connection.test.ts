@@ -228,6 +228,22 @@ t.test('an aborted signal closes', async (t) => {
   t.equal(late.client.state, 'closed')
 })
 
+t.test('a listener may close as it connects, and no timer is left', async (t) => {
+  const server = await startLive(t)
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const client = connect(`${server.origin}/live`)
+  const states: string[] = []
+  client.onState((state) => {
+    states.push(state)
+    client.close()
+  })
+  while (states.length < 2) await turns(1)
+  await turns()
+  t.same(states, ['connecting', 'closed'])
+  t.equal(timers(), before)
+})
+
 t.test('close tells the server, whatever its URL ends in', async (t) => {
   const told: string[] = []
   const server = await startLive(t, {

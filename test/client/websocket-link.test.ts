@@ -4,7 +4,7 @@ import { webSocketLink, type WebSocketLinkOptions } from '../../client/websocket
 import type { ConnectOptions } from '../../client/index.ts'
 import { range } from '../e2e/harness/rows.ts'
 import { startLive, type LiveOptions } from '../e2e/harness/live.ts'
-import { until } from '../e2e/harness/until.ts'
+import { turns, until, within } from '../e2e/harness/until.ts'
 import { startUpgradeProxy, type Conduct } from '../e2e/harness/upgrade-proxy.ts'
 import { connectTo } from './harness.ts'
 
@@ -71,6 +71,38 @@ t.test('where no WebSocket gets through, an event stream does, within a bounded 
     t.equal(proxy.upgrades, 1, 'and by the next page too')
     next.client.close()
   }
+})
+
+t.test('an iteration that takes nothing lets the stream go, and gets all of it in the end', async (t) => {
+  const { client, protocols, said, states, session, became } = await start(t, { pass: true }, {
+    live: { live: { queueFrames: 10_000, queueBytes: 100_000_000, replayFrames: 10_000, replayBytes: 100_000_000 }, tether: { maxBufferedBytes: 1_000_000_000 } }
+  })
+  const iteration = client.updates('row')
+  const first = iteration.next()
+  await became('open')
+  const live = await session()
+  const many = 1_000
+  const row = (number: number) => String(number).padStart(20_000, '0')
+  for (let number = 1; number <= many; number++) {
+    live.send('row', row(number))
+    if (number % 10 === 0) await turns(2)
+  }
+  await until(() => !live.connected, 'the end of the stream')
+  t.equal(states.filter(([state]) => state === 'waiting').length, 0, 'what came is taken first')
+  t.ok(live.stats.framesWritten < many, 'not all of it came')
+  const event = client.emit('say', { text: 'meanwhile' })
+  t.equal((await first).value, row(1))
+  for (let number = 2; number <= many; number++) {
+    const { value } = await within(iteration.next(), `row ${number}`)
+    if (value !== row(number)) return t.fail(`row ${number}`)
+  }
+  await within(event, 'the event')
+  t.same(said, ['meanwhile'])
+  t.same(protocols, protocols.map(() => 'websocket'), 'a WebSocket is what it comes back by')
+  t.ok(protocols.length > 1)
+  t.equal(live.stats.dropped, 0)
+  t.match(states.filter(([state]) => state === 'open').slice(1).map(([, { verdict }]) => verdict), protocols.slice(1).map(() => 'resumed'))
+  await iteration.return()
 })
 
 t.test('a network that is down is not blamed on the WebSocket', async (t) => {
