@@ -48,7 +48,7 @@ type Held = [slot: string, release: () => void]
  * @throws where there is no IndexedDB or no Web Locks.
  */
 export async function openQueue (name: string, maxAgeMs: number = storedDefaults.maxAgeMs): Promise<StoredQueue> {
-  const database = await openDatabase()
+  let database = await openDatabase()
   const slots = await ask(database.transaction('slots').objectStore('slots').getAllKeys()) as string[]
   const free: Held[] = []
   for (const slot of slots) {
@@ -62,7 +62,8 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
     if (release !== null) free.push([slot, release])
   }
   const [[own, release], ...others] = free as [Held, ...Held[]]
-  const transaction = database.transaction(['slots', 'events'], 'readwrite')
+  const begin = () => database.transaction(['slots', 'events'], 'readwrite')
+  const transaction = begin()
   const slotStore = transaction.objectStore('slots')
   // Only now, since whoever had it may have written until its lock was free.
   const read = async (slot: string): Promise<Slot> => await ask<Slot | undefined>(slotStore.get(slot)) ?? { slot, session: undefined, accepted: 0, doubtful: 0 }
@@ -103,10 +104,21 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
   /** Ids of all that wait, in order. */
   const order = events.map(({ id }) => id)
 
-  const write = (work: (slots: IDBObjectStore, events: IDBObjectStore) => void): Promise<unknown> => {
-    const transaction = database.transaction(['slots', 'events'], 'readwrite')
+  /** Of the database, after the browser closed it. */
+  let opening: Promise<void> | undefined
+  const write = async (work: (slots: IDBObjectStore, events: IDBObjectStore) => void): Promise<void> => {
+    let transaction: IDBTransaction
+    try {
+      transaction = begin()
+    } catch {
+      // One for all who wait, so that they stay in order.
+      await (opening ??= openDatabase()
+        .then((opened) => { database = opened })
+        .finally(() => { opening = undefined }))
+      transaction = begin()
+    }
     work(transaction.objectStore('slots'), transaction.objectStore('events'))
-    return done(transaction)
+    await done(transaction)
   }
   const ignore = () => {}
 

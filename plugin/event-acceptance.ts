@@ -1,6 +1,7 @@
 import { defaults } from '../schemas/defaults.ts'
 import { BusyError, DrainingError, SequenceError, SessionClosedError, ValidationError, type Fault } from '../schemas/errors.ts'
 import { shareContext } from './command-context.ts'
+import { cutPath } from './fault-list.ts'
 import type { CheckedEvent } from './ingress.ts'
 import type { TetherSession } from './session.ts'
 import { parseLastEventId } from './verdict.ts'
@@ -8,14 +9,13 @@ import { parseLastEventId } from './verdict.ts'
 /** The name under which a page says that it goes away; not an event of any contract. */
 export const leaveEvent = 'tether.close'
 
-/** The error for faults, of which it names the first: each may be as long as a key of the body. */
+/** The error for faults, of which it names the first, as many as one answer holds. */
 export function refusal (faults: Fault[]): ValidationError {
-  const { faults: most, faultCharacters, faultPathCharacters } = defaults.fixed
+  const { faults: most, faultCharacters } = defaults.fixed
   const named: Fault[] = []
   let room: number = faultCharacters
-  for (const { path, message } of faults.slice(0, most)) {
-    const fault = { path: path.length > faultPathCharacters ? `${path.slice(0, faultPathCharacters)}…` : path, message }
-    room -= fault.path.length + message.length
+  for (const fault of faults.slice(0, most).map(cutPath)) {
+    room -= fault.path.length + fault.message.length
     if (room < 0 && named.length > 0) break
     named.push(fault)
   }

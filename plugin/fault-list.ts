@@ -7,7 +7,7 @@ export function describeErrors (errors: ErrorObject[], pointer: string): Fault[]
   const faults: Fault[] = []
   const seen = new Set<string>()
   for (const error of flatten(errors)) {
-    const fault = toFault(error, pointer)
+    const fault = cutPath(toFault(error, pointer))
     const identity = `${fault.path} ${fault.message}`
     if (seen.has(identity)) continue
     seen.add(identity)
@@ -78,6 +78,12 @@ function toFault (error: ErrorObject, pointer: string): Fault {
     case 'const': return { path, message: `must be ${JSON.stringify(params.allowedValue)}` }
     default: return { path, message: error.message ?? `fails "${error.keyword}"` }
   }
+}
+
+/** A key may be as long as the body, and stands in each fault within it. */
+export function cutPath ({ path, message }: Fault): Fault {
+  const { faultPathCharacters } = defaults.fixed
+  return { path: path.length > faultPathCharacters ? `${path.slice(0, faultPathCharacters)}…` : path, message }
 }
 
 /** @see RFC 6901, section 3 */

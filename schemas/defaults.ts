@@ -79,12 +79,14 @@ export const defaults = Object.freeze({
     commandsPerTurn: 64,
     /** Sends that one session, or transport, is granted at once before the next takes a turn of the event loop. */
     sendsPerTurn: 256,
-    /** Faults named in one 400: a body of thousands must not make an answer larger than itself. */
+    /** Faults named in one 400: a body of thousands must not make a huge answer. */
     faults: 128,
     /** Characters of their pointers and messages together; beyond, only the first are named. */
     faultCharacters: 16_384,
     /** Characters of one pointer; the rest is left out. */
     faultPathCharacters: 1_024,
+    /** Characters of the error's message from which on it names no more of them. */
+    faultMessageCharacters: 1_024,
     /** Branches of unions that are looked at to name the faults of one event's data. */
     explainedBranches: 8_192,
     /** Levels of nesting within which faults are named; data that is refused and deeper gets one for all. */

@@ -1,4 +1,5 @@
 import { createError } from '@fastify/error'
+import { defaults } from './defaults.ts'
 
 // Answers to requests are made by the thousand under load, and their stack shows only us.
 const withoutStack = false
@@ -15,9 +16,19 @@ export class ValidationError extends createError('FST_ERR_VALIDATION', '%s', 400
   readonly errors: Fault[]
 
   constructor (faults: Fault[]) {
-    super(faults.map((fault) => fault.path === '' ? fault.message : `${fault.path} ${fault.message}`).join('; '))
+    super(summary(faults))
     this.errors = faults
   }
+}
+
+/** Faults in one line, and how many there are beside them where it gets too long. */
+function summary (faults: readonly Fault[]): string {
+  let text = ''
+  for (const [index, { path, message }] of faults.entries()) {
+    if (text.length > defaults.fixed.faultMessageCharacters) return `${text}; and ${faults.length - index} more`
+    text += `${index === 0 ? '' : '; '}${path}${path === '' ? '' : ' '}${message}`
+  }
+  return text
 }
 
 /** `409`: an event's `seq` skipped; `expected` is the one that is due. */

@@ -145,7 +145,7 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
 })
 
 t.test('a refusal names no more faults than its text may be long', async (t) => {
-  const { faults, faultCharacters, faultPathCharacters } = defaults.fixed
+  const { faults, faultCharacters, faultPathCharacters, faultMessageCharacters } = defaults.fixed
   const few = [{ path: '/data/n', message: 'must be integer' }, { path: '', message: 'is wrong' }]
   t.same(refusal(few).errors, few)
   t.equal(refusal(few).message, '/data/n must be integer; is wrong')
@@ -155,7 +155,11 @@ t.test('a refusal names no more faults than its text may be long', async (t) => 
   const { errors, message } = refusal(Array<typeof long>(faults).fill(long))
   t.same(errors[0], { path: `${long.path.slice(0, faultPathCharacters)}…`, message: 'must be integer' })
   t.equal(errors.length, Math.floor(faultCharacters / (faultPathCharacters + 1 + long.message.length)))
-  t.ok(message.length < faultCharacters + 3 * faults)
+  t.equal(message, `${errors[0]!.path} ${long.message}; and ${errors.length - 1} more`)
+  const many = refusal(Array.from({ length: 100 }, (_, index) => ({ path: `/${index}`, message: 'must be integer' })))
+  t.equal(many.errors.length, 100)
+  t.match(many.message, /^\/0 must be integer; \/1 must be integer; .*; and [0-9]+ more$/)
+  t.ok(many.message.length < faultMessageCharacters + 50)
 
   const wordy = { path: '/data', message: 'x'.repeat(2 * faultCharacters) }
   t.same(refusal([wordy, ...few]).errors, [wordy], 'the first is named, however long')

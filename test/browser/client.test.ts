@@ -215,6 +215,41 @@ t.test('what only JSON can copy is kept in IndexedDB as well', async (t) => {
   t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'], 'and the numbers stay right')
 })
 
+t.test('a database that the browser closes is opened again', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  await page.evaluate(`
+    window.databases = []
+    const { open } = IDBFactory.prototype
+    IDBFactory.prototype.open = function (...names) {
+      const request = open.apply(this, names)
+      request.addEventListener('success', () => databases.push(request.result))
+      return request
+    }`)
+  const stored = 'tether.connectStored("/live", { retryMs: 50, retryMaxMs: 200, onRestored: (event, outcome) => { outcome.then(() => restored.push(event.data.text), (error) => restored.push(error.code)) } })'
+  await connect(page, stored)
+  await is(page, 'live.state === "open"')
+  await page.evaluate('say("one")')
+  await is(page, 'emitted.length === 1')
+  await page.evaluate('databases.pop().close()')
+  await page.evaluate('say("two"); say("three")')
+  await is(page, 'emitted.length === 3')
+  t.strictSame(await page.evaluate('emitted'), ['one', 'two', 'three'])
+  t.strictSame(await page.evaluate('states.filter((state) => state.startsWith("waiting"))'), [])
+  await is(page, storedEvents(0))
+  let hold = true
+  await page.route('**/live', (route) => route.request().method() === 'POST' && hold ? undefined : route.continue())
+  await page.evaluate('say("four")')
+  await is(page, storedEvents(1))
+  hold = false
+  await page.reload()
+  await connect(page, stored)
+  await is(page, 'restored.length === 1')
+  await page.evaluate('say("five")')
+  await is(page, 'emitted.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'], 'and the numbers stay right')
+})
+
 t.test('tabs share one session, and one takes over when the leader goes', async (t) => {
   const { server, said, open } = await start(t)
   const shared = 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200 })'
