@@ -34,6 +34,11 @@ export interface Carrier {
   readonly queuedBytes: number
   /** What becomes of the text; absent where it leaves as it is. */
   readonly compression?: StreamCompression
+  /**
+   * Whether the opening is written along with the head, not with the first frames. Whoever takes the
+   * place of a connection may take a body that is empty right after the head for none.
+   */
+  readonly opensAtOnce: boolean
   /** Whether a run that others get too costs less by itself than as a part of a text. */
   readonly splices?: boolean
   /** Has what `write` writes leave as one write; present where it `splices`. */

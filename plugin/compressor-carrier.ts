@@ -68,6 +68,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   }
 
   get protocol (): Protocol { return this.#response.protocol }
+  get opensAtOnce (): boolean { return this.#response.opensAtOnce }
   get pieceBytes (): number { return this.#response.pieceBytes }
   get queuedBytes (): number { return this.#waitingBytes + this.#response.queuedBytes }
   get compression (): StreamCompression { return this }

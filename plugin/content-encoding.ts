@@ -34,12 +34,14 @@ export function varyByEncoding (reply: FastifyReply): void {
 /**
  * The encoding that suits the request; null for none. Where it includes a
  * compressor of its own, memory has been set aside for that, to be released.
+ *
+ * @param mayWait whether a compressor may work on another thread
  */
-export function chooseEncoding (request: FastifyRequest, reply: FastifyReply, options: ResolvedCompression, compression: Compression): ChosenEncoding | null {
+export function chooseEncoding (request: FastifyRequest, reply: FastifyReply, options: ResolvedCompression, compression: Compression, mayWait: boolean): ChosenEncoding | null {
   // Whoever set it encodes the body, or means to say that nobody may.
   if (reply.hasHeader('content-encoding')) return null
   if (isOwn(request, options)) {
-    const encoding = accepted(request, options.encodings.filter((name) => isSupported[name]))
+    const encoding = accepted(request, options.encodings.filter((name) => isSupported[name] && (mayWait || name === 'gzip')))
     const ownBytes = encoding === null ? 0 : defaults.fixed[`${encoding}CompressorBytes`]
     if (encoding !== null && compression.reserve(ownBytes)) return { encoding, ownBytes }
   }

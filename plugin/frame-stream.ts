@@ -66,7 +66,8 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     carrier.attach(this)
     runtime.streams.add(this)
     this.#setDeadline()
-    runtime.scheduler.schedule(this)
+    if (carrier.opensAtOnce) this.flush(this.#lastWriteAt)
+    else runtime.scheduler.schedule(this)
   }
 
   get protocol (): Protocol { return this.#carrier.protocol }

@@ -47,6 +47,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   }
 
   get protocol (): Protocol { return this.#response.protocol }
+  get opensAtOnce (): boolean { return this.#response.opensAtOnce }
   // So that what is put around a stored piece is no more than a write may be either.
   get pieceBytes (): number { return this.#response.pieceBytes - mostAroundPiece }
   get queuedBytes (): number { return this.#response.queuedBytes }

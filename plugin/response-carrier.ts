@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http'
+import { OutgoingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { defaults } from '../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import { chunkHead, type FramedBytes } from './chunk.ts'
@@ -21,12 +21,27 @@ export interface ByteCarrier extends Carrier {
   uncork: () => void
 }
 
+const { write, end } = OutgoingMessage.prototype
+
+/**
+ * Whether Node's own methods stand between a response and its socket, and nothing else.
+ *
+ * A middleware that compresses, an agent that watches and the responses of `app.inject` have
+ * methods of their own. Bytes that go to the socket directly would pass all of these by.
+ */
+export function isPlainResponse (response: RawResponse): boolean {
+  return response.stream === undefined && response instanceof ServerResponse && response.socket instanceof Socket &&
+    response.write === write && response.end === end &&
+    // An agent that was there before this module has changed what it found.
+    write.name === 'write' && write.length === 3 && end.name === 'end' && end.length === 3
+}
+
 /** The carrier that suits a response whose head has been fixed. */
 export function createResponseCarrier (response: RawResponse): ByteCarrier {
   if (response.stream !== undefined) return new Http2Carrier(response, response.stream)
   const { socket, chunkedEncoding } = response
   // Without a socket of its own (a pipelined request that waits) or without chunks (HTTP/1.0), Node does it all.
-  if (socket === null || chunkedEncoding !== true || typeof socket.write !== 'function') return new ResponseCarrier(response)
+  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new ResponseCarrier(response)
   return new ChunkCarrier(response, socket)
 }
 
@@ -44,6 +59,7 @@ class ResponseCarrier implements ByteCarrier {
     this.response = response
   }
 
+  get opensAtOnce (): boolean { return !isPlainResponse(this.response) }
   get protocol (): 'http/1.1' | 'http/2' { return 'http/1.1' }
   get pieceBytes (): number { return defaults.fixed.writeBytes }
 
@@ -61,15 +77,22 @@ class ResponseCarrier implements ByteCarrier {
   }
 
   writeText (text: string, bytes: number): boolean {
-    return this.response.write(text, encodingOf(text, bytes))
+    return this.#write(text, encodingOf(text, bytes))
   }
 
   writeRun (run: FramedBytes): boolean {
-    return this.response.write(run.bytes)
+    return this.#write(run.bytes)
   }
 
   writePart (part: EncodedRun): boolean {
-    return this.response.write(part.bytes)
+    return this.#write(part.bytes)
+  }
+
+  #write (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
+    const writable = this.response.write(piece, encoding)
+    // The way to make a compressing middleware give what it has; Node's own, of the prototype, does something else.
+    if (Object.hasOwn(this.response, 'flush')) (this.response as unknown as { flush: () => void }).flush()
+    return writable
   }
 
   cork (): void {
@@ -117,6 +140,7 @@ class Http2Carrier extends ResponseCarrier {
     this.#stream = stream
   }
 
+  override get opensAtOnce () { return false }
   override get protocol () { return 'http/2' as const }
   // One stream's bytes hold up the others of its connection.
   override get pieceBytes (): number { return defaults.fixed.http2WriteBytes }
@@ -133,34 +157,44 @@ class Http2Carrier extends ResponseCarrier {
  * Writes HTTP/1.1 chunks to the response's socket.
  *
  * `response.write` makes four writes and a tick of every piece to frame it; a
- * piece that is framed already, once for all who share it, takes one write. The
- * first piece still goes through the response, which puts the head before it, and
- * so does the end, which writes the last chunk.
+ * piece that is framed already, once for all who share it, takes one write.
+ *
+ * A response may keep what it was given, the head included. So the first pieces go through
+ * it, and the socket is written to only when the callback of the last one has said that all
+ * of them have left. The end goes through the response, which writes the last chunk.
  */
 class ChunkCarrier extends ResponseCarrier {
   readonly #socket: Socket
-  #begun = false
+  /** Called for each piece that has left the response; null once pieces go to the socket. */
+  #onLeft: (() => void) | null
+  /** Pieces that are still with the response. */
+  #held = 0
+  /** Whether the owner waits until they have left. */
+  #owesDrain = false
 
   constructor (response: RawResponse, socket: Socket) {
     super(response)
     this.#socket = socket
+    this.#onLeft = () => { this.#left() }
   }
 
+  override get opensAtOnce () { return false }
+
   override writeText (text: string, bytes: number): boolean {
-    if (!this.#begun) return this.#begin(text, encodingOf(text, bytes))
+    if (this.#onLeft !== null) return this.#hold(text, encodingOf(text, bytes))
     if (!this.#socket.writable) return false
     return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes))
   }
 
   override writeRun (run: FramedBytes): boolean {
-    if (!this.#begun) return this.#begin(run.bytes)
+    if (this.#onLeft !== null) return this.#hold(run.bytes)
     // A client that has ended its side is about to be closed; writing to it would be an error.
     if (!this.#socket.writable) return false
     return this.#socket.write(run.chunk)
   }
 
   override writePart ({ bytes }: EncodedRun): boolean {
-    if (!this.#begun) return this.#begin(bytes)
+    if (this.#onLeft !== null) return this.#hold(bytes)
     const socket = this.#socket
     if (!socket.writable) return false
     socket.cork()
@@ -172,23 +206,40 @@ class ChunkCarrier extends ResponseCarrier {
   }
 
   override cork (): void {
-    this.#socket.cork()
+    if (this.#onLeft !== null) this.response.cork()
+    else this.#socket.cork()
   }
 
   override uncork (): void {
-    this.#socket.uncork()
+    if (this.#onLeft !== null) this.response.uncork()
+    else this.#socket.uncork()
   }
 
   override watchDrain (): void {
     // The socket outlives the response.
     const socket = this.#socket
-    const drained = () => { this.owner?.drained() }
+    const drained = () => {
+      // As long as pieces are with the response, their callback tells.
+      if (this.#onLeft === null && !socket.writableNeedDrain) this.owner?.drained()
+    }
     socket.on('drain', drained)
     this.response.on('close', () => { socket.off('drain', drained) })
   }
 
-  #begin (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
-    this.#begun = true
-    return this.response.write(piece, encoding)
+  #hold (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
+    this.#held++
+    const writable = this.response.write(piece, encoding, this.#onLeft!)
+    if (!writable) this.#owesDrain = true
+    return writable
+  }
+
+  #left (): void {
+    this.#held--
+    // Also called when the connection broke: then nothing is written any more.
+    if (this.#held > 0 || !this.#socket.writable) return
+    this.#onLeft = null
+    if (!this.#owesDrain) return
+    this.#owesDrain = false
+    this.owner?.drained()
   }
 }

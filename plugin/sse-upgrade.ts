@@ -12,7 +12,7 @@ import { FrameStream } from './frame-stream.ts'
 import { encodeRetry } from './frame.ts'
 import { GzipCarrier } from './gzip-carrier.ts'
 import { watchPipelined } from './pipelined-responses.ts'
-import { createResponseCarrier, type RawResponse } from './response-carrier.ts'
+import { createResponseCarrier, isPlainResponse, type RawResponse } from './response-carrier.ts'
 import type { Runtime } from './runtime.ts'
 import { SseTransport } from './sse-transport.ts'
 import type { ResolvedUpgradeOptions, Transport } from './transport.ts'
@@ -36,7 +36,7 @@ const endedTransport: Transport = Object.freeze({
  */
 export function openStream (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime): Promise<Transport> {
   const { compression } = runtime
-  const chosen = options.compression === null ? null : chooseEncoding(request, reply, options.compression, compression)
+  const chosen = options.compression === null ? null : chooseEncoding(request, reply, options.compression, compression, mayWait(reply.raw))
   if (options.compression !== null) varyByEncoding(reply)
   if (chosen !== null) reply.header('content-encoding', chosen.encoding)
   reply.headers(eventStreamHeaders)
@@ -47,32 +47,42 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
   }
   return new Promise((resolve, reject) => {
     const response = reply.raw as RawResponse
-    const abort = () => {
-      reject(new StreamAbortedError(response.headersSent ? 'a hook answered in its place' : 'the client has left'))
+    const abort = (isAnswered: boolean) => {
+      reject(new StreamAbortedError(isAnswered ? 'a hook answered in its place' : 'the client has left'))
     }
     if (hasLeft(response)) {
       if (chosen !== null) compression.release(chosen.ownBytes)
-      abort()
+      abort(response.writableEnded)
       return
     }
     watchPipelined(response, request.raw.socket)
+    const { writeHead } = response
     if (chosen !== null) guardEncoding(response, chosen.encoding)
     let begun = false
     let encoded: ChosenEncoding | null = null
     const head = new EventStreamHead(reply, () => {
-      // While the hooks ran the client may have left, which the response tells only once, or one of them answered.
-      if (hasLeft(response) || response.headersSent) {
-        abort()
+      // While the hooks ran the client may have left, which the response tells only once.
+      if (hasLeft(response)) {
+        abort(response.writableEnded)
+        return
+      }
+      // What a hook has made of it holds.
+      const isEncoded = chosen !== null && response.getHeader('content-encoding') === chosen.encoding
+      // Not deleted, which would make the response a slower object; and a middleware may have put its own there.
+      if (chosen !== null) response.writeHead = writeHead
+      // `headersSent` may be a middleware's word; the head itself can be written only once.
+      try {
+        response.writeHead(response.statusCode)
+      } catch (error) {
+        if (!/^ERR_HTTP2?_HEADERS_SENT$/.test(String((error as NodeJS.ErrnoException).code))) throw error
+        abort(true)
         return
       }
       begun = true
-      // What a hook has made of it holds.
-      if (chosen !== null && response.getHeader('content-encoding') === chosen.encoding) {
+      if (isEncoded) {
         encoded = chosen
         compression.countStream(1, chosen.ownBytes)
       }
-      if (chosen !== null) unguardEncoding(response)
-      response.writeHead(response.statusCode)
       // TCP asks an idle peer whether it is still there; heartbeats fit into the kernel's buffer unread.
       if (response instanceof ServerResponse) response.socket?.setKeepAlive?.(true, keepAliveMs)
       if (response.stream !== undefined) runtime.http2Connections.note(response.stream)
@@ -87,7 +97,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       if (encoded !== null) compression.countStream(-1, encoded.ownBytes)
       // Fastify takes a response that closes before its body ends for an error, and logs it; so the body ends first.
       if (begun) head.emit('end')
-      else abort()
+      else abort(response.writableEnded)
     })
     reply.code(200).send(head)
   })
@@ -108,17 +118,17 @@ function guardEncoding (response: RawResponse, encoding: Encoding): void {
   } as RawResponse['writeHead']
 }
 
-function unguardEncoding (response: RawResponse): void {
-  // Not deleted, which would make the response a slower object.
-  response.writeHead = (Object.getPrototypeOf(response) as RawResponse).writeHead
-}
-
 function createCarrier (response: RawResponse, chosen: ChosenEncoding | null, compression: Compression): Carrier {
   const carrier = createResponseCarrier(response)
   if (chosen === null) return carrier
   const { encoding, ownBytes } = chosen
   if (encoding === 'gzip') return new GzipCarrier(carrier, compression, ownBytes === 0 ? 0 : defaults.fixed.compressorWindowBytes)
   return new CompressorCarrier(carrier, encoding, compression)
+}
+
+/** Whether a body may begin later than its head: whoever takes the place of a connection may take it for empty. */
+function mayWait (response: RawResponse): boolean {
+  return response.stream !== undefined || isPlainResponse(response)
 }
 
 /** Whether nothing can be sent any more, since the connection is gone. */

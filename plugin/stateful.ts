@@ -12,7 +12,7 @@ import { OptionValidator } from './option-validator.ts'
 import { originAllowed } from './origin.ts'
 import { SessionHost } from './session-host.ts'
 import type { AnyStatefulConfig, SessionOptions } from './stateful-config.ts'
-import { noteArrival, openEventStream } from './stream-route.ts'
+import { answerWithStream, noteArrival } from './stream-route.ts'
 import type { Transports } from './transport-choice.ts'
 import { wantsWebSocket } from './upgrade-relay.ts'
 import type { WebSocketPeer } from './websocket-carrier.ts'
@@ -85,9 +85,9 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
     done(wantsWebSocket(request.headers) ? new UpgradeRefusedError() : undefined)
   }
 
-  async function openStream (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  function openStream (request: FastifyRequest, reply: FastifyReply): void {
     // A proxy that drops the upgrade leaves the rest of the handshake. Its sender cannot read a stream, which would leave a session behind.
-    if (eventStream !== null && (webSocket === null || request.headers['sec-websocket-version'] === undefined)) return openEventStream(host, eventStream, request, reply)
+    if (eventStream !== null && (webSocket === null || request.headers['sec-websocket-version'] === undefined)) return answerWithStream(host, eventStream, request, reply)
     // On HTTP/2 such a header is an error.
     if (request.raw.httpVersionMajor === 1) reply.header('upgrade', 'websocket')
     throw new UpgradeRequiredError()

@@ -21,8 +21,17 @@ export function noteArrival (request: FastifyRequest): void {
   arrivals.set(request, nextArrival())
 }
 
-/** Answers `GET url` with the event stream of a session. */
-export async function openEventStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+/**
+ * Answers `GET url` with the event stream of a session.
+ *
+ * Gives no promise: Fastify would answer for a handler whose promise settles while the stream is open,
+ * where a middleware has it believe that nothing was sent.
+ */
+export function answerWithStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): void {
+  openEventStream(host, upgrade, request, reply).catch((error: unknown) => { reply.send(error) })
+}
+
+async function openEventStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
   if (request.method === 'HEAD') {
     // The same headers as for a GET, and nothing else.

@@ -31,6 +31,7 @@ const open = 1
  */
 export class WebSocketCarrier implements Carrier {
   readonly protocol = 'websocket' as const
+  readonly opensAtOnce = false
   readonly #peer: WebSocketPeer
   readonly #pipe: Duplex & { _handle?: { writeQueueSize?: number } | null }
   #owner: CarrierOwner | null = null
