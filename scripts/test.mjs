@@ -1,11 +1,20 @@
 // Runs every check and ends with one line of totals:
-//   npm test                          everything
-//   npm test -- test/outbox.test.ts   only these test files
+//   npm test                                      every check, and the socket suites on other Node.js versions
+//   npm run test:long                             the same at length
+//   npm test -- test/outbox.test.ts               only these test files
+//   npm test -- --node 24 test/outbox.test.ts     the same on another Node.js
 import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { nodeBinary, nodeVersions } from './node-versions.mjs'
 
-const files = process.argv.slice(2)
+const { values, positionals: files } = parseArgs({
+  allowPositionals: true,
+  options: { long: { type: 'boolean', default: false }, node: { type: 'string' } }
+})
+const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
@@ -72,24 +81,50 @@ function plainReader (print) {
   return { line: print, counts: () => ({ passed: 1, failed: 0, skipped: 0 }) }
 }
 
+/** What may depend on the version of Node.js: sockets, compression, the client. */
+const socketSuites = /^(e2e|client)\/|^(gzip-|spliced-)/
+
+/** A stage that runs test files on one Node.js. */
+function tapStage (name, version, files) {
+  return { name, script: 'tap', version, args: ['--reporter=tap', ...files], reader: tapReader }
+}
+
+/** Majors beside the one that runs this. */
+const others = nodeVersions.map((version) => version.split('.')[0]).filter((major) => !process.version.startsWith(`v${major}.`))
+
 /**
  * One step after the other. The lanes of a step run side by side, for most stages keep a
  * single processor busy; tap's two jobs have the machine for themselves.
  */
-const steps = [
-  [[{ name: 'system', script: 'setup:system' }]],
-  [[{ name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
-  [[{ name: 'tap', script: 'test:tap', args: ['--reporter=tap', ...files], reader: tapReader }]],
-  [
-    [{ name: 'types', script: 'test:types', reader: tstycheReader }, { name: 'unused', script: 'check:unused' }],
-    [{ name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }]
+function allSteps () {
+  const all = readdirSync(`${root}/test`, { recursive: true }).filter((file) => file.endsWith('.test.ts')).sort()
+  const suites = (pattern) => all.filter((file) => pattern.test(file)).map((file) => `test/${file}`)
+  return [
+    [[{ name: 'system', script: 'setup:system' }]],
+    [[{ name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
+    [[tapStage('tap', undefined, [])]],
+    ...others.map((major) => [[tapStage(`on ${major}`, major, suites(socketSuites))]]),
+    ...values.long ? [[[tapStage('long', undefined, suites(/^long\//))]], [[{ name: 'chaos', script: 'chaos' }]]] : [],
+    [
+      [{ name: 'types', script: 'test:types', reader: tstycheReader }, { name: 'unused', script: 'check:unused' }],
+      [{ name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }]
+    ]
   ]
-].map((lanes) => lanes.map((lane) => lane.filter(({ name }) => files.length === 0 || name === 'tap')).filter((lane) => lane.length > 0))
+}
+
+const steps = files.length === 0 && values.node === undefined ? allSteps() : [[[tapStage('tap', values.node, files)]]]
+
+function commandOf ({ script, version, args = [] }, print) {
+  // tap runs each file with the Node.js that runs tap.
+  if (script === 'tap') return [nodeBinary(version ?? process.version.slice(1), print), [`${root}/node_modules/.bin/tap`, ...args]]
+  return ['npm', ['run', '--silent', script, '--', ...args]]
+}
 
 /** @returns {Promise<Counts>} */
-async function run ({ script, args = [], reader = plainReader }, print) {
-  const child = spawn('npm', ['run', '--silent', script, '--', ...args], {
-    cwd: fileURLToPath(new URL('..', import.meta.url)),
+async function run (stage, print) {
+  const { reader = plainReader } = stage
+  const child = spawn(...commandOf(stage, print), {
+    cwd: root,
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe']
   })
@@ -134,5 +169,6 @@ for (const [name, { passed, failed, skipped, seconds }] of results) {
   const parts = [`${passed} passed`, failed > 0 && `${failed} FAILED`, skipped > 0 && `${skipped} skipped`]
   console.log(`${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${parts.filter(Boolean).join(', ')}`)
 }
+if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds the files in test/long, and two minutes of chaos')
 process.exitCode = total.failed > 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)

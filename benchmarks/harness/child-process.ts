@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { endRequest, readyId, type Answer, type Calls } from './child-endpoint.ts'
+import { measuredNode } from './measured-node.ts'
 
 export interface ChildOptions {
   /** Named in every error. */
@@ -54,6 +55,7 @@ export class ChildProcess<Handlers extends Calls> {
   private constructor (module: URL, options: ChildOptions) {
     this.#name = options.name
     this.#process = fork(fileURLToPath(module), options.arguments ?? [], {
+      execPath: measuredNode.path,
       execArgv: [...options.nodeArguments ?? [], '--import', import.meta.resolve('tsx')],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc']
     })

@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { chooseNode } from './measured-node.ts'
 
 /** What an option of a benchmark means; `true` stands for a flag, the others take one value. */
 export interface OptionHelp {
@@ -12,7 +13,7 @@ export function readCommandLine<Name extends string> (
   script: string,
   options: Record<Name, OptionHelp>
 ): Partial<Record<Name, string>> {
-  const entries = Object.entries<OptionHelp>(options)
+  const entries = Object.entries<OptionHelp>({ ...options, node: { value: 'MAJOR', help: 'the Node.js of servers and readers, 24 for example; fetched once (the running one)' } })
   const { values } = parseArgs({
     allowPositionals: false,
     options: {
@@ -28,7 +29,9 @@ export function readCommandLine<Name extends string> (
     process.stdout.write(`npm run ${script} -- [options]\n${lines.join('\n')}\n`)
     process.exit(0)
   }
-  const given = Object.entries(values).map(([name, value]) => [name, String(value)])
+  const { node, ...own } = values as Record<string, unknown>
+  if (node !== undefined) chooseNode(String(node))
+  const given = Object.entries(own).map(([name, value]) => [name, String(value)])
   return Object.fromEntries(given) as Partial<Record<Name, string>>
 }
 

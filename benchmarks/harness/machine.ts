@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
-import process from 'node:process'
+import { measuredNode } from './measured-node.ts'
 
 export interface Machine {
   readonly processor: string
@@ -20,7 +20,7 @@ export function describeMachine (packages: readonly string[]): Machine {
     cores: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     system: `${os.type()} ${os.release()} ${os.arch()}`,
-    node: process.version,
+    node: measuredNode.version,
     load: Number(os.loadavg()[0]?.toFixed(2)),
     packages: Object.fromEntries(packages.map((name) => [name, packageVersion(name)]))
   }

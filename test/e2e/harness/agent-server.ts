@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net'
 let seen = 0
 const { prototype } = http[process.argv[2] as 'ServerResponse' | 'OutgoingMessage']
 const { write } = prototype
-prototype.write = function (this: http.OutgoingMessage, chunk: string | Buffer, ...rest: never[]) {
-  seen += Buffer.byteLength(chunk, typeof rest[0] === 'string' ? rest[0] : 'utf8')
-  return write.call(this, chunk, ...rest)
+prototype.write = function (this: http.OutgoingMessage, ...args: [chunk: string, encoding: BufferEncoding]) {
+  seen += Buffer.byteLength(...args)
+  return write.apply(this, args)
 } as typeof write
 
 const { default: Fastify } = await import('fastify')

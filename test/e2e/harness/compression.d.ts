@@ -1,0 +1,3 @@
+declare module 'compression' {
+  export default function compression (): unknown
+}
