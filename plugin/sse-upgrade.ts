@@ -11,6 +11,7 @@ import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
 import { FrameStream } from './frame-stream.ts'
 import { encodeRetry } from './frame.ts'
 import { GzipCarrier } from './gzip-carrier.ts'
+import { lastEventId } from './last-event-id.ts'
 import { watchPipelined } from './pipelined-responses.ts'
 import { createResponseCarrier, type RawResponse } from './response-carrier.ts'
 import type { Runtime } from './runtime.ts'
@@ -79,7 +80,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
       const stream = new FrameStream(createCarrier(response, encoded, compression), options, runtime, opening)
       // Those that were open when the server began to stop have been told; this one comes after.
-      if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed')
+      if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed')
       resolve(new SseTransport(stream, lastEventId(request), runtime))
     })
     response.on('close', () => {
@@ -126,12 +127,4 @@ export function hasLeft (response: RawResponse): boolean {
   // A pipelined response has no socket of its own yet; its request has.
   const socket = response.socket ?? response.req.socket
   return response.destroyed || response.writableEnded || response.closed === true || socket?.destroyed === true || response.stream?.destroyed === true
-}
-
-/** The header, or the query parameter that EventSource polyfills use. */
-export function lastEventId (request: FastifyRequest): string | null {
-  const header = request.headers['last-event-id']
-  if (typeof header === 'string' && header !== '') return header
-  const query = (request.query as Record<string, unknown> | null | undefined)?.['last-event-id']
-  return typeof query === 'string' && query !== '' ? query : null
 }

@@ -46,6 +46,8 @@ export interface Stream extends Flushable {
   readonly writeBuffer: number
   readonly heartbeatMs: number
   readonly stallTimeoutMs: number
+  /** Whether it says goodbye although it has no session. */
+  readonly goodbye: boolean
   /** False from a `write()` that was more than the socket could take at once, to its drain. */
   readonly writable: boolean
   readonly gone: boolean

@@ -4,9 +4,9 @@ import { closeCodes } from './close-code.ts'
 import { turnedAwayFrame } from './control-frame.ts'
 import { FrameStream } from './frame-stream.ts'
 import { encodeRetry } from './frame.ts'
+import { lastEventId } from './last-event-id.ts'
 import type { Runtime } from './runtime.ts'
 import { SseTransport } from './sse-transport.ts'
-import { lastEventId } from './sse-upgrade.ts'
 import type { AnyRequest, Transport } from './transport.ts'
 import { WebSocketCarrier, type WebSocketPeer } from './websocket-carrier.ts'
 
@@ -29,6 +29,12 @@ export interface WebSocketUpgradeOptions {
    * or lose its stream. Default 30,000; 0 means that it is never cut.
    */
   stallTimeoutMs?: number
+  /**
+   * Whether a transport without a session says goodbye (a frame of the event type `tether`) when
+   * the server stops; without, there is the `retry:` line alone, and the closing code tells. Sessions
+   * always do. Default false.
+   */
+  goodbye?: boolean
   /** Milliseconds in which a new socket must name its session. At least 1. Default 10,000. */
   openTimeoutMs?: number
 }
@@ -74,6 +80,6 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
   const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening)
   // Those that were open when the server began to stop have been told; this one comes after.
-  if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
+  if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
 }

@@ -59,7 +59,7 @@ export const ContractError = createError<[string]>('FST_ERR_TETHER_CONTRACT', '%
 export const ModeError = createError<[string, string]>('FST_ERR_TETHER_MODE', 'mode "%s" %s', 500)
 export const FrameError = createError<[string]>('FST_ERR_TETHER_FRAME', '%s', 500, TypeError)
 export const SerializationError = createError<[string, string]>('FST_ERR_TETHER_SERIALIZATION', 'update "%s" cannot be serialised: %s', 500, TypeError)
-export const UnknownUpdateError = createError<[string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"', 500, TypeError)
+export const UnknownUpdateError = createError<[name: string, hint: string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"%s', 500, TypeError)
 // Nobody is left to read the status; below 500, Fastify does not log a client that just left as an error.
 export const StreamAbortedError = createError<[string]>('FST_ERR_TETHER_STREAM_ABORTED', 'The stream was not established: %s', 499)
 export const StreamPipedError = createError('FST_ERR_TETHER_STREAM_PIPED', 'An onSend hook pipes the event stream into a stream of its own, but its frames go to the response itself: let the hook pass over text/event-stream', 500)
