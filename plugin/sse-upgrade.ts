@@ -12,6 +12,7 @@ import { FrameStream } from './frame-stream.ts'
 import { encodeRetry } from './frame.ts'
 import { GzipCarrier } from './gzip-carrier.ts'
 import { lastEventId } from './last-event-id.ts'
+import { guardReply } from './late-reply.ts'
 import { watchPipelined } from './pipelined-responses.ts'
 import { createResponseCarrier, type RawResponse } from './response-carrier.ts'
 import type { Runtime } from './runtime.ts'
@@ -46,7 +47,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
     reply.send(new EventStreamHead(reply, null))
     return Promise.resolve(endedTransport)
   }
-  return new Promise((resolve, reject) => {
+  const transport = new Promise<Transport>((resolve, reject) => {
     const response = reply.raw as RawResponse
     const abort = () => {
       reject(new StreamAbortedError(response.headersSent ? 'a hook answered in its place' : 'the client has left'))
@@ -81,6 +82,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       const stream = new FrameStream(createCarrier(response, encoded, compression), options, runtime, opening)
       // Those that were open when the server began to stop have been told; this one comes after.
       if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed')
+      guardReply(reply, stream)
       resolve(new SseTransport(stream, lastEventId(request), runtime))
     })
     response.on('close', () => {
@@ -92,6 +94,9 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
     })
     reply.code(200).send(head)
   })
+  // A handler need not wait for it, and a client that leaves meanwhile must not end the process.
+  transport.catch(() => {})
+  return transport
 }
 
 /**

@@ -81,6 +81,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
     validatorCompiler: () => undefined as never,
     serializerCompiler: () => writeAnswer,
     onRequest: checkOrigin,
+    onSend: keepOut,
     ...rest,
     schema
   })
@@ -88,6 +89,12 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
   function checkOrigin (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
     if (eventStream !== null && request.method === 'GET') noteArrival(request)
     done(originAllowed(request, host.trustedOrigins) ? undefined : new OriginError())
+  }
+
+  // A cache between may keep a 204 or a 404 for as long as it likes. Hooks of the application's come before this one.
+  function keepOut (_request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: () => void): void {
+    if (!reply.hasHeader('cache-control') && !reply.raw.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    done()
   }
 
   // Where an application has `@fastify/websocket` of its own, an upgrade would be accepted for this route too, and closed without a word.

@@ -16,6 +16,8 @@ export type DisconnectReason =
   | 'replaced'
   /** The session, or the transport, was closed. */
   | 'closed'
+  /** The handler that has the transport threw; only of a transport without a session. */
+  | 'failed'
 
 /** What a stream reads from, and whom it tells. */
 export interface StreamReader {
