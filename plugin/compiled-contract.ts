@@ -1,5 +1,7 @@
+import { inspect } from 'node:util'
 import { defineContract, type AnyContract } from '../schemas/contract.ts'
 import { UnknownUpdateError } from '../schemas/errors.ts'
+import { didYouMean } from '../schemas/suggestion.ts'
 import { EventValidator } from './event-validator.ts'
 import type { Frame } from './frame.ts'
 import { UpdateEncoder } from './update-encoder.ts'
@@ -44,7 +46,12 @@ export class CompiledContract {
   /** @throws `FST_ERR_TETHER_UNKNOWN_UPDATE`, `FST_ERR_TETHER_SERIALIZATION` */
   encode (name: string, data: unknown): Frame {
     const encoder = this.#updates.get(name)
-    if (encoder === undefined) throw new UnknownUpdateError(String(name))
+    if (encoder === undefined) throw this.#unknown(name)
     return encoder.encode(data)
+  }
+
+  #unknown (name: unknown): Error {
+    if (typeof name !== 'string') return new UnknownUpdateError(inspect(name, { depth: 0 }), '')
+    return new UnknownUpdateError(name, this.#events.has(name) ? `. "${name}" is an event, which comes from the page` : didYouMean(name, this.#updates.keys()))
   }
 }

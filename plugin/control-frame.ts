@@ -45,9 +45,14 @@ export interface Goodbye {
 }
 
 /** The goodbye for a reader that finds no room now: it comes back, but not all of them at once. */
-export function turnedAwayFrame (reason: 'session-limit' | 'draining'): string {
+export function turnedAwayFrame (reason: 'session-limit' | 'draining', goodbye = true): string {
   const { busyRetryMs, busyRetrySpreadMs } = defaults.fixed
-  return goodbyeFrame({ reason, reconnect: true }, { retryMs: busyRetryMs + Math.floor(Math.random() * busyRetrySpreadMs) })
+  return partingFrame(reason, busyRetryMs + Math.floor(Math.random() * busyRetrySpreadMs), goodbye)
+}
+
+/** Ends a stream whose client may come back; without `goodbye`, by what any reader of event streams knows. */
+export function partingFrame (reason: string, retryMs: number, goodbye: boolean): string {
+  return goodbye ? goodbyeFrame({ reason, reconnect: true }, { retryMs }) : `retry: ${retryMs}\n\n`
 }
 
 /** @param line `retryMs`: when the client may come back; `id`: what a browser names when it does */

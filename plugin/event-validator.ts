@@ -5,6 +5,7 @@ import { defaults } from '../schemas/defaults.ts'
 import { ContractError, type Fault } from '../schemas/errors.ts'
 import { closeSchema } from './closed-schema.ts'
 import { describeErrors } from './fault-list.ts'
+import { messageOf } from './thrown.ts'
 import { refillBranches, unionKeyword } from './union-keyword.ts'
 
 const addFormats = ajvFormats as unknown as typeof ajvFormats.default
@@ -48,7 +49,7 @@ export class EventValidator {
       // An enum has no type that a form's field could be coerced to; each literal has.
       this.#form = new Check(closeSchema(schema, false), coercing)
     } catch (error) {
-      throw new ContractError(`the schema of event "${name}" cannot be compiled: ${(error as Error).message}`)
+      throw new ContractError(`the schema of event "${name}" cannot be compiled: ${messageOf(error)}`)
     }
   }
 

@@ -75,6 +75,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   get writeBuffer (): number { return this.#options.writeBuffer }
   get heartbeatMs (): number { return this.#options.heartbeatMs }
   get stallTimeoutMs (): number { return this.#options.stallTimeoutMs }
+  get goodbye (): boolean { return this.#options.goodbye }
   get writable (): boolean { return this.#writable }
   get gone (): boolean { return this.#gone }
   get reason (): DisconnectReason { return this.#reason }

@@ -1,4 +1,5 @@
 import { FrameError } from '../schemas/errors.ts'
+import { messageOf } from './thrown.ts'
 
 /** One or more SSE fields, ready for any number of streams. A broadcast makes one and shares it. */
 export class Frame {
@@ -24,7 +25,10 @@ export class Frame {
 export interface FrameFields {
   /** Event type; the browser's default is `message`. No CR, LF or NUL. */
   event?: string | undefined
-  /** Last event id; the browser sends it when it comes back. No CR, LF or NUL. */
+  /**
+   * Last event id; the browser sends it when it comes back, in a header. So no control
+   * characters, no blank or tab at either end, no half of a surrogate pair.
+   */
   id?: string | undefined
   /** A string goes out as it is, each of its lines a `data:` line; anything else as JSON. */
   data?: unknown
@@ -36,13 +40,15 @@ export interface FrameFields {
 
 const lineEnd = /\r\n|\r|\n/
 const forbidden = /[\r\n\0]/
+// eslint-disable-next-line no-control-regex
+const controls = /[\x01-\x1f\x7f]/
 
 /**
  * Writes the fields of one frame, and the blank line that ends it.
  *
  * @throws `FST_ERR_TETHER_FRAME` for a frame without any field, for CR, LF or NUL in
- * `event` or `id`, for a `retry` that is no whole number, and for data that JSON
- * cannot hold.
+ * `event` or `id`, for an `id` that would not come back as it is, for a `retry` that is
+ * no whole number, and for data that JSON cannot hold.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 export function encodeFrame (fields: FrameFields): string {
@@ -50,7 +56,7 @@ export function encodeFrame (fields: FrameFields): string {
   let text = ''
   if (fields.comment !== undefined) text += encodeComment(fields.comment)
   if (fields.retry !== undefined) text += encodeRetry(fields.retry)
-  if (fields.id !== undefined) text += `id: ${singleLine('id', fields.id)}\n`
+  if (fields.id !== undefined) text += `id: ${headerValue(singleLine('id', fields.id))}\n`
   if (fields.event !== undefined) text += `event: ${singleLine('event', fields.event)}\n`
   if (fields.data !== undefined) text += encodeData(typeof fields.data === 'string' ? fields.data : toJson(fields.data))
   if (text === '') throw new FrameError('a frame needs at least one of event, id, data, comment and retry')
@@ -84,12 +90,20 @@ function singleLine (field: string, value: string): string {
   return value
 }
 
+/** An id that a header brings back as it went out. */
+function headerValue (id: string): string {
+  if (controls.test(id)) throw new FrameError('id must not contain control characters, since no header can bring them back')
+  if (/^ | $/.test(id)) throw new FrameError('id must not begin or end with a blank, which HTTP takes off')
+  if (/\p{Surrogate}/u.test(id)) throw new FrameError('id must not contain half of a surrogate pair, which UTF-8 does not have')
+  return id
+}
+
 function toJson (data: unknown): string {
   let json: string | undefined
   try {
     json = JSON.stringify(data)
   } catch (error) {
-    throw new FrameError(`data cannot be written as JSON: ${(error as Error | null)?.message ?? String(error)}`)
+    throw new FrameError(`data cannot be written as JSON: ${messageOf(error)}`)
   }
   if (json === undefined) throw new FrameError(`data cannot be written as JSON: it is ${typeof data}`)
   return json

@@ -11,6 +11,7 @@ import { shortSessionId } from './session-id.ts'
 import type { SessionRegistry } from './session-registry.ts'
 import { TetherSession } from './session.ts'
 import type { AccessOptions, AnyStatefulConfig, HandlerContext, SessionOptions } from './stateful-config.ts'
+import { logThrown, presentable } from './thrown.ts'
 
 type Bind = NonNullable<AccessOptions['bind']>
 
@@ -68,7 +69,7 @@ export class SessionHost {
    * @throws `FST_ERR_TETHER_ARGUMENT` when it gave something that all would have in common, a promise or an object.
    */
   boundTo (request: FastifyRequest): string | null {
-    const owner: unknown = this.#bind?.(request)
+    const owner = this.#ownerOf(request)
     if (owner === undefined || owner === null) return null
     if (typeof owner === 'string' || Number.isFinite(owner)) return String(owner)
     // Nobody listens to it.
@@ -77,10 +78,26 @@ export class SessionHost {
     throw new ArgumentError(`bind must return a string, a finite number, null or undefined; got ${got}`)
   }
 
+  #ownerOf (request: FastifyRequest): unknown {
+    try {
+      return this.#bind?.(request)
+    } catch (error) {
+      throw presentable(error)
+    }
+  }
+
+  async #stateFor (request: FastifyRequest): Promise<unknown> {
+    try {
+      return await this.hooks.initialState?.(request)
+    } catch (error) {
+      throw presentable(error)
+    }
+  }
+
   /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */
   async create (request: FastifyRequest, pending: boolean): Promise<TetherSession> {
     const boundTo = this.boundTo(request)
-    const state: unknown = await this.hooks.initialState?.(request)
+    const state = await this.#stateFor(request)
     const session = new TetherSession(this, state, boundTo, pending)
     this.registry.add(session)
     this.sessions.set(session.id, session)
@@ -117,13 +134,15 @@ export class SessionHost {
     return command
   }
 
-  /** Logs what a handler or hook threw, and tells `onError`. */
+  /** Logs what a handler or hook threw, and tells `onError`. Never throws. */
   report (session: TetherSession, error: unknown, command: string): void {
-    this.#log.error({ err: error, session: shortSessionId(session.id), command }, 'a handler of a tether session failed')
-    try {
-      this.hooks.onError?.(session as never, error, { ...this.context, command } as never)
-    } catch (thrown) {
-      this.#log.error({ err: thrown, session: shortSessionId(session.id), command: 'onError' }, 'onError of a tether session failed')
+    logThrown(this.#log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
+    const { onError } = this.hooks
+    if (onError === undefined) return
+    const failed = (thrown: unknown) => {
+      logThrown(this.#log, 'error', thrown, 'onError of a tether session failed', { session: shortSessionId(session.id), command: 'onError' })
     }
+    // Its promise, where it gives one, is nobody's else.
+    new Promise((resolve) => { resolve(onError.call(this.hooks, session as never, error, { ...this.context, command } as never)) }).catch(failed)
   }
 }

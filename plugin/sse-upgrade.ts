@@ -11,6 +11,8 @@ import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
 import { FrameStream } from './frame-stream.ts'
 import { encodeRetry } from './frame.ts'
 import { GzipCarrier } from './gzip-carrier.ts'
+import { lastEventId } from './last-event-id.ts'
+import { guardReply } from './late-reply.ts'
 import { watchPipelined } from './pipelined-responses.ts'
 import { createResponseCarrier, isPlainResponse, type RawResponse } from './response-carrier.ts'
 import type { Runtime } from './runtime.ts'
@@ -45,7 +47,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
     reply.send(new EventStreamHead(reply, null))
     return Promise.resolve(endedTransport)
   }
-  return new Promise((resolve, reject) => {
+  const transport = new Promise<Transport>((resolve, reject) => {
     const response = reply.raw as RawResponse
     const abort = (isAnswered: boolean) => {
       reject(new StreamAbortedError(isAnswered ? 'a hook answered in its place' : 'the client has left'))
@@ -89,7 +91,8 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
       const stream = new FrameStream(createCarrier(response, encoded, compression), options, runtime, opening)
       // Those that were open when the server began to stop have been told; this one comes after.
-      if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed')
+      if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed')
+      guardReply(reply, stream)
       resolve(new SseTransport(stream, lastEventId(request), runtime))
     })
     response.on('close', () => {
@@ -101,6 +104,9 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
     })
     reply.code(200).send(head)
   })
+  // A handler need not wait for it, and a client that leaves meanwhile must not end the process.
+  transport.catch(() => {})
+  return transport
 }
 
 /**
@@ -136,12 +142,4 @@ export function hasLeft (response: RawResponse): boolean {
   // A pipelined response has no socket of its own yet; its request has.
   const socket = response.socket ?? response.req.socket
   return response.destroyed || response.writableEnded || response.closed === true || socket?.destroyed === true || response.stream?.destroyed === true
-}
-
-/** The header, or the query parameter that EventSource polyfills use. */
-export function lastEventId (request: FastifyRequest): string | null {
-  const header = request.headers['last-event-id']
-  if (typeof header === 'string' && header !== '') return header
-  const query = (request.query as Record<string, unknown> | null | undefined)?.['last-event-id']
-  return typeof query === 'string' && query !== '' ? query : null
 }

@@ -88,10 +88,43 @@ export interface AccessOptions {
 }
 
 /** The second argument of `stateful`. `on` may be left out where the contract has no events. */
-export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> = StatefulParts<Events, Updates, State> & HandlersNeeded<Events>
+export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> = StatefulParts<Events, Updates, State> & HandlersNeeded<Events> & TransportParts
 
 // Beside the handlers' types, not around them: behind a condition the compiler does not infer their parameters.
 type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<string, never> } : { on: {} }
+
+/** What carries the sessions, and by what. */
+type TransportParts = EventStreamParts | WebSocketParts | BothParts
+
+interface EventStreamParts {
+  /**
+   * What carries the sessions: server-sent events, WebSockets, or both, where a
+   * GET that asks for an upgrade gets a WebSocket and any other an event stream.
+   * WebSockets take the package `@fastify/websocket`. Default `'sse'`.
+   */
+  mode?: 'sse' | undefined
+  /** The transport: what `app.tether.sse.upgrade(options)` returns. Default: that, without options. */
+  upgrade?: Upgrade
+  /** The same, where `upgrade` names none. */
+  fallback?: Upgrade
+}
+
+interface WebSocketParts {
+  /** WebSockets alone; see the package `@fastify/websocket`. */
+  mode: 'websocket'
+  /** The transport: what `app.tether.websocket.upgrade(options)` returns. Default: that, without options. */
+  upgrade?: WebSocketUpgrade
+  fallback?: undefined
+}
+
+interface BothParts {
+  /** A WebSocket for a GET that asks for one, an event stream for any other. */
+  mode: 'both'
+  /** The transport: what `app.tether.websocket.upgrade(options)` returns. Default: that, without options. */
+  upgrade?: WebSocketUpgrade
+  /** What clients fall back to: what `app.tether.sse.upgrade(options)` returns. Default: that, without options. */
+  fallback?: Upgrade
+}
 
 /**
  * Hooks may return a promise, as handlers may. They run one at a time with the
@@ -100,23 +133,6 @@ type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<str
 interface StatefulParts<Events extends EventSchemas, Updates extends UpdateDefinitions, State> extends SessionOptions, AccessOptions {
   /** What `defineContract` returns. */
   contract: Contract<Events, Updates>
-  /**
-   * What carries the sessions: server-sent events, WebSockets, or both, where a
-   * GET that asks for an upgrade gets a WebSocket and any other an event stream.
-   * WebSockets take the package `@fastify/websocket`. Default `'sse'`.
-   */
-  mode?: 'sse' | 'websocket' | 'both'
-  /**
-   * The transport: what `app.tether.sse.upgrade(options)` returns in mode `'sse'`, what
-   * `app.tether.websocket.upgrade(options)` returns otherwise. Default: that, without options.
-   */
-  upgrade?: Upgrade | WebSocketUpgrade
-  /**
-   * In mode `'both'`, what clients fall back to: what `app.tether.sse.upgrade(options)`
-   * returns. Default: that, without options. In mode `'sse'`, the transport where
-   * `upgrade` names none.
-   */
-  fallback?: Upgrade
   /**
    * Makes the session's state, once, before its stream opens; may return a promise.
    * If it throws, the request gets that error and there is no session. Default: undefined.

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import formbody from '@fastify/formbody'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
@@ -5,6 +6,7 @@ import { defaults } from '../schemas/defaults.ts'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../schemas/envelope.ts'
 import { OptionError, OriginError, UpgradeRefusedError, UpgradeRequiredError } from '../schemas/errors.ts'
 import { statefulConfigSchema } from '../schemas/options.ts'
+import { didYouMean } from '../schemas/suggestion.ts'
 import { writeAnswer } from './answer.ts'
 import { leaveEvent } from './event-acceptance.ts'
 import { postEnvelopes, postEvent } from './event-route.ts'
@@ -30,21 +32,29 @@ const noHandlerTimeout = 2_147_483_647
 export function checkConfig (prefix: string, url: unknown, config: AnyStatefulConfig): void {
   // Events are posted to paths below it, so its last part cannot be one that may be anything, or absent.
   if (typeof url !== 'string' || !(url === '' ? prefix : url).startsWith('/') || /[*?]\/?$/.test(url)) {
-    throw new OptionError(`the first argument of ${where} must be a URL path that begins with "/" and does not end with a wildcard or an optional parameter; got ${typeof url === 'string' ? JSON.stringify(url) : String(url)}`)
+    throw new OptionError(`the first argument of ${where} must be a URL path that begins with "/" and does not end with a wildcard or an optional parameter; got ${typeof url === 'string' ? JSON.stringify(url) : inspect(url, { depth: 0 })}`)
   }
-  validator.check(config)
+  validator.check(config, (name) => isEventOf(config, name) ? `"${name}" is an event: its handler belongs in "on"` : null)
   const on: Record<string, unknown> = config.on ?? {}
   const events = Object.keys(config.contract.events)
+  for (const name of Object.keys(on)) {
+    if (events.includes(name)) continue
+    const advice = Object.hasOwn(statefulConfigSchema.properties, name) ? `. "${name}" belongs to ${where}, beside "on"` : didYouMean(name, events)
+    throw new OptionError(`option "on" of ${where} has a handler for "${name}", which is no event of its contract${advice}`)
+  }
   for (const name of events) {
     if (on[name] === undefined) throw new OptionError(`option "on" of ${where} has no handler for event "${name}" of its contract`)
-  }
-  for (const name of Object.keys(on)) {
-    if (!events.includes(name)) throw new OptionError(`option "on" of ${where} has a handler for "${name}", which is no event of its contract`)
   }
   const commandBuffer = config.commandBuffer ?? defaults.stateful.commandBuffer
   if (config.maxBatch !== undefined && config.maxBatch > commandBuffer) {
     throw new OptionError(`option "maxBatch" of ${where} must be at most commandBuffer, ${commandBuffer}, since a batch is queued whole; got ${config.maxBatch}`)
   }
+}
+
+/** Whether a configuration that has not been checked has such an event. */
+function isEventOf (config: unknown, name: string): boolean {
+  const events: unknown = (config as Partial<AnyStatefulConfig>).contract?.events
+  return typeof events === 'object' && events !== null && Object.hasOwn(events, name)
 }
 
 /** Fills in the defaults. */
@@ -71,6 +81,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
     validatorCompiler: () => undefined as never,
     serializerCompiler: () => writeAnswer,
     onRequest: checkOrigin,
+    onSend: keepOut,
     ...rest,
     schema
   })
@@ -78,6 +89,12 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
   function checkOrigin (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
     if (eventStream !== null && request.method === 'GET') noteArrival(request)
     done(originAllowed(request, host.trustedOrigins) ? undefined : new OriginError())
+  }
+
+  // A cache between may keep a 204 or a 404 for as long as it likes. Hooks of the application's come before this one.
+  function keepOut (_request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: () => void): void {
+    if (!reply.hasHeader('cache-control') && !reply.raw.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    done()
   }
 
   // Where an application has `@fastify/websocket` of its own, an upgrade would be accepted for this route too, and closed without a word.

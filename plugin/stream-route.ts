@@ -1,14 +1,18 @@
+import { isNativeError } from 'node:util/types'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { defaults } from '../schemas/defaults.ts'
-import { ArgumentError, DrainingError, NotAcceptableError, SessionLimitError } from '../schemas/errors.ts'
+import { DrainingError, NotAcceptableError, SessionLimitError } from '../schemas/errors.ts'
 import { turnedAwayFrame } from './control-frame.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
+import { lastEventId } from './last-event-id.ts'
+import type { Runtime } from './runtime.ts'
 import type { SessionHost } from './session-host.ts'
 import { nextArrival, openSession } from './session-opening.ts'
-import { SseTransport } from './sse-transport.ts'
-import { hasLeft, lastEventId } from './sse-upgrade.ts'
-import type { Upgrade } from './transport.ts'
+import type { SseTransport } from './sse-transport.ts'
+import { hasLeft, openStream } from './sse-upgrade.ts'
+import { messageOf } from './thrown.ts'
+import type { ResolvedUpgradeOptions } from './transport.ts'
 import { preparedId, readClaim, type Claim } from './verdict.ts'
 
 /** As a client may name it: what is sent has the parameter. */
@@ -27,15 +31,22 @@ export function noteArrival (request: FastifyRequest): void {
  * Gives no promise: Fastify would answer for a handler whose promise settles while the stream is open,
  * where a middleware has it believe that nothing was sent.
  */
-export function answerWithStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): void {
-  openEventStream(host, upgrade, request, reply).catch((error: unknown) => { reply.send(error) })
+export function answerWithStream (host: SessionHost, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): void {
+  openEventStream(host, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
 }
 
-async function openEventStream (host: SessionHost, upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+/** Only an error is answered as one, and anything may be thrown. */
+function errorOf (thrown: unknown): unknown {
+  if (isNativeError(thrown) || thrown instanceof Error) return thrown
+  const { statusCode } = (thrown ?? {}) as { statusCode?: unknown }
+  return Object.assign(new Error(messageOf(thrown), { cause: thrown }), typeof statusCode === 'number' ? { statusCode } : {})
+}
+
+async function openEventStream (host: SessionHost, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
   if (request.method === 'HEAD') {
     // The same headers as for a GET, and nothing else.
-    await upgrade(request, reply)
+    await openStream(request, reply, options, host.runtime)
     return
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedId(request))
@@ -47,7 +58,7 @@ async function openEventStream (host: SessionHost, upgrade: Upgrade, request: Fa
     await openSession(host, claim, request, {
       open: () => {
         isOpening = true
-        return streamOf(upgrade, request, reply)
+        return streamOf(request, reply, options, host.runtime)
       },
       gone: () => { reply.code(204).send() },
       turnAway: (reason) => turnAway(reply, claim, reason)
@@ -59,10 +70,9 @@ async function openEventStream (host: SessionHost, upgrade: Upgrade, request: Fa
   }
 }
 
-async function streamOf (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply) {
-  const transport = await upgrade(request, reply)
-  if (transport instanceof SseTransport) return transport.stream
-  throw new ArgumentError('upgrade must give the transport that app.tether.sse.upgrade() makes')
+async function streamOf (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime) {
+  // For any method but HEAD.
+  return (await openStream(request, reply, options, runtime) as SseTransport).stream
 }
 
 /**

@@ -16,6 +16,8 @@ export type DisconnectReason =
   | 'replaced'
   /** The session, or the transport, was closed. */
   | 'closed'
+  /** The handler that has the transport threw; only of a transport without a session. */
+  | 'failed'
 
 /** What a stream reads from, and whom it tells. */
 export interface StreamReader {
@@ -46,6 +48,8 @@ export interface Stream extends Flushable {
   readonly writeBuffer: number
   readonly heartbeatMs: number
   readonly stallTimeoutMs: number
+  /** Whether it says goodbye although it has no session. */
+  readonly goodbye: boolean
   /** False from a `write()` that was more than the socket could take at once, to its drain. */
   readonly writable: boolean
   readonly gone: boolean

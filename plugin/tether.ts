@@ -9,7 +9,7 @@ import { protocolCounts, type Protocol } from './carrier.ts'
 import { closeCodes } from './close-code.ts'
 import { CompiledContract } from './compiled-contract.ts'
 import { Compression, type CompressionStats } from './compression.ts'
-import { goodbyeFrame } from './control-frame.ts'
+import { partingFrame } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
 import { DeadlineQueue } from './deadline-queue.ts'
 import { FlushScheduler } from './flush-scheduler.ts'
@@ -17,6 +17,7 @@ import { FrameRuns } from './frame-runs.ts'
 import type { Handler } from './handler.ts'
 import { Http2Connections } from './http2-connections.ts'
 import { OptionValidator } from './option-validator.ts'
+import { normalOrigin } from './origin.ts'
 import type { Runtime } from './runtime.ts'
 import { SessionHost } from './session-host.ts'
 import { SessionRegistry } from './session-registry.ts'
@@ -24,8 +25,8 @@ import { openStream } from './sse-upgrade.ts'
 import { checkConfig, mountRoutes, resolveSessionOptions } from './stateful.ts'
 import type { AccessOptions, AnyStatefulConfig, StatefulConfig } from './stateful-config.ts'
 import type { Stream } from './stream.ts'
-import { resolveTransports } from './transport-choice.ts'
-import type { CompressionOptions, ResolvedCompression, Upgrade, UpgradeOptions } from './transport.ts'
+import { createMaker, eventStreamMaker, resolveTransports, webSocketMaker } from './transport-choice.ts'
+import { asUpgrade, type CompressionOptions, type ResolvedCompression, type Upgrade, type UpgradeOptions } from './transport.ts'
 import { createWebSocketUpgrade, type WebSocketUpgrade, type WebSocketUpgradeOptions } from './websocket-upgrade.ts'
 
 /** Options of `app.register(tether, options)`; they hold for all sessions of the instance together. */
@@ -170,8 +171,8 @@ export class TetherCore {
   /** What `app.tether` is on one instance; routes go to the very instance that it was reached through. */
   on (instance: FastifyInstance): Tether {
     return Object.freeze({
-      sse: Object.freeze({ upgrade: (options?: UpgradeOptions) => this.#upgrade(options) }),
-      websocket: Object.freeze({ upgrade: (options?: WebSocketUpgradeOptions) => this.#webSocketUpgrade(options) }),
+      sse: Object.freeze({ upgrade: createMaker(eventStreamMaker, (options?: UpgradeOptions) => this.#upgrade(options)) }),
+      websocket: Object.freeze({ upgrade: createMaker(webSocketMaker, (options?: WebSocketUpgradeOptions) => this.#webSocketUpgrade(options)) }),
       stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
       drain: (options?: DrainOptions) => this.#drain(options),
       stats: () => this.#stats()
@@ -195,9 +196,10 @@ export class TetherCore {
       heartbeatMs: options.heartbeatMs ?? fallback.heartbeatMs,
       retryMs: options.retryMs ?? fallback.retryMs,
       stallTimeoutMs: options.stallTimeoutMs ?? fallback.stallTimeoutMs,
+      goodbye: options.goodbye ?? fallback.goodbye,
       compression: resolveCompression(options.compression ?? fallback.compression)
     })
-    return (request, reply) => openStream(request, reply, resolved, this.#runtime)
+    return asUpgrade((request, reply) => openStream(request, reply, resolved, this.#runtime), resolved)
   }
 
   #webSocketUpgrade (options: WebSocketUpgradeOptions = {}): WebSocketUpgrade {
@@ -208,6 +210,7 @@ export class TetherCore {
       heartbeatMs: options.heartbeatMs ?? fallback.heartbeatMs,
       retryMs: options.retryMs ?? fallback.retryMs,
       stallTimeoutMs: options.stallTimeoutMs ?? fallback.stallTimeoutMs,
+      goodbye: options.goodbye ?? fallback.goodbye,
       openTimeoutMs: options.openTimeoutMs ?? fallback.openTimeoutMs
     }), this.#runtime)
   }
@@ -220,7 +223,7 @@ export class TetherCore {
       limits: resolveSessionOptions(config),
       config,
       bind: config.bind ?? this.#options.bind,
-      trustedOrigins: new Set((config.trustedOrigins ?? this.#options.trustedOrigins ?? []).map((origin) => origin.toLowerCase())),
+      trustedOrigins: new Set((config.trustedOrigins ?? this.#options.trustedOrigins ?? []).map(normalOrigin)),
       runtime: this.#runtime,
       registry: this.#registry,
       log: instance.log
@@ -242,7 +245,7 @@ export class TetherCore {
     for (const session of this.#registry) session.beginClose(reason, true, spreadRetryMs())
     const ofSessions = new Set([...this.#registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {
-      if (!ofSessions.has(stream)) stream.finish(goodbyeFrame({ reason, reconnect: true }, { retryMs: spreadRetryMs() }), withinMs, 'closed', closeCodes.goingAway)
+      if (!ofSessions.has(stream)) stream.finish(partingFrame(reason, spreadRetryMs(), stream.goodbye), withinMs, 'closed', closeCodes.goingAway)
     }
     await this.#whenEmpty(withinMs)
     // What is left does not read, or runs on: its hooks still run, but nobody waits long for them.

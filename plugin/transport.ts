@@ -35,6 +35,11 @@ export interface UpgradeOptions {
    * or lose its stream. Default 30,000; 0 means that it is never cut.
    */
   stallTimeoutMs?: number
+  /**
+   * Whether a transport without a session says goodbye (a frame of the event type `tether`) when
+   * the server stops; without, there is the `retry:` line alone. Sessions always do. Default false.
+   */
+  goodbye?: boolean
   /** Whether streams are compressed for clients that accept it, or how. Default true. */
   compression?: boolean | CompressionOptions
 }
@@ -46,6 +51,8 @@ export type ResolvedUpgradeOptions = StreamOptions & {
   /** Null for none. */
   readonly compression: ResolvedCompression | null
 }
+
+const resolvedOptions = Symbol('fastify-tether.sse')
 
 /** A stream of server-sent events, as `upgrade` gives it. */
 export interface Transport {
@@ -66,7 +73,10 @@ export interface Transport {
   close: () => Promise<void>
   /** Resolves, never rejects, with the reason when the stream is gone, whoever ended it. */
   readonly closed: Promise<DisconnectReason>
-  /** What the client sent as `Last-Event-ID` (header, or `last-event-id` in the query); null for none. */
+  /**
+   * What the client sent as `Last-Event-ID`, in UTF-8, or in the query as `last-event-id`,
+   * `lastEventId` or `evs_last_event_id`, as polyfills do; the first of them that is not empty. Null for none.
+   */
   readonly lastEventId: string | null
 }
 
@@ -75,11 +85,24 @@ export type AnyRequest = FastifyRequest<any, any, any, any, any, any, any>
 type AnyReply = FastifyReply<any, any, any, any, any, any, any>
 
 /**
- * Turns a request into a stream.
+ * Turns a request into a stream; made by `app.tether.sse.upgrade()`, and by nothing else.
  *
  * @returns a promise that resolves once the response's head is complete, all hooks
  * included. It rejects with `FST_ERR_TETHER_STREAM_ABORTED` when the client left
  * first, or a hook replaced the payload or ended the reply; there is nothing left
- * to answer then. For a HEAD request it gives a transport that is closed.
+ * to answer then, and nobody need listen. For a HEAD request it gives a transport that is closed.
  */
-export type Upgrade = (request: AnyRequest, reply: AnyReply) => Promise<Transport>
+export interface Upgrade {
+  (request: AnyRequest, reply: AnyReply): Promise<Transport>
+  readonly [resolvedOptions]: ResolvedUpgradeOptions
+}
+
+/** Marks a function as what `app.tether.sse.upgrade()` returns for these options. */
+export function asUpgrade (upgrade: (request: AnyRequest, reply: AnyReply) => Promise<Transport>, options: ResolvedUpgradeOptions): Upgrade {
+  return Object.assign(upgrade, { [resolvedOptions]: options } as const)
+}
+
+/** The options of what `app.tether.sse.upgrade()` returned; null for anything else. */
+export function eventStreamOptions (upgrade: unknown): ResolvedUpgradeOptions | null {
+  return (upgrade as Partial<Upgrade> | null | undefined)?.[resolvedOptions] ?? null
+}

@@ -3,6 +3,7 @@ import fastJsonStringify from 'fast-json-stringify'
 import { isConflated, isText, type UpdateDefinition } from '../schemas/contract.ts'
 import { ContractError, SerializationError } from '../schemas/errors.ts'
 import { encodeData, Frame } from './frame.ts'
+import { messageOf } from './thrown.ts'
 
 /** Turns the data of one update into a frame; its schema is compiled once. */
 export class UpdateEncoder {
@@ -30,7 +31,7 @@ export class UpdateEncoder {
     try {
       lines = this.#write(data)
     } catch (error) {
-      throw new SerializationError(this.#name, (error as Error | null)?.message ?? String(error))
+      throw new SerializationError(this.#name, messageOf(error))
     }
     const key = this.#key === null ? null : `${this.#name}\n${this.#key(data as never)}`
     return new Frame(`${this.#head}${lines}\n`, key)
@@ -47,7 +48,7 @@ function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
   try {
     stringify = fastJsonStringify(schema as never)
   } catch (error) {
-    throw new ContractError(`the schema of update "${name}" cannot be compiled: ${(error as Error).message}`)
+    throw new ContractError(`the schema of update "${name}" cannot be compiled: ${messageOf(error)}`)
   }
   return (data) => {
     const json = data === undefined ? undefined : stringify(data)

@@ -1,6 +1,6 @@
 import { errorCodes, type FastifyRequest } from 'fastify'
 import { defaults } from '../schemas/defaults.ts'
-import { ValidationError, type Fault, type SequenceError } from '../schemas/errors.ts'
+import { SequenceError, ValidationError, type Fault } from '../schemas/errors.ts'
 import { closeCodes } from './close-code.ts'
 import { answerFrame, goodbyeFrame, turnedAwayFrame } from './control-frame.ts'
 import type { Deadline } from './deadline-queue.ts'
@@ -10,6 +10,7 @@ import type { SessionHost } from './session-host.ts'
 import { nextArrival, openSession } from './session-opening.ts'
 import type { TetherSession } from './session.ts'
 import type { Stream } from './stream.ts'
+import { logThrown, messageOf, read } from './thrown.ts'
 import { preparedId, readClaim } from './verdict.ts'
 import type { WebSocketPeer } from './websocket-carrier.ts'
 
@@ -126,9 +127,9 @@ export class WebSocketIntake implements Deadline {
 
   /** There is no session: the client is told why, as an answer and by how the socket is closed. */
   #refuse (error: unknown, request: FastifyRequest): void {
-    const isMalformed = error instanceof ValidationError || /^FST_ERR_CTP_/.test(String((error as { code?: unknown } | null)?.code))
+    const isMalformed = error instanceof ValidationError || /^FST_ERR_CTP_/.test(read(error, 'code') ?? '')
     const status = statusOf(error)
-    if (!isMalformed) request.log[status < 500 ? 'info' : 'error']({ err: error }, (error as Error | null)?.message)
+    if (!isMalformed) logThrown(request.log, status < 500 ? 'info' : 'error', error, messageOf(error))
     this.#stream.control(describe(error))
     if (isMalformed) this.#end('bad-opening', false, closeCodes.badOpening)
     else if (status < 500) this.#end('refused', false, closeCodes.policy)
@@ -184,8 +185,14 @@ function statusOf (error: unknown): number {
 
 /** An error as the answer to a POST would tell of it. */
 function describe (error: unknown): string {
-  const { code, message, errors, expected } = (error ?? {}) as Partial<ValidationError & SequenceError>
-  return answerFrame({ status: statusOf(error), code, message: message ?? String(error), errors, expected, retryAfter: retryAfterSeconds(error) })
+  return answerFrame({
+    status: statusOf(error),
+    code: read(error, 'code'),
+    message: messageOf(error),
+    errors: error instanceof ValidationError ? error.errors : undefined,
+    expected: error instanceof SequenceError ? error.expected : undefined,
+    retryAfter: retryAfterSeconds(error)
+  })
 }
 
 function isAcknowledgement (body: unknown): body is { lastEventId: string } {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { ModeError } from '../schemas/errors.ts'
+import { logThrown } from './thrown.ts'
 import { UpgradeRelay, wantsWebSocket } from './upgrade-relay.ts'
 
 /**
@@ -23,7 +24,7 @@ export async function enableWebSockets (routes: FastifyInstance, mode: string, m
     // Our streams end by themselves, with a goodbye.
     preClose: (done: () => void) => { done() },
     // What breaks the protocol has been closed with a code that says so.
-    errorHandler: (error: Error, _socket: unknown, request: { log: FastifyInstance['log'] }) => { request.log.info({ err: error }, 'a WebSocket failed') }
+    errorHandler: (error: Error, _socket: unknown, request: { log: FastifyInstance['log'] }) => { logThrown(request.log, 'info', error, 'a WebSocket failed') }
   })
 }
 

@@ -6,7 +6,7 @@ import { openSocketStream, type ResolvedWebSocketOptions } from './websocket-upg
 
 /** Takes a WebSocket that has been accepted for `GET url`. */
 export function acceptSocket (host: SessionHost, options: ResolvedWebSocketOptions, parse: ParseJson, peer: WebSocketPeer, request: FastifyRequest): void {
-  const stream = openSocketStream(request, peer, options, host.runtime)
+  const stream = openSocketStream(request, peer, { ...options, goodbye: true }, host.runtime)
   const intake = new WebSocketIntake({ host, peer, stream, request, parse, openTimeoutMs: options.openTimeoutMs })
   const pipe = request.raw.socket
   // Behind the stream's own listener: what waited has been written by then.

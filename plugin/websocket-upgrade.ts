@@ -1,12 +1,14 @@
 import type { Duplex } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { defaults } from '../schemas/defaults.ts'
+import { NoSocketError } from '../schemas/errors.ts'
 import { closeCodes } from './close-code.ts'
 import { turnedAwayFrame } from './control-frame.ts'
 import { FrameStream } from './frame-stream.ts'
 import { encodeRetry } from './frame.ts'
+import { lastEventId } from './last-event-id.ts'
 import type { Runtime } from './runtime.ts'
 import { SseTransport } from './sse-transport.ts'
-import { lastEventId } from './sse-upgrade.ts'
 import type { AnyRequest, Transport } from './transport.ts'
 import { WebSocketCarrier, type WebSocketPeer } from './websocket-carrier.ts'
 
@@ -29,6 +31,12 @@ export interface WebSocketUpgradeOptions {
    * or lose its stream. Default 30,000; 0 means that it is never cut.
    */
   stallTimeoutMs?: number
+  /**
+   * Whether a transport without a session says goodbye (a frame of the event type `tether`) when
+   * the server stops; without, there is the `retry:` line alone, and the closing code tells. Sessions
+   * always do. Default false.
+   */
+  goodbye?: boolean
   /** Milliseconds in which a new socket must name its session. At least 1. Default 10,000. */
   openTimeoutMs?: number
 }
@@ -36,6 +44,7 @@ export interface WebSocketUpgradeOptions {
 export type ResolvedWebSocketOptions = Readonly<Required<WebSocketUpgradeOptions>>
 
 const keepAliveMs = 30_000
+const closedState = 3
 
 const resolvedOptions = Symbol('fastify-tether.websocket')
 
@@ -43,7 +52,7 @@ const resolvedOptions = Symbol('fastify-tether.websocket')
  * Turns a WebSocket into a transport: the event stream that server-sent events would
  * carry, in text messages. `socket` is what a route of `@fastify/websocket` gets.
  *
- * @returns a promise that does not reject.
+ * @returns a promise that rejects only with `FST_ERR_TETHER_NO_SOCKET`, where `socket` is none.
  */
 export interface WebSocketUpgrade {
   (request: AnyRequest, socket: WebSocketPeer): Promise<Transport>
@@ -52,9 +61,27 @@ export interface WebSocketUpgrade {
 
 export function createWebSocketUpgrade (options: ResolvedWebSocketOptions, runtime: Runtime): WebSocketUpgrade {
   const upgrade = async (request: AnyRequest, socket: WebSocketPeer) => {
+    if (!isSocket(socket)) throw new NoSocketError(adviceFor(request, socket))
     return new SseTransport(openSocketStream(request, socket, options, runtime), lastEventId(request), runtime)
   }
   return Object.assign(upgrade, { [resolvedOptions]: options } as const)
+}
+
+const methods = ['close', 'terminate', 'ping', 'pause', 'resume', 'on'] as const
+
+function isSocket (socket: unknown): socket is WebSocketPeer {
+  const peer = socket as Partial<WebSocketPeer> | null | undefined
+  return typeof peer?.readyState === 'number' && methods.every((name) => typeof peer[name] === 'function')
+}
+
+/** What to do, for who has been given something else in a socket's place. */
+function adviceFor (request: unknown, socket: unknown): string {
+  if (isSocket(request)) return 'the request comes first, then the socket'
+  const server = (socket as Partial<FastifyReply> | null | undefined)?.server ?? (request as Partial<FastifyRequest> | null | undefined)?.server
+  if (server?.hasDecorator('websocketServer') === true) {
+    return 'the route needs { websocket: true }, and must be made after @fastify/websocket has been registered (with await); its handler gets the socket, and then the request'
+  }
+  return 'register @fastify/websocket (with await) before the route, which needs { websocket: true }'
 }
 
 /** The options of what `app.tether.websocket.upgrade()` returned; null for anything else. */
@@ -73,7 +100,9 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
   const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening)
+  // Its end has been told before anybody listened.
+  if (peer.readyState === closedState) stream.destroy('client')
   // Those that were open when the server began to stop have been told; this one comes after.
-  if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
+  if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
 }

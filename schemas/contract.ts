@@ -1,6 +1,7 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { ContractError } from './errors.ts'
 import { nameFault, type NameCheck } from './name.ts'
+import { didYouMean } from './suggestion.ts'
 
 const kind = Symbol('fastify-tether.update')
 
@@ -71,7 +72,7 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
 ): Contract<Events, Updates> {
   if (!isObject(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates"')
   for (const key of Object.keys(contract)) {
-    if (key !== 'events' && key !== 'updates') throw new ContractError(`a contract has no part "${key}", only "events" and "updates"`)
+    if (key !== 'events' && key !== 'updates') throw new ContractError(`a contract has no part "${key}", only "events" and "updates"${didYouMean(key, ['events', 'updates'])}`)
   }
   const events = namesChecked('event', contract.events)
   const updates = namesChecked('update', contract.updates)

@@ -38,6 +38,7 @@ export const defaults = Object.freeze({
     heartbeatMs: 20_000,
     retryMs: 1_000,
     stallTimeoutMs: 30_000,
+    goodbye: false,
     compression: true
   }),
   /** Of `compression`, where it is an object. */
@@ -51,6 +52,7 @@ export const defaults = Object.freeze({
     heartbeatMs: 20_000,
     retryMs: 1_000,
     stallTimeoutMs: 30_000,
+    goodbye: false,
     openTimeoutMs: 10_000
   }),
   /** Options of `app.tether.drain(options)`. */

@@ -57,9 +57,10 @@ export const OptionError = createError<[string]>('FST_ERR_TETHER_OPTION', '%s', 
 export const ArgumentError = createError<[string]>('FST_ERR_TETHER_ARGUMENT', '%s', 500, TypeError)
 export const ContractError = createError<[string]>('FST_ERR_TETHER_CONTRACT', '%s', 500, TypeError)
 export const ModeError = createError<[string, string]>('FST_ERR_TETHER_MODE', 'mode "%s" %s', 500)
+export const NoSocketError = createError<[string]>('FST_ERR_TETHER_NO_SOCKET', 'app.tether.websocket.upgrade() was given no WebSocket: %s', 500)
 export const FrameError = createError<[string]>('FST_ERR_TETHER_FRAME', '%s', 500, TypeError)
 export const SerializationError = createError<[string, string]>('FST_ERR_TETHER_SERIALIZATION', 'update "%s" cannot be serialised: %s', 500, TypeError)
-export const UnknownUpdateError = createError<[string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"', 500, TypeError)
+export const UnknownUpdateError = createError<[name: string, hint: string]>('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"%s', 500, TypeError)
 // Nobody is left to read the status; below 500, Fastify does not log a client that just left as an error.
 export const StreamAbortedError = createError<[string]>('FST_ERR_TETHER_STREAM_ABORTED', 'The stream was not established: %s', 499)
 export const StreamPipedError = createError('FST_ERR_TETHER_STREAM_PIPED', 'An onSend hook pipes the event stream into a stream of its own, but its frames go to the response itself: let the hook pass over text/event-stream', 500)
@@ -87,6 +88,7 @@ export const errorTable = Object.freeze({
   FST_ERR_TETHER_ARGUMENT: 500,
   FST_ERR_TETHER_CONTRACT: 500,
   FST_ERR_TETHER_MODE: 500,
+  FST_ERR_TETHER_NO_SOCKET: 500,
   FST_ERR_TETHER_FRAME: 500,
   FST_ERR_TETHER_SERIALIZATION: 500,
   FST_ERR_TETHER_UNKNOWN_UPDATE: 500,

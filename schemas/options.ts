@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type TObject } from '@sinclair/typebox'
 import { defaults } from './defaults.ts'
 
 // setTimeout counts in a signed 32-bit integer.
@@ -24,7 +24,8 @@ function callback (description = 'a function') {
   return Type.Optional(Type.Unsafe<unknown>({ callable: true, description }))
 }
 
-const trustedOrigins = Type.Optional(Type.Array(Type.String({ pattern: '^[a-z][a-z0-9+.-]*://[^/?#]+$' }), {
+/** As with functions: what an origin is, the option validator knows. */
+const trustedOrigins = Type.Optional(Type.Array(Type.Unsafe<string>({ origin: true }), {
   description: 'a list of origins, each a scheme, host and port without a path, such as "https://app.example.com"; default none'
 }))
 
@@ -41,19 +42,23 @@ export const pluginOptionsSchema = Type.Object({
   bind: callback()
 }, { additionalProperties: false })
 
+export const compressionOptionsSchema = Type.Object({
+  own: Type.Optional(Type.Union([Type.Literal('none'), Type.Literal('uncounted'), Type.Literal('all')])),
+  encodings: Type.Optional(Type.Array(Type.Union([Type.Literal('gzip'), Type.Literal('br'), Type.Literal('zstd')]), { minItems: 1, uniqueItems: true }))
+}, { additionalProperties: false })
+
+function goodbye (fallback: boolean) {
+  return Type.Optional(Type.Boolean({ description: `true or false; default ${fallback}` }))
+}
+
 export const upgradeOptionsSchema = Type.Object({
   writeBuffer: count(0, upgrade.writeBuffer, `the default, ${upgrade.writeBuffer}`),
   heartbeatMs: milliseconds(0, upgrade.heartbeatMs),
   retryMs: milliseconds(0, upgrade.retryMs, 'no retry line'),
   stallTimeoutMs: milliseconds(0, upgrade.stallTimeoutMs),
+  goodbye: goodbye(upgrade.goodbye),
   compression: Type.Optional(Type.Unsafe<unknown>({
-    anyOf: [
-      Type.Boolean(),
-      Type.Object({
-        own: Type.Optional(Type.Union([Type.Literal('none'), Type.Literal('uncounted'), Type.Literal('all')])),
-        encodings: Type.Optional(Type.Array(Type.Union([Type.Literal('gzip'), Type.Literal('br'), Type.Literal('zstd')]), { minItems: 1, uniqueItems: true }))
-      }, { additionalProperties: false })
-    ],
+    anyOf: [Type.Boolean(), compressionOptionsSchema],
     description: 'true, false, or an object with own ("none", "uncounted" or "all"; default "none") and encodings (a list of "gzip", "br" and "zstd"; default ["gzip"]); default true'
   }))
 }, { additionalProperties: false })
@@ -63,6 +68,7 @@ export const webSocketUpgradeOptionsSchema = Type.Object({
   heartbeatMs: milliseconds(0, websocket.heartbeatMs),
   retryMs: milliseconds(0, websocket.retryMs, 'no retry line'),
   stallTimeoutMs: milliseconds(0, websocket.stallTimeoutMs),
+  goodbye: goodbye(websocket.goodbye),
   openTimeoutMs: milliseconds(1, websocket.openTimeoutMs)
 }, { additionalProperties: false })
 
@@ -102,3 +108,14 @@ export const drainOptionsSchema = Type.Object({
   retryMs: milliseconds(0, drain.retryMs, 'at once'),
   spreadMs: milliseconds(0, drain.spreadMs, 'no spread')
 }, { additionalProperties: false })
+
+/** What takes options, as error messages say it, and which: so that one which was given to another is told where it belongs. */
+export const optionGroups: ReadonlyArray<readonly [where: string, schema: TObject]> = [
+  ['app.register(tether)', pluginOptionsSchema],
+  ['app.tether.stateful()', statefulConfigSchema],
+  ['app.tether.sse.upgrade()', upgradeOptionsSchema],
+  ['"compression" of app.tether.sse.upgrade()', compressionOptionsSchema],
+  ['app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema],
+  ['app.tether.drain()', drainOptionsSchema],
+  ['defineContract()', Type.Object({ events: Type.Unknown(), updates: Type.Unknown() })]
+]

@@ -30,3 +30,15 @@ t.test('a schema that cannot be compiled is named', async (t) => {
 t.test('a contract put together by hand is checked as well', async (t) => {
   t.throws(() => CompiledContract.of({ events: {}, updates: { error: Type.String() } }), { code: 'FST_ERR_TETHER_CONTRACT', message: /"error"/ })
 })
+
+t.test('an unknown update is told what was meant', async (t) => {
+  const compiled = CompiledContract.of(defineContract({ events: { pause: Type.Object({}) }, updates: { sample: text(), notice: text() } }))
+  for (const [name, advice] of [
+    ['smaple', '. Did you mean "sample"?'],
+    ['Notice', '. Did you mean "notice"?'],
+    ['pause', '. "pause" is an event, which comes from the page'],
+    ['zebra', '']
+  ] as const) {
+    t.throws(() => compiled.encode(name, ''), { code: 'FST_ERR_TETHER_UNKNOWN_UPDATE', message: new RegExp(`^the contract has no update "${name}"${advice.replace(/[.?]/g, '\\$&')}$`) })
+  }
+})

@@ -2,12 +2,13 @@ import { inspect } from 'node:util'
 import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import t from 'tap'
 import { OptionValidator } from '../plugin/option-validator.ts'
-import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema } from '../schemas/options.ts'
+import { drainOptionsSchema, optionGroups, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../schemas/options.ts'
 
 const groups: Array<[where: string, schema: TObject, required: Record<string, unknown>]> = [
   ['app.register(tether)', pluginOptionsSchema, {}],
   ['app.tether.sse.upgrade()', upgradeOptionsSchema, {}],
   ['app.tether.stateful()', statefulConfigSchema, { contract: { events: {}, updates: {} } }],
+  ['app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema, {}],
   ['app.tether.drain()', drainOptionsSchema, {}]
 ]
 
@@ -19,6 +20,7 @@ function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
     const { minimum, maximum } = schema as unknown as { minimum: number, maximum: number }
     return { good: [minimum, maximum], bad: [minimum - 1, maximum + 1, minimum + 0.5, NaN, Infinity, -Infinity, `${minimum}`, null, true, [], {}, 1n] }
   }
+  if (schema.type === 'boolean') return { good: [true, false], bad: ['true', 1, null, {}] }
   if (schema.callable === true) return { good: [() => {}, async () => {}, class {}], bad: ['x', 5, null, {}, true] }
   if (Array.isArray(schema.anyOf) && schema.anyOf.some(({ type }) => type === 'boolean')) {
     return {
@@ -29,8 +31,8 @@ function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
   if (Array.isArray(schema.anyOf)) return { good: schema.anyOf.map((literal) => literal.const), bad: ['', 'nope', 5, null, {}, [schema.anyOf[0].const]] }
   if (schema.type === 'array') {
     return {
-      good: [[], ['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost']],
-      bad: ['https://app.example.com', null, {}, [5], ['*'], ['app.example.com'], ['https://app.example.com/'], ['null'], ['https://a', 'b']]
+      good: [[], ['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost'], ['https://a.example:443', 'HTTPS://A.Example', 'http://[0::1]', 'https://m\u00fcnchen.example']],
+      bad: ['https://app.example.com', null, {}, [5], ['*'], ['https://*.example.com'], ['app.example.com'], ['https://app.example.com/'], ['null'], ['https://a', 'b']]
     }
   }
   if (schema.patternProperties !== undefined) return { good: [{}, { a: () => {} }], bad: [null, 5, [], { a: 5 }, { a: () => {}, b: null }] }
@@ -90,5 +92,49 @@ t.test('values in messages are kept short', async (t) => {
     t.fail('must throw')
   } catch (error) {
     t.ok((error as Error).message.length < 400, (error as Error).message)
+  }
+})
+
+t.test('an option of another function is told where it belongs', async (t) => {
+  for (const [where, schema] of groups) {
+    const validator = new OptionValidator(where, schema)
+    for (const [home, { properties }] of optionGroups) {
+      for (const name of Object.keys(properties)) {
+        if (name in schema.properties) continue
+        t.throws(() => validator.check({ [name]: 1 }), { code: 'FST_ERR_TETHER_OPTION', message: new RegExp(`^${where.replace(/[()]/g, '\\$&')} has no option "${name}"; it has .*\\. "${name}" belongs to .*${home.replace(/[()]/g, '\\$&')}`) }, `${name} in ${where}`)
+      }
+    }
+  }
+})
+
+t.test('a misspelt option is told what was meant', async (t) => {
+  for (const [where, schema, name, meant] of [
+    ['app.register(tether)', pluginOptionsSchema, 'maxSession', '"maxSessions"'],
+    ['app.register(tether)', pluginOptionsSchema, 'trusted_origins', '"trustedOrigins"'],
+    ['app.tether.stateful()', statefulConfigSchema, 'initalState', '"initialState"'],
+    ['app.tether.stateful()', statefulConfigSchema, 'onConected', '"onConnect"'],
+    ['app.tether.stateful()', statefulConfigSchema, 'writebuffer', '"writeBuffer", which belongs to app.tether.sse.upgrade()'],
+    ['app.tether.sse.upgrade()', upgradeOptionsSchema, 'heartbeat', '"heartbeatMs"'],
+    ['app.tether.sse.upgrade()', upgradeOptionsSchema, 'compresion', '"compression"'],
+    ['app.tether.sse.upgrade()', upgradeOptionsSchema, 'encoding', '"encodings", which belongs to "compression" of app.tether.sse.upgrade()'],
+    ['app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema, 'stallTimoutMs', '"stallTimeoutMs"'],
+    ['app.tether.drain()', drainOptionsSchema, 'timeout', '"timeoutMs"']
+  ] as const) {
+    t.throws(() => new OptionValidator(where, schema).check({ [name]: 1 }), { message: `. Did you mean ${meant}?` }, name)
+  }
+  for (const name of ['', 'x', 'zebra', 'on', '__proto__', 'x'.repeat(10_000)]) {
+    const options = Object.defineProperty({}, name, { value: 5, enumerable: true })
+    t.throws(() => new OptionValidator('app.tether.drain()', drainOptionsSchema).check(options), { message: /; it has timeoutMs, retryMs, spreadMs(\. "on" belongs to app\.tether\.stateful\(\))?$/ }, name.slice(0, 9))
+  }
+})
+
+t.test('a part of compression is told of like an option', async (t) => {
+  const validator = new OptionValidator('app.tether.sse.upgrade()', upgradeOptionsSchema)
+  for (const [name, advice] of [
+    ['level', ''],
+    ['encoding', '. Did you mean "encodings"?'],
+    ['retryMs', '. "retryMs" belongs to app.tether.sse.upgrade() and app.tether.websocket.upgrade() and app.tether.drain()']
+  ] as const) {
+    t.throws(() => validator.check({ compression: { [name]: 1 } }), { code: 'FST_ERR_TETHER_OPTION', message: `; got { ${name}: 1 }. It has no "${name}"${advice}` })
   }
 })

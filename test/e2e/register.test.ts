@@ -10,7 +10,7 @@ const numbers = ['12', -1, 1.5, Number.NaN, Infinity, null, [1]]
 /** What is asserted of each refusal: option, value and what is allowed are in the message. */
 function names (option: string, where: string, value: unknown, allowed: RegExp) {
   const escaped = inspect(value, { depth: 1, breakLength: Infinity }).replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return { code: 'FST_ERR_TETHER_OPTION', message: new RegExp(`^option "${option}" of ${where.replace(/[()]/g, '\\$&')} must be .*${allowed.source}.*; got ${escaped}$`) }
+  return { code: 'FST_ERR_TETHER_OPTION', message: new RegExp(`^option "${option}" of ${where.replace(/[()]/g, '\\$&')} must be .*${allowed.source}.*; got ${escaped}(\\.|$)`) }
 }
 
 async function registered (options: TetherOptions = {}) {
@@ -81,7 +81,7 @@ t.test('options of the plugin', async (t) => {
   }
   await t.rejects(registered({ maxSession: 5 } as never), {
     code: 'FST_ERR_TETHER_OPTION',
-    message: 'app.register(tether) has no option "maxSession"; it has maxSessions, maxDetached, maxPending, pendingMs, maxBufferedBytes, maxCompressorBytes, trustedOrigins, bind'
+    message: /^app.register\(tether\) has no option "maxSession"; it has maxSessions, maxDetached, .*trustedOrigins, bind.*\. Did you mean "maxSessions"\?$/
   }, 'an unknown one')
   await t.rejects(registered({ pendingMs: 2 ** 31 }), names('pendingMs', where, 2 ** 31, /from 1 to 2147483647/), 'longer than a timer can be')
   await t.resolves(registered({ maxSessions: undefined as never, maxDetached: 0, maxPending: 0, trustedOrigins: ['https://a.example:8443', 'http://[::1]:80'], bind: () => null }), 'what is allowed')
@@ -134,11 +134,33 @@ t.test('options of stateful', async (t) => {
   ] as const) {
     t.throws(stateful({ contract, on, ...config }), { code: 'FST_ERR_TETHER_OPTION', message: new RegExp(`^option "${option}" of app.tether.stateful\\(\\) must be ${allowed}$`) }, JSON.stringify(config))
   }
+  for (const mode of ['sse', 'both', 'websocket'] as const) {
+    const maker = mode === 'sse' ? 'app.tether.sse.upgrade' : 'app.tether.websocket.upgrade'
+    const wrapper = (...given: Parameters<typeof events>) => events(...given)
+    for (const upgrade of [app.tether.sse.upgrade, app.tether.websocket.upgrade]) {
+      const name = upgrade === app.tether.sse.upgrade ? 'app.tether.sse.upgrade' : 'app.tether.websocket.upgrade'
+      t.throws(stateful({ contract, on, mode, upgrade }), { code: 'FST_ERR_TETHER_OPTION', message: `option "upgrade" of ${where} must be what ${maker}() returns in mode "${mode}"; got ${name} itself: call it, ${maker}()` })
+    }
+    for (const upgrade of [() => {}, async () => null, wrapper, class {}]) {
+      t.throws(stateful({ contract, on, mode, upgrade }), { code: 'FST_ERR_TETHER_OPTION', message: `option "upgrade" of ${where} must be what ${maker}() returns in mode "${mode}"; got another function. Call ${maker}(), and give what it returns` })
+    }
+    if (mode === 'websocket') continue
+    t.throws(stateful({ contract, on, mode, fallback: app.tether.sse.upgrade }), { code: 'FST_ERR_TETHER_OPTION', message: /"fallback" .* app.tether.sse.upgrade itself: call it/ })
+    t.throws(stateful({ contract, on, mode, fallback: wrapper }), { code: 'FST_ERR_TETHER_OPTION', message: /"fallback" .* another function/ })
+  }
+  await app.register(async (child) => {
+    t.throws(stateful({ contract, on, upgrade: child.tether.sse.upgrade }), { message: /itself: call it/ }, 'of a child')
+  })
+  t.throws(() => (app.tether.sse.upgrade as Function)({}, {}), { code: 'FST_ERR_TETHER_OPTION', message: /^app.tether.sse.upgrade\(\) takes .* call it once/ }, 'in place of what it returns')
+  t.throws(stateful({ contract, on: { ...on, onConnect: () => {} } }), { message: /"onConnect", which is no event of its contract\. "onConnect" belongs to app.tether.stateful\(\), beside "on"$/ })
+  t.throws(stateful({ contract, on: { ...on, pin: () => {} } }), { message: /"pin", which is no event of its contract\. Did you mean "ping"\?$/ })
+  t.throws(stateful({ contract, ...on }), { message: /has no option "ping"; .*\. "ping" is an event: its handler belongs in "on"$/ })
   t.throws(stateful({ contract, on, onConnected: () => {} }), { code: 'FST_ERR_TETHER_OPTION', message: /has no option "onConnected"; it has contract, mode, upgrade, .*onConnect/ })
   t.throws(stateful({ contract, on, maxBatch: 9, commandBuffer: 8 }), { code: 'FST_ERR_TETHER_OPTION', message: /option "maxBatch".* must be at most commandBuffer, 8, .*got 9$/ })
 
   t.throws(stateful({ on }), { code: 'FST_ERR_TETHER_OPTION', message: /needs option "contract": what defineContract\(\) returns/ })
   for (const value of ['x', {}, { events: {} }, null]) t.throws(stateful({ contract: value, on }), names('contract', where, value, /what defineContract\(\) returns/), `contract: ${inspect(value)}`)
+  t.throws(stateful({ contarct: contract, on }), { message: /has no option "contarct"; .*\. Did you mean "contract"\?$/ })
   t.throws(stateful({ contract }), { code: 'FST_ERR_TETHER_OPTION', message: /"on" .*no handler for event "ping"/ })
   t.throws(stateful({ contract, on: {} }), { code: 'FST_ERR_TETHER_OPTION', message: /"on" .*no handler for event "ping"/ })
   t.throws(stateful({ contract, on: { ...on, other: () => {} } }), { code: 'FST_ERR_TETHER_OPTION', message: /"on" .*handler for "other", which is no event/ })
@@ -180,7 +202,8 @@ t.test('contracts', async (t) => {
     t.throws(() => defineContract(value as never), { code }, `contract: ${inspect(value)}`)
     t.throws(() => conflate(value as never), { code })
   }
-  t.throws(() => defineContract({ commands: {} } as never), { code, message: /no part "commands"/ })
+  t.throws(() => defineContract({ commands: {} } as never), { code, message: /no part "commands", only "events" and "updates"$/ })
+  t.throws(() => defineContract({ event: {} } as never), { code, message: /no part "event", .*\. Did you mean "events"\?$/ })
   t.throws(() => conflate(conflate(schema) as never), { code })
   t.throws(() => conflate(schema, 'series' as never), { code })
   t.ok(Object.isFrozen(defineContract({})) && Object.isFrozen(defineContract({ events: { a: schema } }).events), 'a contract is frozen')

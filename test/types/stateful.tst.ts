@@ -235,6 +235,33 @@ describe('options', () => {
       fallback: app.tether.sse.upgrade()
     })
     expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'both', fallback: app.tether.websocket.upgrade() })
+    expect(app.tether.stateful).type.toBeCallableWith('/live', { ...rest, mode: undefined! as 'sse' | 'websocket' | 'both' })
+  })
+
+  test('an upgrade must be of the kind that the mode takes, and called', () => {
+    const events = app.tether.sse.upgrade()
+    const sockets = app.tether.websocket.upgrade()
+    for (const upgrade of [events]) app.tether.stateful('/live', { ...rest, upgrade })
+    app.tether.stateful('/live', { ...rest, mode: 'websocket', upgrade: sockets })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'both', upgrade: events })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'both', upgrade: events, fallback: sockets })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'websocket', upgrade: events })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'websocket', fallback: events })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'sse', upgrade: sockets })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, upgrade: sockets })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, upgrade: app.tether.sse.upgrade })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, fallback: app.tether.sse.upgrade })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, mode: 'both', upgrade: app.tether.websocket.upgrade })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/live', { ...rest, upgrade: (...given: Parameters<typeof events>) => events(...given) })
+  })
+
+  test('of plain streams', () => {
+    expect(app.tether.sse.upgrade).type.toBeCallableWith({ goodbye: true })
+    expect(app.tether.websocket.upgrade).type.toBeCallableWith({ goodbye: true })
+    expect(app.tether.sse.upgrade).type.not.toBeCallableWith({ goodbye: 'yes' })
+  })
+
+  test('are checked in every call', () => {
     expect(app.tether.websocket.upgrade).type.not.toBeCallableWith({ maxPayload: 16 })
     expect(app.tether.stateful).type.not.toBeCallableWith({ ...rest })
     expect(app.tether.sse.upgrade).type.not.toBeCallableWith({ writebuffer: 16 })

@@ -43,7 +43,8 @@ export async function startLive (t: Test, options: LiveOptions = {}): Promise<Li
         upgrade: config.mode === undefined || config.mode === 'sse' ? app.tether.sse.upgrade(options.upgrade) : app.tether.websocket.upgrade(options.socket),
         ...config,
         on: { ...silent, ...on }
-      })
+        // Which upgrade goes with which mode, types tell only of a mode that is written out.
+      } as StatefulConfig<Events, Updates, unknown>)
     }
   })
   return { ...server, live, connect: (options) => connectTo(server, live, options) }

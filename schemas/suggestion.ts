@@ -1,0 +1,54 @@
+/** Letters from which on a name that is a part of another is near to it. */
+const leastPart = 4
+
+/**
+ * The one of `names` that somebody most likely meant who wrote `given`; null where none is near.
+ * Case and separators do not count; a swap of two neighbouring letters counts once.
+ */
+export function nearest (given: string, names: Iterable<string>): string | null {
+  const wanted = plain(given)
+  if (wanted === '' || wanted.length > 64) return null
+  let best: string | null = null
+  let least = Infinity
+  for (const name of names) {
+    const known = plain(name)
+    const isPart = Math.min(wanted.length, known.length) >= leastPart && (known.includes(wanted) || wanted.includes(known))
+    const distance = wanted === known ? 0 : editDistance(wanted, known)
+    const allowed = isPart ? Infinity : Math.max(1, Math.floor(Math.min(wanted.length, known.length) / 3))
+    // One letter is no likeness of names that are hardly longer.
+    if (distance > allowed || (distance > 0 && !isPart && Math.min(wanted.length, known.length) < 3)) continue
+    if (distance < least) {
+      least = distance
+      best = name
+    }
+  }
+  return best
+}
+
+/** The end of a message: `. Did you mean "x"?`, or nothing where no name is near. */
+export function didYouMean (given: string, names: Iterable<string>): string {
+  const name = nearest(given, names)
+  return name === null ? '' : `. Did you mean "${name}"?`
+}
+
+function plain (name: string): string {
+  return name.toLowerCase().replace(/[-_.\s]/g, '')
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours that make one text of the other. */
+function editDistance (left: string, right: string): number {
+  let before: number[] = []
+  let above = Array.from({ length: right.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= left.length; row++) {
+    const present = [row]
+    for (let column = 1; column <= right.length; column++) {
+      const isSame = left[row - 1] === right[column - 1]
+      let distance = Math.min(above[column]! + 1, present[column - 1]! + 1, above[column - 1]! + (isSame ? 0 : 1))
+      if (row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1]) distance = Math.min(distance, before[column - 2]! + 1)
+      present.push(distance)
+    }
+    before = above
+    above = present
+  }
+  return above[right.length]!
+}
