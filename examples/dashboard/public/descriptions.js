@@ -31,7 +31,8 @@ export function describeCharts (recorder) {
     for (const [what, column, write] of told) {
       const extent = recorder.extent(name, column)
       if (extent === null) continue
-      const [low, high, newest] = extent
+      // What goes out is drawn below the line.
+      const [low, high, newest] = extent.map(Math.abs)
       sentences.push(`${what === '' ? '' : `${what}: `}now ${write(newest)}, least ${write(Math.min(low, high))}, most ${write(Math.max(low, high))}.`)
     }
     for (const { kind, what = '', ms } of recorder.stretchesOf(name)) sentences.push(`${`${what} ${stretchWords[kind]}`.trim()} for ${duration(ms)}.`)

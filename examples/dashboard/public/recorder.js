@@ -100,7 +100,7 @@ export class Recorder {
       buffer: new SeriesBuffer(1),
       lines: [line(pen, { fill: penFaint })],
       tips: [0],
-      range: (low, high) => [0, Math.min(memoryBytes, 2 ** Math.ceil(Math.log2(Math.max(1, high * 1.25))))],
+      range: (low, high) => [0, Math.min(memoryBytes, 2 ** Math.ceil(Math.log2(Math.max(2 ** 20, high * 1.25))))],
       label: (value) => memory(value).join(' ')
     })
     this.#draw('network', {

@@ -1,5 +1,6 @@
 import { element, write } from './elements.js'
 import { count, duration } from './format.js'
+import { faultOf } from './sender.js'
 import { verdictInWords } from './session-panel.js'
 
 const askEveryMs = 250
@@ -67,8 +68,8 @@ export class Trial extends EventTarget {
   /** What the server had put by while the line was away has come, `updates` of them. */
   replayed (updates) {
     if (this.#outcome === idle) return
-    const none = this.#missing() === 0
-    this.#tell(`${this.#outcome} ${updates === 1 ? '1 update was' : `${count(updates)} updates were`} replayed${none ? '; the charts have no hole' : ''}.`)
+    const replayed = updates === 0 ? 'Nothing had to be' : updates === 1 ? '1 update was' : `${count(updates)} updates were`
+    this.#tell(`${this.#outcome} ${replayed} replayed${this.#missing() === 0 ? '; the charts have no hole' : ''}.`)
   }
 
   show () {
@@ -112,7 +113,10 @@ export class Trial extends EventTarget {
 
   #cut () {
     this.#isCut = true
-    this.#live.emit('line.cut', {}).catch(() => {})
+    this.#live.emit('line.cut', {}).catch((error) => {
+      this.#isCut = false
+      this.#tell(`Not cut. ${faultOf(error)}`)
+    })
   }
 
   async #ask () {
@@ -151,7 +155,7 @@ export class Trial extends EventTarget {
   #cutInWords () {
     if (this.#line.state === 'live') return 'The server is about to destroy the stream.'
     const next = this.#live.state === 'waiting' ? 'The page waits before the next try.' : 'The page is trying again.'
-    return `Line away for ${duration(Date.now() - this.#line.since)}. ${next} The server puts by what this tab misses.`
+    return `Line away for ${duration(Date.now() - this.#line.since)}. ${next} The server keeps what this tab misses.`
   }
 
   #tell (text) {
