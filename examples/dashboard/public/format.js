@@ -48,8 +48,9 @@ function scaled (value, step, units) {
 /** @param {number} milliseconds */
 export function duration (milliseconds) {
   const seconds = milliseconds / 1000
-  // A thing that happened did not take "0.0 s".
-  if (seconds > 0 && seconds < 0.095) return `${Math.max(0.01, seconds).toFixed(2)} s`
+  // What has lasted at all has not lasted "0.0 s".
+  if (seconds <= 0) return '0 s'
+  if (seconds < 0.095) return `${Math.max(0.01, seconds).toFixed(2)} s`
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`
   const rounded = Math.round(seconds)
   if (rounded < 60) return `${rounded} s`

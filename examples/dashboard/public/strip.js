@@ -270,7 +270,8 @@ const ofSeveral = { cpu: 'processor', cores: 'cores' }
 
 /** @param {Stretch} stretch */
 function stretchInWords ({ from, kind, what, more = '' }, end) {
-  return `${ofSeveral[what] ?? ''} ${stretchWords[kind]} ${duration(end - from)}${more}`.trim()
+  const lasted = end > from ? ` ${duration(end - from)}` : ''
+  return `${ofSeveral[what] ?? ''} ${stretchWords[kind]}${lasted}${more}`.trim()
 }
 
 function stepsBetween (low, high, step) {
