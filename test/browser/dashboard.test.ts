@@ -328,17 +328,24 @@ t.test('controls are seen in the few colours of a contrast theme', async (t) => 
     const low = await look('#rate')
     await rate.fill('100')
     t.not(await look('#rate'), low, 'where the slider is')
-    for (const [what, selector, change] of [
-      ['which series is picked', '#series label:nth-child(3)', () => tab.page.getByRole('checkbox', { name: 'Memory' }).click()],
-      ['which core is drawn', '.core:first-child', () => tab.page.getByRole('button', { name: 'Core 0' }).click()],
-      ['that the tab is slowed', '#slow', () => tab.page.locator('#slow').click()]
+    // The colour of the pixel in its middle, or beside the text that is there.
+    const colourOf = async (selector: string, share: number) => tab.ask(`async (png, share) => {
+      const image = new Image()
+      image.src = 'data:image/png;base64,' + png
+      await image.decode()
+      const context = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height }).getContext('2d')
+      context.drawImage(image, 0, 0)
+      return String(context.getImageData(image.width * share, image.height * share, 1, 1).data)
+    }`, await look(selector), share)
+    for (const [what, selector, share, change] of [
+      ['which series is picked', '#series label:nth-child(3) input', 0.5, () => tab.page.getByRole('checkbox', { name: 'Memory' }).click()],
+      ['which core is drawn', '.core:first-child', 0.25, () => tab.page.getByRole('button', { name: 'Core 0' }).click()],
+      ['that the tab is slowed', '#slow', 0.25, () => tab.page.locator('#slow').click()]
     ] as const) {
-      const before = await look(selector)
+      const before = await colourOf(selector, share)
       await change()
-      t.not(await look(selector), before, what)
+      t.not(await colourOf(selector, share), before, what)
     }
-    const colours = await tab.ask('() => [".lamp", ".chips input:checked", ".core[aria-pressed=true], .core"].map((selector) => getComputedStyle(document.querySelector(selector)).backgroundColor)')
-    t.notOk(colours.slice(0, 2).includes('rgba(0, 0, 0, 0)'), colours.join())
     await tab.when('() => { const canvas = document.querySelector("[data-strip=line] canvas"); return new Set(new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size > 2 }')
     t.same(tab.complaints, [])
     await tab.context.close()
