@@ -90,9 +90,10 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     contract,
     // Stats go out twice a second: a page that hears nothing for some seconds has lost its line.
     upgrade: app.tether.sse.upgrade({ heartbeatMs: 5000 }),
-    // Enough for all the padding on its way to a page that has stopped reading, should its line be cut.
-    replayFrames: 1024,
-    replayBytes: 16 * 1024 * 1024,
+    // Enough for all the padding on its way to a page that has stopped reading, should its line be cut:
+    // some ten megabytes, and more with a proxy between.
+    replayFrames: 4096,
+    replayBytes: 64 * 1024 * 1024,
     initialState: () => new Tab(metrics),
     on: {
       'rate.set': (session, { perSecond }) => {
@@ -117,7 +118,8 @@ export async function buildDashboard (): Promise<FastifyInstance> {
       'slow.begin': (session) => {
         session.state.isSlow = true
         // Not awaited: it takes as long as the page reads nothing, and a handler holds up those behind it.
-        fillLine((text) => session.send('padding', { text }), () => session.state.isSlow)
+        // Without a stream nothing blocks, and padding would take the place of what waits for the page.
+        fillLine((text) => session.send('padding', { text }), () => session.state.isSlow && session.connected)
       },
       'slow.end': (session) => {
         session.state.isSlow = false

@@ -17,7 +17,7 @@ const settleMs = 250
  * seen of it.
  *
  * @param send resolves with true when there is room again, and with false when the session is gone
- * @param isWanted whether the page still reads nothing
+ * @param isWanted whether there is a stream, and the page still reads nothing of it
  */
 export async function fillLine (send: (text: string) => Promise<boolean>, isWanted: () => boolean): Promise<void> {
   // Nothing large before the page has really stopped: a system gives a reader that

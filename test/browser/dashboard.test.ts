@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { cpus, hostname } from 'node:os'
 import type { Page } from 'playwright-core'
 import t from 'tap'
@@ -278,6 +277,24 @@ t.test('a line that the server cuts comes back with what was missed, and a notic
   await tab.context.close()
 })
 
+t.test('a line that is lost while nothing is read comes back with all that was on its way', async (t) => {
+  const link = await startLink(t, { port } as Server)
+  const tab = await openTab(browser, `http://127.0.0.1:${link.port}`)
+  await tab.is('live')
+  await tab.message('a sample', isSample())
+  await tab.page.getByRole('button', { name: 'Slow this tab' }).click()
+  await tab.says('#trial-status', /The server is blocked/)
+  link.cut()
+  await tab.says('#trial-status', /The stream has ended at the server/)
+  await tab.page.getByRole('button', { name: 'Slow this tab' }).click()
+  await tab.says('#trial-status', /^The stream was lost while nothing was read, and is back: resumed, nothing missed\. [\d,]+ updates were replayed\.$/)
+  await tab.is('live')
+  t.equal(await tab.text('#session-missing'), 'none')
+  await tab.message('samples again', isSample('cpu'), tab.messages.length)
+  t.same(tab.complaints.filter((complaint) => !isNetworkError(complaint)), [])
+  await tab.context.close()
+})
+
 t.test('the page names the product, and says what its words, units and holes are', async (t) => {
   const tab = await openTab(browser, dashboard.url, {}, keepDrawnTexts)
   await tab.is('live')
@@ -353,7 +370,7 @@ t.test('controls are seen in the few colours of a contrast theme', async (t) => 
 })
 
 t.test('has no faults that axe finds', async (t) => {
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+  const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
   for (const [name, options] of [
     ['light', { colorScheme: 'light' }],
     ['dark', { colorScheme: 'dark' }],

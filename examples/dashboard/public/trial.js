@@ -58,18 +58,20 @@ export class Trial extends EventTarget {
 
   /** The line is there again. */
   greet ({ verdict, awayMs }) {
+    const wasSlow = this.#caught !== null
     this.#caught = null
     if (awayMs === 0) return
     const wasCut = this.#isCut
     this.#isCut = false
-    this.#outcome = wasCut ? `Cut, and back after ${duration(awayMs)}: ${verdictInWords(verdict)}.` : idle
+    if (wasCut) this.#outcome = `Cut, and back after ${duration(awayMs)}: ${verdictInWords(verdict)}.`
+    else this.#outcome = wasSlow ? `The stream was lost while nothing was read, and is back: ${verdictInWords(verdict)}.` : idle
   }
 
   /** What the server had put by while the line was away has come, `updates` of them. */
   replayed (updates) {
     if (this.#outcome === idle) return
     const replayed = updates === 0 ? 'Nothing had to be' : updates === 1 ? '1 update was' : `${count(updates)} updates were`
-    this.#tell(`${this.#outcome} ${replayed} replayed${this.#missing() === 0 ? '; the charts have no hole' : ''}.`)
+    this.#tell(`${this.#outcome} ${replayed} replayed${this.#missing() === 0 && this.#outcome.startsWith('Cut') ? '; the charts have no hole' : ''}.`)
   }
 
   show () {
@@ -143,7 +145,7 @@ export class Trial extends EventTarget {
     const sentences = [`Nothing read for ${duration(Date.now() - slowSince)}.`]
     const { connected, queued, stalled } = this.#figures ?? {}
     if (this.#figures === null) sentences.push('The server does not answer, or has ended the session.')
-    else if (connected === false) sentences.push('The server has ended the stream of a reader that takes nothing, and keeps the session for 30 s. Press again to come back.')
+    else if (connected === false) sentences.push('The stream has ended at the server: a reader that takes nothing for 30 s loses it. The session is kept for another 30 s. Press again to come back.')
     else if (stalled) {
       sentences.push(`The server is blocked, for ${duration(this.#since('stalledMs'))}: ${count(queued)} updates wait, ${count(this.#since('conflated'))} older ones were replaced by newer (conflated).`)
     } else sentences.push('The buffers between here and the server are filling.')
