@@ -68,11 +68,15 @@ const Stats = Type.Object({
   frames: Count,
   queued: Count,
   conflated: Count,
+  commands: Count,
+  stalled: Type.Boolean(),
   stalls: Count,
   stalledMs: Count
 })
 
 export type Settings = Static<typeof Settings>
+
+export type Stats = Static<typeof Stats>
 
 export const contract = defineContract({
   events: {
@@ -80,7 +84,12 @@ export const contract = defineContract({
     'series.set': Type.Object({ series: ChosenSeries }),
     pause: Type.Object({}),
     resume: Type.Object({}),
-    'notice.send': Type.Object({ text: Type.String({ minLength: 1, maxLength: 200 }) })
+    'notice.send': Type.Object({ text: Type.String({ minLength: 1, maxLength: 200 }) }),
+    // The page stops reading its stream, or goes on.
+    'slow.begin': Type.Object({}),
+    'slow.end': Type.Object({}),
+    // The server destroys this tab's connection.
+    'line.cut': Type.Object({})
   },
   updates: {
     sample: conflate(Sample, (sample) => sample.series),
@@ -88,6 +97,10 @@ export const contract = defineContract({
     settings: conflate(Settings),
     host: Host,
     history: History,
-    notice: Notice
+    notice: Notice,
+    // Fills the buffers on the way to a page that has stopped reading.
+    padding: Type.Object({ text: Type.String() }),
+    // The answer to `slow.end`: all that waited came before it.
+    'slow.over': Type.Object({})
   }
 })

@@ -1,12 +1,15 @@
+import { readFile } from 'node:fs/promises'
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
-import Fastify, { type FastifyInstance } from 'fastify'
-import tether from 'fastify-tether'
-import { contract } from './contract.ts'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import tether, { type Session } from 'fastify-tether'
+import { contract, type Stats } from './contract.ts'
 import { HostMetrics } from './host-metrics.ts'
 import { linuxSources } from './linux-sources.ts'
+import { fillLine } from './padding.ts'
 import { portableSources } from './portable-sources.ts'
 import { processSources } from './process-sources.ts'
 import { RateWindow } from './rate-window.ts'
@@ -22,6 +25,8 @@ const contentSecurityPolicy = [
   "form-action 'none'",
   "frame-ancestors 'none'"
 ].join('; ')
+
+type TabSession = Session<Tab, typeof contract.updates>
 
 /** The dashboard as a Fastify instance that does not listen yet. */
 export async function buildDashboard (): Promise<FastifyInstance> {
@@ -39,13 +44,19 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     })
   })
 
-  await app.register(fastifyStatic, {
-    root: join(import.meta.dirname, 'public'),
-    cacheControl: false
-  })
-  // Both are modules that a browser takes as they are.
-  await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('uplot/dist/uPlot.esm.js')), prefix: '/uplot/', decorateReply: false })
-  await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('fastify-tether/client')), prefix: '/fastify-tether/client/', decorateReply: false })
+  const publicFolder = join(import.meta.dirname, 'public')
+  const uplotFolder = directoryOf(import.meta.resolve('uplot/package.json'))
+  const { version } = JSON.parse(await readFile(join(uplotFolder, 'package.json'), 'utf8')) as { version: string }
+  // With its version in the URL, a browser need not ask for it again.
+  const uplotPrefix = `/uplot/${version}/`
+  const page = (await readFile(join(publicFolder, 'index.html'), 'utf8')).replaceAll('/uplot/', uplotPrefix)
+  for (const url of ['/', '/index.html']) {
+    app.get(url, async (request, reply) => reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache').send(page))
+  }
+  // Browsers keep these and ask, by ETag, whether they still hold.
+  await app.register(fastifyStatic, { root: publicFolder, index: false, maxAge: 0 })
+  await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('fastify-tether/client')), prefix: '/fastify-tether/client/', maxAge: 0, decorateReply: false })
+  await app.register(fastifyStatic, { root: join(uplotFolder, 'dist'), prefix: uplotPrefix, maxAge: '365d', immutable: true, decorateReply: false })
   await app.register(tether)
 
   const updates = new RateWindow(1000)
@@ -63,10 +74,26 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     }
   ])
 
-  app.tether.stateful('/live', {
+  const isOfSession = ({ url }: FastifyRequest) => url.startsWith('/live')
+
+  // A line that was cut stays away for a moment, for this tab's requests alone.
+  app.addHook('onRequest', async (request) => {
+    const forMs = isOfSession(request) ? sessionOf(request)?.state.cutForMs ?? 0 : 0
+    if (forMs > 0) await sleep(forMs, undefined, { ref: false })
+  })
+  // What may be stored Chromium takes as fast as it comes, whether the page reads it or not.
+  app.addHook('onSend', async (request, reply) => {
+    if (isOfSession(request)) reply.header('cache-control', 'no-store, no-transform')
+  })
+
+  const live = app.tether.stateful('/live', {
     contract,
     // Stats go out twice a second: a page that hears nothing for some seconds has lost its line.
-    upgrade: app.tether.sse.upgrade({ writeBuffer: 16, heartbeatMs: 5000 }),
+    upgrade: app.tether.sse.upgrade({ heartbeatMs: 5000 }),
+    // Enough for all the padding on its way to a page that has stopped reading, should its line be cut:
+    // some ten megabytes, and more with a proxy between.
+    replayFrames: 4096,
+    replayBytes: 64 * 1024 * 1024,
     initialState: () => new Tab(metrics),
     on: {
       'rate.set': (session, { perSecond }) => {
@@ -87,26 +114,49 @@ export async function buildDashboard (): Promise<FastifyInstance> {
       },
       'notice.send': (session, { text }, { live }) => {
         live.broadcast('notice', { text, from: shortened(session.id), t: Date.now() })
-      }
+      },
+      'slow.begin': (session) => {
+        session.state.isSlow = true
+        // Not awaited: it takes as long as the page reads nothing, and a handler holds up those behind it.
+        // Without a stream nothing blocks, and padding would take the place of what waits for the page.
+        fillLine((text) => session.send('padding', { text }), () => session.state.isSlow && session.connected)
+      },
+      'slow.end': (session) => {
+        session.state.isSlow = false
+        session.send('slow.over', {})
+      },
+      'line.cut': (session) => session.state.cut()
     },
-    onConnect: (session) => {
+    onConnect: (session, { request, verdict }) => {
       session.send('host', host(metrics))
       session.send('settings', session.state.settings)
-      for (const series of session.state.settings.series) {
+      // A stream that resumes has what was put by for it already.
+      for (const series of verdict === 'resumed' ? [] : session.state.settings.series) {
         const readings = metrics.since(series, session.state.leftAt)
         if (readings.length === 0) continue
         session.send('history', { series, t: readings.map(({ t }) => t), v: readings.map(({ v }) => v) })
       }
       session.state.start({
         sample: (series, { t, v }) => session.send('sample', { series, t, v }),
-        stats: () => {
-          const { framesWritten, queuedFrames, conflated, stalls, stalledMs } = session.stats
-          session.send('stats', { frames: framesWritten, queued: queuedFrames, conflated, stalls, stalledMs })
-        }
+        keep: (series, { t, v }) => session.send('history', { series, t: [t], v: [v] }),
+        stats: () => session.send('stats', statsOf(session)),
+        cut: () => request.raw.socket.destroy()
       })
     },
-    onDisconnect: (session) => session.state.stop(),
-    onClose: (session) => session.state.stop()
+    onDisconnect: (session) => session.state.leave(),
+    onClose: (session) => {
+      session.state.isSlow = false
+      session.state.stop()
+    }
+  })
+
+  const sessionOf = ({ headers }: FastifyRequest): TabSession | undefined => live.get(String(headers['x-tether-session']))
+
+  // A page that has stopped reading its stream asks here how it looks from the server.
+  app.get('/figures', async (request, reply) => {
+    const session = sessionOf(request)
+    reply.header('cache-control', 'no-store')
+    return session === undefined ? reply.code(404).send({}) : { ...statsOf(session), connected: session.connected }
   })
 
   app.addHook('onReady', async () => metrics.start())
@@ -125,6 +175,11 @@ function host (metrics: HostMetrics) {
     node: process.version,
     series: metrics.series
   }
+}
+
+function statsOf (session: TabSession): Stats {
+  const { framesWritten, queuedFrames, conflated, queuedCommands, stalled, stalls, stalledMs } = session.stats
+  return { frames: framesWritten, queued: queuedFrames, conflated, commands: queuedCommands, stalled, stalls, stalledMs }
 }
 
 function directoryOf (url: string): string {

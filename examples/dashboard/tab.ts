@@ -3,23 +3,37 @@ import type { HostMetrics, Reading } from './host-metrics.ts'
 import { seriesNames, type SeriesName, type Settings } from './contract.ts'
 
 const statsEveryMs = 500
+const keptEveryMs = 1000
+
+// Long enough to see what the page makes of it.
+const cutForMs = 3000
 
 /** What a tab's feed writes to. */
 export interface Outlet {
+  /** A figure of which only the newest counts. */
   sample: (series: SeriesName, reading: Reading) => void
+  /** A figure for the time in which the stream is away: each of them arrives. */
+  keep: (series: SeriesName, reading: Reading) => void
   stats: () => void
+  /** Destroys the connection. */
+  cut: () => void
 }
 
 /** What one tab has chosen, and the timer that serves it. A session's state. */
 export class Tab {
+  /** Whether the page has stopped reading, by its own word. */
+  isSlow = false
+
   readonly #metrics: HostMetrics
   #perSecond = 10
   #series: SeriesName[] = [...seriesNames]
   #paused = false
   #outlet: Outlet | undefined
+  #isAway = false
   #timer: NodeJS.Timeout | undefined
   #statsAt = 0
   #leftAt = 0
+  #cutUntil = 0
 
   constructor (metrics: HostMetrics) {
     this.#metrics = metrics
@@ -34,6 +48,11 @@ export class Tab {
     return this.#leftAt
   }
 
+  /** Milliseconds for which a line that was cut is still to be away. */
+  get cutForMs (): number {
+    return Math.max(0, this.#cutUntil - Date.now())
+  }
+
   change (settings: Partial<Settings>): void {
     this.#perSecond = settings.perSecond ?? this.#perSecond
     this.#series = settings.series ?? this.#series
@@ -43,34 +62,47 @@ export class Tab {
 
   /** Feeds the outlet until {@link stop}. */
   start (outlet: Outlet): void {
-    this.stop()
     this.#outlet = outlet
+    this.#isAway = false
+    this.#schedule()
+  }
+
+  /** The stream is gone and may come back: one figure a second is put by. */
+  leave (): void {
+    this.#isAway = true
+    this.#leftAt = Date.now()
     this.#schedule()
   }
 
   stop (): void {
     clearInterval(this.#timer)
-    if (this.#outlet !== undefined) this.#leftAt = Date.now()
     this.#outlet = undefined
+  }
+
+  cut (): void {
+    this.#cutUntil = Date.now() + cutForMs
+    this.#outlet?.cut()
   }
 
   #schedule (): void {
     clearInterval(this.#timer)
     const outlet = this.#outlet
     if (outlet === undefined) return
+    const isAway = this.#isAway
     const sent = new Map<SeriesName, Reading>()
     this.#timer = setInterval(() => {
       // Before the samples: what these are about to queue is no backlog.
-      this.#tellStats(outlet)
+      if (!isAway) this.#tellStats(outlet)
       if (this.#paused) return
       for (const series of this.#series) {
         const reading = this.#metrics.read(series)
         // Slow figures change less often than the tab asks.
         if (reading === undefined || reading === sent.get(series)) continue
         sent.set(series, reading)
-        outlet.sample(series, reading)
+        if (isAway) outlet.keep(series, reading)
+        else outlet.sample(series, reading)
       }
-    }, this.#paused ? statsEveryMs : 1000 / this.#perSecond)
+    }, isAway ? keptEveryMs : this.#paused ? statsEveryMs : 1000 / this.#perSecond)
   }
 
   #tellStats (outlet: Outlet): void {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { cpus, hostname } from 'node:os'
 import type { Page } from 'playwright-core'
 import t from 'tap'
@@ -7,7 +8,7 @@ import { until, within } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { connectAhead, failDashboard, freePort, startExample } from './harness/example.ts'
 import type { Message } from './harness/received.ts'
-import { openTab } from './harness/tab.ts'
+import { openTab, type Tab } from './harness/tab.ts'
 
 t.setTimeout(600_000)
 
@@ -21,6 +22,20 @@ const isSample = (series?: string) => ({ name, data }: Message) => name === 'sam
 
 /** Milliseconds of the server's clock between one sample of the processor and the next. */
 const spacings = (messages: Message[]) => messages.filter(isSample('cpu')).map(({ data }, index, samples) => data.t - samples[index - 1]?.data.t).slice(1)
+
+/** Numbers of the updates that came down a session's streams, in the order in which they came. */
+const numbers = (messages: Message[]) => messages.filter(({ name, id }) => name !== 'tether' && id !== '').map(({ id }) => Number(id.split('.').at(-1)))
+
+/** Keeps the texts that the charts draw, such as the labels of their axes. */
+const keepDrawnTexts = (page: Page) => page.addInitScript(`
+  globalThis.drawn = new Set()
+  const { fillText } = CanvasRenderingContext2D.prototype
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    drawn.add(text)
+    return fillText.call(this, text, ...rest)
+  }
+`)
+const draws = (tab: Tab, text: RegExp) => tab.when('(source) => [...drawn].some((text) => new RegExp(source).test(text))', text.source)
 
 t.test('opens with figures of this machine, and they move', async (t) => {
   const tab = await openTab(browser, dashboard.url)
@@ -178,6 +193,220 @@ t.test('a cut line is shown, and resumed without a hole', async (t) => {
   t.equal(await tab.text('#session-missing'), 'none')
   t.same(tab.complaints.filter((complaint) => !isNetworkError(complaint)), [])
   await tab.context.close()
+})
+
+t.test('a tab that reads nothing blocks its own session, gets the newest, and misses nothing that must arrive', async (t) => {
+  const tab = await openTab(browser, dashboard.url)
+  const other = await openTab(browser, dashboard.url)
+  await tab.is('live')
+  await other.is('live')
+  await tab.message('a sample', isSample())
+  const slow = tab.page.getByRole('button', { name: 'Slow this tab' })
+  await slow.focus()
+  await tab.page.keyboard.press('Space')
+  await tab.is('slowed')
+  t.equal(await slow.getAttribute('aria-pressed'), 'true')
+  await tab.says('#state-detail', /^for [\d.]+ s$/)
+  await tab.says('#trial-status', /The server is blocked, for [1-9][\d.]* s: \d+ updates wait, [1-9]\d* older ones were replaced/)
+  await tab.says('#session-blocked', /^(once|\d+ times), [\d.]+ s$/)
+  await tab.says('#session-conflated', /^[1-9]/)
+  await tab.says('#trial-status', /The newest figure here is [1-9][\d.]* s old/)
+
+  // The server's own word, not the page's.
+  const figures = (page: Page) => page.evaluate("fetch('/figures', { headers: { 'x-tether-session': figuresOf } }).then((answer) => answer.json())") as Promise<any>
+  const session = tab.messages.find(({ data }) => data.type === 'hello')?.data.session
+  await other.page.evaluate(`globalThis.figuresOf = ${JSON.stringify(session)}`)
+  const before = await figures(other.page)
+  t.ok(before.stalled && before.connected)
+  await until(async () => await figures(other.page).then(({ conflated }) => conflated > before.conflated), 'more to be conflated')
+  t.ok((await figures(other.page)).queued <= before.queued + 2, 'what waits does not grow')
+
+  // A handler of the blocked session waits; the other tab notices nothing.
+  await tab.page.locator('#rate').fill('20')
+  await tab.says('#session-commands', /^1$/)
+  await other.page.getByLabel('Text of the notice').fill('Each one arrives')
+  await other.page.getByRole('button', { name: 'Send' }).click()
+  await other.message('its own notice', ({ name }) => name === 'notice')
+  await other.message('a sample', isSample('cpu'), other.messages.length)
+  t.equal(await other.text('#session-blocked'), 'never')
+  t.equal(await tab.page.locator('#notice-list li').count(), 0)
+
+  await slow.click()
+  await tab.says('#trial-status', /^Caught up in [\d.]+ s with \d+ updates; [1-9][\d,]* older ones had been replaced by newer\. Missing: none\.$/)
+  await tab.is('live')
+  await tab.page.locator('#notice-list li', { hasText: 'Each one arrives' }).waitFor()
+  await tab.message('the rate to be set now', ({ name, data }) => name === 'settings' && data.perSecond === 20)
+  await tab.says('#session-commands', /^0$/)
+  t.match(await tab.text('#announcer'), /^Caught up/)
+  t.equal(await tab.text('#session-missing'), 'none')
+  const seen = numbers(tab.messages)
+  t.same(seen, seen.map((_, index) => index + (seen[0] ?? 0)), 'no number is missing')
+  t.same([...tab.complaints, ...other.complaints], [])
+  await tab.context.close()
+  await other.context.close()
+})
+
+t.test('a line that the server cuts comes back with what was missed, and a notice says at its form that it waits', async (t) => {
+  const tab = await openTab(browser, dashboard.url)
+  await tab.is('live')
+  await tab.message('a sample', isSample())
+  const session = await tab.text('#session-id')
+  const cutAt = tab.messages.length
+  await tab.page.getByRole('button', { name: 'Cut the line' }).click()
+  await tab.is('lost')
+  await tab.says('#trial-status', /^Line away for [\d.]+ s\. The page (waits before the next try|is trying again)\./)
+  await tab.page.getByLabel('Text of the notice').fill('Written offline')
+  await tab.page.getByRole('button', { name: 'Send' }).click()
+  await tab.says('#notice-status', /^Not sent yet: the line is away\. It will be sent as soon as the line is back\.$/)
+  t.equal(await tab.page.locator('#pending').isVisible(), false, 'and not at the controls')
+
+  await tab.is('live')
+  await tab.says('#trial-status', /^Cut, and back after [\d.]+ s: resumed, nothing missed\. \d+ updates were replayed; the charts have no hole\.$/)
+  await tab.says('#session-replayed', /^\d+ updates$/)
+  await tab.says('#session-verdict', /^resumed, nothing missed$/)
+  await tab.says('#notice-status', /^Sent at \d\d:\d\d:\d\d\.$/)
+  await tab.page.locator('#notice-list li', { hasText: 'Written offline' }).waitFor()
+  t.equal(await tab.text('#session-id'), session)
+  t.equal(await tab.text('#session-missing'), 'none')
+  await tab.message('samples again', isSample('cpu'), tab.messages.length)
+  const seen = numbers(tab.messages)
+  t.same(seen, seen.map((_, index) => index + (seen[0] ?? 0)), 'no number is missing or comes twice')
+  const times = tab.messages.slice(cutAt - 20).filter(({ name, data }) => /^(sample|history)$/.test(name) && data.series === 'cpu').flatMap(({ data }) => data.t as number | number[])
+  t.ok(times.length > 3 && times.every((at, index) => index === 0 || at - (times[index - 1] ?? 0) < 2500), 'the chart has no hole')
+  t.same(tab.complaints.filter((complaint) => !isNetworkError(complaint)), [])
+  await tab.context.close()
+})
+
+t.test('a line that is lost while nothing is read comes back with all that was on its way', async (t) => {
+  const link = await startLink(t, { port } as Server)
+  const tab = await openTab(browser, `http://127.0.0.1:${link.port}`)
+  await tab.is('live')
+  await tab.message('a sample', isSample())
+  await tab.page.getByRole('button', { name: 'Slow this tab' }).click()
+  await tab.says('#trial-status', /The server is blocked/)
+  link.cut()
+  await tab.says('#trial-status', /The stream has ended at the server/)
+  await tab.page.getByRole('button', { name: 'Slow this tab' }).click()
+  await tab.says('#trial-status', /^The stream was lost while nothing was read, and is back: resumed, nothing missed\. [\d,]+ updates were replayed\.$/)
+  await tab.is('live')
+  t.equal(await tab.text('#session-missing'), 'none')
+  await tab.message('samples again', isSample('cpu'), tab.messages.length)
+  t.same(tab.complaints.filter((complaint) => !isNetworkError(complaint)), [])
+  await tab.context.close()
+})
+
+t.test('the page names the product, and says what its words, units and holes are', async (t) => {
+  const tab = await openTab(browser, dashboard.url, {}, keepDrawnTexts)
+  await tab.is('live')
+  await tab.message('a sample', isSample('network'))
+  t.equal(await tab.text('h1'), 'fastify-tether')
+  t.match(await tab.page.title(), /fastify-tether$/)
+  t.same(await tab.ask('() => [...document.querySelectorAll(".session dt, .strip h2, .tile h2, .chips label, .trials button")].filter(({ title, parentElement }) => title === "" && !parentElement.closest(".words")).map(({ textContent }) => textContent)'), [], 'all are explained')
+  await tab.page.getByText('What the words mean').click()
+  for (const word of ['Verdict', 'Conflated', 'Blocked', 'Replayed', 'Connection', 'Samples a second, or pace']) {
+    t.match(await tab.page.locator('#word-list div', { has: tab.page.getByText(word, { exact: true }) }).locator('dd').textContent(), /\w{3}/, word)
+  }
+  for (const label of [/^\d+ %$/, /^[\d,]+ \/s$/, /^[\d.]+ [kMG]?B\/s$/, /^[\d.]+ [KMG]iB$/, /^[\d.]+ ms$/]) await draws(tab, label)
+  t.same(await tab.ask('() => [...drawn].filter((text) => /^[\\d.,]+( [kMG]?B)?$/.test(text) && !/^0 B$/.test(text))'), [], 'no figure on an axis is without its unit')
+
+  // What is drawn is also said.
+  await tab.when('() => /^Network traffic.*Received: now [\\d.,]+ [kMG]?B\\/s, least .*, most /.test(document.querySelector("[data-strip=network] .plot").getAttribute("aria-label"))')
+  await tab.when('() => /^Processor load.* Now \\d+ %, least \\d+ %, most \\d+ %/.test(document.querySelector("[data-strip=cpu] .plot").getAttribute("aria-label"))')
+  t.equal(await tab.page.locator('.recorder [aria-live], .recorder [role=status]').count(), 0, 'and moving figures are not said by themselves')
+
+  for (const name of ['Network', 'Cores']) await tab.page.getByRole('checkbox', { name }).uncheck()
+  const off = await tab.message('both off', ({ name, data }) => name === 'settings' && !data.series.includes('network') && !data.series.includes('cores'))
+  await until(() => tab.messages.slice(tab.messages.indexOf(off)).filter(({ name }) => name === 'stats').length >= 3, 'a second and more')
+  for (const name of ['Network', 'Cores']) await tab.page.getByRole('checkbox', { name }).check()
+  await draws(tab, /^off [\d.]+ s$/)
+  await draws(tab, /^cores off [\d.]+ s$/)
+  await tab.when('() => /Network switched off for/.test(document.querySelector("[data-strip=network] .plot").getAttribute("aria-label"))')
+
+  await tab.page.getByRole('button', { name: 'Pause' }).click()
+  await tab.is('paused')
+  await draws(tab, /^paused [1-9][\d.]* s$/)
+  t.notOk(await tab.ask('() => [...drawn].some((text) => /\\b0\\.0 s/.test(text))'), 'nothing lasts 0.0 s')
+  t.same(tab.complaints, [])
+  await tab.context.close()
+})
+
+t.test('controls are seen in the few colours of a contrast theme', async (t) => {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const tab = await openTab(browser, dashboard.url, { forcedColors: 'active', colorScheme })
+    await tab.is('live')
+    await tab.message('settings', ({ name }) => name === 'settings')
+    const look = async (selector: string) => {
+      await tab.ask('() => document.activeElement.blur()')
+      await tab.page.mouse.move(2, 2)
+      return (await tab.page.locator(selector).screenshot()).toString('base64')
+    }
+    const rate = tab.page.locator('#rate')
+    await rate.fill('1')
+    const low = await look('#rate')
+    await rate.fill('100')
+    t.not(await look('#rate'), low, 'where the slider is')
+    // The colour of the pixel in its middle, or beside the text that is there.
+    const colourOf = async (selector: string, share: number) => tab.ask(`async (png, share) => {
+      const image = new Image()
+      image.src = 'data:image/png;base64,' + png
+      await image.decode()
+      const context = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height }).getContext('2d')
+      context.drawImage(image, 0, 0)
+      return String(context.getImageData(image.width * share, image.height * share, 1, 1).data)
+    }`, await look(selector), share)
+    for (const [what, selector, share, change] of [
+      ['which series is picked', '#series label:nth-child(3) input', 0.5, () => tab.page.getByRole('checkbox', { name: 'Memory' }).click()],
+      ['which core is drawn', '.core:first-child', 0.25, () => tab.page.getByRole('button', { name: 'Core 0' }).click()],
+      ['that the tab is slowed', '#slow', 0.25, () => tab.page.locator('#slow').click()]
+    ] as const) {
+      const before = await colourOf(selector, share)
+      await change()
+      t.not(await colourOf(selector, share), before, what)
+    }
+    await tab.when('() => { const canvas = document.querySelector("[data-strip=line] canvas"); return new Set(new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size > 2 }')
+    t.same(tab.complaints, [])
+    await tab.context.close()
+  }
+})
+
+t.test('has no faults that axe finds', async (t) => {
+  const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
+  for (const [name, options] of [
+    ['light', { colorScheme: 'light' }],
+    ['dark', { colorScheme: 'dark' }],
+    ['phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+    ['contrast theme', { forcedColors: 'active' }]
+  ] as const) {
+    const tab = await openTab(browser, dashboard.url, options)
+    await tab.is('live')
+    await tab.page.getByLabel('Text of the notice').fill(`Seen in ${name}`)
+    await tab.page.getByRole('button', { name: 'Send' }).click()
+    await tab.page.locator('#notice-list li').waitFor()
+    await tab.page.getByText('What the words mean').click()
+    await tab.page.evaluate(axe)
+    const faults = await tab.page.evaluate("axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ target }) => String(target))].join(' ')))")
+    t.same(faults, [], name)
+    t.same(tab.complaints, [])
+    await tab.context.close()
+  }
+})
+
+t.test('what does not change is fetched once', async (t) => {
+  const get = (path: string, headers = {}) => fetch(`${dashboard.url}${path}`, { headers })
+  const page = await (await get('/')).text()
+  for (const file of ['uPlot.iife.min.js', 'uPlot.min.css']) {
+    const [url = ''] = new RegExp(`/uplot/[\\d.]+/${file}`).exec(page) ?? []
+    const answer = await get(url)
+    t.equal(answer.status, 200, url)
+    t.match(answer.headers.get('cache-control'), /max-age=31536000, immutable/)
+    t.ok((await answer.text()).length < 60_000, 'minified')
+  }
+  for (const path of ['/app.js', '/style.css', '/fastify-tether/client/index.js']) {
+    const answer = await get(path)
+    await answer.text()
+    t.match(answer.headers.get('cache-control'), /max-age=0|no-cache/)
+    t.equal((await get(path, { 'if-none-match': answer.headers.get('etag'), 'cache-control': 'max-age=0' })).status, 304, path)
+  }
 })
 
 t.test('settings and theme outlive a reload', async (t) => {

@@ -1,18 +1,23 @@
 import { connect } from '/fastify-tether/client/index.js'
 import { Controls } from './controls.js'
+import { describeCharts } from './descriptions.js'
 import { element, write } from './elements.js'
 import { duration, memory } from './format.js'
 import { Line } from './line.js'
-import { openNoticeForm, showNotice } from './notices.js'
+import { NoticeForm, showNotice } from './notices.js'
+import { Reader } from './reader.js'
 import { showFrameRate, showReadouts } from './readouts.js'
 import { Recorder } from './recorder.js'
 import { Sender } from './sender.js'
 import { SessionPanel, verdictInWords } from './session-panel.js'
 import { Settings } from './settings.js'
 import { toast } from './toasts.js'
+import { Trial } from './trial.js'
+import { listWords } from './words.js'
 
 // Numbers that change faster nobody can read.
 const readoutEveryMs = 100
+const describeEveryMs = 2000
 
 /** @type {import('fastify-tether/client').Connection<typeof import('../contract.ts').contract>} */
 const live = connect('/live', { leaveOnHide: true, fetch: watchfulFetch })
@@ -22,6 +27,9 @@ const recorder = new Recorder()
 const settings = new Settings(sender)
 const controls = new Controls(settings, recorder)
 const panel = new SessionPanel()
+const reader = new Reader(live)
+const trial = new Trial({ live, line, reader, recorder, missing: () => panel.missing })
+const noticeForm = new NoticeForm(sender, line)
 let host = /** @type {{ name: string, cores: number, memoryBytes: number, series: string[] } | null} */ (null)
 
 const onUpdate = {
@@ -30,14 +38,26 @@ const onUpdate = {
   stats: (stats) => panel.tell(stats),
   settings: (told) => settings.adopt(told),
   notice: (notice) => showNotice(notice, live.session),
-  host: showHost
+  // The server's first word on a stream: what came before it on this one was put by.
+  host: (told) => {
+    const replayed = panel.arrived()
+    if (replayed !== null) {
+      trial.replayed(replayed)
+      recorder.label('lost', `, ${replayed === 1 ? '1 update' : `${replayed} updates`} replayed`)
+    }
+    showHost(told)
+  },
+  padding: () => {},
+  'slow.over': () => {}
 }
 
 for (const [name, take] of Object.entries(onUpdate)) {
   live.on(name, (data) => {
-    panel.count()
+    if (name !== 'host') panel.count()
     recorder.frames.add(1)
     take(data)
+    if (name === 'host') panel.count()
+    trial.count(name)
   })
 }
 
@@ -56,8 +76,22 @@ line.addEventListener('state', () => {
 settings.addEventListener('change', () => {
   controls.show()
   recorder.hold(settings.chosen?.paused === true)
+  if (settings.chosen !== null) recorder.pick(settings.chosen.series)
   showState()
 })
+
+reader.addEventListener('change', () => {
+  if (reader.isSlow) {
+    recorder.begin('slowed')
+    announce('This tab has stopped reading its stream.')
+  } else {
+    recorder.finish('slowed')
+  }
+  showState()
+})
+
+trial.addEventListener('figures', ({ detail }) => panel.tell(detail))
+trial.addEventListener('told', ({ detail }) => announce(detail))
 
 settings.addEventListener('fault', ({ detail }) => toast(`Not set: ${detail}`, 'fault'))
 sender.addEventListener('change', showPending)
@@ -74,6 +108,7 @@ function greet () {
   recorder.finish('lost')
   recorder.forgetClock()
   panel.greet({ verdict, awayMs, session: live.session })
+  trial.greet(line)
   if (verdict === 'new' || verdict === 'expired') settings.restore()
   if (awayMs > 0) {
     const words = `${duration(awayMs)}: ${verdictInWords(verdict)}`
@@ -88,38 +123,51 @@ function showHost (told) {
   const { name, system, processor, cores, memoryBytes, node } = told
   write(element('host-name'), name)
   const parts = [processor, `${cores} ${cores === 1 ? 'core' : 'cores'}`, memory(memoryBytes).join(' '), system, `Node ${node.slice(1)}`]
-  write(element('host-detail'), parts.filter(Boolean).join(', '))
+  const detail = parts.filter(Boolean).join(', ')
+  write(element('host-detail'), detail)
+  element('host-detail').title = detail
   if (host === null) {
     recorder.furnish(told)
     controls.furnish(told)
     controls.show()
+    if (settings.chosen !== null) recorder.pick(settings.chosen.series)
   }
   host = told
   showState()
 }
 
 function showState () {
-  const state = line.state === 'live' && settings.chosen?.paused ? 'paused' : line.state
-  const words = { connecting: 'Connecting', live: 'Live', lost: 'Lost', paused: 'Paused' }
+  const state = line.state !== 'live' ? line.state : reader.isSlow ? 'slowed' : settings.chosen?.paused ? 'paused' : 'live'
+  const words = { connecting: 'Connecting', live: 'Live', lost: 'Lost', paused: 'Paused', slowed: 'Slowed' }
   document.documentElement.dataset.state = state
-  document.title = `${state === 'live' ? '' : `${words[state]}: `}${host === null ? 'Tether dashboard' : `${host.name}, live`}`
+  document.title = `${state === 'live' ? '' : `${words[state]}: `}${host === null ? '' : `${host.name}, `}fastify-tether`
   write(element('state-word'), words[state])
-  panel.showLine(line)
+  showLine()
   showPending()
 }
 
 function showPending () {
-  element('pending').hidden = sender.size === 0 || line.state === 'live'
+  element('pending').hidden = line.state === 'live' || !sender.holds('rate.set', 'series.set', 'pause', 'resume')
+  noticeForm.show()
+}
+
+function showLine () {
+  panel.showLine(line, reader)
+  trial.show()
 }
 
 function announce (text) {
   element('announcer').textContent = text
 }
 
-openNoticeForm(sender)
+listWords()
+showState()
 setInterval(() => {
   if (document.hidden) return
   showFrameRate(recorder)
-  panel.showLine(line)
+  showLine()
   if (host !== null) showReadouts(recorder, host)
 }, readoutEveryMs)
+setInterval(() => {
+  if (!document.hidden && host !== null) describeCharts(recorder)
+}, describeEveryMs)

@@ -12,6 +12,18 @@ const titles = {
   plugin: 'Tether'
 }
 
+const meanings = {
+  cpu: 'How busy all cores together were over the last second',
+  cores: 'How busy each core was over the last second',
+  memory: 'Memory in use on this machine',
+  network: 'Bytes a second over the network cards and over loopback',
+  disk: 'Bytes a second from and to the disks',
+  loop: 'How late timers of the server’s event loop are',
+  load: 'Processes that run or wait to, on average',
+  heap: 'Memory of the server’s own process',
+  plugin: 'What fastify-tether counts for all tabs together'
+}
+
 // So many lines are told apart at a glance; of more cores the user picks some.
 const coresShownAtFirst = 4
 
@@ -43,6 +55,7 @@ export class Controls {
       box.value = name
       const label = document.createElement('label')
       label.append(box, titles[name])
+      label.title = meanings[name]
       element('series').append(label)
     }
     this.#cores = cores
@@ -60,6 +73,7 @@ export class Controls {
     element('rate').value = String(perSecond)
     element('rate').style.setProperty('--filled', `${(perSecond - 1) / 99 * 100}%`)
     write(element('rate-value'), String(perSecond))
+    element('rate').setAttribute('aria-valuetext', `${perSecond} a second`)
     for (const box of this.#boxes) box.checked = series.includes(box.value)
     write(element('pause'), paused ? 'Resume' : 'Pause')
     if (this.#cores > 0) this.#showPicked(new Set(series))

@@ -48,10 +48,14 @@ function scaled (value, step, units) {
 /** @param {number} milliseconds */
 export function duration (milliseconds) {
   const seconds = milliseconds / 1000
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
-  if (seconds < 60) return `${Math.round(seconds)} s`
-  const minutes = Math.floor(seconds / 60)
-  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  // What has lasted at all has not lasted "0.0 s".
+  if (seconds <= 0) return '0 s'
+  if (seconds < 0.095) return `${Math.max(0.01, seconds).toFixed(2)} s`
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
+  const rounded = Math.round(seconds)
+  if (rounded < 60) return `${rounded} s`
+  const minutes = Math.floor(rounded / 60)
+  return minutes < 60 ? `${minutes} min ${rounded % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
 /** @param {number} t */

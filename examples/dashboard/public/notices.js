@@ -1,30 +1,62 @@
-import { element } from './elements.js'
+import { element, write } from './elements.js'
 import { clock } from './format.js'
 import { faultOf } from './sender.js'
 import { toast } from './toasts.js'
 
 const atMost = 30
 
-/**
- * Lets the form send notices.
- *
- * @param {import('./sender.js').Sender} sender
- */
-export function openNoticeForm (sender) {
-  element('notice-form').addEventListener('submit', async (event) => {
-    event.preventDefault()
+/** The form that sends notices, and tells what becomes of them. */
+export class NoticeForm {
+  #sender
+  #line
+  /** Notices that no session has accepted yet. */
+  #pending = 0
+  #outcome = ''
+
+  /**
+   * @param {import('./sender.js').Sender} sender
+   * @param {import('./line.js').Line} line
+   */
+  constructor (sender, line) {
+    this.#sender = sender
+    this.#line = line
+    element('notice-form').addEventListener('submit', (event) => {
+      event.preventDefault()
+      const text = element('notice-text').value.trim()
+      if (text !== '') this.#send(text)
+    })
+  }
+
+  show () {
+    write(element('notice-status'), this.#pending === 0 ? this.#outcome : this.#line.state === 'live' ? 'Sending…' : this.#waitingInWords())
+  }
+
+  #waitingInWords () {
+    return this.#pending === 1
+      ? 'Not sent yet: the line is away. It will be sent as soon as the line is back.'
+      : `${this.#pending} notices are not sent yet: the line is away. They will be sent as soon as it is back.`
+  }
+
+  async #send (text) {
     const input = element('notice-text')
-    const text = input.value.trim()
-    if (text === '') return
     input.value = ''
     element('notice-fault').textContent = ''
+    input.removeAttribute('aria-invalid')
+    this.#pending++
     try {
-      await sender.send('notice.send', { text })
+      // Tells what is pending before it returns, and so shows this one.
+      await this.#sender.send('notice.send', { text })
+      this.#outcome = `Sent at ${clock(Date.now())}.`
     } catch (error) {
-      element('notice-fault').textContent = faultOf(error)
+      this.#outcome = ''
+      element('notice-fault').textContent = `Not sent: “${text}”. ${faultOf(error)}`
+      input.setAttribute('aria-invalid', 'true')
       if (input.value === '') input.value = text
+    } finally {
+      this.#pending--
+      this.show()
     }
-  })
+  }
 }
 
 /**

@@ -15,12 +15,25 @@ export const palette = {
   /** @type {string[]} */
   cores: [],
   /** @type {Record<string, CanvasPattern | string>} */
-  hatch: {}
+  hatch: {},
+  /** By kind of stretch. @type {Record<string, string>} */
+  stretch: {},
+  /** Whether the user's own few colours are all there are. */
+  isPlain: false
 }
 
+const plain = matchMedia('(forced-colors: active)')
+
 function read () {
-  const style = getComputedStyle(root)
-  const colour = (name) => style.getPropertyValue(name).trim()
+  // A canvas does not know what the user's system colours are: an element does.
+  const probe = document.createElement('span')
+  probe.style.forcedColorAdjust = 'none'
+  root.append(probe)
+  const colour = (name) => {
+    probe.style.color = `var(${name})`
+    return getComputedStyle(probe).color
+  }
+  palette.isPlain = plain.matches
   palette.pen = colour('--pen')
   palette.penSoft = colour('--pen-soft')
   palette.penFaint = colour('--pen-faint')
@@ -32,7 +45,9 @@ function read () {
   palette.lost = colour('--lost')
   palette.cores = [1, 2, 3, 4, 5, 6].map((number) => colour(`--core-${number}`))
   palette.font = `11px ${getComputedStyle(document.body ?? root).fontFamily}`
-  palette.hatch = { lost: hatch(palette.lost), paused: hatch(palette.hold) }
+  palette.stretch = { lost: palette.lost, paused: palette.hold, slowed: colour('--slow'), off: palette.inkSoft }
+  palette.hatch = Object.fromEntries(Object.entries(palette.stretch).map(([kind, shade]) => [kind, hatch(shade)]))
+  probe.remove()
 }
 
 function hatch (colour) {

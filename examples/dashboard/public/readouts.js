@@ -26,7 +26,11 @@ const readouts = {
     const known = cores.filter((core) => core !== null)
     note(stripOf('cpu'), known.length > 1 ? `busiest core ${Math.round(Math.max(...known))} %` : '')
     const cells = stripOf('cpu').querySelectorAll('.core')
-    cores.forEach((core, index) => cells[index]?.style.setProperty('--level', `${Math.round(core ?? 0)}%`))
+    cores.forEach((core, index) => {
+      const level = Math.round(core ?? 0)
+      cells[index]?.style.setProperty('--level', `${level}%`)
+      if (cells[index] !== undefined) cells[index].title = `${level} % busy`
+    })
   },
   memory ([used], recorder, host) {
     if (used === null) return

@@ -1,10 +1,9 @@
-import uPlot from '/uplot/uPlot.esm.js'
 import { stripOf } from './elements.js'
 import { bytes, count, memory } from './format.js'
 import { FrameCounter } from './frame-counter.js'
 import { palette } from './palette.js'
 import { SeriesBuffer } from './series-buffer.js'
-import { Strip, roundUp, windowMs } from './strip.js'
+import { Strip, roundUp, uPlot, windowMs } from './strip.js'
 
 const drawEveryMs = 60
 const stillDrawEveryMs = 1000
@@ -14,7 +13,13 @@ const penSoft = () => palette.penSoft
 const penFaint = () => palette.penFaint
 const coreColour = (core) => () => palette.cores[core % palette.cores.length]
 const line = (stroke, more = {}) => ({ stroke, width: 1.75, ...more })
-const byteLabel = (value) => value === 0 ? '0' : bytes(Math.abs(value)).join(' ')
+const rateLabel = (value) => `${bytes(Math.abs(value)).join(' ')}/s`
+
+// Lines that colours tell apart, where there are no colours.
+const coreDashes = [[], [6, 3], [2, 2], [10, 3, 2, 3], [12, 4], [4, 6]]
+
+/** The series that are drawn, and the strip that each is on. */
+const stripsOfSeries = { cpu: 'cpu', cores: 'cpu', memory: 'memory', network: 'network', disk: 'disk', loop: 'loop' }
 
 /**
  * The sheet of paper that all strips are on: its time, the figures drawn, the
@@ -30,6 +35,8 @@ export class Recorder {
   #strips = new Map()
   /** @type {import('./strip.js').Stretch[]} */
   #stretches = []
+  /** By strip, the stretches in which a series of it was switched off. @type {Map<string, import('./strip.js').Stretch[]>} */
+  #offStretches = new Map(Object.values(stripsOfSeries).map((name) => [name, []]))
   #clockOffset = 0
   #isClockKnown = false
   /** @type {number | null} */
@@ -46,6 +53,7 @@ export class Recorder {
     this.#sheet = {
       stretches: this.#stretches,
       end: () => this.#end,
+      now: () => this.now,
       hover: (t) => {
         this.#hoveredAt = t
         document.documentElement.classList.toggle('hovering', t !== null)
@@ -57,9 +65,12 @@ export class Recorder {
       stretchLabels: true,
       lines: [line(penSoft, { fill: penSoft, width: 0, paths: uPlot.paths.bars({ size: [0.72, 40], align: 1 }), gaps: undefined })],
       range: (low, high) => [0, roundUp(Math.max(10, high))],
-      label: (value) => count(value)
+      label: (value) => `${count(value)} /s`
     })
-    document.documentElement.addEventListener('themechange', () => this.#drawAll())
+    document.documentElement.addEventListener('themechange', () => {
+      for (const strip of this.#strips.values()) strip.restyle()
+      this.#drawAll()
+    })
     setInterval(() => this.#tidy(), 1000)
     const frame = (time) => {
       requestAnimationFrame(frame)
@@ -79,7 +90,7 @@ export class Recorder {
       buffer: new SeriesBuffer(1 + cores),
       lines: [
         line(pen, { fill: penFaint, width: 2 }),
-        ...Array.from({ length: cores }, (_, core) => line(coreColour(core), { width: 1.25 }))
+        ...Array.from({ length: cores }, (_, core) => line(coreColour(core), { width: 1.25, plainDash: coreDashes[core % coreDashes.length] }))
       ],
       tips: [0],
       range: () => [0, 100],
@@ -89,22 +100,22 @@ export class Recorder {
       buffer: new SeriesBuffer(1),
       lines: [line(pen, { fill: penFaint })],
       tips: [0],
-      range: (low, high) => [0, Math.min(memoryBytes, 2 ** Math.ceil(Math.log2(Math.max(1, high * 1.25))))],
-      label: (value) => value === 0 ? '0' : memory(value).join(' ')
+      range: (low, high) => [0, Math.min(memoryBytes, 2 ** Math.ceil(Math.log2(Math.max(2 ** 20, high * 1.25))))],
+      label: (value) => memory(value).join(' ')
     })
     this.#draw('network', {
       buffer: new SeriesBuffer(3),
       lines: [line(pen, { fill: penFaint }), line(pen, { fill: penFaint }), line(() => palette.inkSoft, { width: 1, dash: [3, 3] })],
       tips: [0, 1],
       range: mirrored(1000),
-      label: byteLabel
+      label: rateLabel
     })
     this.#draw('disk', {
       buffer: new SeriesBuffer(2),
       lines: [line(pen, { fill: penFaint }), line(pen, { fill: penFaint })],
       tips: [0, 1],
       range: mirrored(100_000),
-      label: byteLabel
+      label: rateLabel
     })
     this.#draw('loop', {
       buffer: new SeriesBuffer(2),
@@ -145,6 +156,29 @@ export class Recorder {
     return this.#buffers.get(name)?.at(this.#hoveredAt ?? undefined) ?? null
   }
 
+  /**
+   * Least, most and newest figure in a column of a strip that the sheet shows; null if there is none.
+   *
+   * @param {string} name
+   * @param {number} column
+   */
+  extent (name, column) {
+    return this.#buffers.get(name)?.extent(column, this.#end - windowMs) ?? null
+  }
+
+  /** How old the newest sample is, in milliseconds; null if there is none. */
+  get ageMs () {
+    const newest = Math.max(...Object.values(stripsOfSeries).map((name) => this.#buffers.get(name)?.lastT ?? -Infinity))
+    return newest === -Infinity ? null : Math.max(0, this.now - newest)
+  }
+
+  /** The stretches of a strip that the sheet shows. */
+  stretchesOf (name) {
+    return [...this.#stretches, ...this.#offStretches.get(name) ?? []]
+      .filter(({ to }) => to === null || to > this.#end - windowMs)
+      .map(({ kind, what, from, to }) => ({ kind, what, ms: (to ?? this.now) - from }))
+  }
+
   /** Another server may have another clock. */
   forgetClock () {
     this.#isClockKnown = false
@@ -159,14 +193,37 @@ export class Recorder {
     this.#drawAll()
   }
 
-  /** @param {'lost' | 'paused'} kind */
+  /** @param {'lost' | 'paused' | 'slowed'} kind */
   begin (kind) {
-    this.#stretches.push({ from: this.now, to: null, kind })
+    if (!this.#stretches.some((stretch) => stretch.kind === kind && stretch.to === null)) this.#stretches.push({ from: this.now, to: null, kind })
   }
 
-  /** @param {'lost' | 'paused'} kind */
+  /** @param {'lost' | 'paused' | 'slowed'} kind */
   finish (kind) {
     for (const stretch of this.#stretches) if (stretch.kind === kind) stretch.to ??= this.now
+  }
+
+  /** Adds to what the newest stretch of a kind says. */
+  label (kind, more) {
+    const stretch = this.#stretches.findLast((stretch) => stretch.kind === kind)
+    if (stretch !== undefined) stretch.more = more
+  }
+
+  /**
+   * From now on these series come, and no others: a line that is switched on again has a hole, which says why.
+   *
+   * @param {string[]} series
+   */
+  pick (series) {
+    for (const [one, name] of Object.entries(stripsOfSeries)) {
+      const stretches = this.#offStretches.get(name)
+      const open = stretches.find(({ what, to }) => what === one && to === null)
+      if (!series.includes(one)) {
+        if (open === undefined) stretches.push({ from: this.now, to: null, kind: 'off', what: one })
+      } else if (open !== undefined) {
+        open.to = this.now
+      }
+    }
   }
 
   /**
@@ -184,7 +241,7 @@ export class Recorder {
 
   #draw (name, options) {
     this.#buffers.set(name, options.buffer)
-    this.#strips.set(name, new Strip(stripOf(name).querySelector('.plot'), { sheet: this.#sheet, ...options }))
+    this.#strips.set(name, new Strip(stripOf(name).querySelector('.plot'), { sheet: this.#sheet, offStretches: this.#offStretches.get(name), ...options }))
   }
 
   #drawAll () {
@@ -207,7 +264,9 @@ export class Recorder {
   #tidy () {
     const from = this.#end - windowMs - 5000
     for (const buffer of this.#buffers.values()) buffer.trim(from)
-    while (this.#stretches.length > 0 && this.#stretches[0].to !== null && this.#stretches[0].to < from) this.#stretches.shift()
+    for (const stretches of [this.#stretches, ...this.#offStretches.values()]) {
+      while (stretches.length > 0 && stretches[0].to !== null && stretches[0].to < from) stretches.shift()
+    }
   }
 }
 

@@ -76,6 +76,28 @@ export class SeriesBuffer {
     return row < 0 ? null : this.columns.slice(1).map((column) => this.#lastIn(column, row))
   }
 
+  /**
+   * Least, most and newest figure of a column; null if it has none.
+   *
+   * @param {number} column
+   * @param {number} from
+   * @returns {[low: number, high: number, newest: number] | null}
+   */
+  extent (column, from) {
+    let low = Infinity
+    let high = -Infinity
+    let newest = null
+    const figures = this.columns[column + 1]
+    for (let row = this.before(from); row < figures.length; row++) {
+      const figure = figures[row]
+      if (figure === null) continue
+      newest = figure
+      low = Math.min(low, figure)
+      high = Math.max(high, figure)
+    }
+    return newest === null ? null : [low, high, newest]
+  }
+
   // Parts of a row come one after the other; the previous row bridges the moment.
   #lastIn (column, row) {
     return column[row] ?? column[row - 1] ?? null

@@ -1,20 +1,23 @@
-import uPlot from '/uplot/uPlot.esm.js'
 import { palette } from './palette.js'
 import { clock, duration } from './format.js'
 
+// Its minified form is no module.
+export const { uPlot } = globalThis
+
 export const windowMs = 60_000
-const scaleWidth = 60
+const scaleWidth = 70
 const rulerHeight = 26
 
 /**
  * What all strips share, as on one sheet of recorder paper: where the sheet ends,
- * the stretches that are hatched because the line was away or held, and the time
- * that the pointer is at.
+ * the stretches that are hatched because the line was away, held or not read, and the
+ * time that the pointer is at.
  *
- * @typedef {{ from: number, to: number | null, kind: 'lost' | 'paused' }} Stretch
+ * @typedef {{ from: number, to: number | null, kind: 'lost' | 'paused' | 'slowed' | 'off', what?: string, more?: string }} Stretch
  *
  * @typedef {object} Sheet
  * @property {() => number} end
+ * @property {() => number} now later than the end while the sheet is held
  * @property {Stretch[]} stretches
  * @property {(t: number | null) => void} hover
  */
@@ -31,7 +34,8 @@ const rulerHeight = 26
  * @property {(value: number) => string} label
  * @property {boolean} [ruler] shows the clock under the plot
  * @property {number[]} [tips] lines that end in a pen
- * @property {boolean} [stretchLabels]
+ * @property {boolean} [stretchLabels] labels the stretches of the sheet
+ * @property {Stretch[]} [offStretches] in which a line of this strip was switched off
  */
 export class Strip {
   #options
@@ -42,6 +46,7 @@ export class Strip {
   /** @type {[number, number]} */
   #goal = [0, 1]
   #visible = true
+  #lines
   #easedAt = 0
 
   /**
@@ -52,6 +57,7 @@ export class Strip {
     this.#options = options
     this.#element = element
     const { lines, bands = [], label, ruler = false, stretchLabels = false, sheet } = options
+    this.#lines = lines
     this.#plot = new uPlot({ // eslint-disable-line new-cap -- the library's own name
       ...this.#size(),
       padding: [10, 0, ruler ? 0 : 10, 0],
@@ -100,7 +106,7 @@ export class Strip {
         }],
         draw: [(plot) => {
           this.#drawTips(plot)
-          if (stretchLabels) this.#drawStretchLabels(plot)
+          this.#drawStretchLabels(plot, stretchLabels ? sheet.stretches : [])
         }],
         setCursor: [(plot) => {
           // Only the strip under the pointer speaks; the others follow.
@@ -110,6 +116,7 @@ export class Strip {
         }]
       }
     }, options.buffer.columns, element)
+    this.restyle()
     element.addEventListener('pointerleave', () => sheet.hover(null))
 
     new ResizeObserver(() => this.#plot.setSize(this.#size())).observe(element)
@@ -122,6 +129,11 @@ export class Strip {
 
   draw () {
     if (this.#visible) this.#plot.setData(this.#options.buffer.columns)
+  }
+
+  /** Takes on what of a theme is no colour. */
+  restyle () {
+    for (const [index, { dash, plainDash }] of this.#lines.entries()) this.#plot.series[index + 1].dash = palette.isPlain ? plainDash ?? dash : dash
   }
 
   /**
@@ -170,39 +182,46 @@ export class Strip {
 
   #drawStretches (plot) {
     const { ctx: context, bbox } = plot
-    const { sheet } = this.#options
-    for (const { from, to, kind } of sheet.stretches) {
+    const { sheet, offStretches = [] } = this.#options
+    for (const { from, to, kind } of [...sheet.stretches, ...offStretches]) {
       const left = Math.max(bbox.left, plot.valToPos(from, 'x', true))
       const right = Math.min(bbox.left + bbox.width, plot.valToPos(to ?? sheet.end(), 'x', true))
       if (right <= left) continue
       context.save()
       context.fillStyle = palette.hatch[kind]
       context.fillRect(left, bbox.top, right - left, bbox.height)
-      context.fillStyle = kind === 'lost' ? palette.lost : palette.hold
+      context.fillStyle = palette.stretch[kind]
       context.fillRect(left, bbox.top, devicePixelRatio, bbox.height)
       context.restore()
     }
   }
 
-  #drawStretchLabels (plot) {
+  #drawStretchLabels (plot, stretches) {
     const { ctx: context, bbox } = plot
-    const { sheet } = this.#options
+    const { sheet, offStretches = [] } = this.#options
     const pixels = devicePixelRatio
     const pad = 4 * pixels
+    const lineHeight = 17 * pixels
+    /** How far to the right each line of labels is taken. */
+    const taken = []
     context.save()
     context.font = palette.font.replace('11px', `600 ${11 * pixels}px`)
-    for (const { from, to, kind } of sheet.stretches) {
-      const end = to ?? sheet.end()
-      const text = `${kind === 'lost' ? 'away' : 'paused'} ${duration(end - from)}`
-      const { width } = context.measureText(text)
-      const left = plot.valToPos(from, 'x', true)
+    for (const stretch of [...stretches, ...offStretches]) {
+      const { from, to, kind } = stretch
+      const end = to ?? sheet.now()
       // Its end has left the paper already.
       if (plot.valToPos(end, 'x', true) < bbox.left + pad) continue
-      const x = Math.max(bbox.left + pad, Math.min(left + 2 * pad, bbox.left + bbox.width - width - pad))
+      const text = stretchInWords(stretch, end)
+      const { width } = context.measureText(text)
+      const x = Math.max(bbox.left + pad, Math.min(plot.valToPos(from, 'x', true) + 2 * pad, bbox.left + bbox.width - width - pad))
+      let row = taken.findIndex((right) => right < x - pad)
+      if (row === -1) row = taken.length
+      taken[row] = x + width + pad
+      const top = bbox.top + row * lineHeight
       context.fillStyle = palette.paper
-      context.fillRect(x - pad, bbox.top, width + 2 * pad, 17 * pixels)
-      context.fillStyle = kind === 'lost' ? palette.lost : palette.hold
-      context.fillText(text, x, bbox.top + 12 * pixels)
+      context.fillRect(x - pad, top, width + 2 * pad, lineHeight)
+      context.fillStyle = palette.stretch[kind]
+      context.fillText(text, x, top + 12 * pixels)
     }
     context.restore()
   }
@@ -244,6 +263,15 @@ export function roundUp (value) {
   const power = 10 ** Math.floor(Math.log10(value))
   const head = value / power
   return (head <= 1 ? 1 : head <= 2 ? 2 : head <= 5 ? 5 : 10) * power
+}
+
+const stretchWords = { lost: 'away', paused: 'paused', slowed: 'not read', off: 'off' }
+const ofSeveral = { cpu: 'processor', cores: 'cores' }
+
+/** @param {Stretch} stretch */
+function stretchInWords ({ from, kind, what, more = '' }, end) {
+  const lasted = end > from ? ` ${duration(end - from)}` : ''
+  return `${ofSeveral[what] ?? ''} ${stretchWords[kind]}${lasted}${more}`.trim()
 }
 
 function stepsBetween (low, high, step) {

@@ -25,6 +25,7 @@
 
   apply()
   prefersDark.addEventListener('change', apply)
+  matchMedia('(forced-colors: active)').addEventListener('change', apply)
   document.addEventListener('DOMContentLoaded', () => {
     apply()
     document.getElementById('theme').addEventListener('click', () => {

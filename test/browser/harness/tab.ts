@@ -6,7 +6,7 @@ import { watchStreams, type Message } from './received.ts'
 const timeoutMs = 60_000
 const pollMs = 20
 
-type State = 'connecting' | 'live' | 'paused' | 'lost'
+type State = 'connecting' | 'live' | 'paused' | 'slowed' | 'lost'
 
 /** A page of an example, and what came down its line. */
 export interface Tab {

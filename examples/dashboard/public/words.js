@@ -1,0 +1,15 @@
+import { element } from './elements.js'
+
+/** Lists the words of the page with what they mean, since a title is seen with a mouse only. */
+export function listWords () {
+  const list = element('word-list')
+  for (const place of document.querySelectorAll('[data-word]')) {
+    const term = document.createElement('dt')
+    term.textContent = place.dataset.word || place.textContent
+    const meaning = document.createElement('dd')
+    meaning.textContent = place.title
+    const pair = document.createElement('div')
+    pair.append(term, meaning)
+    list.append(pair)
+  }
+}
