@@ -2,10 +2,14 @@ import { EventEmitter } from 'node:events'
 import type { FastifyReply } from 'fastify'
 import { StreamPipedError } from '../schemas/errors.ts'
 
-/** Headers of every event stream. `no-transform` and `X-Accel-Buffering` keep proxies from holding it back. */
+/**
+ * Headers of every event stream. `no-transform` and `X-Accel-Buffering` keep proxies from holding it back.
+ * `no-store` keeps Chromium from reading on into its cache while the page reads nothing: without it no
+ * back-pressure reaches the server.
+ */
 export const eventStreamHeaders = Object.freeze({
   'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache, no-transform',
+  'cache-control': 'no-cache, no-transform, no-store',
   'x-accel-buffering': 'no'
 })
 

@@ -81,10 +81,6 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     const forMs = isOfSession(request) ? sessionOf(request)?.state.cutForMs ?? 0 : 0
     if (forMs > 0) await sleep(forMs, undefined, { ref: false })
   })
-  // What may be stored Chromium takes as fast as it comes, whether the page reads it or not.
-  app.addHook('onSend', async (request, reply) => {
-    if (isOfSession(request)) reply.header('cache-control', 'no-store, no-transform')
-  })
 
   const live = app.tether.stateful('/live', {
     contract,

@@ -91,7 +91,7 @@ t.test('who gets which encoding', async (t) => {
       t.equal(answer.status, 200)
       t.equal(answer.headers['content-encoding'], encoding, `${method} ${path}: ${accepted}`)
       t.equal(answer.headers.vary, path === '/off' ? undefined : 'Accept-Encoding', `${path}: what else it could have been`)
-      t.equal(answer.headers['cache-control'], 'no-cache, no-transform')
+      t.equal(answer.headers['cache-control'], 'no-cache, no-transform, no-store')
       if (method === 'GET') t.equal(answer.text, 'retry: 1000\n\n')
     }
   }

@@ -7,7 +7,7 @@ import { turns, until } from './harness/until.ts'
 
 const ours = {
   'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache, no-transform',
+  'cache-control': 'no-cache, no-transform, no-store',
   'x-accel-buffering': 'no'
 }
 

@@ -46,7 +46,7 @@ for (const protocol of protocols) {
       t.equal(reader.status, 200)
       t.match(reader.headers, {
         'content-type': 'text/event-stream; charset=utf-8',
-        'cache-control': 'no-cache, no-transform',
+        'cache-control': 'no-cache, no-transform, no-store',
         'set-cookie': [/^early=one/, /^late=two\..*HttpOnly/],
         'access-control-allow-origin': page,
         'access-control-allow-credentials': 'true',

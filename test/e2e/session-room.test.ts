@@ -31,7 +31,7 @@ t.test('maxSessions', async (t) => {
       const reader = await openReader(server, '/live')
       await until(() => reader.ended, 'the end of the stream')
       t.equal(reader.status, 200)
-      t.match(reader.headers, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })
+      t.match(reader.headers, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache, no-transform, no-store', 'x-accel-buffering': 'no' })
       t.same(reader.controls, [{ type: 'goodbye', reason: 'session-limit', reconnect: true }])
       const [block] = reader.blocks
       t.equal(block!.id, undefined, 'no id, which a browser would name next time')
