@@ -1,6 +1,6 @@
 import type { ErrorObject } from 'ajv/dist/2019.js'
 import { defaults } from '../schemas/defaults.ts'
-import type { Fault } from '../schemas/errors.ts'
+import { cutText, type Fault } from '../schemas/errors.ts'
 
 /** Keywords that are checked before an object's keys are looked at, which are not where one fails. */
 const beforeKeys: ReadonlySet<string> = new Set(['minProperties', 'maxProperties', 'propertyNames'])
@@ -10,7 +10,7 @@ export function describeErrors (errors: ErrorObject[], pointer: string): Fault[]
   const faults: Fault[] = []
   const seen = new Set<string>()
   for (const error of flatten(errors)) {
-    const fault = cutPath(toFault(error, pointer))
+    const fault = cutFault(toFault(error, pointer))
     const identity = `${fault.path} ${fault.message}`
     if (seen.has(identity)) continue
     seen.add(identity)
@@ -93,9 +93,9 @@ function toFault (error: ErrorObject, pointer: string): Fault {
 }
 
 /** A key may be as long as the body, and stands in each fault within it. */
-export function cutPath ({ path, message }: Fault): Fault {
-  const { faultPathCharacters } = defaults.fixed
-  return { path: path.length > faultPathCharacters ? `${path.slice(0, faultPathCharacters)}…` : path, message }
+export function cutFault ({ path, message }: Fault): Fault {
+  const { faultPathBytes, faultTextBytes } = defaults.fixed
+  return { path: cutText(path, faultPathBytes), message: cutText(message, faultTextBytes) }
 }
 
 /** @see RFC 6901, section 3 */
