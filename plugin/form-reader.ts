@@ -25,7 +25,10 @@ export class FormReader {
   /** Converts the fields in their place. Data that is no object, or fits nothing, stays. */
   read (data: unknown): void {
     this.#branchesLeft = defaults.fixed.explainedBranches
-    this.#convert(data, this.#schema)
+    const converted = this.#convert(data, this.#schema)
+    // The branch of a union has been tried on a copy. A form is an object, whatever the schema.
+    if (converted === data || !isRecord(data) || !isRecord(converted)) return
+    for (const [key, value] of Object.entries(converted)) setField(data, key, value)
   }
 
   #convert (value: unknown, schema: unknown): unknown {
@@ -75,11 +78,10 @@ export class FormReader {
           if (this.#pattern(pattern).test(key)) schemas.push(child)
         }
       }
-      if (schemas.length === 0) schemas.push(additionalProperties ?? (this.#knows(schema, key, 0) ? undefined : unevaluatedProperties))
+      if (schemas.length === 0) schemas.push(additionalProperties ?? (isRecord(unevaluatedProperties) && !this.#knows(schema, key, 0) ? unevaluatedProperties : undefined))
       let result: unknown = value
       for (const child of schemas) result = this.#convert(result, child)
-      // A key such as `__proto__` is an own one of what a parser made, and is to stay one.
-      if (result !== value) Object.defineProperty(fields, key, { value: result, writable: true, enumerable: true, configurable: true })
+      if (result !== value) setField(fields, key, result)
     }
     for (const dependents of [dependentSchemas, dependencies]) {
       if (!isRecord(dependents)) continue
@@ -178,8 +180,13 @@ function copy (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copy)
   if (!isRecord(value)) return value
   const result: Record<string, unknown> = Object.create(Object.getPrototypeOf(value))
-  for (const [key, child] of Object.entries(value)) Object.defineProperty(result, key, { value: copy(child), writable: true, enumerable: true, configurable: true })
+  for (const [key, child] of Object.entries(value)) setField(result, key, copy(child))
   return result
+}
+
+/** A key such as `__proto__` is an own one of what a parser made, and is to stay one. */
+function setField (fields: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(fields, key, { value, writable: true, enumerable: true, configurable: true })
 }
 
 function isRecord (value: unknown): value is Record<string, unknown> {
