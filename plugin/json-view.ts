@@ -40,6 +40,7 @@ class KeyView implements ProxyHandler<object> {
   get (_target: object, key: string | symbol): unknown {
     const value: unknown = Reflect.get(this.#source, key, this.#source)
     // How it is written as a string, say, is the object's own affair.
+    if (key === 'constructor') return value
     if (typeof key === 'symbol' || (typeof value === 'function' && !Object.hasOwn(this.#source, key))) return typeof value === 'function' ? value.bind(this.#source) : value
     const seen = view(value, key)
     return seen === nothing ? undefined : seen

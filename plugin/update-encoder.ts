@@ -47,7 +47,7 @@ function writeText (data: unknown): string {
 function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
   let stringify: (data: unknown) => string | undefined
   try {
-    stringify = fastJsonStringify(closeSchema(schema, { strict: false }))
+    stringify = fastJsonStringify(closeSchema(schema, { strict: false }), { ajv: { strict: false, logger: false } })
   } catch (error) {
     throw new ContractError(`the schema of update "${name}" cannot be compiled: ${(error as Error).message}`)
   }
