@@ -1,108 +1,318 @@
-import { Kind, TransformKind, type TSchema } from '@sinclair/typebox'
+import type { TSchema } from '@sinclair/typebox'
 
-/** The schemas that `$ref` may name at some place: those with an `$id` around it. Inner ones hide outer ones. */
-type Scope = ReadonlyMap<string, NamedSchema>
+/** What `$ref` may name at some place: schemas with an `$id` around it (inner ones hide outer ones), and parts of the one it stands in. */
+interface Scope {
+  readonly names: ReadonlyMap<string, NamedSchema>
+  /** The schema that `#` stands for: the nearest one around with an `$id`, or the outermost. */
+  readonly resource: NamedSchema
+}
 
 interface NamedSchema {
-  readonly schema: object
+  readonly schema: unknown
   readonly scope: Scope
 }
 
+/** How a copy of a schema stands to the place that it is put in. */
+interface Place {
+  /** A part of an intersection, whose other parts know further keys. */
+  readonly composed: boolean
+  /** Within a union or the like: data may turn out to be of another branch, so no defaults are filled in. */
+  readonly tentative: boolean
+}
+
+const limits = ['minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'] as const
+/** Keywords of which one may take long, or leads to others that may. */
+const costly = ['pattern', 'format', 'uniqueItems', 'items', 'additionalItems', 'unevaluatedItems', 'contains', 'properties', 'patternProperties', 'propertyNames', 'additionalProperties', 'unevaluatedProperties', 'dependentSchemas', 'dependencies', 'allOf', 'anyOf', 'oneOf', 'not', 'if', '$ref']
+/** Keywords that may know further keys of the same object. */
+const partial = ['$ref', '$recursiveRef', 'anyOf', 'oneOf', 'if', 'dependentSchemas', 'dependencies']
+/** Keywords that check something, beside those that hold schemas. What is not in either list is left out of the copy. */
+const assertions = ['type', 'nullable', 'const', 'enum', 'multipleOf', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', ...limits, 'pattern', 'format', 'formatMinimum', 'formatMaximum', 'formatExclusiveMinimum', 'formatExclusiveMaximum', 'uniqueItems', 'minContains', 'maxContains', 'required', 'dependentRequired']
+
+/** What the closing of a schema is for. */
+export interface Closing {
+  /** Whether objects refuse keys that they do not know, and cheap checks guard costly ones. Otherwise the copy only stands alone. */
+  readonly strict: boolean
+}
+
 /**
- * A copy of a schema in which every object that does not say otherwise refuses
- * keys that it does not know, and which stands alone: each `$ref` to an `$id` leads to
- * the copy's own `$defs`, so that two schemas may use the same `$id`.
+ * A copy of a schema that stands alone, in the words of one draft: annotations are left out,
+ * and each `$ref` leads to the copy's own `$defs`, so that two schemas may use the same `$id`.
  *
- * @param enumerate whether unions of literals become one `enum`
+ * Where `strict`, every object that does not say otherwise refuses keys that it does not know;
+ * unions of literals become one `enum`; and limits of a size (`maxLength` and the like, from
+ * all parts of an intersection) come before what takes longer the more there is, which is
+ * not looked at beyond them.
+ *
+ * @throws where a `$ref` leads nowhere
  */
-export function closeSchema (schema: TSchema, enumerate: boolean): object {
-  return new SchemaCloser(enumerate).close(schema)
+export function closeSchema (schema: TSchema, { strict }: Closing = { strict: true }): Record<string, unknown> {
+  return new SchemaCloser(strict, schema).close(schema)
 }
 
 class SchemaCloser {
-  readonly #enumerate: boolean
+  readonly #strict: boolean
+  readonly #outermost: Scope
   readonly #definitions: Record<string, unknown> = {}
-  /** Where in `$defs` the copy of a schema is, on its own and as a part of an intersection. */
-  readonly #places = [new Map<object, string>(), new Map<object, string>()] as const
+  /** Where in `$defs` the copy of a schema is, for each way to stand. */
+  readonly #places = new Map<unknown, Map<string, string>>()
+  /** Schemas by `$id`, wherever they are; collected when a name is in no scope. */
+  #everywhere: Map<string, NamedSchema> | null = null
 
-  constructor (enumerate: boolean) {
-    this.#enumerate = enumerate
+  constructor (strict: boolean, root: object) {
+    this.#strict = strict
+    const resource: { schema: object, scope: Scope } = { schema: root, scope: undefined as never }
+    this.#outermost = resource.scope = { names: new Map(), resource }
   }
 
-  close (schema: TSchema): object {
-    const closed = this.#close(schema, false, new Map()) as Record<string, unknown>
-    return { ...closed, $defs: { ...closed.$defs as object, ...this.#definitions } }
+  close (schema: TSchema): Record<string, unknown> {
+    const { default: _default, ...closed } = this.#close(schema, { composed: false, tentative: false }, this.#outermost, '#') as Record<string, unknown>
+    return Object.keys(this.#definitions).length === 0 ? closed : { ...closed, $defs: this.#definitions }
   }
 
-  #close (schema: unknown, composed: boolean, outer: Scope): unknown {
+  #close (schema: unknown, place: Place, outer: Scope, pointer: string): unknown {
     if (!isRecord(schema)) return schema
-    if (TransformKind in schema) throw new Error('transforms are not supported, since both sides of the wire share the schema')
     const scope = scopeWithin(schema, outer)
-    const { $id, ...copy } = schema
-    const target = typeof copy.$ref === 'string' ? scope.get(copy.$ref) : undefined
-    if (target !== undefined) copy.$ref = `#/$defs/${this.#define(target, composed)}`
-    if (this.#enumerate && isKind(schema, 'Union') && Array.isArray(copy.anyOf) && copy.anyOf.length > 0 && copy.anyOf.every(isLiteral)) {
-      // One fault that lists what is allowed, instead of one per literal.
-      copy.enum = copy.anyOf.map((literal: { const?: unknown }) => literal.const ?? null)
-      delete copy.anyOf
-      return copy
+    const hasKeys = isRecord(schema.properties) || isRecord(schema.patternProperties)
+    // Each part sees the keys of the others, so only the whole can tell which are unknown.
+    const hasParts = Array.isArray(schema.allOf) || (hasKeys && partial.some((keyword) => schema[keyword] !== undefined))
+    const { composed, tentative } = place
+    const apart: Place = { composed: false, tentative }
+    const part: Place = { composed: composed || hasParts, tentative }
+    const child = (value: unknown, at: Place, ...path: Array<string | number>) => this.#close(value, at, scope, [pointer, ...path].join('/'))
+    const each = (values: unknown[], at: Place, keyword: string) => values.map((value, index) => child(value, at, keyword, index))
+    const map = (values: Record<string, unknown>, at: Place, keyword: string) => Object.fromEntries(Object.entries(values).map(([key, value]) => [key, child(value, at, keyword, key)]))
+
+    const copy: Record<string, unknown> = {}
+    for (const keyword of assertions) {
+      if (schema[keyword] !== undefined) copy[keyword] = schema[keyword]
     }
-    const hasKeys = isRecord(copy.properties) || isRecord(copy.patternProperties)
-    for (const keyword of ['properties', 'patternProperties', '$defs', 'definitions']) {
-      const children = copy[keyword]
-      if (isRecord(children)) copy[keyword] = Object.fromEntries(Object.entries(children).map(([key, child]) => [key, this.#close(child, false, scope)]))
+    if (schema.default !== undefined && !(this.#strict && tentative)) copy.default = schema.default
+    // JSON's strings are always escaped.
+    if (!this.#strict && copy.format === 'unsafe') delete copy.format
+
+    if (this.#strict && !costly.some((keyword) => keyword !== 'anyOf' && keyword !== 'oneOf' && schema[keyword] !== undefined)) {
+      // One fault that lists what is allowed, instead of one per literal.
+      const literals = literalsOf(schema)
+      if (literals !== null) {
+        const { nullable, ...rest } = copy
+        return { ...copy.type === undefined ? rest : copy, enum: literals }
+      }
+    }
+    const reference = schema.$ref ?? schema.$recursiveRef
+    if (typeof reference === 'string') copy.$ref = `#/$defs/${this.#define(this.#resolve(reference, scope, pointer), part, pointer)}`
+    for (const [keyword, at] of [['properties', apart], ['patternProperties', apart], ['dependentSchemas', { composed: true, tentative }]] as const) {
+      const children = schema[keyword]
+      if (isRecord(children)) copy[keyword] = map(children, at, keyword)
+    }
+    if (isRecord(schema.dependencies)) {
+      copy.dependencies = Object.fromEntries(Object.entries(schema.dependencies).map(([key, value]) => [key, Array.isArray(value) ? value : child(value, { composed: true, tentative }, 'dependencies', key)]))
     }
     // Tags come first, so that a branch of a recursive union which is not meant is left before its children are walked.
-    if (isRecord(copy.properties)) copy.properties = Object.fromEntries(Object.entries(copy.properties).sort(([, left], [, right]) => Number(isTag(right)) - Number(isTag(left))))
-    for (const keyword of ['items', 'additionalItems', 'additionalProperties', 'unevaluatedProperties', 'contains', 'prefixItems']) {
-      const child = copy[keyword]
-      if (Array.isArray(child)) copy[keyword] = child.map((item) => this.#close(item, false, scope))
-      else if (isRecord(child)) copy[keyword] = this.#close(child, false, scope)
+    if (this.#strict && isRecord(copy.properties)) copy.properties = Object.fromEntries(Object.entries(copy.properties).sort(([, left], [, right]) => Number(isTag(right)) - Number(isTag(left))))
+    for (const keyword of ['additionalProperties', 'unevaluatedProperties', 'unevaluatedItems'] as const) {
+      if (schema[keyword] !== undefined) copy[keyword] = child(schema[keyword], apart, keyword)
     }
-    for (const keyword of ['anyOf', 'oneOf']) {
-      const children = copy[keyword]
-      if (Array.isArray(children)) copy[keyword] = children.map((child) => this.#close(child, composed, scope))
+    for (const keyword of ['contains', 'propertyNames'] as const) {
+      if (schema[keyword] !== undefined) copy[keyword] = child(schema[keyword], { composed: false, tentative: true }, keyword)
     }
-    if (Array.isArray(copy.allOf)) {
-      // Each part sees the keys of the others, so only the whole can tell which are unknown.
-      copy.allOf = copy.allOf.map((child) => this.#close(child, true, scope))
-      if (!composed && copy.unevaluatedProperties === undefined) copy.unevaluatedProperties = false
-    } else if (hasKeys && !composed && copy.additionalProperties === undefined && copy.unevaluatedProperties === undefined) {
-      copy.additionalProperties = false
+    this.#closeItems(schema, copy, (value, ...path) => child(value, apart, ...path))
+    for (const keyword of ['anyOf', 'oneOf'] as const) {
+      if (Array.isArray(schema[keyword])) copy[keyword] = each(schema[keyword], { composed: part.composed, tentative: true }, keyword)
     }
-    return copy
+    for (const keyword of ['not', 'if', 'then', 'else'] as const) {
+      if (schema[keyword] !== undefined) copy[keyword] = child(schema[keyword], { composed: true, tentative: tentative || keyword === 'not' || keyword === 'if' }, keyword)
+    }
+    if (Array.isArray(schema.allOf)) copy.allOf = each(schema.allOf, part, 'allOf')
+    if (!this.#strict) return nullableAsUnion(copy)
+
+    if (!composed && copy.additionalProperties === undefined && copy.unevaluatedProperties === undefined) {
+      if (hasParts) copy.unevaluatedProperties = false
+      else if (hasKeys) copy.additionalProperties = false
+    }
+    return nullableAsUnion(this.#guard(copy, schema, scope, pointer))
+  }
+
+  /** What draft 2020-12 calls `prefixItems` and `items`, as `items` and `additionalItems` of the drafts before. */
+  #closeItems (schema: Record<string, unknown>, copy: Record<string, unknown>, child: (value: unknown, ...path: Array<string | number>) => unknown): void {
+    const named = schema.prefixItems !== undefined
+    const first = named ? schema.prefixItems : schema.items
+    if (!Array.isArray(first)) {
+      if (first !== undefined) copy.items = child(first, 'items')
+      return
+    }
+    copy.items = first.map((item, index) => child(item, named ? 'prefixItems' : 'items', index))
+    const rest = named ? schema.items : schema.additionalItems
+    if (rest !== undefined) copy.additionalItems = child(rest, named ? 'items' : 'additionalItems')
+    // Where nothing is said of it, the serialiser takes it for `false`, and the standard for `true`.
+    else if (!this.#strict) copy.additionalItems = true
+  }
+
+  /**
+   * Puts the limits of a size before all that takes longer beyond them. An Ajv that looks for
+   * every error would look at the rest all the same, and one that stops at the first takes
+   * the parts of an intersection before the limits of lists and objects.
+   */
+  #guard (copy: Record<string, unknown>, schema: Record<string, unknown>, scope: Scope, pointer: string): Record<string, unknown> {
+    if (!costly.some((keyword) => copy[keyword] !== undefined)) return copy
+    const sizes: object[] = []
+    const names: object[] = []
+    this.#collectLimits(schema, scope, pointer, new Set(), sizes, names)
+    if (sizes.length === 0 && names.length === 0) return copy
+    const { type, nullable, default: fallback, propertyNames: _names, ...rest } = copy
+    for (const keyword of limits) delete rest[keyword]
+    const head = Object.fromEntries(Object.entries({ type, nullable, default: fallback }).filter(([, value]) => value !== undefined))
+    let guarded: Record<string, unknown> = rest
+    // A name may be as long as the body, and a pattern of names is tried on each.
+    for (const checks of [names, sizes]) {
+      if (checks.length > 0 && Object.keys(guarded).length > 0) guarded = { allOf: checks, if: { allOf: checks }, then: guarded }
+      else if (checks.length > 0) guarded = { allOf: checks }
+    }
+    return { ...head, ...guarded }
+  }
+
+  /** The limits that a value must keep in any case: a schema's own, and those of all parts of an intersection. */
+  #collectLimits (schema: unknown, outer: Scope, pointer: string, seen: Set<unknown>, sizes: object[], names: object[]): void {
+    if (!isRecord(schema) || seen.has(schema)) return
+    seen.add(schema)
+    const scope = scopeWithin(schema, outer)
+    const own = Object.fromEntries(limits.filter((keyword) => schema[keyword] !== undefined).map((keyword) => [keyword, schema[keyword]]))
+    if (Object.keys(own).length > 0) sizes.push(own)
+    if (schema.propertyNames !== undefined) names.push({ propertyNames: this.#close(schema.propertyNames, { composed: false, tentative: true }, scope, `${pointer}/propertyNames`) })
+    if (Array.isArray(schema.allOf)) {
+      for (const part of schema.allOf) this.#collectLimits(part, scope, pointer, seen, sizes, names)
+    }
+    const reference = schema.$ref ?? schema.$recursiveRef
+    if (typeof reference === 'string') {
+      const target = this.#resolve(reference, scope, pointer)
+      this.#collectLimits(target.schema, target.scope, pointer, seen, sizes, names)
+    }
   }
 
   /** Puts the copy of a schema that is referred to into `$defs`, once. Returns its name there. */
-  #define ({ schema, scope }: NamedSchema, composed: boolean): string {
-    const places = this.#places[composed ? 1 : 0]
-    let place = places.get(schema)
-    if (place === undefined) {
-      place = `tether-${this.#places[0].size + this.#places[1].size}`
+  #define ({ schema, scope }: NamedSchema, place: Place, pointer: string): string {
+    const places = this.#places.get(schema) ?? new Map<string, string>()
+    this.#places.set(schema, places)
+    const stance = this.#strict ? `${place.composed} ${place.tentative}` : ''
+    let name = places.get(stance)
+    if (name === undefined) {
+      name = `tether-${Object.keys(this.#definitions).length}`
       // Noted first, since a recursive schema refers to itself.
-      places.set(schema, place)
-      this.#definitions[place] = this.#close(schema, composed, scope)
+      places.set(stance, name)
+      this.#definitions[name] = null
+      this.#definitions[name] = this.#close(schema, place, scope, pointer)
     }
-    return place
+    return name
+  }
+
+  /** @see RFC 6901, section 6, and JSON Schema Core 2019-09, section 8.2 */
+  #resolve (reference: string, scope: Scope, pointer: string): NamedSchema {
+    const hash = reference.indexOf('#')
+    const name = hash === -1 ? reference : reference.slice(0, hash)
+    const fragment = hash === -1 ? '' : reference.slice(hash + 1)
+    const base: NamedSchema | undefined = scope.names.get(reference) ?? (name === '' ? scope.resource : scope.names.get(name) ?? this.#named(name, scope))
+    const found = base === undefined || fragment === '' || scope.names.has(reference) ? base : fragment.startsWith('/') ? follow(base, fragment) : anchored(base, fragment)
+    if (found === undefined || !(typeof found.schema === 'boolean' || isRecord(found.schema))) throw new Error(`can't resolve reference ${reference} at ${pointer}`)
+    return found
+  }
+
+  #named (name: string, scope: Scope): NamedSchema | undefined {
+    if (this.#everywhere === null) {
+      this.#everywhere = new Map()
+      collectNames(this.#outermost.resource.schema, this.#outermost, this.#everywhere)
+    }
+    const { $id } = scope.resource.schema as { $id?: unknown }
+    return this.#everywhere.get(name) ?? (typeof $id === 'string' && URL.canParse(name, $id) ? this.#everywhere.get(new URL(name, $id).href) : undefined)
   }
 }
 
 /** What a schema and, in a module, its definitions add to the names that may be referred to within it. */
 function scopeWithin (schema: Record<string, unknown>, outer: Scope): Scope {
-  const named = [schema, ...isRecord(schema.$defs) ? Object.values(schema.$defs) : []]
+  const own = typeof schema.$id === 'string' && !schema.$id.startsWith('#') && schema !== outer.resource.schema
+  const named = [schema, ...[schema.$defs, schema.definitions].flatMap((definitions) => isRecord(definitions) ? Object.values(definitions) : [])]
     .filter((candidate): candidate is { $id: string } => isRecord(candidate) && typeof candidate.$id === 'string')
   if (named.length === 0) return outer
-  const scope = new Map(outer)
-  for (const candidate of named) scope.set(candidate.$id, { schema: candidate, scope })
+  const names = new Map(outer.names)
+  const scope: Scope = { names, resource: own ? { schema, scope: outer } : outer.resource }
+  for (const candidate of named) names.set(candidate.$id, { schema: candidate, scope })
   return scope
 }
 
-function isKind (schema: object, kind: string): boolean {
-  return Kind in schema && schema[Kind] === kind
+/** The part of a schema that a JSON pointer leads to. */
+function follow ({ schema, scope }: NamedSchema, pointer: string): NamedSchema | undefined {
+  let part: unknown = schema
+  let within = scope
+  for (const token of pointer.split('/').slice(1)) {
+    let key: string
+    try {
+      key = decodeURIComponent(token).replaceAll('~1', '/').replaceAll('~0', '~')
+    } catch {
+      return undefined
+    }
+    if (typeof part !== 'object' || part === null) return undefined
+    if (isRecord(part)) within = scopeWithin(part, within)
+    part = Object.hasOwn(part, key) ? (part as Record<string, unknown>)[key] : undefined
+  }
+  return { schema: part, scope: within }
 }
 
-function isLiteral (schema: unknown): boolean {
-  return isRecord(schema) && ('const' in schema || schema.type === 'null')
+function anchored ({ schema, scope }: NamedSchema, anchor: string): NamedSchema | undefined {
+  const found: NamedSchema[] = []
+  walk(schema, scope, new Set(), (candidate, within) => {
+    if (candidate.$anchor === anchor || candidate.$id === `#${anchor}`) found.push({ schema: candidate, scope: within })
+  })
+  return found[0]
+}
+
+function collectNames (root: unknown, scope: Scope, names: Map<string, NamedSchema>): void {
+  walk(root, scope, new Set(), (candidate, within) => {
+    const { $id } = candidate
+    if (typeof $id !== 'string') return
+    const named = { schema: candidate, scope: within }
+    const base = (within.resource.schema as { $id?: unknown }).$id
+    for (const name of [$id, typeof base === 'string' && URL.canParse($id, base) ? new URL($id, base).href : $id]) {
+      if (!names.has(name)) names.set(name, named)
+    }
+  })
+}
+
+/** Calls back for every object within a schema. Data in `default` and the like may be among them, which no `$ref` is likely to name. */
+function walk (value: unknown, outer: Scope, seen: Set<unknown>, visit: (candidate: Record<string, unknown>, scope: Scope) => void): void {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return
+  seen.add(value)
+  const scope = isRecord(value) ? scopeWithin(value, outer) : outer
+  if (isRecord(value)) visit(value, scope)
+  for (const [key, child] of Object.entries(value)) {
+    if (key !== 'default' && key !== 'examples' && key !== 'example' && key !== 'const' && key !== 'enum') walk(child, scope, seen, visit)
+  }
+}
+
+/** `nullable` says something beside `type` alone, to Ajv and to the serialiser. */
+function nullableAsUnion (copy: Record<string, unknown>): Record<string, unknown> {
+  const { nullable, ...rest } = copy
+  if (nullable === undefined || (nullable === true && copy.type !== undefined && !(copy.type as unknown[]).includes('null'))) return copy
+  if (nullable === false || copy.type !== undefined || Object.keys(rest).length === 0) return rest
+  const { default: fallback, ...other } = rest
+  return { ...fallback === undefined ? {} : { default: fallback }, anyOf: [other, { type: 'null' }] }
+}
+
+/** The values of a union of nothing but literals; null for another schema. */
+function literalsOf (schema: Record<string, unknown>): unknown[] | null {
+  const branches = schema.anyOf ?? schema.oneOf
+  if (!Array.isArray(branches) || branches.length === 0 || (schema.anyOf !== undefined && schema.oneOf !== undefined) || schema.enum !== undefined) return null
+  const values = [...branches.map(literalOf), ...schema.nullable === true ? [null] : []]
+  if (values.includes(undefined) || (schema.oneOf !== undefined && new Set(values).size < values.length)) return null
+  return [...new Set(values)]
+}
+
+const literalKeywords = new Set(['const', 'type', 'title', 'description', '$comment', 'default', 'deprecated', 'readOnly', 'writeOnly', 'examples', 'example'])
+
+function literalOf (schema: unknown): unknown {
+  if (!isRecord(schema)) return undefined
+  if (!Object.keys(schema).every((key) => literalKeywords.has(key) || key.startsWith('x-'))) return undefined
+  if (schema.type === 'null' && schema.const === undefined) return null
+  const { const: value, type } = schema
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean' && value !== null) return undefined
+  return type === undefined || type === (value === null ? 'null' : typeof value) || (type === 'integer' && Number.isInteger(value)) ? value : undefined
 }
 
 function isTag (schema: unknown): boolean {

@@ -1,7 +1,7 @@
 import { defaults } from '../schemas/defaults.ts'
 import { BusyError, DrainingError, SequenceError, SessionClosedError, ValidationError, type Fault } from '../schemas/errors.ts'
 import { shareContext } from './command-context.ts'
-import { cutPath } from './fault-list.ts'
+import { cutFault } from './fault-list.ts'
 import type { CheckedEvent } from './ingress.ts'
 import type { TetherSession } from './session.ts'
 import { parseLastEventId } from './verdict.ts'
@@ -11,11 +11,12 @@ export const leaveEvent = 'tether.close'
 
 /** The error for faults, of which it names the first, as many as one answer holds. */
 export function refusal (faults: Fault[]): ValidationError {
-  const { faults: most, faultCharacters } = defaults.fixed
+  const { faults: most, faultBytes } = defaults.fixed
   const named: Fault[] = []
-  let room: number = faultCharacters
-  for (const fault of faults.slice(0, most).map(cutPath)) {
-    room -= fault.path.length + fault.message.length
+  let room: number = faultBytes
+  for (const fault of faults.slice(0, most).map(cutFault)) {
+    // With the comma behind it.
+    room -= Buffer.byteLength(JSON.stringify(fault)) + 1
     if (room < 0 && named.length > 0) break
     named.push(fault)
   }

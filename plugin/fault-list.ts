@@ -1,13 +1,16 @@
 import type { ErrorObject } from 'ajv/dist/2019.js'
 import { defaults } from '../schemas/defaults.ts'
-import type { Fault } from '../schemas/errors.ts'
+import { cutText, type Fault } from '../schemas/errors.ts'
+
+/** Keywords that are checked before an object's keys are looked at, which are not where one fails. */
+const beforeKeys: ReadonlySet<string> = new Set(['minProperties', 'maxProperties', 'propertyNames'])
 
 /** Turns Ajv's errors into faults, as many as one answer names. */
 export function describeErrors (errors: ErrorObject[], pointer: string): Fault[] {
   const faults: Fault[] = []
   const seen = new Set<string>()
   for (const error of flatten(errors)) {
-    const fault = cutPath(toFault(error, pointer))
+    const fault = cutFault(toFault(error, pointer))
     const identity = `${fault.path} ${fault.message}`
     if (seen.has(identity)) continue
     seen.add(identity)
@@ -22,15 +25,22 @@ export function describeErrors (errors: ErrorObject[], pointer: string): Fault[]
  * that was meant, when one fits better than all others, or else one error.
  */
 function * flatten (errors: ErrorObject[]): Iterable<ErrorObject> {
-  const unions = new Set<string>()
+  const unexplored = new Set<string>()
   for (const error of errors) {
-    if (error.keyword !== 'anyOf') {
-      // Which keys a failed union would have known cannot be told.
-      if (error.keyword !== 'unevaluatedProperties' || !unions.has(error.instancePath)) yield error
+    // What fails by the other part of a condition is told by that.
+    if (error.keyword === 'if') continue
+    if (error.keyword !== 'anyOf' && error.keyword !== 'oneOf') {
+      if (beforeKeys.has(error.keyword)) unexplored.add(error.instancePath)
+      // Which keys a failed union would have known cannot be told, nor those of an object with too many of them.
+      if (error.keyword !== 'unevaluatedProperties' || !unexplored.has(error.instancePath)) yield error
       continue
     }
-    unions.add(error.instancePath)
-    const branches: ErrorObject[][] = error.params.branches
+    unexplored.add(error.instancePath)
+    if (error.params.matched > 1) {
+      yield { ...error, message: 'matches more than one of the allowed forms' }
+      continue
+    }
+    const branches: ErrorObject[][] = error.params.branches.map((list: ErrorObject[]) => list.filter(({ keyword }) => keyword !== 'if'))
     const meant = meantBranch(error, branches)
     if (meant === null) yield commonError(error, branches) ?? error
     else yield * flatten(meant)
@@ -53,7 +63,7 @@ function commonError (union: ErrorObject, branches: ErrorObject[][]): ErrorObjec
   }
   const types = branches.map((errors) => errors.find((error) => isOtherType(error, union)))
   if (!types.every((type) => type !== undefined)) return null
-  const names = new Set(types.map((type) => type.params.type))
+  const names = new Set(types.flatMap((type) => type.params.type))
   return { ...union, keyword: 'type', message: `must be ${[...names].join(' or ')}` }
 }
 
@@ -76,14 +86,16 @@ function toFault (error: ErrorObject, pointer: string): Fault {
     case 'unevaluatedProperties': return { path: `${path}/${escape(params.unevaluatedProperty)}`, message: 'is not known here' }
     case 'enum': return { path, message: `must be one of ${params.allowedValues.map((value: unknown) => JSON.stringify(value)).join(', ')}` }
     case 'const': return { path, message: `must be ${JSON.stringify(params.allowedValue)}` }
+    case 'type': return { path, message: Array.isArray(params.type) ? `must be ${params.type.join(' or ')}` : error.message! }
+    case 'false schema': return { path, message: 'is not allowed' }
     default: return { path, message: error.message ?? `fails "${error.keyword}"` }
   }
 }
 
 /** A key may be as long as the body, and stands in each fault within it. */
-export function cutPath ({ path, message }: Fault): Fault {
-  const { faultPathCharacters } = defaults.fixed
-  return { path: path.length > faultPathCharacters ? `${path.slice(0, faultPathCharacters)}…` : path, message }
+export function cutFault ({ path, message }: Fault): Fault {
+  const { faultPathBytes, faultTextBytes } = defaults.fixed
+  return { path: cutText(path, faultPathBytes), message: cutText(message, faultTextBytes) }
 }
 
 /** @see RFC 6901, section 3 */

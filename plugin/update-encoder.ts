@@ -2,7 +2,9 @@ import type { TSchema } from '@sinclair/typebox'
 import fastJsonStringify from 'fast-json-stringify'
 import { isConflated, isText, type UpdateDefinition } from '../schemas/contract.ts'
 import { ContractError, SerializationError } from '../schemas/errors.ts'
+import { closeSchema } from './closed-schema.ts'
 import { encodeData, Frame } from './frame.ts'
+import { jsonView } from './json-view.ts'
 import { messageOf } from './thrown.ts'
 
 /** Turns the data of one update into a frame; its schema is compiled once. */
@@ -46,17 +48,29 @@ function writeText (data: unknown): string {
 function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
   let stringify: (data: unknown) => string | undefined
   try {
-    stringify = fastJsonStringify(schema as never)
+    stringify = fastJsonStringify(closeSchema(schema, { strict: false }), { ajv: { strict: false, logger: false } })
   } catch (error) {
     throw new ContractError(`the schema of update "${name}" cannot be compiled: ${messageOf(error)}`)
   }
   return (data) => {
-    const json = data === undefined ? undefined : stringify(data)
+    let json = data === undefined ? undefined : stringify(data)
     // What JSON has no word for comes out as this word where the schema allows anything.
-    if (json === undefined || json === 'undefined') throw new TypeError(`it is ${typeof data}`)
+    if (json !== undefined && json.includes('undefined') && !isJson(json)) {
+      json = json === 'undefined' ? undefined : stringify(jsonView(data))
+      if (json !== undefined && !isJson(json)) throw new TypeError('it holds what JSON has no word for')
+    }
+    if (json === undefined) throw new TypeError(`it is ${typeof data}`)
     // An object's serialiser takes null for an object without keys, those that are required left out.
     if (data === null && json === '{}') throw new TypeError('it is null')
-    // JSON escapes line ends, but a string of format "unsafe" goes out as it is.
-    return encodeData(json)
+    return `data: ${json}\n`
+  }
+}
+
+function isJson (text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }

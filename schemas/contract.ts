@@ -1,5 +1,6 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { ContractError } from './errors.ts'
+import { checkSchema } from './json-schema.ts'
 import { nameFault, type NameCheck } from './name.ts'
 import { didYouMean } from './suggestion.ts'
 
@@ -59,8 +60,10 @@ type Checked<Definitions> = {
  * @returns the contract, frozen; types are inferred from it everywhere.
  * @throws `FST_ERR_TETHER_CONTRACT` for a name that cannot be used (names are
  * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
- * key) or something that is not a schema. TypeScript refuses such names as well.
- * Schemas are compiled by `stateful`, which throws the same for one that cannot be.
+ * key), something that is not a schema, or a schema that says what nothing would check: a
+ * keyword that nobody knows, a refinement, a transform, an object of another library.
+ * TypeScript refuses such names as well. Schemas are compiled by `stateful`, which throws
+ * the same for one that cannot be.
  * @example
  * const contract = defineContract({
  *   events: { pause: Type.Object({}) },
@@ -77,10 +80,13 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
   const events = namesChecked('event', contract.events)
   const updates = namesChecked('update', contract.updates)
   for (const [name, schema] of Object.entries(events)) {
-    if (!isObject(schema) || kind in schema) throw new ContractError(`event "${name}" must be a TypeBox schema`)
+    if (!isDefinition(schema) || kind in schema) throw new ContractError(`event "${name}" must be a TypeBox schema`)
+    checkSchema(`event "${name}"`, schema, 'event')
   }
   for (const [name, definition] of Object.entries(updates)) {
-    if (!isObject(definition)) throw new ContractError(`update "${name}" must be a TypeBox schema, conflate(…) or text()`)
+    if (!isDefinition(definition)) throw new ContractError(`update "${name}" must be a TypeBox schema, conflate(…) or text()`)
+    const inner = isConflated(definition) ? definition.update : definition
+    if (!isText(inner)) checkSchema(`update "${name}"`, inner, 'update')
   }
   return Object.freeze({ events, updates }) as Contract<Events, Updates>
 }
@@ -103,7 +109,7 @@ export function conflate<Update extends TSchema | TextUpdate> (
   schema: Update,
   key: (data: UpdateData<Update>) => string | number = () => ''
 ): ConflatedUpdate<Update> {
-  if (!isObject(schema) || isConflated(schema)) throw new ContractError('conflate() takes a TypeBox schema or text()')
+  if (!isDefinition(schema) || isConflated(schema)) throw new ContractError('conflate() takes a TypeBox schema or text()')
   if (typeof key !== 'function') throw new ContractError('the key of conflate() must be a function')
   return Object.freeze({ [kind]: 'conflate' as const, update: schema, key })
 }
@@ -134,6 +140,11 @@ function namesChecked (what: string, definitions: unknown): Record<string, unkno
     if (fault !== null) throw new ContractError(`the ${what} name "${name}" ${fault}`)
   }
   return Object.freeze({ ...definitions })
+}
+
+/** Whether a value may be a schema. A function of another library may, and is told what it is. */
+function isDefinition (value: unknown): value is Record<PropertyKey, unknown> {
+  return isObject(value) || (typeof value === 'function' && '~standard' in value)
 }
 
 function isObject (value: unknown): value is Record<PropertyKey, unknown> {

@@ -83,12 +83,13 @@ export const defaults = Object.freeze({
     sendsPerTurn: 256,
     /** Faults named in one 400: a body of thousands must not make a huge answer. */
     faults: 128,
-    /** Characters of their pointers and messages together; beyond, only the first are named. */
-    faultCharacters: 16_384,
-    /** Characters of one pointer; the rest is left out. */
-    faultPathCharacters: 1_024,
-    /** Characters of the error's message from which on it names no more of them. */
-    faultMessageCharacters: 1_024,
+    /** Bytes of them, as JSON; beyond, only the first are named. */
+    faultBytes: 12_288,
+    /** Bytes of one pointer, and of one message, as JSON; the rest is left out. */
+    faultPathBytes: 1_024,
+    faultTextBytes: 2_048,
+    /** Bytes of the error's message from which on it names no more of them. */
+    faultMessageBytes: 1_024,
     /** Branches of unions that are looked at to name the faults of one event's data. */
     explainedBranches: 8_192,
     /** Levels of nesting within which faults are named; data that is refused and deeper gets one for all. */

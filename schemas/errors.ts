@@ -23,12 +23,41 @@ export class ValidationError extends createError('FST_ERR_VALIDATION', '%s', 400
 
 /** Faults in one line, and how many there are beside them where it gets too long. */
 function summary (faults: readonly Fault[]): string {
+  const { faultMessageBytes } = defaults.fixed
   let text = ''
   for (const [index, { path, message }] of faults.entries()) {
-    if (text.length > defaults.fixed.faultMessageCharacters) return `${text}; and ${faults.length - index} more`
-    text += `${index === 0 ? '' : '; '}${path}${path === '' ? '' : ' '}${message}`
+    if (jsonBytes(text) > faultMessageBytes) return `${text}; and ${faults.length - index} more`
+    text += `${index === 0 ? '' : '; '}${cutText(`${path}${path === '' ? '' : ' '}${message}`, faultMessageBytes)}`
   }
   return text
+}
+
+/** A text, or as much of its beginning as goes into so many bytes of JSON, and `…`. */
+export function cutText (text: string, bytes: number): string {
+  // No character takes more than six: an escape.
+  if (text.length * 6 <= bytes) return text
+  let length = 0
+  let left = bytes
+  for (const character of text) {
+    left -= jsonBytes(character)
+    if (left < 0) return `${text.slice(0, length)}…`
+    length += character.length
+  }
+  return text
+}
+
+/** The bytes of a text in JSON, without the quotes. */
+function jsonBytes (text: string): number {
+  let bytes = 0
+  for (const character of text) {
+    const point = character.codePointAt(0)!
+    if (point < 0x80) bytes += JSON.stringify(character).length - 2
+    else if (point < 0x800) bytes += 2
+    // Half of a pair alone is written as an escape.
+    else if (point >= 0xd800 && point <= 0xdfff) bytes += 6
+    else bytes += point < 0x10000 ? 3 : 4
+  }
+  return bytes
 }
 
 /** `409`: an event's `seq` skipped; `expected` is the one that is due. */

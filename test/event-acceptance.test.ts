@@ -145,22 +145,31 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
 })
 
 t.test('a refusal names no more faults than its text may be long', async (t) => {
-  const { faults, faultCharacters, faultPathCharacters, faultMessageCharacters } = defaults.fixed
+  const { faults, faultBytes, faultPathBytes, faultTextBytes, faultMessageBytes } = defaults.fixed
   const few = [{ path: '/data/n', message: 'must be integer' }, { path: '', message: 'is wrong' }]
   t.same(refusal(few).errors, few)
   t.equal(refusal(few).message, '/data/n must be integer; is wrong')
   t.equal(refusal(Array.from({ length: 1_000 }, (_, index) => ({ path: `/${index}`, message: 'no' }))).errors.length, faults)
 
   const long = { path: `/${'k'.repeat(60_000)}/0`, message: 'must be integer' }
-  const { errors, message } = refusal(Array<typeof long>(faults).fill(long))
-  t.same(errors[0], { path: `${long.path.slice(0, faultPathCharacters)}…`, message: 'must be integer' })
-  t.equal(errors.length, Math.floor(faultCharacters / (faultPathCharacters + 1 + long.message.length)))
-  t.equal(message, `${errors[0]!.path} ${long.message}; and ${errors.length - 1} more`)
+  const { errors } = refusal(Array<typeof long>(faults).fill(long))
+  t.same(errors[0], { path: `${long.path.slice(0, faultPathBytes)}…`, message: 'must be integer' })
+  t.equal(errors.length, Math.floor(faultBytes / (JSON.stringify(errors[0]).length + 3)), 'the dots are three bytes, and a comma one')
   const many = refusal(Array.from({ length: 100 }, (_, index) => ({ path: `/${index}`, message: 'must be integer' })))
   t.equal(many.errors.length, 100)
   t.match(many.message, /^\/0 must be integer; \/1 must be integer; .*; and [0-9]+ more$/)
-  t.ok(many.message.length < faultMessageCharacters + 50)
+  t.ok(many.message.length < faultMessageBytes + 50)
 
-  const wordy = { path: '/data', message: 'x'.repeat(2 * faultCharacters) }
-  t.same(refusal([wordy, ...few]).errors, [wordy], 'the first is named, however long')
+  const wordy = { path: '/data', message: 'x'.repeat(2 * faultBytes) }
+  t.same(refusal([wordy, ...few]).errors, [{ path: '/data', message: `${'x'.repeat(faultTextBytes)}…` }, ...few], 'a text is cut')
+
+  for (const character of ['k', '"', '\\', '\0', 'é', '漢', '🌍', '\ud800', '\u2028']) {
+    for (const length of [1, 20, 500, 10_000]) {
+      const error = refusal(Array.from({ length: 200 }, (_, index) => ({ path: `/${index}/${character.repeat(length)}`, message: character.repeat(length) })))
+      const bytes = Buffer.byteLength(JSON.stringify({ statusCode: 400, code: error.code, error: 'Bad Request', message: error.message, errors: error.errors }))
+      t.ok(bytes <= 16_384, `${bytes} bytes for ${length} of U+${character.codePointAt(0)!.toString(16)}`)
+      t.ok(error.errors.length > 0)
+      t.ok(character === '\ud800' || error.errors.every(({ path, message }) => !/\ud83c…/.test(`${path} ${message}`)), 'no character is cut in two')
+    }
+  }
 })

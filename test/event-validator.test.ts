@@ -181,10 +181,8 @@ t.test('a schema that cannot be used is refused', async (t) => {
   const rows: Array<[name: string, schema: TSchema, message: RegExp]> = [
     ['a type that JSON does not have', Type.Date(), /cannot be compiled: schema is invalid/],
     ['a reference to nothing', Type.Ref('Nothing'), /can't resolve reference Nothing/],
-    ['a transform', Type.Transform(Type.String()).Decode(Number).Encode(String), /transforms are not supported/],
-    ['a transform within', Type.Object({ a: Type.Array(Type.Transform(Type.String()).Decode(Number).Encode(String)) }), /transforms are not supported/],
     ['a pattern that is none', Type.String({ pattern: '(' }), /cannot be compiled/],
-    ['a format that nobody knows', Type.String({ format: 'emial' }), /unknown format "emial" in schema/]
+    ['a format that nobody knows', Type.String({ format: 'emial' }), /unknown format "emial"/]
   ]
   for (const [name, schema, message] of rows) {
     t.throws(() => new EventValidator('range.set', schema), { code: 'FST_ERR_TETHER_CONTRACT', message }, name)

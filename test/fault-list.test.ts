@@ -116,6 +116,25 @@ t.test('unions', async (t) => {
     t.same(json(schema, { type: 'move', to: 'away' }), ['/to matches none of the allowed forms'])
   })
 
+  t.test('of which one alone may fit, as well', async (t) => {
+    const exclusive = { oneOf: Shape.anyOf } as unknown as TSchema
+    t.equal(json(exclusive, { kind: 'circle', radius: 1 }), null)
+    t.same(json(exclusive, { kind: 'circle', radius: -1 }), ['/radius must be >= 0'])
+    t.same(json(exclusive, { kind: 'box', width: 'x', depth: 1 }), ['/depth is not known here', '/height is required', '/width must be number'])
+    t.same(json(exclusive, { kind: 'star' }), ['/kind must be one of "circle", "box"'])
+    t.same(json({ oneOf: [Type.String(), Type.Null()] } as never, 5), [' must be string or null'])
+    t.same(json({ type: 'object', properties: { shape: exclusive, range: { oneOf: [{ const: '1h' }, { const: '24h' }] } } } as never, { shape: { kind: 'box', width: 1, height: 'no' }, range: '2h' }), ['/range must be one of "1h", "24h"', '/shape/height must be number'])
+    t.same(json({ oneOf: [Type.Number(), Type.Integer()] } as never, 5), [' matches more than one of the allowed forms'])
+    t.same(json({ oneOf: [Type.Union([Point, Type.Null()]), Type.String()] } as never, { x: 1 }), ['/y is required'], 'a union within')
+  })
+
+  t.test('beside conditions', async (t) => {
+    const schema = { type: 'object', properties: { a: { type: 'number' }, b: { type: 'string' } }, if: { properties: { a: { const: 1 } } }, then: { required: ['b'] } } as never
+    t.same(json(schema, { a: 1 }), ['/b is required'], 'the condition itself is no fault')
+    t.same(json({ type: 'object', properties: { a: false } } as never, { a: 1 }), ['/a is not allowed'])
+    t.same(json({ type: ['string', 'null'] } as never, 5), [' must be string or null'])
+  })
+
   t.test('in an intersection do not make known keys unknown', async (t) => {
     t.same(json(Type.Intersect([Type.Object({ id: Type.Number() }), Shape]), { id: 'no', kind: 'circle', radius: 'no' }), ['/id must be number', '/radius must be number'])
   })
