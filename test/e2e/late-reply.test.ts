@@ -31,8 +31,6 @@ async function open (t: Test, protocol: Protocol, mount: (app: FastifyInstance, 
   return { server, reader, transport: await until(() => transports[0], 'the transport') }
 }
 
-
-
 for (const protocol of protocols) {
   const ways: Record<string, (app: FastifyInstance, upgrade: Upgrade, note: (transport: Transport) => Transport) => void> = {
     'an async handler': (app, upgrade, note) => {
