@@ -46,9 +46,9 @@ function readAll (error: unknown, seen: Set<unknown>): void {
   if (typeof error !== 'object' || error === null || seen.has(error)) return
   seen.add(error)
   const members = error as Record<string, unknown>
-  for (const key in members) void members[key]
-  for (const name of ['name', 'message', 'stack', 'code', 'statusCode', 'status']) void String(members[name])
-  void (error instanceof Error)
+  for (const key in members) Reflect.get(members, key)
+  for (const name of ['name', 'message', 'stack', 'code', 'statusCode', 'status']) String(members[name])
+  Object.getPrototypeOf(error)
   readAll(members.cause, seen)
   if (Array.isArray(members.errors)) for (const one of members.errors) readAll(one, seen)
 }

@@ -1,6 +1,6 @@
 import fastify from 'fastify'
 import t from 'tap'
-import { originAllowed } from '../plugin/origin.ts'
+import { normalOrigin, originAllowed, originFault } from '../plugin/origin.ts'
 
 const trusted = new Set(['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost'])
 
@@ -81,4 +81,72 @@ t.test('nobody is trusted unless named', async (t) => {
   const { body } = await app.inject({ url: '/', headers: { host: 'own.example', 'sec-fetch-site': 'cross-site', origin: friend } })
   t.equal(body, 'false')
   await app.close()
+})
+
+t.test('an origin of the options, as a browser names it', async (t) => {
+  for (const [given, normal] of [
+    ['https://app.example.com', 'https://app.example.com'],
+    ['HTTPS://App.Example.COM', 'https://app.example.com'],
+    ['https://a.example:443', 'https://a.example'],
+    ['http://a.example:80', 'http://a.example'],
+    ['http://a.example:443', 'http://a.example:443'],
+    ['https://a.example:080', 'https://a.example:80'],
+    ['https://m\u00fcnchen.example', 'https://xn--mnchen-3ya.example'],
+    ['https://\u65e5\u672c.example:8443', 'https://xn--wgv71a.example:8443'],
+    ['http://[0:0:0:0:0:0:0:1]:3000', 'http://[::1]:3000'],
+    ['http://[2001:DB8::0001]', 'http://[2001:db8::1]'],
+    ['http://[::ffff:127.0.0.1]', 'http://[::ffff:7f00:1]'],
+    ['http://127.1', 'http://127.0.0.1'],
+    ['http://localhost:3000', 'http://localhost:3000'],
+    ['capacitor://localhost', 'capacitor://localhost'],
+    ['chrome-extension://abcdef', 'chrome-extension://abcdef']
+  ] as const) {
+    t.equal(originFault(given), null, given)
+    t.equal(normalOrigin(given), normal, given)
+    t.equal(normalOrigin(normal), normal)
+  }
+})
+
+t.test('what no browser ever names is refused, by what is wrong with it', async (t) => {
+  for (const [given, fault] of [
+    ['*', /wildcard/],
+    ['https://*', /wildcard/],
+    ['https://*.a.example', /wildcard/],
+    ['https://a.example:*', /wildcard/],
+    ['*://a.example', /wildcard/],
+    ['https://.a.example', /begins with a dot/],
+    ['null', /sandboxed/],
+    ['NULL', /sandboxed/],
+    ['a.example', /no scheme/],
+    ['a.example:443', /no scheme/],
+    ['localhost:3000', /no scheme/],
+    ['//a.example', /no scheme/],
+    ['', /no scheme/],
+    [' https://a.example', /no scheme/],
+    ['https:a.example', /no scheme/],
+    ['about:blank', /no scheme/],
+    ['https://a.example/', /a slash too/],
+    ['https://a.example/page', /more than/],
+    ['https://a.example?x', /more than/],
+    ['https://a.example#x', /more than/],
+    ['https://a.example ', /more than/],
+    ['https://a.example, https://b.example', /more than/],
+    ['https:\\\\a.example', /no scheme/],
+    ['https://', /no host/],
+    ['https://:443', /cannot be/],
+    ['file:///', /./],
+    ['https://user@a.example', /user/],
+    ['https://user:pass@a.example', /user/],
+    ['wss://a.example', /no page's origin/],
+    ['ws://a.example:80', /no page's origin/],
+    ['file://host', /no page's origin/],
+    ['https://a.example:99999', /cannot be/],
+    ['https://a.example:port', /cannot be/],
+    ['https://[::1', /cannot be/],
+    ['https://[fe80::1%25eth0]', /cannot be/],
+    ['https://a|b', /cannot be/],
+    [5, /no string/],
+    [/a/, /no string/],
+    [null, /no string/]
+  ] as const) t.match(originFault(given), fault, String(given))
 })

@@ -51,11 +51,12 @@ for (const protocol of protocols) {
       protocol,
       live: { initialState: () => { states++ } },
       setup: (app) => {
-        const upgrade = app.tether.sse.upgrade()
-        app.get('/plain', async (request, reply) => {
-          const transport = await upgrade(request, reply)
-          outcomes.push(await transport.send({ data: 'too late' }), await transport.closed)
-        })
+        for (const [path, upgrade] of [['/plain', app.tether.sse.upgrade()], ['/goodbye', app.tether.sse.upgrade({ goodbye: true })]] as const) {
+          app.get(path, async (request, reply) => {
+            const transport = await upgrade(request, reply)
+            outcomes.push(await transport.send({ data: 'too late' }), await transport.closed)
+          })
+        }
         app.get('/page', async (request) => ({ prepared: await server.live.prepare(request) }))
       }
     })
@@ -77,13 +78,33 @@ for (const protocol of protocols) {
     }
     t.equal((await readWhole(server, '/live', { accept: 'text/html' })).status, 406)
     const plain = await readWhole(server, '/plain')
-    t.match(plain.text, /^retry: 1000\n\nretry: \d+\nevent: tether\ndata: {"type":"goodbye","reason":"draining","reconnect":true}\n\n$/)
-    await until(() => outcomes.length === 2, 'the outcomes')
-    t.same(outcomes, [false, 'closed'], 'a stream that is told to leave at once takes nothing')
+    t.match(plain.text, /^retry: 1000\n\nretry: \d+\n\n$/, 'without a session nobody need know the protocol')
+    const polite = await readWhole(server, '/goodbye')
+    t.match(polite.text, /^retry: 1000\n\nretry: \d+\nevent: tether\ndata: {"type":"goodbye","reason":"draining","reconnect":true}\n\n$/)
+    await until(() => outcomes.length === 4, 'the outcomes')
+    t.same(outcomes, [false, 'closed', false, 'closed'], 'a stream that is told to leave at once takes nothing')
     t.same((await readWhole(server, '/page', { accept: '*/*' })).json, { prepared: null })
     t.equal(states, 1, 'no state was made for any of them')
     t.match(server.app.tether.stats(), { sessions: 0, streams: 0, pending: 0 })
     t.same(server.errors().filter((record) => record.err?.code !== 'FST_ERR_TETHER_DRAINING'), [])
+  })
+
+  t.test(`${protocol}: a stream without a session ends with a retry alone, unless it asks for the goodbye`, async (t) => {
+    const server = await startLive(t, {
+      protocol,
+      setup: (app) => {
+        for (const [path, upgrade] of [['/plain', app.tether.sse.upgrade()], ['/silent', app.tether.sse.upgrade({ goodbye: false })], ['/goodbye', app.tether.sse.upgrade({ goodbye: true })]] as const) {
+          app.get(path, async (request, reply) => { (await upgrade(request, reply)).send({ data: 'x' }) })
+        }
+      }
+    })
+    const readers = await Promise.all(['/plain', '/silent', '/goodbye'].map((path) => openReader(server, path)))
+    const { reader: ofSession } = await server.connect()
+    await until(() => readers.every(({ updates }) => updates.length === 1), 'the first frames')
+    await within(server.app.tether.drain({ retryMs: 5_000, spreadMs: 0 }), 'drain()')
+    await until(() => [...readers, ofSession].every(({ ended }) => ended), 'the ends')
+    for (const [index, last] of ['retry: 5000', 'retry: 5000', goodbye(5_000)].entries()) t.equal(readers[index]!.text, `retry: 1000\n\ndata: x\n\n${last}\n\n`)
+    t.equal(ofSession.blocks.at(-1)?.raw, goodbye(5_000), 'a session has it in any case')
   })
 
   t.test(`${protocol}: what was accepted still runs and is written; what comes later is refused`, async (t) => {

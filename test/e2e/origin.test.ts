@@ -150,3 +150,13 @@ t.test('nothing of the application\'s runs for a request that is refused', async
   t.same(ran, [])
   t.match(server.app.tether.stats(), { sessions: 0, eventsAccepted: 0 })
 })
+
+t.test('an origin may be given in any form that names it', async (t) => {
+  const server = await startServer(t, {
+    tether: { trustedOrigins: ['HTTPS://Trusted.Example:443', 'http://[0:0::1]:80', 'https://m\u00fcnchen.example'] },
+    setup: (app) => { app.tether.stateful('/live', { contract, on }) }
+  })
+  for (const origin of ['https://trusted.example', 'https://trusted.example:443', 'http://[::1]', 'https://xn--mnchen-3ya.example']) {
+    await tryAll(t, server, '/live', { what: origin, headers: { host: `127.0.0.1:${server.port}`, 'sec-fetch-site': 'cross-site', origin }, passes: true })
+  }
+})

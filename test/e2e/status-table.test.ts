@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { counting, exactly } from './harness/claim.ts'
 import { startLive } from './harness/live.ts'
@@ -157,6 +158,59 @@ for (const protocol of protocols) {
     })
   })
 }
+
+for (const protocol of protocols) {
+  t.test(`${protocol}: no cache may keep what is no stream`, async (t) => {
+    const server = await startLive(t, { protocol })
+    const { session } = await server.connect()
+    const { id } = session
+    const form = { 'content-type': 'application/x-www-form-urlencoded', 'x-tether-session': id }
+    const { session: closed } = await server.connect()
+    await closed.close()
+    for (const [what, status, answer] of [
+      ['202', 202, await post(server, id, ping)],
+      ['202 of one event', 202, await post(server, id, {}, '/live/ping')],
+      ['204 of a form', 204, await request(server, '/live/say', { method: 'POST', headers: form, body: 'text=x' })],
+      ['204 of a session that is over', 204, await readWhole(server, '/live', { ...accept, ...exactly(closed.id, 0) })],
+      ['HEAD of 406', 406, await readWhole(server, '/live', { accept: 'text/html' }, 'HEAD')],
+      ['404 of a session', 404, await post(server, nobody, ping)]
+    ] as const) {
+      t.equal(answer.status, status, what)
+      t.equal(answer.headers['cache-control'], 'no-store', what)
+    }
+    const stream = await openReader(server, '/live')
+    t.equal(stream.headers['cache-control'], 'no-cache, no-transform', 'a stream')
+    const head = await readWhole(server, '/live', accept, 'HEAD')
+    t.equal(head.headers['cache-control'], 'no-cache, no-transform', 'HEAD of a stream')
+  })
+}
+
+t.test('426 and 400 for a WebSocket are kept by no cache', async (t) => {
+  const webSocket = await startLive(t, { live: { mode: 'websocket' } })
+  const both = await startLive(t, { live: { mode: 'both' } })
+  refused(t, await readWhole(webSocket, '/live', accept), 426, 'FST_ERR_TETHER_UPGRADE_REQUIRED', 'no upgrade')
+  refused(t, await readWhole(both, '/live', { ...accept, 'sec-websocket-version': '13' }), 426, 'FST_ERR_TETHER_UPGRADE_REQUIRED', 'a lost upgrade')
+  t.equal((await readWhole(webSocket, '/live', accept, 'HEAD')).headers['cache-control'], 'no-store')
+})
+
+t.test('what the application says of caches holds', async (t) => {
+  for (const [where, set] of Object.entries({
+    'an onRequest hook': (app: FastifyInstance) => app.addHook('onRequest', async (_request, reply) => { reply.header('cache-control', 'private') }),
+    'a preHandler hook': (app: FastifyInstance) => app.addHook('preHandler', async (_request, reply) => { reply.header('Cache-Control', 'private') }),
+    'an onSend hook': (app: FastifyInstance) => app.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'private') }),
+    'a hook that sets it on the response itself': (app: FastifyInstance) => app.addHook('onRequest', async (_request, reply) => { reply.raw.setHeader('cache-control', 'private') }),
+    'a hook of one route': (app: FastifyInstance) => app.addHook('onRoute', (route) => { route.onSend = [route.onSend ?? []].flat().concat(async (_request: unknown, reply: FastifyReply) => { reply.header('cache-control', 'private') }) })
+  })) {
+    const server = await startLive(t, { setup: (app) => { set(app) } })
+    const { session } = await server.connect()
+    t.equal((await post(server, session.id, ping)).headers['cache-control'], 'private', where)
+    if (!where.includes('preHandler')) t.equal((await request(server, '/live', { method: 'POST', headers: { ...json }, body: '{' })).headers['cache-control'], 'private', `${where}, before a refusal`)
+  }
+  const guarded = await startLive(t, { setup: (app) => { app.addHook('onRequest', async (_request, reply) => reply.code(401).send({ who: 'are you' })) } })
+  const answer = await post(guarded, nobody, ping)
+  t.match([answer.status, answer.headers['cache-control']], [401, 'no-store'], 'what a hook answers in place of ours')
+  t.equal((await readWhole(guarded, '/nowhere', accept)).headers['cache-control'], undefined, 'no route of ours')
+})
 
 const run = promisify(execFile)
 const hasCurl = await run('curl', ['--version']).then(() => true, () => false)

@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import type { FrameFields, Transport, UpgradeOptions } from '../../plugin/index.ts'
 import { openReader, type Reader } from './harness/reader.ts'
+import { request } from './harness/request.ts'
 import { protocols, startServer, type Protocol, type Server } from './harness/server.ts'
 import { isSettled, turns, until, within } from './harness/until.ts'
 
@@ -52,6 +53,8 @@ const frames: Array<[FrameFields, string]> = [
   [{ event: 'tick', data: 1 }, 'event: tick\ndata: 1\n\n'],
   [{ id: '17', data: 'x' }, 'id: 17\ndata: x\n\n'],
   [{ id: '' }, 'id: \n\n'],
+  [{ id: 'a b', data: 'x' }, 'id: a b\ndata: x\n\n'],
+  [{ id: 'Größe 🌍', data: 'x' }, 'id: Größe 🌍\ndata: x\n\n'],
   [{ retry: 0 }, 'retry: 0\n\n'],
   [{ comment: 'still here' }, ': still here\n\n'],
   [{ comment: '' }, ':\n\n'],
@@ -66,6 +69,15 @@ const refused: Array<[string, FrameFields]> = [
   ['CR in id', { id: '1\r2', data: 'x' }],
   ['LF in id', { id: '1\n2', data: 'x' }],
   ['NUL in id', { id: '1\0', data: 'x' }],
+  ['a blank before an id', { id: ' 1', data: 'x' }],
+  ['a blank behind an id', { id: '1 ', data: 'x' }],
+  ['an id of a blank', { id: ' ', data: 'x' }],
+  ['a tab before an id', { id: '\t1', data: 'x' }],
+  ['a tab behind an id', { id: '1\t', data: 'x' }],
+  ['a control character in an id', { id: 'a\x01b', data: 'x' }],
+  ['an escape in an id', { id: 'a\x1bb', data: 'x' }],
+  ['DEL in an id', { id: 'a\x7f', data: 'x' }],
+  ['half of a surrogate pair in an id', { id: 'a\ud800', data: 'x' }],
   ['CR in event', { event: 'a\rdata: forged', data: 'x' }],
   ['LF in event', { event: 'a\ndata: forged', data: 'x' }],
   ['NUL in event', { event: 'a\0', data: 'x' }],
@@ -205,7 +217,18 @@ for (const protocol of protocols) {
       ['/?last-event-id=fromQuery', { 'last-event-id': 'fromHeader' }, 'fromHeader'],
       ['/?last-event-id=', {}, null],
       ['/?last-event-id=a&last-event-id=b', {}, null],
-      ['/?last-event-id[]=a', {}, null]
+      ['/?last-event-id[]=a', {}, null],
+      ['/?lastEventId=a', {}, 'a'],
+      ['/?evs_last_event_id=a', {}, 'a'],
+      ['/?evs_preamble=2056&evs_last_event_id=a%20b', {}, 'a b'],
+      ['/?evs_last_event_id=c&lastEventId=b&last-event-id=a', {}, 'a'],
+      ['/?evs_last_event_id=c&lastEventId=b&last-event-id=', {}, 'b'],
+      ['/?evs_last_event_id=c&lastEventId=', {}, 'c'],
+      ['/?last-event-id=a&last-event-id=b&lastEventId=c', {}, 'c'],
+      ['/?lastEventId=fromQuery', { 'last-event-id': 'fromHeader' }, 'fromHeader'],
+      ['/?lastEventId=fromQuery', { 'last-event-id': '' }, 'fromQuery'],
+      ['/?lastEventId=Gr%C3%B6%C3%9Fe', {}, 'Größe'],
+      ['/?LASTEVENTID=a', {}, null]
     ]
     for (const [path, headers, expected] of cases) {
       const { transport } = await open(path, headers)
@@ -224,3 +247,66 @@ for (const protocol of protocols) {
     t.equal(app.tether.stats().writes, writes)
   })
 }
+
+t.test('Last-Event-ID in the query is there although the route knows no such parameter', async (t) => {
+  const seen: unknown[] = []
+  const server = await startServer(t, {
+    setup: (app) => {
+      const upgrade = app.tether.sse.upgrade()
+      app.get('/', { schema: { querystring: { type: 'object', properties: { page: { type: 'integer' } }, additionalProperties: false } } }, async (request, reply) => {
+        seen.push(request.query, (await upgrade(request, reply)).lastEventId)
+      })
+    }
+  })
+  await openReader(server, '/?page=1&lastEventId=7')
+  await until(() => seen.length === 2, 'the transport')
+  t.same(seen, [{ page: 1 }, '7'])
+})
+
+t.test('whatever id goes out comes back as it is', async (t) => {
+  const ids = ['1', 'a b', 'a  b', 'Größe', '日本語', '🌍', '\u00a0x\u00a0', '\u0085x\u0085', '\ufeffx', 'a;b,c="d"', '%20', 'e\u0301', 'x\u3000']
+  for (const protocol of ['http/1.1', 'h2c'] as const) {
+    const seen: Array<string | null> = []
+    const server = await startServer(t, {
+      protocol,
+      setup: (app) => {
+        const upgrade = app.tether.sse.upgrade()
+        app.get('/', async (request, reply) => {
+          const transport = await upgrade(request, reply)
+          seen.push(transport.lastEventId)
+          await transport.send({ id: ids[seen.length - 1]!, data: 'x' })
+          await transport.close()
+        })
+      }
+    })
+    const received: Array<string | undefined> = []
+    for (const id of ids) {
+      // As a browser sends it: in UTF-8, each byte of which is a character to Node.
+      const answer = await request(server, '/', { headers: { 'last-event-id': Buffer.from(id).toString('latin1') } })
+      received.push(/^id: (.*)$/m.exec(answer.text)?.[1])
+    }
+    t.same(received, ids, 'as it goes out')
+    t.same(seen, ids, `as it comes back over ${protocol}`)
+  }
+})
+
+t.test('a Last-Event-ID that is no UTF-8 is taken as Latin-1', async (t) => {
+  const seen: Array<string | null> = []
+  const server = await startServer(t, {
+    setup: (app) => {
+      const upgrade = app.tether.sse.upgrade()
+      app.get('/', async (request, reply) => {
+        const transport = await upgrade(request, reply)
+        seen.push(transport.lastEventId)
+        await transport.close()
+      })
+    }
+  })
+  const headers = ['\xfc', '\xc3\xbc\xff', '\xed\xa0\x80', '\xc0\xaf']
+  for (const header of headers) await request(server, '/', { headers: { 'last-event-id': header } })
+  t.same(seen, headers)
+  seen.length = 0
+  // There is no wire between, so its text is what it is.
+  for (const text of ['Größe', '日本語']) await server.app.inject({ url: '/', headers: { 'last-event-id': text } })
+  t.same(seen, ['Größe', '日本語'], 'injected')
+})

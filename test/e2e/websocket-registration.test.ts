@@ -3,10 +3,12 @@ import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocketServer } from 'ws'
+import type { Transport, WebSocketUpgrade } from '../../plugin/index.ts'
 import { certificate } from './harness/certificate.ts'
 import { contract, silent as on } from './harness/contract.ts'
 import { startLive } from './harness/live.ts'
 import { openReader } from './harness/reader.ts'
+import { request } from './harness/request.ts'
 import { startServer, type Server } from './harness/server.ts'
 import { until, within } from './harness/until.ts'
 import { openSocket, startSocket } from './harness/web-socket.ts'
@@ -181,4 +183,88 @@ t.test('injectWS, for tests', async (t) => {
   t.match(text, '"status":202')
   socket.terminate()
   await until(() => server.app.tether.stats().streams === 0, 'the end')
+})
+
+t.test('a WebSocket in a route of one\'s own takes the package, and says so where that is missing', async (t) => {
+  for (const [what, setup, advice] of [
+    ['not registered', (app: FastifyInstance, upgrade: WebSocketUpgrade) => {
+      app.get('/ticks', { websocket: true } as object, async (socket: any, request: any) => { await upgrade(request, socket) })
+    }, /register @fastify\/websocket \(with await\) before the route, which needs \{ websocket: true \}$/],
+    ['not registered, by a handler that gets request and reply', (app: FastifyInstance, upgrade: WebSocketUpgrade) => {
+      app.get('/ticks', async (request, reply) => { await upgrade(request, reply as never) })
+    }, /register @fastify\/websocket/],
+    ['registered too late', async (app: FastifyInstance, upgrade: WebSocketUpgrade) => {
+      app.get('/ticks', { websocket: true } as object, async (socket: any, request: any) => { await upgrade(request, socket) })
+      await app.register(fastifyWebsocket)
+    }, /must be made after @fastify\/websocket has been registered/],
+    ['a route without a WebSocket', async (app: FastifyInstance, upgrade: WebSocketUpgrade) => {
+      await app.register(fastifyWebsocket)
+      app.get('/ticks', async (request, reply) => { await upgrade(request, reply as never) })
+    }, /the route needs \{ websocket: true \}/],
+    ['nothing at all', (app: FastifyInstance, upgrade: WebSocketUpgrade) => {
+      app.get('/ticks', async (request) => { await upgrade(request, undefined as never) })
+    }, /register @fastify\/websocket/]
+  ] as const) {
+    const server = await startServer(t, { setup: async (app) => { await setup(app, app.tether.websocket.upgrade()) } })
+    const { status, json } = await request(server, '/ticks')
+    t.match([status, json], [500, { code: 'FST_ERR_TETHER_NO_SOCKET', message: advice }], what)
+    t.equal(server.errors().length, 1, what)
+    t.equal(server.app.tether.stats().streams, 0)
+  }
+})
+
+t.test('a plain WebSocket: arguments, goodbyes, and one that is over already', async (t) => {
+  const transports: Transport[] = []
+  const faults: unknown[] = []
+  const server = await startServer(t, {
+    setup: async (app) => {
+      await app.register(fastifyWebsocket)
+      const plain = app.tether.websocket.upgrade()
+      const polite = app.tether.websocket.upgrade({ goodbye: true })
+      app.get('/plain', { websocket: true }, async (socket, request) => { transports.push(await plain(request, socket)) })
+      app.get('/polite', { websocket: true }, async (socket, request) => { transports.push(await polite(request, socket)) })
+      app.get('/swapped', { websocket: true }, async (socket, request) => {
+        await plain(socket as never, request as never).catch((error: unknown) => { faults.push(error) })
+        socket.close()
+      })
+      app.get('/late', { websocket: true }, async (socket, request) => {
+        await new Promise((resolve) => { socket.on('close', resolve) })
+        transports.push(await plain(request, socket))
+      })
+    }
+  })
+  startSocket(server, '/swapped')
+  await until(() => faults.length === 1, 'the fault')
+  t.match(faults[0], { code: 'FST_ERR_TETHER_NO_SOCKET', message: /the request comes first, then the socket$/ })
+
+  const late = startSocket(server, '/late')
+  await late.opened
+  late.destroy()
+  const over = await until(() => transports.pop(), 'the transport of a socket that is over')
+  t.equal(await within(over.closed, 'closed'), 'client')
+  t.equal(server.app.tether.stats().streams, 0)
+
+  const sockets = ['/plain', '/polite'].map((path) => startSocket(server, path))
+  await until(() => transports.length === 2, 'the transports')
+  await within(server.app.tether.drain({ retryMs: 5_000, spreadMs: 0 }), 'drain()')
+  const newcomers = ['/plain', '/polite'].map((path) => startSocket(server, path))
+  await until(() => [...sockets, ...newcomers].every(({ closed }) => closed), 'the ends')
+  t.same(sockets.map(({ text, closeCode }) => [text, closeCode]), [
+    ['retry: 1000\n\nretry: 5000\n\n', 1001],
+    ['retry: 1000\n\nretry: 5000\nevent: tether\ndata: {"type":"goodbye","reason":"draining","reconnect":true}\n\n', 1001]
+  ])
+  t.match(newcomers.map(({ text, closeCode }) => [text, closeCode]), [
+    [/^retry: 1000\n\nretry: \d+\n\n$/, 1013],
+    [/^retry: 1000\n\nretry: \d+\nevent: tether\ndata: {"type":"goodbye","reason":"draining","reconnect":true}\n\n$/, 1013]
+  ])
+})
+
+t.test('a WebSocket that has named no session yet is told in words all the same', async (t) => {
+  const server = await startLive(t, { live: { mode: 'websocket' } })
+  const socket = startSocket(server)
+  await socket.opened
+  await until(() => server.app.tether.stats().streams === 1, 'the stream')
+  await within(server.app.tether.drain({ retryMs: 5_000, spreadMs: 0 }), 'drain()')
+  await until(() => socket.closed, 'the end')
+  t.match([socket.closeCode, socket.controls], [1001, [{ type: 'goodbye', reason: 'draining', reconnect: true }]])
 })

@@ -5,5 +5,6 @@ import type { Answer } from './request.ts'
 export function refused (t: Test, answer: Answer, status: number, code: string, what: string): void {
   t.equal(answer.status, status, `${what}: status`)
   t.match(answer.headers['content-type'], /^application\/json/, `${what}: content type`)
+  t.equal(answer.headers['cache-control'], 'no-store', `${what}: no cache may keep it`)
   t.match(answer.json, { statusCode: status, code }, `${what}: code`)
 }
