@@ -17,7 +17,7 @@ export interface ChaosClient {
 /**
  * The EventSources of two packages and of Chromium, and the library's own client in Node and in
  * Chromium: reading an event stream, over WebSockets alone, over what gets through, and over
- * HTTP/2 in clear text and by TLS. All but one of the packages accept gzip, and over HTTP/2 the last.
+ * HTTP/2 in clear text and by TLS. All accept gzip but one of the packages and the client in clear text.
  */
 export const clientKinds = ['eventsource', 'launchdarkly', 'chromium', 'tether', 'tether-chromium', 'tether-websocket', 'tether-websocket-chromium', 'tether-both', 'tether-h2c', 'tether-h2'] as const
 
