@@ -10,7 +10,8 @@ export class Http2Connections {
   /** Notes the connection of a stream; it is ended with all others, or at once when these were. */
   note ({ session }: ServerHttp2Stream): void {
     const connection = session as ServerHttp2Session | undefined
-    if (connection === undefined || this.#sockets.has(connection)) return
+    // One that is lost has no socket any more.
+    if (connection === undefined || connection.destroyed || this.#sockets.has(connection)) return
     // Node's stand-in for the socket keeps `destroy` back; what its methods return is the socket itself.
     const socket = connection.socket.once('close', () => { this.#sockets.delete(connection) })
     this.#sockets.set(connection, socket)

@@ -149,7 +149,17 @@ class Http2Carrier extends ResponseCarrier {
   override attach (owner: CarrierOwner): void {
     super.attach(owner)
     // A stream that its client resets without an error code may wait for ever for what it has still to write.
-    this.#stream.once('aborted', () => { owner.aborted() })
+    if (this.#stream.aborted) this.#giveUp(owner)
+    else this.#stream.once('aborted', () => { this.#giveUp(owner) })
+  }
+
+  /**
+   * Node says `aborted` before it has told its HTTP/2 engine that the stream is closed. A stream that is destroyed
+   * in between is lost to Node while the engine goes on asking for its data, for ever.
+   */
+  #giveUp (owner: CarrierOwner): void {
+    owner.filled()
+    setImmediate(() => { owner.aborted() })
   }
 }
 

@@ -10,16 +10,15 @@ import { didYouMean } from '../schemas/suggestion.ts'
 import { writeAnswer } from './answer.ts'
 import { leaveEvent } from './event-acceptance.ts'
 import { postEnvelopes, postEvent } from './event-route.ts'
+import { wantsWebSocket } from './handshake.ts'
 import { OptionValidator } from './option-validator.ts'
 import { originAllowed } from './origin.ts'
 import { SessionHost } from './session-host.ts'
 import type { AnyStatefulConfig, SessionOptions } from './stateful-config.ts'
 import { answerWithStream, noteArrival } from './stream-route.ts'
 import type { Transports } from './transport-choice.ts'
-import { wantsWebSocket } from './upgrade-relay.ts'
-import type { WebSocketPeer } from './websocket-carrier.ts'
 import { maxMessageBytes } from './websocket-intake.ts'
-import { enableWebSockets } from './websocket-registration.ts'
+import { acceptHandshake, enableWebSockets, type SocketHandler } from './websocket-registration.ts'
 import { acceptSocket, jsonParser } from './websocket-route.ts'
 
 const where = 'app.tether.stateful()'
@@ -110,24 +109,25 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
     throw new UpgradeRequiredError()
   }
 
-  function socketHandler (routes: FastifyInstance, upgrade: NonNullable<Transports['webSocket']>) {
+  function socketHandler (routes: FastifyInstance, upgrade: NonNullable<Transports['webSocket']>): SocketHandler {
     const parse = jsonParser(routes)
-    return (peer: WebSocketPeer, request: FastifyRequest) => { acceptSocket(host, upgrade, parse, peer, request) }
+    return (peer, request) => { acceptSocket(host, upgrade, parse, peer, request) }
   }
 
   instance.register(async (routes) => {
     // Fastify's own parser gives text as a string, which no event is made of.
     if (routes.hasContentTypeParser('text/plain')) routes.removeContentTypeParser('text/plain')
 
-    if (webSocket !== null) await enableWebSockets(routes, mode, maxMessageBytes(limits.maxEventBytes))
+    const wsHandler = webSocket === null ? null : socketHandler(routes, webSocket)
+    if (wsHandler !== null) await enableWebSockets(routes, mode, maxMessageBytes(limits.maxEventBytes))
     routes.get(url, options(
       { summary: 'Open the stream of a session', response: responses },
       {
         exposeHeadRoute: true,
         ...hasHandlerTimeout(routes) ? { handlerTimeout: noHandlerTimeout } : {},
-        ...webSocket === null ? { onRequest: [checkOrigin, refuseUpgrade] } : { wsHandler: socketHandler(routes, webSocket) }
+        ...wsHandler === null ? { onRequest: [checkOrigin, refuseUpgrade] } : { wsHandler }
       }
-    ), openStream)
+    ), (request, reply) => wsHandler !== null && acceptHandshake(request, reply, wsHandler) ? undefined : openStream(request, reply))
 
     const hasEvents = Object.keys(events).length > 0
     routes.post(url, options({

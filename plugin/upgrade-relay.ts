@@ -1,85 +1,110 @@
-import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import { Handshake, isHandshake, type Connection } from './handshake.ts'
 
-type Server = FastifyInstance['server']
+/** Node's server; newer ones ask for each request whether its upgrade is wanted. */
+type Server = FastifyInstance['server'] & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
 
-const relays = new WeakMap<Server, UpgradeRelay>()
+const installed = new WeakSet<Server>()
 
 /**
- * Hands requests for an upgrade to `@fastify/websocket`, which would take all of a
- * server's: each that it is registered with, every URL's, and those that are for
- * somebody else.
+ * Takes a server's requests for an upgrade, all of which Node hands to whoever listens.
+ *
+ * A handshake for a WebSocket goes through the router: our route takes it up, any other
+ * answers it as the GET that it is. What asks for anything else goes back to the server as
+ * an ordinary request, body and all.
  */
 export class UpgradeRelay {
-  /** What the first `@fastify/websocket` listens to in place of the server. It sends the request through the router, whose routes are everybody's. */
-  readonly #source = new EventEmitter()
+  readonly #instance: FastifyInstance
   readonly #server: Server
-  readonly #urls: RegExp[] = []
-  #isTaken = false
 
-  constructor (server: Server) {
-    this.#server = server
+  private constructor (instance: FastifyInstance) {
+    this.#instance = instance
+    this.#server = instance.server
   }
 
-  static of (instance: FastifyInstance): UpgradeRelay {
-    let relay = relays.get(instance.server)
-    if (relay === undefined) {
-      relay = new UpgradeRelay(instance.server)
-      relays.set(instance.server, relay)
-      relay.#listen(instance)
+  /** Sees to it that the server of an instance has one. */
+  static install (instance: FastifyInstance): void {
+    if (installed.has(instance.server)) return
+    installed.add(instance.server)
+    new UpgradeRelay(instance).#listen()
+  }
+
+  #listen (): void {
+    const server = this.#server
+    const isWanted = server.shouldUpgradeCallback
+    if (typeof isWanted === 'function') {
+      server.shouldUpgradeCallback = (request) => (isHandshake(request) || this.#isForOthers(request)) && isWanted.call(server, request)
     }
-    return relay
-  }
-
-  /** The emitter for one more registration: only the first gets to see anything. */
-  source (): EventEmitter {
-    if (this.#isTaken) return new EventEmitter()
-    this.#isTaken = true
-    return this.#source
-  }
-
-  /** Notes that a route's URL, with its prefix, takes WebSockets. */
-  claim (url: string): void {
-    this.#urls.push(urlPattern(url))
-  }
-
-  #listen (instance: FastifyInstance): void {
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      // The application's own `@fastify/websocket`, of some other part of it, has it already.
-      if (Object.getOwnPropertySymbols(request).some(({ description }) => description === 'ws-socket')) return
-      const path = (request.url ?? '').replace(/[?#].*/, '')
-      if (wantsWebSocket(request.headers) && this.#urls.some((url) => url.test(path))) this.#source.emit('upgrade', request, socket, head)
-      else if (this.#server.listenerCount('upgrade') === 1) answer(instance, request, socket)
+    server.on('upgrade', (request: IncomingMessage, socket: Connection, head: Buffer) => {
+      const failed = () => { socket.destroy() }
+      socket.on('error', failed)
+      // By then all others who listen have seen it, too.
+      process.nextTick(() => {
+        if (isRouted(request) || isTaken(socket)) return
+        if (isHandshake(request)) {
+          new Handshake(request, socket, head, this.#hasOthers).route(this.#instance)
+        } else if (!this.#isForOthers(request)) {
+          socket.off('error', failed)
+          this.#serve(request, socket, head)
+        }
+      })
     })
   }
+
+  /** Whether others listen for upgrades. */
+  get #hasOthers (): boolean {
+    return this.#server.listenerCount('upgrade') > 1
+  }
+
+  /** Whether somebody else may know what is asked for. Nobody knows HTTP/2, which Node does not begin by an upgrade. */
+  #isForOthers ({ headers }: IncomingMessage): boolean {
+    return this.#hasOthers && headers.upgrade?.toLowerCase() !== 'h2c'
+  }
+
+  /** Has the server treat a request as if no upgrade had been asked for. */
+  #serve (request: IncomingMessage, socket: Connection, head: Buffer): void {
+    // From Node 25 on the request has its body.
+    if (socket !== request.socket as unknown || request.readableLength > 0) {
+      this.#instance.routing(request as never, lastResponse(request, request.socket as unknown as Connection) as never)
+      return
+    }
+    socket.unshift(Buffer.concat([Buffer.from(ordinaryHead(request), 'latin1'), head]))
+    this.#server.emit(socket.encrypted === true ? 'secureConnection' : 'connection', socket)
+  }
 }
 
-export function wantsWebSocket (headers: IncomingMessage['headers']): boolean {
-  return headers.upgrade?.toLowerCase() === 'websocket'
-}
-
-/** Answers as if no upgrade had been asked for, which is what Node does where nobody listens. */
-function answer (instance: FastifyInstance, request: IncomingMessage, socket: Duplex): void {
-  socket.on('error', () => { socket.destroy() })
+/** A response after which its connection is closed. */
+function lastResponse (request: IncomingMessage, socket: Connection): ServerResponse {
   const response = new ServerResponse(request)
-  // Nothing reads further requests from the connection.
   response.shouldKeepAlive = false
   response.assignSocket(socket as never)
-  response.on('finish', () => { (socket as Duplex & { destroySoon: () => void }).destroySoon() })
-  // Nor does anything read a body from it.
-  if (request.method === 'GET' || request.method === 'HEAD') instance.routing(request as never, response as never)
-  else response.writeHead(400).end()
+  response.on('finish', () => { socket.destroySoon() })
+  return response
 }
 
-/** Matches at least the paths that the router would. */
-function urlPattern (url: string): RegExp {
-  const source = url.replace(/::|:\w+(\(.*?\))?\??|\*|[^:*]+|:/g, (part) => {
-    if (part === '::') return ':'
-    if (part === '*') return '.*'
-    if (part.startsWith(':') && part.length > 1) return '[^/]*'
-    return part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-  })
-  return new RegExp(`^${source}/?$`, 'i')
+/** The head of a request as it came, but for the wish to upgrade. */
+function ordinaryHead ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!
+    let value = rawHeaders[at + 1]!
+    if (name.toLowerCase() === 'connection') {
+      value = value.split(',').map((token) => token.trim()).filter((token) => token.toLowerCase() !== 'upgrade').join(', ')
+      if (value === '') continue
+    }
+    head += `${name}: ${value}\r\n`
+  }
+  return `${head}\r\n`
+}
+
+/** Whether an `@fastify/websocket` of the application's, of some other part of it, has sent it through the router. */
+export function isRouted (request: IncomingMessage): boolean {
+  return Object.getOwnPropertySymbols(request).some(({ description }) => description === 'ws-socket')
+}
+
+/** Whether somebody else has begun to read from a connection or to write to it. */
+function isTaken (socket: Duplex): boolean {
+  return socket.destroyed || socket.writableEnded || socket.readableFlowing !== null || socket.listenerCount('readable') > 0 || socket.writableLength > 0
 }

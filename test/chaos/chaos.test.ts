@@ -12,12 +12,12 @@ t.setTimeout(timeout)
 
 t.test('a short run over a bad network: nothing lost, nothing twice, nothing out of order, every gap told', { timeout }, async (t) => {
   const seed = 20_260_731
-  const report = await runChaos({ seed, clients: 4 * clientKinds.length, updates: 6_000, events: 600, sendingMs: 6_000, leastReturns: 30, mostBytes: 16_000, tell: (line) => t.comment(line) })
+  const report = await runChaos({ seed, clients: 4 * clientKinds.length, updates: 7_500, events: 600, sendingMs: 6_000, leastReturns: 30, mostBytes: 16_000, tell: (line) => t.comment(line) })
   const { faults, injected, cuts, byKind, eventsRun, updatesSent, resumed, gaps, retries, streams, sharedBlocks } = report
   t.same(faults, [], `seed ${seed}`)
   t.comment(`seed ${seed}; ${JSON.stringify({ injected, byKind, updatesSent, eventsRun, resumed, gaps, retries, streams, sharedBlocks })}`)
   t.equal(eventsRun, 600, 'every event ran')
-  t.ok(updatesSent >= 6_000, `${updatesSent} updates`)
+  t.ok(updatesSent >= 7_500, `${updatesSent} updates`)
 
   // That it was a bad network indeed, and that the clients noticed.
   t.ok(cuts >= 50, `${cuts} cuts`)
@@ -45,6 +45,11 @@ t.test('a short run over a bad network: nothing lost, nothing twice, nothing out
   }
   const { websocket, gzip } = clients('tether-both')
   t.ok(websocket >= 3 && gzip >= 3, `clients went over from ${websocket} WebSockets to ${gzip} event streams`)
+  for (const kind of ['tether-h2c', 'tether-h2'] as const) {
+    const { identity, gzip, ...others } = clients(kind)
+    t.ok((kind === 'tether-h2' ? gzip : identity) >= 5, `${kind} had ${identity + gzip} streams over HTTP/2`)
+    t.same({ ...others, ...kind === 'tether-h2' ? { identity } : { gzip } }, { websocket: 0, br: 0, ...kind === 'tether-h2' ? { identity: 0 } : { gzip: 0 } }, `${kind}, and nothing else`)
+  }
   t.ok(clients('launchdarkly').identity >= 3, 'one package reads plain text beside them')
   t.ok(streams.br >= 2, `${streams.br} streams of brotli`)
   t.ok(sharedBlocks >= 30, `${sharedBlocks} times a block that was made for many was written`)

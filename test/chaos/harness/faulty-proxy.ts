@@ -21,13 +21,11 @@ export class FaultyProxy {
   armed = false
   readonly seed: number
   readonly mostBytes: number
-  readonly targetPort: number
   readonly #listeners = new Set<Server>()
   readonly #open = new Set<FaultyConnection>()
 
   /** @param mostBytes upper bound of what passes between two faults of a connection */
-  constructor (targetPort: number, seed: number, mostBytes: number) {
-    this.targetPort = targetPort
+  constructor (seed: number, mostBytes: number) {
     this.seed = seed
     this.mostBytes = mostBytes
   }
@@ -38,11 +36,11 @@ export class FaultyProxy {
   }
 
   /** A port of the loopback for one client alone, whose connections are counted apart. */
-  async listen (client: number): Promise<number> {
+  async listen (client: number, targetPort: number): Promise<number> {
     let ordinal = 0
     const listener = createServer({ allowHalfOpen: true, noDelay: true }, (outside) => {
       this.connections++
-      const connection = new FaultyConnection(this, outside, planFaults(this.seed, client, ordinal++, this.mostBytes))
+      const connection = new FaultyConnection(this, targetPort, outside, planFaults(this.seed, client, ordinal++, this.mostBytes))
       this.#open.add(connection)
       connection.run().finally(() => { this.#open.delete(connection) })
     })
@@ -72,11 +70,11 @@ class FaultyConnection {
   /** Nothing more is carried. */
   #isOver = false
 
-  constructor (proxy: FaultyProxy, outside: Socket, plan: FaultPlan) {
+  constructor (proxy: FaultyProxy, targetPort: number, outside: Socket, plan: FaultPlan) {
     this.#proxy = proxy
     this.#outside = outside
     this.#plan = plan
-    this.#inside = connect({ port: proxy.targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    this.#inside = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     // What breaks a side ends its flow.
     for (const socket of [this.#outside, this.#inside]) socket.on('error', () => {})
   }

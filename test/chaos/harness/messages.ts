@@ -1,5 +1,8 @@
 import type { Truth } from './oracle.ts'
 
+/** What a server speaks: HTTP/2 in clear text and by TLS speak nothing else. */
+export type ServerProtocol = 'http/1.1' | 'h2c' | 'h2'
+
 /** What the runner tells the server's process. */
 export type Order =
   /** Sends so many updates, counted once for each session that gets them, to all who joined, within so many milliseconds. */
@@ -9,7 +12,7 @@ export type Order =
 
 /** What the server's process tells the runner. */
 export type Notice =
-  | { readonly type: 'listening', readonly port: number }
+  | { readonly type: 'listening', readonly ports: Readonly<Record<ServerProtocol, number>>, readonly cert: string }
   | { readonly type: 'report', readonly report: ServerReport }
 
 /** What a stream was: a WebSocket, or an event stream as it was encoded. */

@@ -1,4 +1,4 @@
-import { clientKinds, isChromiumKind, type ChaosClient, type ClientKind } from './chaos-client.ts'
+import { clientKinds, isChromiumKind, protocolOf, type ChaosClient, type ClientKind } from './chaos-client.ts'
 import { ChromiumClients } from './chromium-client.ts'
 import type { FaultKind } from './fault-plan.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
@@ -73,7 +73,7 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   const { seed, kinds = clientKinds, tell = () => {} } = options
   const server = await ServerProcess.start()
   cleanUp.push(() => server.stop())
-  const proxy = new FaultyProxy(server.port, seed, options.mostBytes)
+  const proxy = new FaultyProxy(seed, options.mostBytes)
   cleanUp.push(() => proxy.close())
   const chromium = kinds.some(isChromiumKind) ? await ChromiumClients.start() : null
   if (chromium !== null) cleanUp.push(() => chromium.close())
@@ -81,8 +81,9 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   const participants = await Promise.all(Array.from({ length: options.clients }, async (_, index): Promise<Participant> => {
     const kind = kinds[index % kinds.length]!
     const path = paths[Math.floor(index / kinds.length) % paths.length]!
-    const url = `http://127.0.0.1:${await proxy.listen(index)}${path}`
-    const client = isChromiumKind(kind) ? await chromium!.open(kind, url, seed + index) : openNodeClient(kind, url, seed + index)
+    const protocol = protocolOf(kind)
+    const url = `${protocol === 'h2' ? 'https' : 'http'}://127.0.0.1:${await proxy.listen(index, server.ports[protocol])}${path}`
+    const client = isChromiumKind(kind) ? await chromium!.open(kind, url, seed + index) : openNodeClient(kind, url, seed + index, server.cert)
     cleanUp.push(() => client.close())
     return { name: `${index} ${kind} ${path}`, client, oracle: new Oracle(), acts: 0 }
   }))

@@ -1,24 +1,30 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Notice, Order, ServerReport } from './messages.ts'
+import type { Notice, Order, ServerProtocol, ServerReport } from './messages.ts'
+
+const silenceMs = 60_000
+
+type Listening = Notice & { type: 'listening' }
 
 /** The server of a chaos run, seen from outside. */
 export class ServerProcess {
-  readonly port: number
+  readonly ports: Readonly<Record<ServerProtocol, number>>
+  readonly cert: string
   readonly #child: ChildProcess
 
-  private constructor (child: ChildProcess, port: number) {
+  private constructor (child: ChildProcess, { ports, cert }: Listening) {
     this.#child = child
-    this.port = port
+    this.ports = ports
+    this.cert = cert
   }
 
   static async start (): Promise<ServerProcess> {
     const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), { execArgv: ['--import', 'tsx/esm'] })
     const ended = once(child, 'exit').then(([code, signal]) => { throw new Error(`the server ended before it listened: ${code ?? signal}`) })
     ended.catch(() => {})
-    const [notice] = await Promise.race([once(child, 'message'), ended]) as [Notice & { type: 'listening' }]
-    return new ServerProcess(child, notice.port)
+    const [notice] = await Promise.race([once(child, 'message'), ended]) as [Listening]
+    return new ServerProcess(child, notice)
   }
 
   send (updates: number, withinMs: number, seed: number): void {
@@ -27,7 +33,11 @@ export class ServerProcess {
 
   async report (): Promise<ServerReport> {
     this.#order({ type: 'report' })
-    const [notice] = await once(this.#child, 'message') as [Notice & { type: 'report' }]
+    // A process that hangs says nothing for ever.
+    const silence = AbortSignal.timeout(silenceMs)
+    const [notice] = await once(this.#child, 'message', { signal: silence }).catch((error: Error) => {
+      throw silence.aborted ? new Error(`the server gives no sign of life for ${silenceMs / 1_000} s`) : error
+    }) as [Notice & { type: 'report' }]
     return notice.report
   }
 

@@ -1,10 +1,11 @@
-// The server of a chaos run, in a process of its own: sessions under three sets of limits.
+// The servers of a chaos run, one for each protocol, in a process of their own: sessions under four sets of limits.
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
-import Fastify from 'fastify'
-import tether, { conflate, defineContract, text, type Session, type StatefulConfig, type UpgradeOptions } from '../../../plugin/index.ts'
-import { streamKinds, type Notice, type Order, type StreamKind } from './messages.ts'
+import Fastify, { type FastifyInstance } from 'fastify'
+import tether, { conflate, defineContract, text, type Session, type StatefulConfig, type TetherStats, type UpgradeOptions } from '../../../plugin/index.ts'
+import { certificate } from '../../e2e/harness/certificate.ts'
+import { streamKinds, type Notice, type Order, type ServerProtocol, type StreamKind } from './messages.ts'
 import type { SentSoFar } from './observation.ts'
 import type { Truth } from './oracle.ts'
 import { Random } from './random.ts'
@@ -67,73 +68,79 @@ function complain (what: string): void {
 process.on('unhandledRejection', (reason) => complain(`unhandled rejection: ${String((reason as Error)?.stack ?? reason)}`))
 process.on('uncaughtException', (error) => complain(`uncaught: ${error.stack}`))
 
-const app = Fastify({
-  logger: { level: 'error', stream: { write: (line: string) => complain(line.trim()) } }
-})
-await app.register(tether)
-app.get('/page', (_request, reply) => reply.type('text/html').send('<!doctype html><title>chaos</title>'))
+const { cert, key } = certificate()
+const options: Record<ServerProtocol, object> = { 'http/1.1': {}, h2c: { http2: true }, h2: { http2: true, https: { cert, key } } }
 
-const urls = Object.entries(kinds).map(([path, { limits, longest, compression = true }]) => {
-  let all = 0
-  const sentTo = ({ state }: Session<State>): SentSoFar => ({ own: state.own, all: state.joined ? all : 0, values: state.values })
-  const live = app.tether.stateful<typeof contract.events, typeof contract.updates, State>(path, {
-    contract,
-    mode: 'both',
-    upgrade: app.tether.websocket.upgrade({ retryMs: 20, heartbeatMs: 2_000 }),
-    fallback: app.tether.sse.upgrade({ retryMs: 20, heartbeatMs: 2_000, compression }),
-    reconnectMs: 600_000,
-    replayAgeMs: 0,
-    ...limits,
-    initialState: () => ({ streams: noStreams(), joined: false, own: 0, values: {}, ran: 0, isRunning: false, faults: [] }),
-    on: {
-      join: (session) => {
-        if (session.state.joined) session.state.faults.push('joined twice')
-        session.state.joined = true
-        joined.add(session)
-        session.send('snapshot', sentTo(session))
+const apps = await Promise.all(Object.entries(options).map(async ([protocol, own]) => {
+  const app = Fastify({ logger: { level: 'error', stream: { write: (line: string) => complain(line.trim()) } }, ...own }) as FastifyInstance
+  await app.register(tether)
+  app.get('/page', (_request, reply) => reply.type('text/html').send('<!doctype html><title>chaos</title>'))
+  return { protocol, app, urls: mount(app, protocol === 'http/1.1') }
+}))
+const urls = apps.flatMap(({ urls }) => urls)
+
+function mount (app: FastifyInstance, hasWebSockets: boolean) {
+  return Object.entries(kinds).map(([path, { limits, longest, compression = true }]) => {
+    let all = 0
+    const sentTo = ({ state }: Session<State>): SentSoFar => ({ own: state.own, all: state.joined ? all : 0, values: state.values })
+    const live = app.tether.stateful<typeof contract.events, typeof contract.updates, State>(path, {
+      contract,
+      ...hasWebSockets ? { mode: 'both', upgrade: app.tether.websocket.upgrade({ retryMs: 20, heartbeatMs: 2_000 }) } : {},
+      fallback: app.tether.sse.upgrade({ retryMs: 20, heartbeatMs: 2_000, compression }),
+      reconnectMs: 600_000,
+      replayAgeMs: 0,
+      ...limits,
+      initialState: () => ({ streams: noStreams(), joined: false, own: 0, values: {}, ran: 0, isRunning: false, faults: [] }),
+      on: {
+        join: (session) => {
+          if (session.state.joined) session.state.faults.push('joined twice')
+          session.state.joined = true
+          joined.add(session)
+          session.send('snapshot', sentTo(session))
+        },
+        ask: (session) => { session.send('snapshot', sentTo(session)) },
+        act: async (session, { k }) => {
+          const { state } = session
+          if (state.isRunning) state.faults.push(`event ${k} ran while another did`)
+          state.isRunning = true
+          if (k !== state.ran + 1) state.faults.push(`event ${k} ran after ${state.ran}`)
+          state.ran = k
+          if (k % 7 === 0) await sleep(k % 3)
+          sendOwn(session, '')
+          state.isRunning = false
+        }
       },
-      ask: (session) => { session.send('snapshot', sentTo(session)) },
-      act: async (session, { k }) => {
-        const { state } = session
-        if (state.isRunning) state.faults.push(`event ${k} ran while another did`)
-        state.isRunning = true
-        if (k !== state.ran + 1) state.faults.push(`event ${k} ran after ${state.ran}`)
-        state.ran = k
-        if (k % 7 === 0) await sleep(k % 3)
-        sendOwn(session, '')
-        state.isRunning = false
+      onConnect: (session, { verdict, protocol }) => {
+        const { connected, stats: { compression } } = session
+        if (protocol === 'websocket') session.state.streams.websocket++
+        // A stream that is lost already does not tell how it was encoded.
+        else if (connected) session.state.streams[(compression?.encoding ?? 'identity') as StreamKind]++
+        if (verdict === 'gap') session.send('snapshot', sentTo(session))
       }
-    },
-    onConnect: (session, { verdict, protocol }) => {
-      const { connected, stats: { compression } } = session
-      if (protocol === 'websocket') session.state.streams.websocket++
-      // A stream that is lost already does not tell how it was encoded.
-      else if (connected) session.state.streams[(compression?.encoding ?? 'identity') as StreamKind]++
-      if (verdict === 'gap') session.send('snapshot', sentTo(session))
+    })
+    const joined = live.group('joined')
+
+    function sendOwn (session: Session<State, typeof contract.updates>, padding: string): void {
+      const n = ++session.state.own
+      if (n % 3 === 0) session.send('line', `${n}\n${all}\n${padding}`)
+      else session.send('own', { n, all, padding })
+    }
+
+    return {
+      joined,
+      longest,
+      sendOwn,
+      sendValue: (session: Session<State, typeof contract.updates>, series: string) => {
+        const { values, own } = session.state
+        const v = values[series] = (values[series] ?? 0) + 1
+        session.send('value', { series, v, own, all })
+      },
+      broadcast: (padding: string) => joined.broadcast('all', { n: ++all, padding }),
+      streams: () => [...joined].map((session): [string, Record<StreamKind, number>] => [session.id, session.state.streams]),
+      truth: () => [...joined].map((session): [string, Truth] => [session.id, { ...sentTo(session), ran: session.state.ran, faults: session.state.faults }])
     }
   })
-  const joined = live.group('joined')
-
-  function sendOwn (session: Session<State, typeof contract.updates>, padding: string): void {
-    const n = ++session.state.own
-    if (n % 3 === 0) session.send('line', `${n}\n${all}\n${padding}`)
-    else session.send('own', { n, all, padding })
-  }
-
-  return {
-    joined,
-    longest,
-    sendOwn,
-    sendValue: (session: Session<State, typeof contract.updates>, series: string) => {
-      const { values, own } = session.state
-      const v = values[series] = (values[series] ?? 0) + 1
-      session.send('value', { series, v, own, all })
-    },
-    broadcast: (padding: string) => joined.broadcast('all', { n: ++all, padding }),
-    streams: () => [...joined].map((session): [string, Record<StreamKind, number>] => [session.id, session.state.streams]),
-    truth: () => [...joined].map((session): [string, Truth] => [session.id, { ...sentTo(session), ran: session.state.ran, faults: session.state.faults }])
-  }
-})
+}
 
 let updates = 0
 let isDone = true
@@ -155,7 +162,9 @@ function send (wanted: number, withinMs: number, seed: number): void {
 
 /** Returns how many updates it sent, which are counted. */
 function burst (random: Random, most: number): number {
-  const url = random.pick(urls)
+  // Each session as often as any other.
+  const url = random.pick(urls.flatMap((each) => new Array(each.joined.size).fill(each) as Array<typeof each>))
+  if (url === undefined) return 0
   const { joined } = url
   const session = random.pick([...joined])
   if (session === undefined) return 0
@@ -188,27 +197,31 @@ function tell (notice: Notice): void {
 process.on('message', (order: Order) => {
   if (order.type === 'send') return send(order.updates, order.withinMs, order.seed)
   if (order.type === 'stop') {
-    app.close().then(() => process.disconnect())
+    Promise.all(apps.map(({ app }) => app.close())).then(() => process.disconnect())
     return
   }
-  const { conflated, dropped, overflowDisconnects, stalls, compression: { sharedBlocks } } = app.tether.stats()
+  const stats = apps.map(({ app }) => app.tether.stats())
+  const total = (figure: (of: TetherStats) => number) => stats.reduce((sum, of) => sum + figure(of), 0)
   tell({
     type: 'report',
     report: {
       sessions: Object.fromEntries(urls.flatMap(({ truth }) => truth())),
       streams: Object.fromEntries(urls.flatMap(({ streams }) => streams())),
-      sharedBlocks,
+      sharedBlocks: total(({ compression }) => compression.sharedBlocks),
       updates,
       isDone,
       complaints,
-      conflated,
-      dropped,
-      overflowDisconnects,
-      stalls
+      conflated: total(({ conflated }) => conflated),
+      dropped: total(({ dropped }) => dropped),
+      overflowDisconnects: total(({ overflowDisconnects }) => overflowDisconnects),
+      stalls: total(({ stalls }) => stalls)
     }
   })
 })
 process.on('disconnect', () => process.exit())
 
-await app.listen({ host: '127.0.0.1', port: 0 })
-tell({ type: 'listening', port: (app.server.address() as AddressInfo).port })
+const ports = Object.fromEntries(await Promise.all(apps.map(async ({ protocol, app }) => {
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return [protocol, (app.server.address() as AddressInfo).port]
+}))) as Record<ServerProtocol, number>
+tell({ type: 'listening', ports, cert })

@@ -14,8 +14,11 @@ export class TetherTab implements TabLike {
   #acts = 0
   #unacknowledged = 0
 
-  /** @param link what carries the session; without one, an event stream */
-  constructor (url: string, link?: LinkFactory) {
+  /**
+   * @param link what carries the session; without one, an event stream
+   * @param fetchOver in the place of Node's or the page's
+   */
+  constructor (url: string, link?: LinkFactory, fetchOver: typeof fetch = fetch) {
     // As impatient as the other clients are made here by `retry:`.
     const connection = this.#connection = connect(url, {
       retryMs: 20,
@@ -23,7 +26,7 @@ export class TetherTab implements TabLike {
       requestTimeoutMs: 6_000,
       fetch: (input, init) => {
         if (init?.method === 'POST') this.uplinkStats.posts++
-        return fetch(input, init)
+        return fetchOver(input, init)
       },
       ...link && { link }
     })
