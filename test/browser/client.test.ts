@@ -259,6 +259,142 @@ t.test('a database that the browser closes is opened again', async (t) => {
   t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'], 'and the numbers stay right')
 })
 
+const storedCall = 'tether.connectStored("/live", { retryMs: 50, retryMaxMs: 200, onRestored: (event, outcome) => { outcome.then(() => restored.push(event.data.text), (error) => restored.push(error.code)) } })'
+
+/** Lets events through or not; what is held never leaves. */
+async function gate (page: Page): Promise<{ hold: boolean }> {
+  const gate = { hold: false }
+  await page.route('**/live', (route) => route.request().method() === 'POST' && gate.hold ? undefined : route.continue())
+  return gate
+}
+
+t.test('a database that is deleted, as when site data are cleared, is made anew with all that waits', async (t) => {
+  for (const [what, clear] of Object.entries({
+    'by another page': async (page: Page) => {
+      const other = await page.context().newPage()
+      await other.goto(page.url())
+      t.equal(await other.evaluate('new Promise((resolve) => { const asked = indexedDB.deleteDatabase("fastify-tether"); asked.onsuccess = () => resolve("deleted"); asked.onblocked = () => resolve("blocked") })'), 'deleted')
+      await other.close()
+    },
+    'by the browser': async (page: Page) => {
+      const devtools = await page.context().newCDPSession(page)
+      await devtools.send('Storage.clearDataForOrigin', { origin: new URL(page.url()).origin, storageTypes: 'indexeddb' })
+    }
+  })) {
+    const { said, open } = await start(t)
+    const page = await open()
+    const events = await gate(page)
+    await connect(page, storedCall)
+    await is(page, 'live.state === "open"')
+    await page.evaluate('say("one")')
+    await is(page, 'emitted.length === 1')
+    events.hold = true
+    await page.evaluate('say("two")')
+    await is(page, storedEvents(1))
+    await clear(page)
+    await page.evaluate('say("three")')
+    await is(page, storedEvents(2))
+    events.hold = false
+    await page.reload()
+    await connect(page, storedCall)
+    await is(page, 'restored.length === 2')
+    await page.evaluate('say("four")')
+    await is(page, 'emitted.length === 1')
+    t.strictSame(await page.evaluate('restored'), ['two', 'three'], what)
+    t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four'], what)
+    await is(page, storedEvents(0))
+  }
+})
+
+t.test('a database without its stores gets them', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  await page.evaluate('new Promise((resolve) => { const asked = indexedDB.open("fastify-tether"); asked.onsuccess = () => { asked.result.close(); resolve() } })')
+  const events = await gate(page)
+  events.hold = true
+  await connect(page, storedCall)
+  await page.evaluate('say("one")')
+  await is(page, storedEvents(1))
+  events.hold = false
+  await page.reload()
+  await connect(page, storedCall)
+  await is(page, 'restored.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['one'])
+})
+
+t.test('an IndexedDB that does not work holds up nothing', async (t) => {
+  // Somebody else keeps it open, and somebody waits for its deletion: whoever wants to open it waits for both.
+  const block = `new Promise((resolve) => {
+    const asked = indexedDB.open("fastify-tether")
+    asked.onsuccess = () => {
+      window.kept = asked.result
+      indexedDB.deleteDatabase("fastify-tether").onblocked = resolve
+    }
+  })`
+  const faults = {
+    'cannot be opened for now': block,
+    throws: 'Object.defineProperty(window, "indexedDB", { get () { throw new DOMException("no", "SecurityError") } }); undefined',
+    'is not there': 'Object.defineProperty(window, "indexedDB", { value: undefined }); undefined',
+    'has no room': 'IDBObjectStore.prototype.put = () => { throw new DOMException("no", "QuotaExceededError") }; undefined',
+    'refuses each transaction': 'IDBDatabase.prototype.transaction = () => { throw new DOMException("no", "UnknownError") }; undefined',
+    'never ends a transaction': 'Object.defineProperty(IDBTransaction.prototype, "oncomplete", { set () {} }); undefined'
+  }
+  for (const [what, fault] of Object.entries(faults)) {
+    for (const when of ['before', 'after']) {
+      const { said, open } = await start(t)
+      const page = await open()
+      await page.evaluate(`
+        window.opened = 0
+        const { open } = IDBFactory.prototype
+        IDBFactory.prototype.open = function (...names) { opened++; return open.apply(this, names) }`)
+      if (when === 'before') await page.evaluate(fault)
+      await connect(page, storedCall)
+      await is(page, 'live.state === "open"')
+      if (when === 'after') await page.evaluate(fault)
+      await page.evaluate('say("one")')
+      await is(page, 'emitted.length === 1')
+      await page.evaluate('say("two"); say("three")')
+      await is(page, 'emitted.length === 3')
+      t.strictSame(await page.evaluate('emitted'), ['one', 'two', 'three'], `${what}, ${when}`)
+      t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three'])
+      t.strictSame(await page.evaluate('states'), ['connecting', 'open new'])
+      const opened = await page.evaluate('opened') as number
+      t.ok(opened <= 12, `${opened} times opened`)
+      await page.close()
+    }
+  }
+})
+
+t.test('what there was no room for is stored as soon as there is', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  const events = await gate(page)
+  await connect(page, storedCall)
+  await is(page, 'live.state === "open"')
+  events.hold = true
+  await page.evaluate(`
+    window.isFull = true
+    window.refused = 0
+    const { transaction } = IDBDatabase.prototype
+    IDBDatabase.prototype.transaction = function (...names) {
+      const made = transaction.apply(this, names)
+      made.addEventListener('abort', () => refused++)
+      // As the browser does where the quota is used up: when all was asked for.
+      if (isFull) queueMicrotask(() => made.abort())
+      return made
+    }
+    for (let number = 0; number < 3; number++) say(String(number))`)
+  await is(page, 'refused > 2')
+  await page.evaluate('isFull = false')
+  await page.evaluate('say("3")')
+  await is(page, storedEvents(4))
+  events.hold = false
+  await page.reload()
+  await connect(page, storedCall)
+  await is(page, 'restored.length === 4')
+  t.strictSame(said.map(([, text]) => text), ['0', '1', '2', '3'])
+})
+
 t.test('tabs share one session, and one takes over when the leader goes', async (t) => {
   const { server, said, open } = await start(t)
   const shared = 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200 })'
