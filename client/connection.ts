@@ -129,6 +129,8 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   let hideTimer: ReturnType<typeof setTimeout>
   /** Pending while an iteration has more than enough. */
   let taken: Promise<void> | undefined
+  /** Whether nothing more of the stream counts, not even what has come. */
+  let isOver: boolean
 
   const [on, call] = createListeners(onError)
 
@@ -151,6 +153,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   }
 
   const finish = (detail: StateDetail) => {
+    isOver = true
     life.abort()
     stream.abort()
     clearTimeout(timer)
@@ -167,6 +170,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   const control = (frame: Hello & { type: string, reason: string, reconnect: boolean }) => {
     const { type, reason, seq: next } = frame
     if (type === 'goodbye') {
+      isOver = true
       floorMs = askedMs
       if (frame.reconnect) lose(reason)
       else finish({ reason })
@@ -174,6 +178,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     if (type === 'heartbeat' && seq !== next) {
       // More than any session has sent: named in a claim, it is answered with the verdict `gap`, and so with a snapshot.
       seq = 9e14
+      isOver = true
       call(gapFound, next)
       lose('gap')
     }
@@ -190,6 +195,8 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   const start = async () => {
     stream = new AbortController()
     const { signal } = stream
+    let given = Promise.resolve()
+    isOver = false
     reason = undefined
     askedMs = floorMs = 0
     const startedAt = Date.now()
@@ -200,7 +207,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       silentAt = Date.now() + (ms || Infinity)
     }
     const feed = createParser((name, data) => {
-      if (signal.aborted) return
+      if (isOver) return
       let value: any = data
       try {
         if (!hello?.text?.includes(name)) value = JSON.parse(data)
@@ -214,23 +221,34 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     watch()
     become('connecting')
     const answer = await Promise.race<Answer>([
-      open({ session, seq }, async (text) => {
-        feed(text)
-        clearTimeout(timer)
-        await taken
-        if (!signal.aborted) watch()
+      open({ session, seq }, (text) => {
+        if (signal.aborted) return given
+        return given = given.then(async () => {
+          feed(text)
+          if (signal.aborted) return taken
+          clearTimeout(timer)
+          silentAt = Infinity
+          await taken
+          if (!signal.aborted) watch()
+        })
       }, signal).catch((cause) => ({ status: 0, cause })),
       // The reader of a fetch that is aborted may wait for ever, in Node.
       new Promise((resolve) => { signal.onabort = () => resolve({ status: 0 }) })
     ])
-    if (state === 'closed') return
+    stream.abort()
+    if (life.signal.aborted) return
+    clearTimeout(timer)
+    // The next stream begins behind what has come. Whoever is to take that may wait for an event first.
+    timer = setInterval(pump, 1000)
+    await given.catch(() => {})
+    if (life.signal.aborted) return
     clearTimeout(timer)
     if (hello && Date.now() - startedAt > retryMaxMs) attempt = 0
     hello = undefined
     if (isFinal(answer.status)) return finish(answer)
     // Here and elsewhere 23 days at most: from 2 ** 31 on, a timer fires at once.
     const waitMs = Math.min(2e9, (answer.retryAfterMs || floorMs) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** attempt++))
-    if (reason !== 'hidden') timer = setTimeout(start, waitMs)
+    if (reason !== 'hidden' || !page.document?.hidden) timer = setTimeout(start, waitMs)
     become('waiting', { ...answer, reason, retryMs: waitMs })
   }
 

@@ -16,7 +16,9 @@ export interface Claim {
  */
 export interface Link {
   /**
-   * Opens the stream and hands on its text, in any pieces; waits for what `onText` returns before it reads on.
+   * Opens the stream and hands on its text, in any pieces; waits for what `onText` returns before it reads on,
+   * or, where nobody can read less, bounds what waits and ends. What was handed on counts, also when `signal` is
+   * aborted after it: the next `open` is called when all of it has been taken.
    *
    * @returns a promise that resolves when the stream is over, with the answer's status (200: it
    * was a stream, and ended); rejects when it broke or `signal` was aborted.

@@ -4,12 +4,17 @@ import { connect, type Connection, type ConnectionState, type StateDetail } from
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import type { ConnectOptions, ResumePoint } from './options.ts'
+import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
+
+export { sharedDefaults } from './shared-defaults.ts'
 
 /** Options of `connectShared`, beside those of `connect`. */
 export interface SharedOptions extends Omit<ConnectOptions, 'resume' | 'hiddenMs' | 'leaveOnHide'> {
   /** Tabs with the same name share one session. Default: the URL. */
   name?: string
+  /** Milliseconds in which another tab takes over from a leading one that gives no sign of life. Default 5,000; 0: never. */
+  leaderTimeoutMs?: number
 }
 
 /** An event on its way, whichever tab emitted it. */
@@ -39,23 +44,25 @@ type Message =
   | { type: 'update', session: string, seq: number, name: string, data: unknown }
   | { type: 'gap', seq: number }
   | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined }
-  /** A tab came; the leader tells it how things are. */
+  /** A tab came, or leads no more. */
   | { type: 'joined', tab: string }
-  | { type: 'welcome', tab: string, state: ConnectionState, progress: Progress }
-  /** A tab has become the leader: events that it may not have heard of are told again. */
-  | { type: 'leading' }
+  /** The leader tells that tab, or all when it has just become the leader, how things are. What it may not have heard of is told again. */
+  | { type: 'leading', tab: string | undefined, state: ConnectionState, progress: Progress }
+  /** A tab has not heard of the leader for a while. */
+  | { type: 'ping' }
+  | { type: 'alive' }
 
 /**
  * Connects as `connect` does, with one stream, and so one session and its state, for all tabs of this origin.
  *
- * One tab leads: it has the stream, and hands on what comes. When it goes, another takes over and resumes the
- * session. A tab that joins later hears nothing of what was before: its first `open` has the reason `'joined'`
+ * One tab leads: it has the stream, and hands on what comes. When it goes, or stands still, another takes over and
+ * resumes the session. A tab that joins later hears nothing of what was before: its first `open` has the reason `'joined'`
  * and the verdict `gap`. Where there are no Web Locks or no BroadcastChannel, it is as `connect`.
  */
 export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, options: SharedOptions = {}): Connection<Contract> {
   if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
   const lockName = `fastify-tether shared ${options.name ?? String(url)}`
-  const { maxQueued = 10_000, onError = (error) => setTimeout(() => { throw error }), signal } = options
+  const { leaderTimeoutMs = sharedDefaults.leaderTimeoutMs, maxQueued = 10_000, onError = (error) => setTimeout(() => { throw error }), signal } = options
   const tab = crypto.randomUUID()
   const channel = new BroadcastChannel(lockName)
   const [on, call] = createListeners(onError)
@@ -72,20 +79,33 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   /** What this tab emitted and has not been settled. */
   const own = new Map<string, { event: SharedEvent, resolve: () => void, reject: (error: Error) => void }>()
   let leading: Connection | undefined
+  /** Of the leader that was heard last: later ones have higher ones. */
+  let term = 0
+  /** The page that leads, as the locks know it. */
+  let clientId: string | undefined
+  /** Times that the leader was listened for since it was heard. */
+  let missed = 0
+  const listenMs = Math.min(2e9, leaderTimeoutMs / 5)
+  let isLeaving = false
+  let hasOpened = false
+  /** Gives back the lock, or the place in its queue. */
   let release = () => {}
   let counter = 0
 
   const tell = (message: Message) => {
-    if (!life.signal.aborted) channel.postMessage(message)
+    if (!life.signal.aborted) channel.postMessage({ ...message, term })
   }
 
   const become = (next: ConnectionState, detail: StateDetail, of: string | undefined) => {
     state = next
     if (next === 'open' && of !== undefined) {
-      // A new leader may have resumed from a little earlier than this tab.
-      seq = of === session && detail.verdict === 'resumed' ? Math.max(seq ?? 0, detail.seq!) : detail.seq!
+      const isResumed = detail.verdict === 'resumed'
+      // A new leader may have resumed from a little earlier than this tab, or later.
+      if (!isResumed || of !== session || seq === undefined) seq = detail.seq!
+      if (isResumed && !hasOpened) detail = joined(detail.seq!)
       if (of !== session) accepted = doubtful = 0
       session = of
+      hasOpened = true
     }
     call(stateChange, next, detail)
   }
@@ -93,6 +113,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   const update = (of: string, number: number, name: string, data: unknown) => {
     // Told twice, when a new leader resumed from a little earlier.
     if (of !== session || seq === undefined || number <= seq) return
+    // Which a tab that stood still, or another, was not given.
+    if (number > seq + 1) gap(number - 1)
     seq = number
     call(name, data)
     call(anyUpdate, { name, data })
@@ -129,36 +151,60 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   }
 
   const forward = ({ id, name, data }: SharedEvent) => {
+    const connection = leading!
     const finish = (error?: ErrorFields) => {
       // A leader that leaves has not settled what its successor will send.
-      if (life.signal.aborted) return
+      if (leading !== connection || connection.state === 'closed') return
       tell({ type: 'settled', id, error })
       settle(id, error)
     }
-    leading!.emit(name as never, data as never).then(() => finish(), ({ code, message, status, errors }: ClientError) => finish({ code: code!, message, status: status!, errors: errors! }))
+    connection.emit(name as never, data as never).then(() => finish(), ({ code, message, status, errors }: ClientError) => finish({ code: code!, message, status: status!, errors: errors! }))
   }
 
+  const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful } })
+
+  const tellLeading = (to?: string) => tell({ type: 'leading', tab: to, state: leading!.state, progress: progress() })
+
+  const isOurs = ({ name }: LockInfo) => name === lockName
+
+  const query = (): Promise<LockManagerSnapshot> => navigator.locks.query().catch(() => ({}))
+
+  const isDeposed = async () => (await query()).held?.find(isOurs)?.clientId !== clientId
+
   const lead = () => {
-    const resume = session === undefined ? undefined : { session, seq, accepted, doubtful }
-    const connection = connect(url, {
+    term = Math.max(term + 1, Date.now())
+    const { resume } = progress()
+    /** A page that stood still leads no more, and is to do nothing before it knows. One that goes away cannot wait. */
+    const guard = <Given extends unknown[], Result>(work: (...given: Given) => Promise<Result>) => async (...given: Given): Promise<Result> => {
+      if (!isLeaving && !life.signal.aborted && await isDeposed()) {
+        follow(connection)
+        throw new Error('another tab leads')
+      }
+      return work(...given)
+    }
+    const connection: Connection = connect(url, {
       ...options,
       ...(resume !== undefined && { resume }),
       link: (path, linkOptions) => {
-        const { open, send } = (options.link ?? sseLink)(path, linkOptions)
+        const { open, send } = (options.link ?? sseLink)(path, { ...linkOptions, fetch: guard(linkOptions.fetch ?? fetch) })
+        const sendMarked = guard((...[claim, body, keepalive]: Parameters<typeof send>) => {
+          const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
+          const message: Message = { type: 'marked', session: claim.session!, accepted: envelopes[0]!.seq - 1, count: envelopes.length }
+          tell(message)
+          marked(message.accepted, message.count)
+          return send(claim, body, keepalive)
+        })
         return {
-          open,
+          open: guard(open),
           send: async (claim, body, keepalive) => {
             if (body !== '') {
               // What was settled just now is told first: it is not of those that are marked.
               await null
-              const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
-              const message: Message = { type: 'marked', session: claim.session!, accepted: envelopes[0]!.seq - 1, count: envelopes.length }
-              tell(message)
-              marked(message.accepted, message.count)
-            } else if ((await navigator.locks.query()).pending?.some(({ name }) => name === lockName)) {
-              // The session goes on in another tab.
-              return { status: 202 }
+              return sendMarked(claim, body, keepalive)
             }
+            const { held = [], pending = [] } = await query()
+            // The session goes on in another tab.
+            if (pending.some(isOurs) || held.some((lock) => isOurs(lock) && lock.clientId !== clientId)) return { status: 202 }
             return send(claim, body, keepalive)
           }
         }
@@ -166,8 +212,10 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     })
     leading = connection
     let count = seq ?? 0
-    connection.onState((next, detail) => {
-      if (life.signal.aborted) return
+    connection.onState(async (next, detail) => {
+      if (leading !== connection) return
+      if (next === 'closed' && await isDeposed()) return follow(connection)
+      if (leading !== connection) return
       if (next === 'open') count = detail.seq!
       const told = { ...detail, cause: undefined }
       tell({ type: 'state', state: next, detail: told, session: connection.session })
@@ -175,18 +223,62 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       if (next === 'closed') close()
     })
     connection.onGap((next) => {
+      if (leading !== connection) return
       count = next
       tell({ type: 'gap', seq: next })
       gap(next)
     })
     connection.on(anyUpdate as never, (({ name, data }: { name: string, data: unknown }) => {
       count++
+      if (leading !== connection) return
       tell({ type: 'update', session: connection.session!, seq: count, name, data })
       update(connection.session!, count, name, data)
     }) as never)
     for (const event of order) forward(event)
-    tell({ type: 'leading' })
+    tellLeading()
     for (const { event } of own.values()) take(event)
+  }
+
+  /** Leads no more, since another tab does. */
+  const follow = (connection: Connection | undefined) => {
+    if (leading !== connection) return
+    leading = undefined
+    connection?.close()
+    seek()
+    tell({ type: 'joined', tab })
+  }
+
+  const seek = (steal = false) => {
+    release()
+    const turn = new AbortController()
+    release = () => turn.abort()
+    let isGranted = false
+    navigator.locks.request(lockName, steal ? { steal } : { signal: turn.signal }, async () => {
+      isGranted = true
+      // What the one before has told is heard first.
+      if (steal) await new Promise((resolve) => setTimeout(resolve, listenMs))
+      clientId = (await query()).held?.find(isOurs)?.clientId
+      if (turn.signal.aborted) return
+      lead()
+      await new Promise((resolve) => { turn.signal.onabort = resolve })
+    }).catch((error) => {
+      if (turn.signal.aborted) return
+      // Where nobody can have a lock, as in a frame without an origin.
+      if (!isGranted) lead()
+      else if (error.name === 'AbortError') follow(leading)
+      else throw error
+    })
+  }
+
+  const listen = () => {
+    if (leading !== undefined || ++missed < 2) return
+    // A tab that knows the session goes first.
+    if (missed < (session === undefined ? 7 : 4)) return tell({ type: 'ping' })
+    missed = 0
+    const message: Message = { type: 'state', state: 'waiting', detail: { reason: 'silent' }, session }
+    tell(message)
+    become(message.state, message.detail, session)
+    seek(true)
   }
 
   const marked = (first: number, count: number) => {
@@ -204,16 +296,30 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     call(gapFound, next)
   }
 
-  channel.onmessage = ({ data: message }: MessageEvent<Message>) => {
-    switch (message.type) {
-      case 'emit':
-        if (leading !== undefined) take(message.event)
-        else {
-          const [from, number] = placeOf(message.event)
-          // Nobody may have heard it who leads: the next leader is to begin with it.
-          taken[from] ??= number - 1
-        }
-        break
+  channel.onmessage = ({ data: message }: MessageEvent<Message & { term: number }>) => {
+    const { type } = message
+    if (type === 'emit') {
+      if (leading !== undefined) return take(message.event)
+      const [from, number] = placeOf(message.event)
+      // Nobody may have heard it who leads: the next leader is to begin with it.
+      taken[from] ??= number - 1
+      return
+    }
+    if (type === 'joined' || type === 'ping') {
+      if (leading === undefined) return
+      if (type === 'joined') tellLeading(message.tab)
+      // A page that is frozen hears other tabs, but has no timers, and no stream either.
+      else setTimeout(() => { if (leading !== undefined) tell({ type: 'alive' }) })
+      return
+    }
+    if (message.term > term) {
+      term = message.term
+      if (leading !== undefined) follow(leading)
+    }
+    // Of a leader that is one no more, or of a tab that is about to be. The next update is that, whoever had it.
+    if (message.term < term ? type !== 'update' || message.seq !== seq! + 1 : leading !== undefined) return
+    if (/alive|update|state/.test(type)) missed = 0
+    switch (type) {
       case 'ordered':
         if (order.every(({ id }) => id !== message.event.id)) put(message.event)
         break
@@ -233,24 +339,27 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         become(message.state, message.detail, message.session)
         if (message.state === 'closed') close()
         break
-      case 'joined':
-        if (leading !== undefined) tell({ type: 'welcome', tab: message.tab, state, progress: { order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful } } })
-        break
-      case 'welcome': {
-        if (message.tab !== tab) break
+      case 'leading': {
+        if ((message.tab ?? tab) !== tab) break
         const { order: waiting, resume } = message.progress
+        // Whoever knows nothing of this session cannot tell what became of what may have reached it.
+        if (resume?.session !== session) {
+          for (const { id } of order.slice(0, doubtful)) {
+            if (waiting.every((event) => event.id !== id)) settle(id, { code: 'TETHER_IN_DOUBT' })
+          }
+        }
         Object.assign(taken, message.progress.taken)
-        order = [...waiting, ...order.filter(({ id }) => waiting.every((event) => event.id !== id))]
-        if (seq !== undefined || resume === undefined) break
-        become(message.state, { verdict: 'gap', reason: 'joined', seq: resume.seq! }, resume.session)
-        session = resume.session
-        seq = resume.seq
-        accepted = resume.accepted ?? 0
-        doubtful = resume.doubtful ?? 0
-        break
-      }
-      case 'leading':
+        order = waiting
+        accepted = resume?.accepted ?? 0
+        doubtful = resume?.doubtful ?? 0
+        if (resume !== undefined && resume.session !== session) {
+          session = resume.session
+          seq = resume.seq
+          hasOpened = false
+          become(message.state, message.state === 'open' ? joined(seq!) : {}, session)
+        }
         for (const { event } of own.values()) tell({ type: 'emit', event })
+      }
     }
   }
 
@@ -258,11 +367,14 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     if (life.signal.aborted) return
     life.abort()
     channel.close()
+    clearInterval(listening)
     if (state !== 'closed') {
       state = 'closed'
       call(stateChange, 'closed', { reason: 'closed' })
     }
-    leading?.close()
+    const connection = leading
+    leading = undefined
+    connection?.close()
     release()
     for (const [id, { reject }] of own) {
       reject(new ClientError({ code: order.some((event) => event.id === id) ? 'TETHER_IN_DOUBT' : 'TETHER_CLOSED' }))
@@ -271,11 +383,9 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   }
 
   tell({ type: 'joined', tab })
-  navigator.locks.request(lockName, { signal: life.signal }, () => {
-    if (life.signal.aborted) return
-    lead()
-    return new Promise<void>((resolve) => { release = resolve })
-  }).catch(() => {})
+  seek()
+  const listening = listenMs > 0 ? setInterval(listen, listenMs) : undefined
+  for (const type of ['pagehide', 'pageshow']) globalThis.addEventListener?.(type, () => { isLeaving = type === 'pagehide' }, { signal: life.signal })
   signal?.addEventListener('abort', close, { signal: life.signal })
   if (signal?.aborted === true) close()
 
@@ -298,6 +408,11 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     },
     close
   } as Connection<Contract>
+}
+
+/** What goes with the first `open` of a tab that knows nothing of what was before. */
+function joined (seq: number): StateDetail {
+  return { verdict: 'gap', reason: 'joined', seq }
 }
 
 function placeOf ({ id }: SharedEvent): [tab: string, number: number] {

@@ -36,21 +36,37 @@ interface Slot extends Mark {
   slot: string
 }
 
+/** By name, its key. */
+const stores = { slots: 'slot', events: ['slot', 'id'] }
+
 type Row = StoredEvent & { slot: string }
 
 /** A slot that no other page has, and what gives its lock back. */
 type Held = [slot: string, release: () => void]
 
+/** Milliseconds in which IndexedDB must have done a thing; then all goes on without it. */
+const patienceMs = 2_000
+
 /**
  * Opens the first queue of this name that no other page has, with what was left in it
  * and in others that nobody has.
  *
- * @throws where there is no IndexedDB or no Web Locks.
+ * @throws where there is no IndexedDB or no Web Locks, or either does not work.
  */
 export async function openQueue (name: string, maxAgeMs: number = storedDefaults.maxAgeMs): Promise<StoredQueue> {
-  let database = await openDatabase()
-  const slots = await ask(database.transaction('slots').objectStore('slots').getAllKeys()) as string[]
   const free: Held[] = []
+  const database = await openDatabase()
+  try {
+    return await takeQueue(database, free, name, maxAgeMs)
+  } catch (error) {
+    for (const [, release] of free) release()
+    database.close()
+    throw error
+  }
+}
+
+async function takeQueue (database: IDBDatabase, free: Held[], name: string, maxAgeMs: number): Promise<StoredQueue> {
+  const slots = await ask(database.transaction('slots').objectStore('slots').getAllKeys()) as string[]
   for (const slot of slots) {
     // A name may hold spaces, an id does not.
     const release = slot.slice(0, slot.lastIndexOf(' ')) === name && await lock(slot)
@@ -68,13 +84,16 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
   // Only now, since whoever had it may have written until its lock was free.
   const read = async (slot: string): Promise<Slot> => await ask<Slot | undefined>(slotStore.get(slot)) ?? { slot, session: undefined, accepted: 0, doubtful: 0 }
   const mine = await read(own)
+  const range = IDBKeyRange.bound([own], [own, []])
   const rowStore = transaction.objectStore('events')
   const rows = await ask<Row[]>(rowStore.getAll())
+  // Of a page that could note no more, less may be there.
+  mine.doubtful = Math.min(mine.doubtful, rows.filter(({ slot }) => slot === own).length)
   const of = (slot: string) => rows.filter((row) => row.slot === slot).sort((left, right) => left.id - right.id)
   const oldest = Date.now() - maxAgeMs
   let nextId = rows.reduce((last, { id }) => Math.max(last, id), 0) + 1
   const lost: Array<[StoredEvent, 'TETHER_EXPIRED' | 'TETHER_IN_DOUBT']> = []
-  const events: StoredEvent[] = []
+  const events: Row[] = []
   for (const [index, row] of of(mine.slot).entries()) {
     // A number that may have been taken has to be asked for again, however old.
     if (index < mine.doubtful || row.at >= oldest) events.push(row)
@@ -101,26 +120,43 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
   await done(transaction)
   for (const [, releaseOther] of others) releaseOther()
   const { session, accepted, doubtful } = mine
-  /** Ids of all that wait, in order. */
-  const order = events.map(({ id }) => id)
+  /** All that wait, in order. */
+  const order = [...events]
 
   /** Of the database, after the browser closed it. */
   let opening: Promise<void> | undefined
-  const write = async (work: (slots: IDBObjectStore, events: IDBObjectStore) => void): Promise<void> => {
+  /** Whether something could not be written, or is gone: all is written anew, then. */
+  let isStale = false
+  const attempt = async (work: (slots: IDBObjectStore, events: IDBObjectStore) => void): Promise<void> => {
     let transaction: IDBTransaction
     try {
       transaction = begin()
     } catch {
       // One for all who wait, so that they stay in order.
       await (opening ??= openDatabase()
-        .then((opened) => { database = opened })
+        .then((opened) => {
+          database.close()
+          database = opened
+          isStale = true
+        })
         .finally(() => { opening = undefined }))
       transaction = begin()
     }
-    work(transaction.objectStore('slots'), transaction.objectStore('events'))
+    const slots = transaction.objectStore('slots')
+    const events = transaction.objectStore('events')
+    if (isStale) {
+      isStale = false
+      slots.put(mine)
+      events.delete(range)
+      for (const row of order) events.put(row)
+    } else work(slots, events)
     await done(transaction)
   }
-  const ignore = () => {}
+  let isFailing = false
+  const write = (work: Parameters<typeof attempt>[0]): Promise<void> => attempt(work).then(
+    () => { isFailing = false },
+    () => { isFailing = isStale = true }
+  )
 
   return {
     session,
@@ -133,18 +169,20 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
       // Behind others that are on their way.
       if (mine.session === session && ahead >= 0 && ahead <= mine.doubtful) mine.doubtful = Math.max(mine.doubtful, ahead + count)
       else Object.assign(mine, { session, accepted, doubtful: count })
-      return write((slots) => slots.put(mine)).catch(ignore)
+      const writing = write((slots) => slots.put(mine))
+      // Nothing is held up again and again by a database that does not work.
+      return isFailing ? Promise.resolve() : writing
     },
     add (name, data) {
       // What is sent is JSON; as it is, a proxy or what has methods could not be stored.
       const row = { id: nextId, slot: mine.slot, name, data: JSON.parse(JSON.stringify({ data })).data, at: Date.now() }
       nextId++
-      order.push(row.id)
-      write((_slots, events) => events.put(row)).catch(ignore)
+      order.push(row)
+      write((_slots, events) => events.put(row))
       return row.id
     },
     remove (id) {
-      const index = order.indexOf(id)
+      const index = order.findIndex((row) => row.id === id)
       if (index < 0) return
       order.splice(index, 1)
       if (index < mine.doubtful) {
@@ -154,32 +192,57 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
       write((slots, events) => {
         slots.put(mine)
         events.delete([mine.slot, id])
-      }).catch(ignore)
+      })
     },
     release
   }
 }
 
-function openDatabase (): Promise<IDBDatabase> {
-  const request = indexedDB.open('fastify-tether', 1)
+async function openDatabase (version?: number): Promise<IDBDatabase> {
+  const request = indexedDB.open('fastify-tether', version)
+  const missing = () => Object.entries(stores).filter(([name]) => !request.result.objectStoreNames.contains(name))
   request.onupgradeneeded = () => {
-    request.result.createObjectStore('slots', { keyPath: 'slot' })
-    request.result.createObjectStore('events', { keyPath: ['slot', 'id'] })
+    for (const [name, keyPath] of missing()) request.result.createObjectStore(name, { keyPath })
   }
-  return ask(request)
+  // While a page has it open that does not give way to its deletion, this takes for ever.
+  const database = await ask(request).catch((error) => {
+    request.onsuccess = () => request.result.close()
+    throw error
+  })
+  database.onversionchange = () => database.close()
+  if (missing().length === 0) return database
+  database.close()
+  return openDatabase(database.version + 1)
 }
 
 function ask<Result> (request: IDBRequest<Result>): Promise<Result> {
-  return new Promise((resolve, reject) => {
+  return soon(request.transaction, (resolve, reject) => {
     request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error)
   })
 }
 
 function done (transaction: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return soon(transaction, (resolve, reject) => {
     transaction.oncomplete = () => resolve()
     transaction.onabort = () => reject(transaction.error)
+  })
+}
+
+/** What `begin` promises, in a bounded time; what takes longer is to have no effect. */
+function soon<Result> (transaction: IDBTransaction | null, begin: (resolve: (value: Result) => void, reject: (error: unknown) => void) => void): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error('IndexedDB does not answer'))
+      try {
+        transaction?.abort()
+      } catch { /* it is over, and only the news of it are late */ }
+    }, patienceMs)
+    const settle = <Value>(how: (value: Value) => void) => (value: Value) => {
+      clearTimeout(timer)
+      how(value)
+    }
+    begin(settle(resolve), settle(reject))
   })
 }
 

@@ -20,7 +20,7 @@ export interface WebSocketLinkOptions {
   mode?: 'websocket' | 'both'
   /** The class, in place of the platform's own: Node.js has none before version 22. */
   WebSocket?: new (url: string) => WebSocketLike
-  /** Milliseconds in which a WebSocket must open and bring its first message. Default 4,000. */
+  /** Milliseconds in which a WebSocket must open and bring its first message, one of the library's server. Default 4,000. */
   openTimeoutMs?: number
   /** Where to remember, for a day, that no WebSocket got through, such as `sessionStorage`. Default: only as long as the connection. */
   storage?: { getItem (key: string): string | null, setItem (key: string, value: string): void }
@@ -42,6 +42,9 @@ const forgiven = 2
 
 /** Networks change, and so do proxies. */
 const rememberMs = 86_400_000
+
+/** How the first message begins, if the server is one of ours. */
+const opening = /^(retry: \d+|(id: .*\n)?event: tether)\n/
 
 /** An event stream's lines begin with the name of their field, so nothing else can look like this. */
 const answerLine = /^event: tether\ndata: (\{"type":"answer".*)$/gm
@@ -80,12 +83,16 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
     const asked: Asked[] = []
 
     const openSocket = ({ session, seq }: Claim, onText: (text: string) => Promise<unknown>, signal: AbortSignal) => new Promise<Answer>((resolve, reject) => {
-      if (Socket === undefined) throw new NotThroughError('there is no WebSocket here')
-      const opened = new Socket(new URL(url, (globalThis as { location?: { href: string } }).location?.href).href.replace(/^http/, 'ws'))
+      let opened: WebSocketLike
+      try {
+        opened = new Socket!(new URL(url, (globalThis as { location?: { href: string } }).location?.href).href.replace(/^http/, 'ws'))
+      } catch (cause) {
+        // As where a policy forbids it: some browsers tell so here, others later.
+        throw new NotThroughError('no WebSocket can be made', { cause })
+      }
       let throughAt = 0
       let isOver = false
       let refusal: Answer | undefined
-      let reading: Promise<unknown> = Promise.resolve()
       let waiting = 0
       const finish = (code: number, cause?: unknown) => {
         if (isOver) return
@@ -97,8 +104,8 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
         // A proxy's refusal cannot be told from the server's: fetch sees the status.
         if (throughAt === 0) return reject(new NotThroughError(`no WebSocket got through: ${code}`, { cause }))
         shortLives = code === 1006 && Date.now() - throughAt < shortLifeMs && !signal.aborted ? shortLives + 1 : 0
-        if (code === 1006) reading.then(() => reject(new Error('the WebSocket broke')), reject)
-        else reading.then(() => resolve(refusal ?? { status: statuses[code] ?? 200 }), reject)
+        if (code === 1006) reject(new Error('the WebSocket broke'))
+        else resolve(refusal ?? { status: statuses[code] ?? 200 })
       }
       const abort = () => {
         opened.close()
@@ -108,19 +115,23 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
       const timer = setTimeout(() => {
         opened.close()
         finish(1006, 'timeout')
-      }, openTimeoutMs)
+      }, Math.min(2e9, openTimeoutMs))
       opened.onopen = () => opened.send(JSON.stringify({ session: session ?? 'new', ...seq! >= 0 && { lastEventId: `${session}.${seq}` } }))
       opened.onerror = () => {}
       opened.onclose = ({ code }: { code: number }) => finish(code)
       opened.onmessage = ({ data }: { data: unknown }) => {
         if (isOver) return
+        const text = String(data)
         if (throughAt === 0) {
+          if (!opening.test(text)) {
+            opened.close()
+            return finish(1006, 'no server of ours')
+          }
           throughAt = Date.now()
           credit = forgiven
           clearTimeout(timer)
           socket = opened
         }
-        const text = String(data)
         for (const [, json] of text.matchAll(answerLine)) {
           const { type, retryAfter, ...fields } = JSON.parse(json!)
           const answer: Answer = { ...fields, ...retryAfter >= 0 && { retryAfterMs: retryAfter * 1000 } }
@@ -130,13 +141,12 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
           else first.resolve(answer)
         }
         waiting += text.length
-        reading = reading.then(async () => {
-          if (!isOver || !signal.aborted) await onText(text)
-          waiting -= text.length
+        onText(text).then(() => { waiting -= text.length }, (error) => {
+          reject(error)
+          abort()
         })
         if (waiting > mostWaiting + text.length) {
           opened.close()
-          // What waits is still handed on, and the session resumed after that.
           finish(1000)
         }
       }
@@ -178,7 +188,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
             // Later answers could not be told apart from this one.
             through.close()
             reject(new Error('the WebSocket gave no answer'))
-          }, options.requestTimeoutMs)
+          }, Math.min(2e9, options.requestTimeoutMs))
           const settle = <Value>(how: (value: Value) => void) => (value: Value) => {
             clearTimeout(timer)
             how(value)

@@ -1,8 +1,8 @@
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Dialog, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startLive, type LiveOptions, type LiveServer } from '../e2e/harness/live.ts'
 import { until } from '../e2e/harness/until.ts'
-import { launchBrowser } from './harness/browser.ts'
+import { launchBrowser, launchPlainContext } from './harness/browser.ts'
 import { serveClient } from './harness/client-page.ts'
 
 t.setTimeout(600_000)
@@ -15,16 +15,16 @@ const browser = await launchBrowser(t)
 /** What was said, and by which session. */
 type Said = Array<[session: string, text: string]>
 
-async function start (t: Test, options: LiveOptions = {}): Promise<{ server: LiveServer, context: BrowserContext, said: Said, open: () => Promise<Page> }> {
+async function start (t: Test, options: LiveOptions = {}, own?: BrowserContext): Promise<{ server: LiveServer, context: BrowserContext, said: Said, open: () => Promise<Page> }> {
   const said: Said = []
   const server = await startLive(t, {
     ...options,
     setup: serveClient,
     live: { on: { say: (session, { text }) => { said.push([session.id, text]) } }, ...options.live }
   })
-  const context = await browser.newContext()
+  const context = own ?? await browser.newContext()
   context.setDefaultTimeout(patienceMs)
-  t.teardown(() => context.close())
+  if (own === undefined) t.teardown(() => context.close())
   const open = async () => {
     const page = await context.newPage()
     await page.goto(`${server.origin}/page`)
@@ -51,6 +51,15 @@ async function connect (page: Page, call = 'tether.connect("/live", { retryMs: 5
 const storedEvents = (many: number) => `new Promise((resolve) => { const open = indexedDB.open("fastify-tether"); open.onsuccess = () => { const all = open.result.transaction("events").objectStore("events").getAll(); all.onsuccess = () => { open.result.close(); resolve(all.result.length === ${many}) } } })`
 
 const is = (page: Page, condition: string) => page.waitForFunction(condition, undefined, { timeout: patienceMs })
+
+/** The same for a page that is hidden, which draws nothing, or stands still. */
+async function becomes (page: Page, condition: string): Promise<void> {
+  const startedAt = performance.now()
+  while (await page.evaluate(condition) !== true) {
+    if (performance.now() - startedAt > patienceMs) throw new Error(`waited in vain for ${condition}: ${String(await page.evaluate('JSON.stringify([live.state, states, seen, emitted])'))}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
 
 t.test('works in a page, offline and online', async (t) => {
   const { server, context, said, open } = await start(t)
@@ -250,6 +259,142 @@ t.test('a database that the browser closes is opened again', async (t) => {
   t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'], 'and the numbers stay right')
 })
 
+const storedCall = 'tether.connectStored("/live", { retryMs: 50, retryMaxMs: 200, onRestored: (event, outcome) => { outcome.then(() => restored.push(event.data.text), (error) => restored.push(error.code)) } })'
+
+/** Lets events through or not; what is held never leaves. */
+async function gate (page: Page): Promise<{ hold: boolean }> {
+  const gate = { hold: false }
+  await page.route('**/live', (route) => route.request().method() === 'POST' && gate.hold ? undefined : route.continue())
+  return gate
+}
+
+t.test('a database that is deleted, as when site data are cleared, is made anew with all that waits', async (t) => {
+  for (const [what, clear] of Object.entries({
+    'by another page': async (page: Page) => {
+      const other = await page.context().newPage()
+      await other.goto(page.url())
+      t.equal(await other.evaluate('new Promise((resolve) => { const asked = indexedDB.deleteDatabase("fastify-tether"); asked.onsuccess = () => resolve("deleted"); asked.onblocked = () => resolve("blocked") })'), 'deleted')
+      await other.close()
+    },
+    'by the browser': async (page: Page) => {
+      const devtools = await page.context().newCDPSession(page)
+      await devtools.send('Storage.clearDataForOrigin', { origin: new URL(page.url()).origin, storageTypes: 'indexeddb' })
+    }
+  })) {
+    const { said, open } = await start(t)
+    const page = await open()
+    const events = await gate(page)
+    await connect(page, storedCall)
+    await is(page, 'live.state === "open"')
+    await page.evaluate('say("one")')
+    await is(page, 'emitted.length === 1')
+    events.hold = true
+    await page.evaluate('say("two")')
+    await is(page, storedEvents(1))
+    await clear(page)
+    await page.evaluate('say("three")')
+    await is(page, storedEvents(2))
+    events.hold = false
+    await page.reload()
+    await connect(page, storedCall)
+    await is(page, 'restored.length === 2')
+    await page.evaluate('say("four")')
+    await is(page, 'emitted.length === 1')
+    t.strictSame(await page.evaluate('restored'), ['two', 'three'], what)
+    t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four'], what)
+    await is(page, storedEvents(0))
+  }
+})
+
+t.test('a database without its stores gets them', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  await page.evaluate('new Promise((resolve) => { const asked = indexedDB.open("fastify-tether"); asked.onsuccess = () => { asked.result.close(); resolve() } })')
+  const events = await gate(page)
+  events.hold = true
+  await connect(page, storedCall)
+  await page.evaluate('say("one")')
+  await is(page, storedEvents(1))
+  events.hold = false
+  await page.reload()
+  await connect(page, storedCall)
+  await is(page, 'restored.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['one'])
+})
+
+t.test('an IndexedDB that does not work holds up nothing', async (t) => {
+  // Somebody else keeps it open, and somebody waits for its deletion: whoever wants to open it waits for both.
+  const block = `new Promise((resolve) => {
+    const asked = indexedDB.open("fastify-tether")
+    asked.onsuccess = () => {
+      window.kept = asked.result
+      indexedDB.deleteDatabase("fastify-tether").onblocked = resolve
+    }
+  })`
+  const faults = {
+    'cannot be opened for now': block,
+    throws: 'Object.defineProperty(window, "indexedDB", { get () { throw new DOMException("no", "SecurityError") } }); undefined',
+    'is not there': 'Object.defineProperty(window, "indexedDB", { value: undefined }); undefined',
+    'has no room': 'IDBObjectStore.prototype.put = () => { throw new DOMException("no", "QuotaExceededError") }; undefined',
+    'refuses each transaction': 'IDBDatabase.prototype.transaction = () => { throw new DOMException("no", "UnknownError") }; undefined',
+    'never ends a transaction': 'Object.defineProperty(IDBTransaction.prototype, "oncomplete", { set () {} }); undefined'
+  }
+  for (const [what, fault] of Object.entries(faults)) {
+    for (const when of ['before', 'after']) {
+      const { said, open } = await start(t)
+      const page = await open()
+      await page.evaluate(`
+        window.opened = 0
+        const { open } = IDBFactory.prototype
+        IDBFactory.prototype.open = function (...names) { opened++; return open.apply(this, names) }`)
+      if (when === 'before') await page.evaluate(fault)
+      await connect(page, storedCall)
+      await is(page, 'live.state === "open"')
+      if (when === 'after') await page.evaluate(fault)
+      await page.evaluate('say("one")')
+      await is(page, 'emitted.length === 1')
+      await page.evaluate('say("two"); say("three")')
+      await is(page, 'emitted.length === 3')
+      t.strictSame(await page.evaluate('emitted'), ['one', 'two', 'three'], `${what}, ${when}`)
+      t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three'])
+      t.strictSame(await page.evaluate('states'), ['connecting', 'open new'])
+      const opened = await page.evaluate('opened') as number
+      t.ok(opened <= 12, `${opened} times opened`)
+      await page.close()
+    }
+  }
+})
+
+t.test('what there was no room for is stored as soon as there is', async (t) => {
+  const { said, open } = await start(t)
+  const page = await open()
+  const events = await gate(page)
+  await connect(page, storedCall)
+  await is(page, 'live.state === "open"')
+  events.hold = true
+  await page.evaluate(`
+    window.isFull = true
+    window.refused = 0
+    const { transaction } = IDBDatabase.prototype
+    IDBDatabase.prototype.transaction = function (...names) {
+      const made = transaction.apply(this, names)
+      made.addEventListener('abort', () => refused++)
+      // As the browser does where the quota is used up: when all was asked for.
+      if (isFull) queueMicrotask(() => made.abort())
+      return made
+    }
+    for (let number = 0; number < 3; number++) say(String(number))`)
+  await is(page, 'refused > 2')
+  await page.evaluate('isFull = false')
+  await page.evaluate('say("3")')
+  await is(page, storedEvents(4))
+  events.hold = false
+  await page.reload()
+  await connect(page, storedCall)
+  await is(page, 'restored.length === 4')
+  t.strictSame(said.map(([, text]) => text), ['0', '1', '2', '3'])
+})
+
 t.test('tabs share one session, and one takes over when the leader goes', async (t) => {
   const { server, said, open } = await start(t)
   const shared = 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200 })'
@@ -280,6 +425,125 @@ t.test('tabs share one session, and one takes over when the leader goes', async 
   t.equal(said.at(-1)?.[1], 'after the leader')
   t.equal([...server.live.sessions].length, 1)
 })
+
+/** A place for pages, and what lets one of them stand still; that gives what wakes it. */
+const standStill: Record<string, [contextOf: (t: Test) => Promise<BrowserContext> | undefined, stop: (page: Page) => Promise<() => Promise<unknown>>]> = {
+  'shows a dialog': [() => undefined, async (page) => {
+    // Whoever listens has to answer it; until then the page stands still.
+    const shown = new Promise<Dialog>((resolve) => page.once('dialog', resolve))
+    await page.evaluate('setTimeout(() => { alert("still there?"); window.isBack = true }); undefined')
+    const dialog = await shown
+    return () => dialog.accept()
+  }],
+  'is frozen': [launchPlainContext, async (page) => {
+    const devtools = await page.context().newCDPSession(page)
+    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+    return () => devtools.send('Page.setWebLifecycleState', { state: 'active' })
+  }]
+}
+
+for (const [what, [contextOf, stop]] of Object.entries(standStill)) {
+  t.test(`another tab takes over from a leader that ${what}, which follows when it wakes up`, async (t) => {
+    let streams = 0
+    const { server, said, open } = await start(t, { live: { onConnect: () => { streams++ } } }, await contextOf(t))
+    const shared = 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200, leaderTimeoutMs: 1_500 })'
+    const leader = await open()
+    await connect(leader, shared)
+    await becomes(leader, 'live.state === "open"')
+    const followers = [await open(), await open()]
+    for (const page of followers) {
+      await connect(page, shared)
+      await becomes(page, 'states.includes("open gap")')
+    }
+    const [first, second] = followers as [Page, Page]
+    const session = server.live.get(await leader.evaluate('live.session') as string)!
+    let sent = 0
+    const expected = () => Array.from({ length: sent }, (_, number) => String(number))
+    const note = (many: number) => { for (let number = 0; number < many; number++) session.send('note', { text: String(sent++) }) }
+    note(10)
+    for (const page of [leader, first, second]) await becomes(page, 'seen.length === 10')
+
+    const wake = await stop(leader)
+    const stoppedAt = performance.now()
+    note(10)
+    await first.evaluate('say("first")')
+    await second.evaluate('say("second")')
+    for (const page of followers) await becomes(page, 'seen.length === 20 && emitted.length === 1 && live.state === "open"')
+    t.ok(performance.now() - stoppedAt < 15_000, 'in a bounded time')
+    for (const page of followers) {
+      t.strictSame(await page.evaluate('seen'), expected())
+      const states = await page.evaluate('states') as string[]
+      t.strictSame(states.slice(states.indexOf('waiting silent')), ['waiting silent', 'connecting', 'open resumed'])
+    }
+    t.strictSame(said.map(([, text]) => text).sort(), ['first', 'second'])
+    t.equal(streams, 2)
+    note(10)
+    for (const page of followers) await becomes(page, 'seen.length === 30')
+
+    await wake()
+    await becomes(leader, 'seen.length === 30')
+    await leader.evaluate('say("leader")')
+    note(10)
+    for (const page of [leader, first, second]) await becomes(page, 'seen.length === 40')
+    await becomes(leader, 'emitted.length === 1')
+    for (const page of [leader, first, second]) {
+      t.strictSame(await page.evaluate('seen'), expected(), 'each update once, in order')
+      t.equal(await page.evaluate('live.state'), 'open')
+      t.equal(await page.evaluate('live.session'), session.id)
+      t.notOk((await page.evaluate('states') as string[]).includes('closed'))
+    }
+    t.strictSame(said.map(([id]) => id), [session.id, session.id, session.id])
+    t.strictSame(said.map(([, text]) => text).sort(), ['first', 'leader', 'second'], 'each event once')
+    t.equal(streams, 2, 'it opened no stream again')
+
+    // It can lead again.
+    await first.close()
+    await second.close()
+    note(10)
+    await leader.evaluate('say("alone")')
+    await becomes(leader, 'seen.length === 50 && emitted.length === 2')
+    t.strictSame(await leader.evaluate('seen'), expected())
+    t.equal(streams > 2 && [...server.live.sessions].length, 1)
+  })
+
+  t.test(`events are sent once, whatever a leader had begun with when it ${what}`, async (t) => {
+    const { server, said, open } = await start(t, {}, await contextOf(t))
+    const shared = 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200, leaderTimeoutMs: 1_500, requestTimeoutMs: 60_000 })'
+    const leader = await open()
+    await connect(leader, shared)
+    await becomes(leader, 'live.state === "open"')
+    const follower = await open()
+    await connect(follower, shared)
+    await becomes(follower, 'states.includes("open gap")')
+    // It runs, and its answer comes when another leads.
+    let answer = () => {}
+    const later = new Promise<void>((resolve) => { answer = resolve })
+    await leader.route('**/live', async (route) => {
+      if (route.request().method() !== 'POST') return route.continue()
+      const response = await route.fetch()
+      await later
+      await route.fulfill({ response }).catch(() => {})
+    })
+    await leader.evaluate('say("1")')
+    await until(() => said.length === 1, 'the first', patienceMs)
+    await follower.evaluate('say("2")')
+    await leader.evaluate('say("3")')
+    const wake = await stop(leader)
+    await follower.evaluate('say("4"); say("5")')
+    await becomes(follower, 'emitted.length === 3 && live.state === "open"')
+    await follower.evaluate('say("6")')
+    answer()
+    await wake()
+    await leader.evaluate('say("7")')
+    await follower.evaluate('say("8")')
+    await becomes(leader, 'emitted.length === 3')
+    await becomes(follower, 'emitted.length === 5')
+    t.strictSame(said.map(([, text]) => text).sort(), ['1', '2', '3', '4', '5', '6', '7', '8'], 'each ran once')
+    t.strictSame(await leader.evaluate('emitted'), ['1', '3', '7'])
+    t.strictSame(await follower.evaluate('emitted'), ['2', '4', '5', '6', '8'])
+    t.equal([...server.live.sessions].length, 1)
+  })
+}
 
 t.test('more than goes into one request goes up while the page goes away, as far as a browser lets it', async (t) => {
   const { server, said, open } = await start(t)

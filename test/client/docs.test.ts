@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { defaults } from '../../client/defaults.ts'
+import { sharedDefaults } from '../../client/shared-defaults.ts'
 import { storedDefaults } from '../../client/stored-defaults.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -25,5 +26,8 @@ t.test('docs/client.md lists every option with its default, and so does what an 
 t.test('the table is frozen', async (t) => {
   t.ok(Object.isFrozen(defaults))
   t.ok(Object.isFrozen(storedDefaults))
+  t.ok(Object.isFrozen(sharedDefaults))
+  t.match(read('docs/client.md'), `| \`leaderTimeoutMs\` | ${sharedDefaults.leaderTimeoutMs.toLocaleString('en-US')} | ms |`)
+  t.match(read('client/shared.ts'), `Default ${sharedDefaults.leaderTimeoutMs.toLocaleString('en-US')}; 0: never. */\n  leaderTimeoutMs?:`)
   t.match(read('docs/client.md'), `| \`maxAgeMs\` | ${storedDefaults.maxAgeMs.toLocaleString('en-US')} | ms |`)
 })

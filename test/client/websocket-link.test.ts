@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { WebSocket } from 'ws'
+import type { AddressInfo } from 'node:net'
+import { WebSocket, WebSocketServer } from 'ws'
 import { webSocketLink, type WebSocketLinkOptions } from '../../client/websocket-link.ts'
 import type { ConnectOptions } from '../../client/index.ts'
 import { range } from '../e2e/harness/rows.ts'
@@ -103,6 +104,179 @@ t.test('an iteration that takes nothing lets the stream go, and gets all of it i
   t.equal(live.stats.dropped, 0)
   t.match(states.filter(([state]) => state === 'open').slice(1).map(([, { verdict }]) => verdict), protocols.slice(1).map(() => 'resumed'))
   await iteration.return()
+})
+
+/** The class, of which each first message goes at once, and all others when `letGo` is called. */
+function hesitant () {
+  const held: Array<() => void> = []
+  class Hesitant extends WebSocket {
+    isClaimed = false
+    override send (message: string) {
+      if (this.isClaimed) held.push(() => super.send(message))
+      else super.send(message)
+      this.isClaimed = true
+    }
+  }
+  return { Hesitant: Hesitant as unknown as typeof Class, held, letGo: () => { for (const go of held.splice(0)) go() } }
+}
+
+// The server keeps what is on its way at most: what a page gives up of what it has got would be a gap.
+const forgetful = { live: { queueFrames: 10_000, queueBytes: 100_000_000, replayFrames: 40, replayBytes: 100_000_000 }, tether: { maxBufferedBytes: 1_000_000_000 } }
+
+for (const [how, many, characters] of [
+  ['by the client, since too much of it waits', 200, 100_000],
+  ['by the client, since an answer takes too long', 600, 100],
+  ['by the network', 600, 100]
+] as const) {
+  t.test(`what waits for an iteration is given to it when the WebSocket is lost with an event on its way: ${how}`, async (t) => {
+    const { Hesitant, held } = hesitant()
+    let received = 0
+    class Counting extends (Hesitant as unknown as typeof WebSocket) {
+      constructor (url: string) {
+        super(url)
+        this.on('message', (data) => { received += String(data).length })
+      }
+    }
+    const { client, proxy, said, states, session, became } = await start(t, { pass: true }, {
+      live: forgetful,
+      link: { WebSocket: Counting as unknown as typeof Class },
+      connect: { requestTimeoutMs: how.includes('answer') ? 3_000 : 15_000 }
+    })
+    const iteration = client.updates('row')
+    const first = iteration.next()
+    await became('open')
+    const live = await session()
+    const row = (number: number) => String(number).padStart(characters, '0')
+    const event = client.emit('say', { text: 'held up' })
+    await until(() => held.length > 0, 'the event')
+    for (let number = 1; number <= many; number++) {
+      live.send('row', row(number))
+      await turns(2)
+    }
+    if (!how.includes('too much')) await until(() => received > many * characters, 'all rows')
+    if (how.includes('network')) proxy.cut()
+    await until(() => !live.connected, 'the end of the stream')
+    // By another way, and before the iteration moves: who iterates may wait for it.
+    await within(event, 'the event')
+    t.same(said, ['held up'])
+    t.equal(states.filter(([state]) => state === 'waiting').length, 0, 'what came is taken first')
+    t.equal((await first).value, row(1))
+    let last = 1
+    while (last < many) {
+      const { value } = await within(iteration.next(), `row ${last + 1}`)
+      if (value !== row(++last)) return t.fail(`row ${last} of ${many}, got ${String(value).slice(-5)}`)
+    }
+    await became('open', 2)
+    t.same(states.filter(([state]) => state === 'open').slice(1).map(([, { verdict }]) => verdict).filter((verdict) => verdict !== 'resumed'), [])
+    live.send('row', 'last')
+    t.equal((await within(iteration.next(), 'the last')).value, 'last')
+    t.same(said, ['held up'])
+    await iteration.return()
+  })
+}
+
+t.test('an iteration that waits for an event at each step comes to its end', async (t) => {
+  const { client, said, session, became } = await start(t, { pass: true }, { live: forgetful })
+  await became('open')
+  const live = await session()
+  const many = 200
+  const taken: number[] = []
+  const all = (async () => {
+    for await (const row of client.updates('row')) {
+      taken.push(Number(row))
+      await client.emit('say', { text: String(taken.length) })
+      if (taken.length === many) return
+    }
+  })()
+  await turns()
+  for (let number = 1; number <= many; number++) live.send('row', String(number).padStart(100_000, '0'))
+  await within(all, 'all of it', 60_000)
+  t.same(taken, range(1, many))
+  t.same(said.map(Number), range(1, many))
+})
+
+/** A WebSocket server that is none of ours. */
+async function startOther (t: Test, onSocket: (socket: WebSocket) => void): Promise<number> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  server.on('connection', (socket) => {
+    socket.on('error', () => {})
+    onSocket(socket)
+  })
+  await new Promise((resolve) => server.once('listening', resolve))
+  t.teardown(() => {
+    for (const socket of server.clients) socket.terminate()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+const others: Record<string, (socket: WebSocket) => void> = {
+  'says something else': (socket) => socket.send('Welcome!'),
+  'says something else each second': (socket) => { const timer = setInterval(() => socket.send('{"type":"tick"}'), 1_000); socket.on('close', () => clearInterval(timer)); socket.send('{"type":"hello"}') },
+  'says something empty': (socket) => socket.send(''),
+  'speaks Engine.IO': (socket) => socket.send('0{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":[],"pingInterval":25000,"pingTimeout":20000}'),
+  'sends events of another kind': (socket) => socket.send('event: message\ndata: {"type":"hello"}\n\n'),
+  'sends binary': (socket) => socket.send(Buffer.from([0, 1, 2, 255])),
+  'sends what it gets': (socket) => { socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary })) },
+  'says nothing': () => {},
+  'closes at once': (socket) => socket.close(1000),
+  'closes at once, as "come no more"': (socket) => socket.close(4410, 'closed'),
+  'closes on the first message': (socket) => { socket.on('message', () => socket.close(1003)) },
+  'breaks at once': (socket) => socket.terminate()
+}
+
+for (const [what, onSocket] of Object.entries(others)) {
+  t.test(`what answers is no server of ours, and ${what}: an event stream comes instead`, async (t) => {
+    const stored = new Map<string, string>()
+    const storage = { getItem: (key: string) => stored.get(key) ?? null, setItem: (key: string, value: string) => { stored.set(key, value) } }
+    const elsewhere = await startOther(t, onSocket)
+    const { client, proxy, protocols, said, rows, states, session, became } = await start(t, { elsewhere }, { link: { storage, openTimeoutMs: 700 } })
+    await became('open')
+    t.same(states.map(([state]) => state), ['connecting', 'open'])
+    const live = await session()
+    live.send('row', '1')
+    await client.emit('say', { text: what })
+    await until(() => rows.length === 1, 'a row')
+    t.same([rows, said], [[1], [what]])
+    t.equal(stored.size, 1, 'it is remembered')
+    live.close('again', { reconnect: true })
+    await became('open', 2)
+    t.same(protocols, ['http/1.1', 'http/1.1'])
+    t.equal(proxy.upgrades, 1)
+  })
+}
+
+t.test('mode "websocket" tries again, later and later, what is no server of ours', async (t) => {
+  for (const what of ['says something else', 'sends what it gets', 'closes at once, as "come no more"']) {
+    const elsewhere = await startOther(t, others[what]!)
+    const { client, proxy, protocols, rows, states, session, became } = await start(t, { elsewhere }, { link: { mode: 'websocket' } })
+    await became('waiting', 4)
+    t.equal(proxy.upgrades, states.filter(([state]) => state === 'waiting').length, 'one after the other')
+    t.ok(states.every(([state, { retryMs }]) => state !== 'waiting' || retryMs! <= 200))
+    proxy.conduct = { pass: true }
+    await became('open')
+    const live = await session()
+    live.send('row', '1')
+    await until(() => rows.length === 1, 'a row')
+    t.same(protocols, ['websocket'])
+    client.close()
+  }
+})
+
+t.test('a class that throws is as a WebSocket that gets nowhere', async (t) => {
+  for (const name of ['SecurityError', 'SyntaxError']) {
+    let tries = 0
+    const Throwing = class { constructor () { tries++; throw new DOMException('not here', name) } } as unknown as typeof Class
+    const { client, protocols, said, states, became } = await start(t, { pass: true }, { link: { WebSocket: Throwing } })
+    await became('open')
+    await client.emit('say', { text: name })
+    t.same([protocols, said, tries], [['http/1.1'], [name], 1])
+    t.same(states.map(([state]) => state), ['connecting', 'open'])
+    const alone = await start(t, { pass: true }, { link: { WebSocket: Throwing, mode: 'websocket' } })
+    const { cause } = await alone.became('waiting', 2)
+    t.match((cause as Error).cause, { name }, 'it is tried again, and told why')
+    t.equal(alone.client.state === 'closed', false)
+  }
 })
 
 t.test('a network that is down is not blamed on the WebSocket', async (t) => {

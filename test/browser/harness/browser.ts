@@ -1,5 +1,6 @@
-import { chromium, type Browser } from 'playwright-core'
+import { chromium, type Browser, type BrowserContext } from 'playwright-core'
 import type { Test } from 'tap'
+import { freePort } from './example.ts'
 
 // Of several such switches Chromium takes the last, which is ours: so the first line names
 // again what Playwright turns off. The second is what a window costs most of its time for, and
@@ -24,4 +25,18 @@ export async function launchBrowser (t: Test): Promise<Browser> {
   const browser = await startBrowser()
   t.teardown(() => browser.close())
   return browser
+}
+
+/**
+ * A context in which pages are hidden and frozen as those of a user are: else Playwright lets each think that it is looked at.
+ */
+export async function launchPlainContext (t: Test): Promise<BrowserContext> {
+  const port = await freePort()
+  const launched = await startBrowser(`--remote-debugging-port=${port}`)
+  const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`, { noDefaults: true })
+  t.teardown(async () => {
+    await browser.close()
+    await launched.close()
+  })
+  return browser.contexts()[0]!
 }

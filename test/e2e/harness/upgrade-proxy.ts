@@ -13,6 +13,8 @@ export type Conduct =
   | { hang: true }
   /** Passes it, and cuts the connection once so many bytes have come down. */
   | { cutAfterBytes: number }
+  /** Passes it to what listens at another port. */
+  | { elsewhere: number }
 
 export interface UpgradeProxy {
   readonly port: number
@@ -30,21 +32,23 @@ export async function startUpgradeProxy (t: Test, server: Server, conduct: Condu
   const sockets = new Set<Socket>()
   let upgrades = 0
   const listener = createServer((outside) => {
-    const inside = connect(proxy.target, '127.0.0.1')
-    for (const socket of [outside, inside]) {
+    const keep = (socket: Socket, onClose: () => void) => {
       sockets.add(socket)
       socket.on('error', () => {})
       socket.on('close', () => {
         sockets.delete(socket)
-        outside.destroy()
-        inside.destroy()
+        onClose()
       })
     }
+    keep(outside, () => {})
     outside.once('data', (head: Buffer) => {
       const isUpgrade = /^upgrade: websocket\r$/im.test(head.toString('latin1'))
       const { conduct } = proxy
+      const inside = connect(isUpgrade && 'elsewhere' in conduct ? conduct.elsewhere : proxy.target, '127.0.0.1')
+      keep(inside, () => outside.destroy())
+      outside.on('close', () => inside.destroy())
       if (isUpgrade) upgrades++
-      if (!isUpgrade || 'pass' in conduct || 'cutAfterBytes' in conduct) {
+      if (!isUpgrade || 'pass' in conduct || 'cutAfterBytes' in conduct || 'elsewhere' in conduct) {
         inside.write(head)
         outside.pipe(inside)
         inside.pipe(outside)
