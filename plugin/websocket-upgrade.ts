@@ -72,7 +72,7 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   // TCP asks an idle peer whether it is still there, also where there are no pings.
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
-  const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening)
+  const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening, request.log)
   // Those that were open when the server began to stop have been told; this one comes after.
   if (runtime.draining) stream.finish(turnedAwayFrame('draining'), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
