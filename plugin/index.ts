@@ -49,7 +49,7 @@ export default tether
 export { conflate, defineContract, text } from '../schemas/contract.ts'
 export { defaults } from '../schemas/defaults.ts'
 export { errorTable } from '../schemas/errors.ts'
-export type { ConflatedUpdate, Contract, EventData, TextUpdate, UpdateData, UpdateDefinition } from '../schemas/contract.ts'
+export type { AnyContract, ConflatedUpdate, Contract, EventData, EventSchemas, TextUpdate, UpdateData, UpdateDefinition, UpdateDefinitions } from '../schemas/contract.ts'
 export type { Fault } from '../schemas/errors.ts'
 export type { Protocol } from './carrier.ts'
 export type { CompressionStats, StreamCompression } from './compression.ts'

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,9 @@ import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import { connect } from '../client/index.ts'
 import { webSocketLink } from '../client/websocket-link.ts'
-import Fastify from 'fastify'
+import { Type } from '@sinclair/typebox'
+import Fastify, { type FastifyInstance } from 'fastify'
+import tether, { conflate, defineContract } from '../plugin/index.ts'
 import { serveClient } from './browser/harness/client-page.ts'
 import { launchBrowser } from './browser/harness/browser.ts'
 import { documented, replaced } from './proxies/harness/documented.ts'
@@ -37,6 +39,12 @@ function makeFolder (t: Test, files: Record<string, string>): string {
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   for (const [name, code] of Object.entries(files)) writeFileSync(join(folder, name), fitted(code))
   return folder
+}
+
+/** Lines of a guide as a function of what they take for given. */
+async function asFunction (t: Test, names: string, lines: string, result = ''): Promise<(...given: unknown[]) => Promise<unknown>> {
+  const folder = makeFolder(t, { 'lines.js': `export default async function (${names}) {\n${lines}\nreturn ${result}\n}` })
+  return (await import(join(folder, 'lines.js')) as { default: (...given: unknown[]) => Promise<unknown> }).default
 }
 
 interface Run { code: number | null, output: string }
@@ -142,12 +150,11 @@ t.test('docs/access.md: a ticket opens a WebSocket, is good for nothing else, an
   await takesConnections(port, program)
   const base = `http://127.0.0.1:${port}`
   const { token } = await (await fetch(`${base}/login`)).json() as { token: string }
-  const page = new Function('token', 'connect', 'webSocketLink', 'fetch', `return (async () => { ${documented('js tokens page', 'access')}; return { live, ticket } })()`) as
-    (...args: unknown[]) => Promise<{ live: ReturnType<typeof connect>, ticket: string }>
+  const page = await asFunction(t, 'token, connect, webSocketLink, fetch', documented('js tokens page', 'access'), '{ live, ticket }')
   const { live, ticket } = await page(token,
     (path: string, options: object) => connect(`${base}${path}`, { retryMs: 20, retryMaxMs: 50, ...options }),
     () => webSocketLink({ WebSocket: WebSocket as never, openTimeoutMs: 10_000 }),
-    (path: string, options: RequestInit) => fetch(`${base}${path}`, options))
+    (path: string, options: RequestInit) => fetch(`${base}${path}`, options)) as { live: ReturnType<typeof connect>, ticket: string }
   t.teardown(() => live.close())
   const you = live.once('you') as Promise<unknown>
   await live.emit('whoami', {})
@@ -171,4 +178,48 @@ t.test('docs/access.md: a ticket opens a WebSocket, is good for nothing else, an
   const again = late.once('you') as Promise<unknown>
   await late.emit('whoami', {})
   t.same(await within(again, 'the answer'), { id: 'ada' })
+})
+
+/** An application whose routes a guide shows. */
+async function started (t: Test, add: (app: FastifyInstance) => unknown): Promise<string> {
+  const app = Fastify({ forceCloseConnections: true })
+  await app.register(tether)
+  await add(app)
+  t.teardown(() => app.close())
+  return app.listen({ host: '127.0.0.1', port: 0 })
+}
+
+t.test('docs/access.md: who is kicked stays out', async (t) => {
+  let kick!: (id: string) => Promise<void>
+  const base = await started(t, (app) => app.register(async (routes) => {
+    routes.decorateRequest('user', null)
+    routes.addHook('onRequest', async (request) => { (request as unknown as { user: object }).user = { sub: 'ada' } })
+    const live = routes.tether.stateful('/live', { contract: defineContract({}), initialState: () => ({ id: 'ada' }) })
+    const lines = await asFunction(t, 'routes, live', documented('js kick', 'access'), 'kick')
+    kick = await lines(routes, live) as typeof kick
+  }))
+  const live = connect(`${base}/live`, { retryMs: 20, retryMaxMs: 50 })
+  t.teardown(() => live.close())
+  await until(() => live.state === 'open', 'the stream')
+  const closed = new Promise((resolve) => live.onState((state, detail) => { if (state === 'closed') resolve(detail) }))
+  await kick('ada')
+  t.match(await within(closed, 'the end'), { reason: 'kicked' })
+  const again = connect(`${base}/live`, { retryMs: 20, retryMaxMs: 50 })
+  t.teardown(() => again.close())
+  await until(() => again.state === 'closed', 'the refusal')
+})
+
+t.test('docs/transports.md: a page is told which transport it has', async (t) => {
+  const base = await started(t, async (app) => (await asFunction(t, 'app, defineContract, conflate, Type', documented('js which', 'transports')))(app, defineContract, conflate, Type))
+  for (const [options, protocol] of [[{}, 'http/1.1'], [{ link: webSocketLink({ WebSocket: WebSocket as never, openTimeoutMs: 10_000 }) }, 'websocket']] as const) {
+    const live = connect(`${base}/live`, options)
+    t.teardown(() => live.close())
+    t.same(await within(live.once('transport') as Promise<unknown>, 'the update'), { protocol })
+  }
+})
+
+t.test('docs/observing.md: the figures as Prometheus reads them', async (t) => {
+  const base = await started(t, async (app) => (await asFunction(t, 'app', documented('js metrics', 'observing')))(app))
+  const text = await (await fetch(`${base}/metrics`)).text()
+  t.match(text, /^(tether_\w+ \d+\n){7}$/)
 })

@@ -83,6 +83,28 @@ t.test('so has a stream without a session', async (t) => {
   t.notOk('session' in ends(server)[0]!)
 })
 
+t.test('onResponse runs for a stream that the server ended, and onRequestAbort for one whose client left', async (t) => {
+  const ran: string[] = []
+  const server = await startLive(t, {
+    live: { mode: 'both' },
+    setup: (app) => {
+      app.addHook('onResponse', ({ method, url }, _reply, done) => { ran.push(`onResponse ${method} ${url}`); done() })
+      app.addHook('onRequestAbort', ({ method, url }, done) => { ran.push(`onRequestAbort ${method} ${url}`); done() })
+    }
+  })
+  const left = await server.connect()
+  left.reader.destroy()
+  await until(() => ran.length > 0 && ends(server).length === 1, 'the end')
+  const closed = await server.connect()
+  await closed.session.close()
+  await until(() => ran.length > 1 && ends(server).length === 2, 'the other end')
+  const socket = await openSocket(server, '/live', { session: 'new' })
+  await until(() => socket.controls.length > 0, 'hello')
+  socket.destroy()
+  await until(() => ends(server).length === 3, 'the end of the socket')
+  t.same(ran, ['onRequestAbort GET /live', 'onResponse GET /live'], 'neither for the WebSocket')
+})
+
 t.test('what we register has names', async (t) => {
   const app = Fastify()
   const handlers: Record<string, string[]> = {}
