@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { defaults } from '../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from './carrier.ts'
 import { closeCodes } from './close-code.ts'
@@ -8,6 +9,7 @@ import type { Deadline } from './deadline-queue.ts'
 import { EncodedRun } from './encoded-run.ts'
 import type { Outbox } from './outbox.ts'
 import type { Runtime } from './runtime.ts'
+import { StreamRecord } from './stream-record.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { StreamOptions } from './transport.ts'
 
@@ -56,9 +58,11 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #progressAt = 0
   #queuedAtLook = 0
   #reason: DisconnectReason = 'client'
+  readonly #record: StreamRecord
 
-  constructor (carrier: Carrier, options: StreamOptions, runtime: Runtime, opening: string) {
+  constructor (carrier: Carrier, options: StreamOptions, runtime: Runtime, opening: string, log: FastifyBaseLogger) {
     this.#carrier = carrier
+    this.#record = new StreamRecord(log)
     this.#options = options
     this.#runtime = runtime
     this.#control = opening
@@ -84,8 +88,10 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader
     this.#counters = reader.counters
+    this.#record.begin(reader)
     reader.counters.writes += this.#earlyWrites
     reader.counters.bytesWritten += this.#earlyBytes
+    this.#earlyBytes = 0
     if (reader.paceMs > 0) this.#flushEnd = 0
     this.#control += opening
     if (opening !== '') this.#openingOpen = false
@@ -114,6 +120,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 
   release (goodbye: string): void {
+    if (this.#reader !== null) this.#record.settle(this.#reader)
     this.#reader = null
     this.finish(goodbye, defaults.fixed.shutdownMs, 'replaced', closeCodes.replaced)
   }
@@ -420,8 +427,10 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     this.#runtime.deadlines.remove(this)
     this.#runtime.streams.delete(this)
     const reader = this.#reader
+    if (reader !== null) this.#record.settle(reader)
     this.#reader = null
     this.#counters = null
+    this.#record.end(this.#reason, this.protocol, this.#earlyBytes)
     reader?.onGone(this.#reason)
     this.#runtime.endings.emit('end')
   }

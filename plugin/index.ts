@@ -15,7 +15,7 @@ declare module 'fastify' {
 const name = 'fastify-tether'
 const validator = new OptionValidator('app.register(tether)', pluginOptionsSchema)
 
-const plugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
+const tetherPlugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
   if (fastify.hasDecorator('tether')) throw new AlreadyRegisteredError()
   // Fastify's own options of `register` come along with ours.
   const { prefix, logLevel, logSerializers, ...own } = options as TetherOptions & Record<string, unknown>
@@ -33,7 +33,7 @@ const plugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
       return view
     }
   })
-  fastify.addHook('preClose', () => core.shutdown())
+  fastify.addHook('preClose', function endTetherStreams () { return core.shutdown() })
 }
 
 /**
@@ -43,13 +43,13 @@ const plugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
  * Registering fails with `FST_ERR_TETHER_OPTION` for an option that cannot be, and with
  * `FST_ERR_TETHER_ALREADY_REGISTERED` where there is one.
  */
-export const tether = fastifyPlugin(plugin, { fastify: '5.x', name })
+export const tether = fastifyPlugin(tetherPlugin, { fastify: '5.x', name })
 
 export default tether
 export { conflate, defineContract, text } from '../schemas/contract.ts'
 export { defaults } from '../schemas/defaults.ts'
 export { errorTable } from '../schemas/errors.ts'
-export type { ConflatedUpdate, Contract, EventData, TextUpdate, UpdateData, UpdateDefinition } from '../schemas/contract.ts'
+export type { AnyContract, ConflatedUpdate, Contract, EventData, EventSchemas, TextUpdate, UpdateData, UpdateDefinition, UpdateDefinitions } from '../schemas/contract.ts'
 export type { Fault } from '../schemas/errors.ts'
 export type { Protocol } from './carrier.ts'
 export type { CompressionStats, StreamCompression } from './compression.ts'

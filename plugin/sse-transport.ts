@@ -45,6 +45,7 @@ export class SseTransport implements Transport {
 }
 
 class PlainReader implements StreamReader {
+  readonly id = null
   readonly outbox: Outbox
   readonly counters = new Counters()
   readonly idPrefix = null

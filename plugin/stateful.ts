@@ -114,7 +114,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
     return (peer, request) => { acceptSocket(host, upgrade, parse, peer, request) }
   }
 
-  instance.register(async (routes) => {
+  instance.register(async function tetherRoutes (routes) {
     // Fastify's own parser gives text as a string, which no event is made of.
     if (routes.hasContentTypeParser('text/plain')) routes.removeContentTypeParser('text/plain')
 
@@ -135,9 +135,9 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
       headers,
       ...hasEvents ? { body: envelopeSchema(events, maxBatch) } : {},
       response: { 202: acceptedSchema, ...responses }
-    }), (request, reply) => { postEnvelopes(host, request, reply) })
+    }), function postTetherEnvelopes (request, reply) { postEnvelopes(host, request, reply) })
 
-    routes.register(async (forms) => {
+    routes.register(async function tetherEvents (forms) {
       const formType = 'application/x-www-form-urlencoded'
       if (!forms.hasContentTypeParser(formType)) await forms.register(formbody)
 
@@ -145,14 +145,14 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
       for (const [name, body] of Object.entries(events)) {
         forms.post(`${base}/${name}`, options({
           summary: `Send the event "${name}" to a session`, consumes: ['application/json', formType], headers, body, response: responsesOfEvent
-        }), (request, reply) => { postEvent(host, name, request, reply) })
+        }), function postTetherEvent (request, reply) { postEvent(host, name, request, reply) })
       }
       forms.post(`${base}/${leaveEvent}`, options({
         summary: 'End a session, unless its page comes back', consumes: ['application/json', formType], headers, response: responsesOfEvent
-      }), (request, reply) => { postEvent(host, leaveEvent, request, reply) })
+      }), function leaveTetherSession (request, reply) { postEvent(host, leaveEvent, request, reply) })
       // Whatever else is posted here names an event that there is not, and is told so.
       forms.post(`${base}/:event`, options({ hide: true, response: responses }),
-        (request, reply) => { postEvent(host, (request.params as { event: string }).event, request, reply) })
+        function refuseTetherEvent (request, reply) { postEvent(host, (request.params as { event: string }).event, request, reply) })
     })
   })
 }

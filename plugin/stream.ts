@@ -21,6 +21,8 @@ export type DisconnectReason =
 
 /** What a stream reads from, and whom it tells. */
 export interface StreamReader {
+  /** Of the session that reads; null where there is none. */
+  readonly id: string | null
   readonly outbox: Outbox
   readonly counters: Counters
   /** Begins each update's `id:` line; null for readers that count, and where the frames carry their own ids. */

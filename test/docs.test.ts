@@ -107,6 +107,18 @@ t.test('what an editor shows of an option names the same default', async (t) => 
   }
 })
 
+t.test('docs/client.md lists every type that an entry of the client exports, and no other', async (t) => {
+  const section = /^## Types\n(.*?)^```/ms.exec(read('docs/client.md'))?.[1] ?? ''
+  const listed = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)/g)].map(([, type]) => type!))
+  const exported = ['index', 'indexed-db', 'shared', 'websocket-link'].flatMap((entry) => {
+    const source = read(`client/${entry}.ts`)
+    const again = [...source.matchAll(/^export type \{ (.*?) \}/gm)].flatMap(([, names = '']) => names.split(', '))
+    return [...again, ...[...source.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, type]) => type!)]
+  })
+  t.ok(exported.length > 20)
+  t.strictSame(listed.sort(), exported.sort())
+})
+
 t.test('every link within the documents leads somewhere', async (t) => {
   for (const document of documents) {
     const prose = read(document).replace(/^```.*?^```$/gms, '').replace(/`[^`]*`/g, '')

@@ -15,6 +15,8 @@ export interface Behind {
   readonly direct: LiveServer
   /** The sessions of `/live-both`. */
   readonly both: Both
+  /** The sessions of `/live-silent`. */
+  readonly silentSessions: LiveServer['live']['sessions']
   /** What clients connect to first is its {@link ProxyKind.front}, where it has one. */
   readonly proxy: Proxy
   /** The application as those see it who come through the proxy. */
@@ -38,16 +40,17 @@ export interface BehindOptions extends LiveOptions {
 /** Starts an application with `/live`, `/live-both` also over WebSockets, `/live-silent` without heartbeats, `/asked` and `/live-echo`, and a proxy before it. */
 export async function startBehind (t: Test, kind: ProxyKind, { change = {}, idleSeconds, ...options }: BehindOptions = {}): Promise<Behind> {
   let live!: LiveServer['live']
+  let silentLive!: LiveServer['live']
   const protocols: Both['protocols'] = []
   const said: string[] = []
   const direct = await startLive(t, {
-    fastify: { trustProxy: 'loopback' },
+    fastify: kind.isTrusted === false ? {} : { trustProxy: 'loopback' },
     ...options,
     setup: async (app) => {
       await app.register(websocket)
       app.get('/asked', ({ protocol, host, ip }, reply) => reply.header('cache-control', 'no-store').send({ protocol, host, ip }))
       app.get('/live-echo', { websocket: true }, (socket) => { socket.on('message', (message) => { socket.send(String(message)) }) })
-      app.tether.stateful('/live-silent', { contract, on: silent, upgrade: app.tether.sse.upgrade({ heartbeatMs: 0 }) })
+      silentLive = app.tether.stateful('/live-silent', { contract, on: silent, upgrade: app.tether.sse.upgrade({ heartbeatMs: 0 }) })
       live = app.tether.stateful('/live-both', {
         contract,
         mode: 'both',
@@ -66,6 +69,7 @@ export async function startBehind (t: Test, kind: ProxyKind, { change = {}, idle
     direct,
     proxy,
     both: { live, protocols, said },
+    silentSessions: silentLive.sessions,
     through: (protocol) => {
       const server = { ...direct, protocol, port, origin: originOf(protocol, port) }
       return { ...server, connect: (readerOptions) => connectTo(server, direct.live, readerOptions) }

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs'
 
-const guide = readFileSync(new URL('../../../docs/deploying.md', import.meta.url), 'utf8')
-
-/** The only block of code in docs/deploying.md that is marked so. */
-export function documented (mark: string): string {
+/** The only block of code in a guide, docs/deploying.md unless said otherwise, that is marked so. */
+export function documented (mark: string, name = 'deploying'): string {
+  const guide = readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8')
   const blocks = guide.split(/^```/m).filter((block) => block.startsWith(`${mark}\n`))
-  if (blocks.length !== 1) throw new Error(`docs/deploying.md has ${blocks.length} blocks of ${mark}`)
+  if (blocks.length !== 1) throw new Error(`docs/${name}.md has ${blocks.length} blocks of ${mark}`)
   return blocks[0]!.slice(mark.length + 1)
 }
 

@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { certificate } from '../../e2e/harness/certificate.ts'
 import type { Protocol } from '../../e2e/harness/server.ts'
@@ -34,16 +35,26 @@ export interface ProxyKind {
   readonly program: string
   /** Variable of the environment that names another program. */
   readonly override: string
+  /** Whether some releases of Debian have no package of it; it is then not tested, and the totals count it as skipped. */
+  readonly mayBeAbsent?: boolean
   /** Marks its configuration in docs/deploying.md. */
   readonly language: string
   /** What it speaks with clients. */
   readonly protocols: readonly Protocol[]
   /** Fits the configuration, documented or changed for a test, to its place. */
   readonly launch: (configuration: string, place: Place) => Launch
-  /** Whether it ends streams that are silent for long. */
-  readonly endsSilence: boolean
+  /** Whether it ends what is silent for long: streams, and WebSockets as well unless said otherwise. */
+  readonly endsSilence: boolean | 'of streams'
   /** What it may answer in place of an application that refuses a body before all of it has arrived. */
   readonly statusOfUnreadBody?: number
+  /** Over which protocols the application learns that a client left only when it writes, and after how many heartbeats; at once over the others. */
+  readonly heartbeatsUntilLeft?: Partial<Record<Protocol, number>>
+  /** Whether it says who asked for what, in the application's `trustProxy`'s words; yes, unless said otherwise. */
+  readonly isTrusted?: false
+  /** Whether WebSockets get through; yes, unless said otherwise. */
+  readonly passesWebSockets?: false
+  /** Whether it takes seconds to end when asked to, and is killed therefore. */
+  readonly endsSlowly?: boolean
   /** What stands before it, because it cannot speak TLS itself. */
   readonly front?: ProxyKind
 }
@@ -54,6 +65,13 @@ export interface Proxy {
   output: () => string
   /** Ends it, with all connections, and starts it anew at the same port. */
   restart: () => Promise<void>
+}
+
+const modules = fileURLToPath(new URL('../../../node_modules', import.meta.url))
+/** The reason not to test a proxy; false where there is none. */
+export function absence ({ program, override, mayBeAbsent = false }: ProxyKind): string | false {
+  if (!mayBeAbsent || process.env[override] || existsSync(program)) return false
+  return `NOT RUN: ${program} is not installed, and this system has no package of it`
 }
 
 const startWithinMs = 60_000
@@ -85,8 +103,10 @@ export async function startProxy (t: Test, kind: ProxyKind, configuration: strin
     idleSeconds
   })
   writeFileSync(join(folder, name), content)
+  // Those that are programs of npm find what they import.
+  symlinkSync(modules, join(folder, 'node_modules'))
   const start = async () => {
-    child = new RunningProxy(process.env[kind.override] || kind.program, args, folder)
+    child = new RunningProxy(process.env[kind.override] || kind.program, args, folder, kind.endsSlowly ? 0 : endWithinMs)
     await child.listens(port)
   }
   await start()
@@ -105,11 +125,15 @@ class RunningProxy {
   readonly #ended: Promise<void>
   #isOver = false
   #output = ''
+  readonly #endWithinMs: number
 
-  constructor (program: string, args: readonly string[], folder: string) {
+  constructor (program: string, args: readonly string[], folder: string, endWithinMs: number) {
+    this.#endWithinMs = endWithinMs
     // The kernel ends it when this process dies, however that happens.
     this.#process = spawn('setpriv', ['--pdeathsig', 'TERM', program, ...args], {
       cwd: folder,
+      // A group of their own, so that its workers can be killed with it.
+      detached: true,
       env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
       stdio: ['ignore', 'pipe', 'pipe']
     })
@@ -145,9 +169,19 @@ class RunningProxy {
   async end (): Promise<void> {
     if (this.#isOver) return
     this.#process.kill('SIGTERM')
-    const killer = setTimeout(() => { this.#process.kill('SIGKILL') }, endWithinMs)
+    const killer = setTimeout(() => { this.#killAll() }, this.#endWithinMs)
     await within(this.#ended, 'the end of the proxy')
     clearTimeout(killer)
+  }
+
+  #killAll (): void {
+    const { pid } = this.#process
+    if (pid === undefined) return
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {
+      // All have ended meanwhile.
+    }
   }
 }
 
