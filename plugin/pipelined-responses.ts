@@ -3,6 +3,12 @@ import type { Socket } from 'node:net'
 
 const waitingOn = new WeakMap<Socket, Set<ServerResponse>>()
 
+/** Whether a response has to wait for another on its connection, so that nothing of it can be sent yet. */
+export function isPipelined (response: ServerResponse): boolean {
+  // On HTTP/2 none waits for another.
+  return (response as { stream?: unknown }).stream === undefined && response.socket === null
+}
+
 /**
  * Sees to it that a response hears when its connection closes.
  *

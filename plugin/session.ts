@@ -10,10 +10,11 @@ import { Counters, snapshot } from './counters.ts'
 import type { Deadline } from './deadline-queue.ts'
 import type { Frame } from './frame.ts'
 import { isMomentary } from './momentary-callback.ts'
-import type { SessionHost } from './session-host.ts'
+import type { Applicant, SessionHost } from './session-host.ts'
 import { Outbox } from './outbox.ts'
 import { Room } from './room.ts'
 import { createSessionId } from './session-id.ts'
+import type { ConnectionUse } from './session-registry.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -126,6 +127,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   readonly host: SessionHost
   /** Whom it is bound to, as `bind` told of the request that made it. */
   readonly boundTo: string | null
+  /** For whom it counts in `maxSessionsPerOwner`; null for nobody. */
+  readonly owner: string | null
+  /** On which its latest stream was opened, if others share it; kept by the registry. */
+  connection: ConnectionUse | null
+  /** What `prepare` gave out in place of the id; null for a session that was not prepared. */
+  readonly claimCode: string | null
   /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
   proven = false
   servedUpTo: number
@@ -160,12 +167,15 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #closed: Promise<void> | null = null
   #settleClosed: (() => void) | null = null
 
-  constructor (host: SessionHost, state: unknown, boundTo: string | null, pending: boolean) {
+  constructor (host: SessionHost, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null) {
     this.host = host
     this.state = state
     this.boundTo = boundTo
-    this.#phase = pending ? 'pending' : 'opening'
-    this.#isPooled = pending
+    this.owner = owner
+    this.connection = connection
+    this.claimCode = claimCode
+    this.#phase = claimCode === null ? 'opening' : 'pending'
+    this.#isPooled = claimCode !== null
     this.servedUpTo = host.runtime.broadcasts.lastNumber
     this.outbox = new Outbox(host.limits, host.runtime.budget)
     this.#channel = new CommandChannel(host.limits.commandBuffer, this)
@@ -530,9 +540,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     return stream !== null && !stream.writable && this.outbox.waiting >= stream.writeBuffer
   }
 
+  /** It is not to be claimed any more: it has a stream, or its time is over. */
   #leavePool (): void {
-    if (this.#isPooled) this.host.registry.releasePending()
+    if (!this.#isPooled) return
     this.#isPooled = false
+    this.host.claims.delete(this.claimCode!)
+    this.host.registry.releasePending()
   }
 
   #stall (): void {

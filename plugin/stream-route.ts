@@ -4,12 +4,13 @@ import { defaults } from '../schemas/defaults.ts'
 import { ArgumentError, DrainingError, NotAcceptableError, SessionLimitError } from '../schemas/errors.ts'
 import { turnedAwayFrame } from './control-frame.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
+import { isPipelined } from './pipelined-responses.ts'
 import type { SessionHost } from './session-host.ts'
 import { nextArrival, openSession } from './session-opening.ts'
 import { SseTransport } from './sse-transport.ts'
 import { hasLeft, lastEventId } from './sse-upgrade.ts'
 import type { Upgrade } from './transport.ts'
-import { preparedId, readClaim, type Claim } from './verdict.ts'
+import { preparedClaim, readClaim, type Claim } from './verdict.ts'
 
 /** As a client may name it: what is sent has the parameter. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
@@ -29,7 +30,12 @@ export async function openEventStream (host: SessionHost, upgrade: Upgrade, requ
     await upgrade(request, reply)
     return
   }
-  const claim = readClaim(headerOf(request), lastEventId(request), preparedId(request))
+  const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
+  if (isPipelined(reply.raw)) {
+    // A session would wait for the end of the stream before it, unheard: the answer does, in its place.
+    host.registry.refusals.pipelined++
+    return turnAway(reply, claim, 'session-limit')
+  }
   const arrival = arrivals.get(request) ?? nextArrival()
   // The request lives as long as its stream does.
   arrivals.delete(request)

@@ -19,7 +19,7 @@ import { Http2Connections } from './http2-connections.ts'
 import { OptionValidator } from './option-validator.ts'
 import type { Runtime } from './runtime.ts'
 import { SessionHost } from './session-host.ts'
-import { SessionRegistry } from './session-registry.ts'
+import { SessionRegistry, type SessionRefusals } from './session-registry.ts'
 import { openStream } from './sse-upgrade.ts'
 import { checkConfig, mountRoutes, resolveSessionOptions } from './stateful.ts'
 import type { AccessOptions, AnyStatefulConfig, StatefulConfig } from './stateful-config.ts'
@@ -32,7 +32,19 @@ import { createWebSocketUpgrade, type WebSocketUpgrade, type WebSocketUpgradeOpt
 export interface TetherOptions extends AccessOptions {
   /** Sessions at one time, with or without a stream; beyond, new ones are refused. At least 1. Default 10,000. */
   maxSessions?: number
-  /** Sessions that may be without a stream at one time; beyond, the oldest go first. 0: none. Default a quarter of `maxSessions`. */
+  /**
+   * Of these, sessions of one owner: who `bind` names, or where it names nobody, the
+   * public address of the request (an IPv6 one by its first 64 bits); loopback and private
+   * addresses own nothing. Beyond, new ones are refused as over `maxSessions`. 0: no limit.
+   * Default 200, and a tenth of `maxSessions` for an address.
+   */
+  maxSessionsPerOwner?: number
+  /** Sessions whose stream was opened on one HTTP/2 connection; beyond, new ones are refused. 0: no limit. Default 200. */
+  maxSessionsPerConnection?: number
+  /**
+   * Sessions that may be without a stream at one time; beyond, the oldest of whoever has most go,
+   * those first that never posted nor resumed. 0: none. Default a quarter of `maxSessions`.
+   */
   maxDetached?: number
   /** Sessions made by `prepare` that wait for their page. 0: `prepare` gives null. Default 128. */
   maxPending?: number
@@ -74,6 +86,8 @@ export interface TetherStats extends Counters {
   streams: number
   /** These, by what they travel by. */
   protocols: Record<Protocol, number>
+  /** Sessions refused since the plugin was registered, by the limit that was reached; `pipelined`: their GET was sent behind another. */
+  refusals: SessionRefusals
   /** Bytes of updates held for all of them, shared ones counted once. */
   bufferedBytes: number
   /** What compressed streams were given, and what it became. */
@@ -144,6 +158,9 @@ export class TetherCore {
     const maxSessions = options.maxSessions ?? fallback.maxSessions
     this.#registry = new SessionRegistry({
       maxSessions,
+      maxPerBinding: options.maxSessionsPerOwner ?? fallback.maxSessionsPerOwner,
+      maxPerAddress: options.maxSessionsPerOwner ?? Math.ceil(maxSessions * defaults.fixed.addressShare),
+      maxPerConnection: options.maxSessionsPerConnection ?? fallback.maxSessionsPerConnection,
       maxDetached: options.maxDetached ?? Math.ceil(maxSessions * maxDetachedShare),
       maxPending: options.maxPending ?? fallback.maxPending,
       pendingMs: options.pendingMs ?? fallback.pendingMs
@@ -308,6 +325,7 @@ export class TetherCore {
       pending: registry.pendingCount,
       streams: streams.size,
       protocols,
+      refusals: { ...registry.refusals },
       bufferedBytes: budget.used,
       compression: { ...compression.stats }
     }
