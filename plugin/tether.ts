@@ -16,6 +16,7 @@ import { FlushScheduler } from './flush-scheduler.ts'
 import { FrameRuns } from './frame-runs.ts'
 import type { Handler } from './handler.ts'
 import { Http2Connections } from './http2-connections.ts'
+import { MemoryRelief } from './memory-relief.ts'
 import { OptionValidator } from './option-validator.ts'
 import type { Runtime } from './runtime.ts'
 import { SessionHost } from './session-host.ts'
@@ -51,8 +52,10 @@ export interface TetherOptions extends AccessOptions {
   /** Milliseconds that they wait. At least 1. Default 30,000. */
   pendingMs?: number
   /**
-   * Bytes of updates that all sessions hold together, shared ones counted once;
-   * beyond, replay logs go first, then what waits in the fullest sessions. At least 1. Default 268,435,456.
+   * Bytes of memory for updates that all sessions and transports hold together, shared ones
+   * counted once, and for events that wait or run, which may have half of it. Beyond, who
+   * holds most loses first, of each what was written before what waits; events get 429. At
+   * least 1. Default 268,435,456.
    */
   maxBufferedBytes?: number
   /**
@@ -90,6 +93,10 @@ export interface TetherStats extends Counters {
   refusals: SessionRefusals
   /** Bytes of updates held for all of them, shared ones counted once. */
   bufferedBytes: number
+  /** About what memory these take, with events that wait or run; what `maxBufferedBytes` bounds. Bytes. */
+  bufferedMemory: number
+  /** Of this, events that wait or run. Bytes. */
+  commandMemory: number
   /** What compressed streams were given, and what it became. */
   compression: CompressionStats
 }
@@ -181,7 +188,12 @@ export class TetherCore {
       endings: new EventEmitter(),
       draining: false
     }
-    this.#runtime.budget.onExceeded = () => this.#relieve()
+    const registry = this.#registry
+    const relief = new MemoryRelief(budget, function * () {
+      yield * registry
+      yield * budget.others
+    })
+    budget.onExceeded = () => relief.run()
   }
 
   /** What `app.tether` is on one instance; routes go to the very instance that it was reached through. */
@@ -286,24 +298,6 @@ export class TetherCore {
     })
   }
 
-  /** Makes room when all outboxes together hold too much: replay logs go first, then what waits, the fullest first. */
-  #relieve (): void {
-    const { budget } = this.#runtime
-    // A little below the limit, so that not every frame from here on asks again.
-    const enough = budget.limit * 0.9
-    const byWritten = [...this.#registry].sort((left, right) => right.outbox.heldBytes - left.outbox.heldBytes)
-    for (const session of byWritten) {
-      session.outbox.forgetWritten()
-      if (budget.used <= enough) return
-    }
-    const byWaiting = byWritten.sort((left, right) => right.outbox.waitingBytes - left.outbox.waitingBytes)
-    for (const session of byWaiting) {
-      session.shed()
-      if (budget.used <= enough) return
-    }
-    budget.shed()
-  }
-
   #stats (): TetherStats {
     const { totals, streams, budget, compression } = this.#runtime
     const registry = this.#registry
@@ -327,6 +321,8 @@ export class TetherCore {
       protocols,
       refusals: { ...registry.refusals },
       bufferedBytes: budget.used,
+      bufferedMemory: budget.weight,
+      commandMemory: budget.commands,
       compression: { ...compression.stats }
     }
   }

@@ -150,7 +150,7 @@ export class WebSocketIntake implements Deadline {
         const faults: Fault[] = []
         const events = readEnvelopes(body, this.#host.contract, this.#host.limits.maxBatch, faults)
         if (faults.length > 0) throw refusal(faults)
-        acceptEvents(session, events)
+        acceptEvents(session, events, message.length)
       }
       answer = answerFrame({ status: 202, seq: session.acceptedSeq })
     } catch (error) {

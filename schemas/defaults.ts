@@ -67,6 +67,11 @@ export const defaults = Object.freeze({
     shutdownMs: 1_000,
     /** A page hides on reload too, so a session outlives `tether.close` by this. */
     leaveGraceMs: 2_000,
+    /** What an update, one with a key, a place in a queue and an event count for in `maxBufferedBytes` beside their bytes: as measured. */
+    frameWeight: 112,
+    keyWeight: 128,
+    slotWeight: 16,
+    commandWeight: 512,
     /** Share of `maxSessions` that one public address may have, where `bind` names nobody and no option says otherwise. */
     addressShare: 0.1,
     /** Sessions closed for good that are still answered with 204 and 410. */
