@@ -1,6 +1,8 @@
 import { defaults } from '../schemas/defaults.ts'
 import { FrameError } from '../schemas/errors.ts'
 
+const { frameWeight, keyWeight } = defaults.fixed
+
 /** One or more SSE fields, ready for any number of streams. A broadcast makes one and shares it. */
 export class Frame {
   /** The fields, ending with the blank line. An `id` of a session's stream is written before it. */
@@ -19,7 +21,6 @@ export class Frame {
   constructor (text: string, key: string | null = null) {
     this.text = text
     this.bytes = Buffer.byteLength(text)
-    const { frameWeight, keyWeight } = defaults.fixed
     // One character beyond Latin-1 makes all of them take two bytes.
     const textWeight = this.bytes === text.length ? this.bytes : Math.max(this.bytes, 2 * text.length)
     this.weight = textWeight + frameWeight + (key === null ? 0 : keyWeight + key.length)

@@ -202,6 +202,16 @@ t.test('by default one HTTP/2 connection does not get all, and 0 lets it', async
   }
 })
 
+t.test('maxConcurrentStreams reaches a client as docs/deploying.md says', async (t) => {
+  const http = { settings: { maxConcurrentStreams: 7 } }
+  const server = await start(t, { protocol: 'h2c', fastify: { http } as object })
+  const over = connectSession(server)
+  server.readers.add(over)
+  const reader = await openReader(server, '/live', { headers: counting('new'), over })
+  t.equal(reader.status, 200)
+  t.equal(over.remoteSettings.maxConcurrentStreams, 7)
+})
+
 t.test('a GET behind another response on its connection gets no session, and its answer in its turn', async (t) => {
   let release = () => {}
   const gate = new Promise<void>((resolve) => { release = resolve })
