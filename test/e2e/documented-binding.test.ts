@@ -18,7 +18,7 @@ function blocks (path: string, mark: string): string[] {
   return [...text.matchAll(new RegExp(`^ *\`\`\`ts ${mark}\\n(.*?)^ *\`\`\``, 'gms'))].map(([, code = '']) => code)
 }
 
-const AsyncFunction = (async () => {}).constructor as new (...args: string[]) => (...given: unknown[]) => Promise<void>
+const AsyncFunction = (async () => {}).constructor as new (...args: string[]) => (...given: unknown[]) => Promise<unknown>
 
 async function start (t: Parameters<typeof startLive>[0]): Promise<Server> {
   const [code, ...more] = blocks('README.md', 'bind')
@@ -96,9 +96,9 @@ t.test('docs/api.md: kicking a user', async (t) => {
       app.decorateRequest('user', null)
       app.addHook('onRequest', async (request) => { (request as unknown as { user: unknown }).user = { id: request.headers['x-user'] } })
     },
-    live: { bind, ...new Function(`return {${config}}`)() as LiveConfig }
+    live: { bind, ...await new AsyncFunction(`return {${config}}`)() as LiveConfig }
   })
-  const kick = new Function('live', `${kicking}; return kick`)(server.live) as (id: string) => void
+  const kick = await new AsyncFunction('live', `${kicking}; return kick`)(server.live) as (id: string) => void
   const as = (user: string) => ({ headers: { 'x-user': user } })
   const [first, second, other] = [await server.connect(as('ann')), await server.connect(as('ann')), await server.connect(as('bob'))]
   await until(() => server.live.group('user:ann').size === 2 && server.live.group('user:bob').size === 1, 'onConnect')
