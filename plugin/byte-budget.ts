@@ -31,8 +31,10 @@ export class ByteBudget {
   onExceeded: () => void = () => {}
   /** The limit, or a little more than what could not be shed. */
   #exceededFrom: number
-  /** The same of updates that pass alone. */
+  /** How many updates may pass alone: one, or as many as could not be shed. */
   #aloneFrom = 1
+  /** Whether more do. */
+  #isCrowded = false
 
   constructor (limit: number) {
     this.limit = limit
@@ -40,12 +42,13 @@ export class ByteBudget {
   }
 
   /** Whether room is to be made. */
-  get isExceeded (): boolean { return this.weight > this.#exceededFrom || this.alone.length > this.#aloneFrom }
+  get isExceeded (): boolean { return this.weight > this.#exceededFrom || this.#isCrowded }
 
   /** All that could be shed was shed: where more is still held, looking again at every frame would not help. */
   shed (): void {
     this.#exceededFrom = Math.max(this.limit, this.weight * 1.01)
     this.#aloneFrom = Math.max(1, this.alone.length)
+    this.#isCrowded = false
   }
 
   hold (frame: Frame): void {
@@ -54,8 +57,12 @@ export class ByteBudget {
       return
     }
     this.used += frame.bytes
-    if (frame.weight > this.limit) this.alone.push(frame)
-    else this.weight += frame.weight
+    if (frame.weight <= this.limit) {
+      this.weight += frame.weight
+      return
+    }
+    this.alone.push(frame)
+    this.#isCrowded = this.alone.length > this.#aloneFrom
   }
 
   release (frame: Frame): void {
@@ -64,6 +71,7 @@ export class ByteBudget {
     if (frame.weight <= this.limit) return this.give(frame.weight)
     this.alone.splice(this.alone.indexOf(frame), 1)
     this.#aloneFrom = Math.max(1, Math.min(this.#aloneFrom, this.alone.length))
+    this.#isCrowded = this.alone.length > this.#aloneFrom
   }
 
   /** What of a frame's weight would be free if one of its holders let it go, all alike. */
