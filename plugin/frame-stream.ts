@@ -312,9 +312,11 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 
   #begin (piece: EncodedRun): void {
-    this.#rest = piece
+    // Of what is nobody else's the bytes are enough, and the text may go.
+    const rest = piece.isShared ? piece : new EncodedRun('', false, piece.isDeflatable, piece.bytes)
+    this.#rest = rest
     this.#restParts = 0
-    this.#runtime.budget.holdRun(piece)
+    this.#runtime.budget.holdRun(rest)
   }
 
   #dropRest (): void {
