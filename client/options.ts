@@ -34,7 +34,7 @@ export interface ResumePoint {
 export interface ConnectOptions extends RequestOptions {
   /** Closes the connection when it is aborted. */
   signal?: AbortSignal
-  /** A session to begin with: one that `prepare` made while the page was rendered, `{ session }`; or one kept from before. */
+  /** A session to begin with: one that `prepare` made while the page was rendered, `{ session: claim }`; or one kept from before. */
   resume?: ResumePoint
   /** Longest wait before the first retry; each is random, and may be 1.5 times longer than the one before. Default 500. */
   retryMs?: number

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage, type AsyncResource } from 'node:async_hooks'
 import { defaults } from '../schemas/defaults.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import { presentContext } from './command-context.ts'
 
 /** One thing for a session to do: an event, an update from the server's own code, a hook. */
@@ -19,6 +20,8 @@ export class Command {
   context: AsyncResource | null = null
   settled = false
   startedAt = 0
+  /** Memory that it takes until it has settled, about; 0 for none to speak of. */
+  weight = 0
 
   constructor (name: string, call: () => unknown, onSettled: ((fault: { error: unknown } | null) => void) | null = null, timed = true) {
     this.name = name
@@ -56,7 +59,10 @@ const settled = Promise.resolve()
 export class CommandChannel {
   readonly #capacity: number
   readonly #owner: CommandOwner
+  readonly #budget: ByteBudget | null
   #queue: Command[] = []
+  /** Of those that wait and the one that runs. */
+  #weight = 0
   /** How many of those that wait go past the capacity. */
   #unbounded = 0
   #current: Command | null = null
@@ -64,10 +70,14 @@ export class CommandChannel {
   #asked = false
   #takeTurn: (() => void) | null = null
 
-  /** @param capacity events and updates that may wait; hooks go past it */
-  constructor (capacity: number, owner: CommandOwner) {
+  /**
+   * @param capacity events and updates that may wait; hooks go past it
+   * @param budget where the memory of what waits is counted; null for nowhere
+   */
+  constructor (capacity: number, owner: CommandOwner, budget: ByteBudget | null = null) {
     this.#capacity = capacity
     this.#owner = owner
+    this.#budget = budget
   }
 
   /** Commands that wait. */
@@ -80,10 +90,29 @@ export class CommandChannel {
     return this.#queue.length - this.#unbounded + count <= this.#capacity
   }
 
+  /** Whether there is memory for commands of a weight. */
+  admits (weight: number): boolean {
+    return this.#budget === null || this.#budget.admitsCommands(this.#weight, weight)
+  }
+
+  #weigh (command: Command): void {
+    if (command.weight === 0 || this.#budget === null) return
+    this.#weight += command.weight
+    this.#budget.takeCommand(command.weight)
+  }
+
+  #unweigh (command: Command): void {
+    if (command.weight === 0 || this.#budget === null) return
+    this.#weight -= command.weight
+    this.#budget.giveCommand(command.weight)
+    command.weight = 0
+  }
+
   /** Queues a command, over the capacity too; {@link hasCapacity} is the caller's to ask. */
   push (command: Command): void {
     if (this.#asked || this.#current !== null || this.#queue.length > 0) command.context = presentContext()
     this.#queue.push(command)
+    this.#weigh(command)
     if (!command.bounded) this.#unbounded++
     this.resume()
   }
@@ -110,6 +139,9 @@ export class CommandChannel {
   /** Takes out all commands that wait. */
   clear (): Command[] {
     const left = this.#queue
+    for (const command of left) this.#unweigh(command)
+    // One that never settles would be counted for ever.
+    if (this.#current !== null) this.#unweigh(this.#current)
     this.#queue = []
     this.#unbounded = 0
     return left
@@ -165,6 +197,7 @@ export class CommandChannel {
       return
     }
     command.settled = true
+    this.#unweigh(command)
     if (fault !== null) this.#owner.onFault(command, fault.error)
     command.onSettled?.(fault)
     if (this.#current === command) {

@@ -9,6 +9,8 @@ export class EncodedRun implements FramedBytes {
   readonly isShared: boolean
   /** Whether it may be deflated: it holds no session's id, and nothing of one audience along with what is another's. */
   readonly isDeflatable: boolean
+  /** Streams that have written a part of it and not all, for the plugin's total. */
+  holders = 0
   #bytes: Buffer | null
   #chunk: Buffer | null = null
   #message: Buffer | null = null
@@ -25,6 +27,11 @@ export class EncodedRun implements FramedBytes {
 
   get bytes (): Buffer {
     return this.#bytes ??= Buffer.from(this.text)
+  }
+
+  /** Memory that it takes, about: the text, and the bytes of it. */
+  get weight (): number {
+    return this.text.length + this.bytes.length
   }
 
   /** The bytes as one chunk of an HTTP/1.1 body. */

@@ -32,9 +32,10 @@ export function checkOpen (session: TetherSession): void {
 /**
  * Queues events, all or none, in the same step that takes their numbers.
  *
+ * @param bytes of the body that they came in
  * @throws `FST_ERR_TETHER_SEQUENCE`, `FST_ERR_TETHER_BUSY`
  */
-export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[]): void {
+export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[], bytes: number): void {
   const due = session.acceptedSeq + 1
   let expected = due
   let known = 0
@@ -44,15 +45,31 @@ export function acceptEvents (session: TetherSession, events: readonly CheckedEv
     if (event.seq === expected) expected++
     else known++
   }
-  if (!session.hasCapacity(events.length - known)) throw new BusyError()
-  if (events.length === 1) queueEvents(session, events)
-  else shareContext(() => queueEvents(session, events))
+  const fresh = events.length - known
+  const weight = defaults.fixed.commandWeight + bytes / events.length
+  if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
+  if (events.length === 1) queueEvents(session, events, weight)
+  else shareContext(() => queueEvents(session, events, weight))
 }
 
-function queueEvents (session: TetherSession, events: readonly CheckedEvent[]): void {
+function queueEvents (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
   for (const event of events) {
     // What was accepted before is acknowledged again, and not run again.
-    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq)
+    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight)
+  }
+  const { budget } = session.host.runtime
+  if (budget.isExceeded) budget.onExceeded()
+}
+
+/** Bytes of a body, as its request says, or else as it would be written. */
+export function bodyBytes (headers: { 'content-length'?: string | undefined, 'content-encoding'?: string | undefined }, body: unknown): number {
+  const { 'content-length': length, 'content-encoding': encoding } = headers
+  if (length !== undefined && encoding === undefined) return Number(length)
+  try {
+    return Buffer.byteLength(JSON.stringify(body) ?? '')
+  } catch {
+    // A parser of the application's own may make what JSON has no word for.
+    return 0
   }
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BindingError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../schemas/errors.ts'
-import { acceptEvents, acknowledge, checkOpen, leaveEvent, refusal, retryAfterSeconds } from './event-acceptance.ts'
+import { acceptEvents, acknowledge, bodyBytes, checkOpen, leaveEvent, refusal, retryAfterSeconds } from './event-acceptance.ts'
 import { readEnvelopes, readEventData } from './ingress.ts'
 import type { SessionHost } from './session-host.ts'
 import type { TetherSession } from './session.ts'
@@ -14,7 +14,7 @@ export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply
     const faults: Fault[] = []
     const events = readEnvelopes(request.body, host.contract, host.limits.maxBatch, faults)
     if (faults.length > 0) throw refusal(faults)
-    acceptEvents(session, events)
+    acceptEvents(session, events, bodyBytes(request.headers, request.body))
     acknowledge(session, request.headers['last-event-id'])
     reply.code(202).send({ seq: session.acceptedSeq })
   })
@@ -44,7 +44,7 @@ export function postEvent (host: SessionHost, name: string, request: FastifyRequ
       const faults: Fault[] = []
       const events = readEventData(name, data, isForm, host.contract, faults)
       if (faults.length > 0) throw refusal(faults)
-      acceptEvents(session, events)
+      acceptEvents(session, events, bodyBytes(request.headers, data))
     }
     acknowledge(session, request.headers['last-event-id'])
     // 204 leaves the page of a plain form as it is.

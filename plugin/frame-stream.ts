@@ -16,9 +16,6 @@ import type { StreamOptions } from './transport.ts'
 /** How often in a stall deadline its progress is looked at, which is how late it may be noticed. */
 const stallLooks = 4
 
-/** How often the age of what was written is looked at, at most, where no heartbeat does it. */
-const shortestLookMs = 1_000
-
 /** Of an `id:` line, beside its prefix: the field's name, a number of up to ten digits, the line end. */
 const idLineBytes = 15
 
@@ -83,6 +80,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   get writable (): boolean { return this.#writable }
   get gone (): boolean { return this.#gone }
   get reason (): DisconnectReason { return this.#reason }
+  get heldWeight (): number { return this.#rest === null ? 0 : this.#runtime.budget.shareOfRun(this.#rest) }
   get finishing (): boolean { return this.#goodbye !== null }
 
   attach (reader: StreamReader, opening: string): void {
@@ -95,7 +93,6 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     if (reader.paceMs > 0) this.#flushEnd = 0
     this.#control += opening
     if (opening !== '') this.#openingOpen = false
-    if (!this.#beats) this.#setDeadline()
     this.#runtime.scheduler.schedule(this)
   }
 
@@ -165,8 +162,6 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   due (now: number): void {
     if (this.#gone) return
     if (now >= this.#finishAt) return this.destroy(this.#reason)
-    // Else what was written would grow old for as long as nothing else is.
-    this.#reader?.outbox.trim(now)
     if (!this.#writable) {
       if (this.#stallTimeout > 0 && this.#hasStalled(now)) return this.#stalled()
     } else if (this.#beats && now - this.#lastWriteAt >= this.#options.heartbeatMs && this.#goodbye === null) {
@@ -276,8 +271,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
       const bytes = lengthOf(piece)
       if (bytes > this.#carrier.pieceBytes) {
         // The last: a frame too large for one write ends its write.
-        this.#rest = piece
-        this.#restParts = 0
+        this.#begin(piece)
         break
       }
       written += bytes
@@ -322,9 +316,22 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 
   #writeLarge (run: EncodedRun, now: number): void {
-    this.#rest = run
-    this.#restParts = 0
+    this.#begin(run)
     this.#writeRest(now)
+  }
+
+  #begin (piece: EncodedRun): void {
+    // Of what is nobody else's the bytes are enough, and the text may go.
+    const rest = piece.isShared ? piece : new EncodedRun('', false, piece.isDeflatable, piece.bytes)
+    this.#rest = rest
+    this.#restParts = 0
+    this.#runtime.budget.holdRun(rest)
+  }
+
+  #dropRest (): void {
+    if (this.#rest === null) return
+    this.#runtime.budget.releaseRun(this.#rest)
+    this.#rest = null
   }
 
   #writeRest (now: number): void {
@@ -332,7 +339,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     const { pieceBytes } = this.#carrier
     const part = rest.part(this.#restParts++, pieceBytes)
     const isLast = this.#restParts * pieceBytes >= rest.bytes.length
-    if (isLast) this.#rest = null
+    if (isLast) this.#dropRest()
     this.#wrote(part.bytes.length, now, this.#carrier.writePart(part, isLast))
   }
 
@@ -389,8 +396,6 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
       if (this.#beats) at = Math.min(at, this.#lastWriteAt + this.#options.heartbeatMs)
       if (this.#reader !== null && this.#reader.paceMs > 0 && this.#reader.outbox.pending) at = Math.min(at, this.#lastUpdateAt + this.#reader.paceMs)
     }
-    const replayAgeMs = this.#reader?.outbox.replayAgeMs ?? 0
-    if (at === Infinity && replayAgeMs > 0) at = performance.now() + Math.max(replayAgeMs, shortestLookMs)
     this.#runtime.deadlines.set(this, at)
   }
 
@@ -422,7 +427,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   #leave (): void {
     this.#gone = true
     this.#writable = false
-    this.#rest = null
+    this.#dropRest()
     this.#control = ''
     this.#runtime.deadlines.remove(this)
     this.#runtime.streams.delete(this)

@@ -1,5 +1,8 @@
+import { defaults } from '../schemas/defaults.ts'
 import { FrameError } from '../schemas/errors.ts'
 import { messageOf } from './thrown.ts'
+
+const { frameWeight, keyWeight } = defaults.fixed
 
 /** One or more SSE fields, ready for any number of streams. A broadcast makes one and shares it. */
 export class Frame {
@@ -7,6 +10,8 @@ export class Frame {
   readonly text: string
   /** Length of `text` in UTF-8. */
   readonly bytes: number
+  /** Memory that it takes, about: the text, and what there is for each. */
+  readonly weight: number
   /** While it waits, a later frame with the same key takes its place; null for a frame that every reader gets. */
   readonly key: string | null
   /** Outboxes that hold it, for the plugin's total. */
@@ -17,6 +22,9 @@ export class Frame {
   constructor (text: string, key: string | null = null) {
     this.text = text
     this.bytes = Buffer.byteLength(text)
+    // One character beyond Latin-1 makes all of them take two bytes.
+    const textWeight = this.bytes === text.length ? this.bytes : Math.max(this.bytes, 2 * text.length)
+    this.weight = textWeight + frameWeight + (key === null ? 0 : keyWeight + key.length)
     this.key = key
   }
 }

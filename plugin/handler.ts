@@ -31,13 +31,14 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
   group: (name: string) => Group<State, Updates>
   /** All open sessions, prepared ones included. */
   readonly sessions: Iterable<Session<State, Updates>>
-  /** The open session of an id; undefined when there is none. */
+  /** The open session of an id, or of a claim that `prepare` gave and no stream has used yet; undefined when there is none. */
   get: (id: string) => Session<State, Updates> | undefined
   /**
    * Makes a session while its page is rendered: the page opens its stream with
-   * `?tether-session=<id>`, or with the header, within `pendingMs`.
+   * `?tether-session=<claim>`, or with the header, within `pendingMs`.
    *
-   * @returns the id to embed; null when the pool of prepared sessions or the server
+   * @returns the claim to embed: good for one stream, whose hello names the session's
+   * id. Null when the pool of prepared sessions, the server or the share of this client
    * is full, or while it drains. Rejects only with what `initialState` or `bind` throws.
    */
   prepare: (request: AnyRequest) => Promise<string | null>
@@ -66,7 +67,7 @@ export class SessionHandler implements Handler {
   }
 
   get (id: string): Session | undefined {
-    const session = this.#host.sessions.get(id)
+    const session = this.#host.sessions.get(id) ?? this.#host.claims.get(id)
     return session?.isOpen === true ? session : undefined
   }
 

@@ -1,3 +1,4 @@
+import { defaults } from '../schemas/defaults.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { Frame } from './frame.ts'
 
@@ -58,8 +59,19 @@ export class Outbox {
   get waiting (): number { return this.#next - this.#fresh }
   get waitingBytes (): number { return this.#waitingBytes }
   get heldBytes (): number { return this.#heldBytes }
-  get replayAgeMs (): number { return this.#limits.replayAgeMs }
   get replaying (): boolean { return this.#cursor < this.#fresh }
+  /** When the oldest of those kept for a replay was written; null when there is none that may be forgotten. */
+  get oldestWrittenAt (): number | null {
+    return this.#first < this.#cursor && this.#first < this.#fresh ? this.#writtenAt[this.#first & this.#mask]! : null
+  }
+
+  /** Its share of what is held: of a frame that several outboxes hold, each has a part. */
+  get share (): number {
+    let share = 0
+    for (let number = this.#first; number < this.#next; number++) share += this.#budget.shareOf(this.at(number))
+    return share
+  }
+
   /** Whether the reader has something to get: a frame, or the news of a gap. */
   get pending (): boolean { return this.#cursor < this.#next || this.#gap !== 0 }
 
@@ -140,9 +152,50 @@ export class Outbox {
     while (this.#first <= number && this.#first < this.#cursor && this.#first < this.#fresh) this.#forgetFirst()
   }
 
-  /** Forgets everything that was written and is not being replayed. */
-  forgetWritten (): void {
-    this.acknowledge(this.#fresh - 1)
+  /** Number of a frame; 0 where it is not held. */
+  placeOf (frame: Frame): number {
+    for (let number = this.#first; number < this.#next; number++) {
+      if (this.at(number) === frame) return number
+    }
+    return 0
+  }
+
+  /** Forgets what was written, the oldest first, until its share is at most `weight`. */
+  forgetTo (weight: number): void {
+    let { share } = this
+    while (share > weight && this.#first < this.#cursor && this.#first < this.#fresh) {
+      share -= this.#budget.shareOf(this.at(this.#first))
+      this.#forgetFirst()
+    }
+  }
+
+  /** Drops frames, written, replaying or waiting, the oldest first, until its share is at most `weight`. Returns how many waiting ones were dropped. */
+  dropTo (weight: number): number {
+    let { share } = this
+    let number = this.#first
+    while (share > weight && number < this.#next) share -= this.#budget.shareOf(this.at(number++))
+    return this.dropThrough(number - 1)
+  }
+
+  /** Drops all frames up to a number. Returns how many waiting ones were dropped. */
+  dropThrough (number: number): number {
+    const dropped = Math.max(0, number + 1 - this.#fresh)
+    while (this.#first <= number) {
+      if (this.#first === this.#fresh) {
+        this.#waitingBytes -= this.at(this.#first).bytes
+        this.#fresh++
+      }
+      this.#forgetFirst()
+    }
+    this.#skipDropped()
+    return dropped
+  }
+
+  /** Where what the reader was to get next is dropped, it goes on behind that, and is to be told. */
+  #skipDropped (): void {
+    if (this.#cursor >= this.#first) return
+    this.#cursor = this.#first
+    this.#gap = this.#first - 1
   }
 
   /**
@@ -166,10 +219,7 @@ export class Outbox {
       }
       dropped++
     }
-    if (dropped > 0 && this.#cursor < this.#first) {
-      this.#cursor = this.#first
-      this.#gap = this.#first - 1
-    }
+    if (dropped > 0) this.#skipDropped()
     return dropped
   }
 
@@ -210,6 +260,7 @@ export class Outbox {
   /** Forgets everything. */
   clear (): void {
     while (this.#first < this.#next) this.#forgetFirst()
+    if (this.#mask >= 0) this.#resize(0)
     this.#cursor = this.#fresh = this.#next
     this.#waitingBytes = 0
     this.#gap = 0
@@ -260,6 +311,10 @@ export class Outbox {
   }
 
   #resize (size: number): void {
+    const { slotWeight } = defaults.fixed
+    const slots = size - (this.#mask + 1)
+    if (slots > 0) this.#budget.take(slots * slotWeight)
+    else this.#budget.give(-slots * slotWeight)
     const ring = new Array<Frame | undefined>(size).fill(undefined)
     const writtenAt = new Array<number>(size).fill(0)
     for (let number = this.#first; number < this.#next; number++) {

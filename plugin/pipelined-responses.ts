@@ -3,6 +3,22 @@ import type { Socket } from 'node:net'
 
 const waitingOn = new WeakMap<Socket, Set<ServerResponse>>()
 
+/** The latest response on a connection that is, or is to be, an event stream. */
+const streams = new WeakMap<Socket, ServerResponse>()
+
+/**
+ * Whether a response stands behind an event stream on its connection, so that nothing of it can be
+ * sent before that ends. If not, it is noted as the one behind which others stand.
+ */
+export function standsBehindStream (response: ServerResponse, socket: Socket): boolean {
+  // On HTTP/2 none waits for another.
+  if ((response as { stream?: unknown }).stream !== undefined) return false
+  const first = streams.get(socket)
+  if (first !== undefined && first !== response && !first.writableEnded && !first.destroyed) return true
+  streams.set(socket, response)
+  return false
+}
+
 /**
  * Sees to it that a response hears when its connection closes.
  *

@@ -7,8 +7,8 @@ import { Groups } from './group.ts'
 import { SessionHandler } from './handler.ts'
 import { isMomentary } from './momentary-callback.ts'
 import type { Runtime } from './runtime.ts'
-import { shortSessionId } from './session-id.ts'
-import type { SessionRegistry } from './session-registry.ts'
+import { createSessionId, shortSessionId } from './session-id.ts'
+import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
 import { TetherSession } from './session.ts'
 import type { AccessOptions, AnyStatefulConfig, HandlerContext, SessionOptions } from './stateful-config.ts'
 import { logThrown, presentable } from './thrown.ts'
@@ -24,6 +24,16 @@ export interface SessionHostParts {
   readonly runtime: Runtime
   readonly registry: SessionRegistry
   readonly log: FastifyBaseLogger
+}
+
+/** For whom a session is made. */
+export interface Applicant {
+  /** What `bind` gave; null for nobody in particular. */
+  readonly boundTo: string | null
+  /** For whom it counts. */
+  readonly owner: string | null
+  /** The connection of its stream, where others share it. */
+  readonly connection: ConnectionUse | null
 }
 
 interface EventHandler {
@@ -43,6 +53,8 @@ export class SessionHost {
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   /** By id; sessions that are being closed are still in it. */
   readonly sessions = new Map<string, TetherSession>()
+  /** Prepared sessions by their claims, until a stream has used these up. */
+  readonly claims = new Map<string, TetherSession>()
   /** Those that are not being closed: who gets what is broadcast to all. */
   readonly openSessions = new Set<TetherSession>()
   readonly #handlers: ReadonlyMap<string, EventHandler>
@@ -94,11 +106,17 @@ export class SessionHost {
     }
   }
 
-  /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */
-  async create (request: FastifyRequest, pending: boolean): Promise<TetherSession> {
+  /** Who is to make a session by a request. Throws as `boundTo` does. */
+  applicant (request: FastifyRequest, connection: ConnectionUse | null): Applicant {
     const boundTo = this.boundTo(request)
+    return { boundTo, owner: ownerOf(boundTo, request.ip), connection }
+  }
+
+  /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */
+  async create (request: FastifyRequest, applicant: Applicant, pending: boolean): Promise<TetherSession> {
     const state = await this.#stateFor(request)
-    const session = new TetherSession(this, state, boundTo, pending)
+    const session = new TetherSession(this, state, applicant, pending ? createSessionId() : null)
+    if (session.claimCode !== null) this.claims.set(session.claimCode, session)
     this.registry.add(session)
     this.sessions.set(session.id, session)
     this.openSessions.add(session)
@@ -107,21 +125,24 @@ export class SessionHost {
 
   async prepare (request: FastifyRequest): Promise<string | null> {
     const { registry } = this
-    if (this.runtime.draining || !registry.reservePending()) return null
-    if (!registry.reserve()) {
+    if (this.runtime.draining) return null
+    // It is the stream's connection that counts, and that is not known yet.
+    const applicant = this.applicant(request, null)
+    if (!registry.reservePending()) return null
+    if (!registry.reserve(applicant.owner, null)) {
       registry.releasePending()
       return null
     }
     let session: TetherSession
     try {
-      session = await this.create(request, true)
+      session = await this.create(request, applicant, true)
     } catch (error) {
-      registry.release()
+      registry.release(applicant.owner, null)
       registry.releasePending()
       throw error
     }
     // The server may have begun to stop in the meantime, and would wait for a page that cannot come.
-    if (!this.runtime.draining) return session.id
+    if (!this.runtime.draining) return session.claimCode
     session.discard()
     return null
   }

@@ -36,12 +36,15 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
   if (judged === 'gone') return refused(entrance.gone())
   let { session, verdict } = judged
   const isNew = session === null
+  const { registry } = host
+  const connection = registry.connectionOf(request.raw)
   if (session === null) {
-    if (!host.registry.reserve()) return refused(entrance.turnAway('session-limit'))
+    const applicant = host.applicant(request, connection)
+    if (!registry.reserve(applicant.owner, connection)) return refused(entrance.turnAway('session-limit'))
     try {
-      session = await host.create(request, false)
+      session = await host.create(request, applicant, false)
     } catch (error) {
-      host.registry.release()
+      registry.release(applicant.owner, connection)
       throw error
     }
     // The server may have begun to stop in the meantime, and has told those who were there.
@@ -49,6 +52,10 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
       session.discard()
       return refused(entrance.turnAway('draining'))
     }
+  } else if (!session.everConnected && !registry.admits(connection)) {
+    // It keeps its place; a session that had a stream may come back over any connection.
+    abort(session, isNew)
+    return refused(entrance.turnAway('session-limit'))
   }
   let stream: Stream
   let attached: Verdict | null
@@ -66,6 +73,7 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
     throw error
   }
   if (attached === null) return null
+  registry.moved(session, connection)
   session.queueHook('onConnect', { ...host.context, request, verdict: attached, protocol: stream.protocol })
   return session
 }
@@ -74,8 +82,12 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
 function judge (host: SessionHost, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
   if (claim.malformed) return { session: null, verdict: 'expired' }
   if (claim.id === null) return { session: null, verdict: 'new' }
-  const session = host.sessions.get(claim.id)
-  if (session === undefined) return host.registry.isBuried(claim.id) ? 'gone' : { session: null, verdict: 'expired' }
+  // An id has no business in the query, where logs would keep it.
+  const session = host.claims.get(claim.id) ?? (claim.prepared ? undefined : host.sessions.get(claim.id))
+  if (session === undefined) {
+    const isBuried = host.registry.isClaimBuried(claim.id) || (!claim.prepared && host.registry.isBuried(claim.id))
+    return isBuried ? 'gone' : { session: null, verdict: 'expired' }
+  }
   if (session.boundTo !== host.boundTo(request)) return { session: null, verdict: 'expired' }
   if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
   if (claim.taken) return 'gone'
@@ -84,7 +96,7 @@ function judge (host: SessionHost, claim: Claim, request: FastifyRequest): { ses
     session.claim()
     return { session, verdict: 'new' }
   }
-  return claim.prepared ? { session: null, verdict: 'expired' } : { session, verdict: 'resumed' }
+  return { session, verdict: 'resumed' }
 }
 
 function abort (session: TetherSession, isNew: boolean): void {

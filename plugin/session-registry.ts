@@ -1,33 +1,72 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import { publicAddress } from './client-address.ts'
+import { DetachedPool } from './detached-pool.ts'
 import type { TetherSession } from './session.ts'
+import { Tombstones } from './tombstones.ts'
 
 export interface SessionLimits {
   readonly maxSessions: number
+  /** For each value that `bind` gives; 0 for no limit. */
+  readonly maxPerBinding: number
+  /** For each public address, where `bind` gives none; 0 for no limit. */
+  readonly maxPerAddress: number
+  /** 0 for no limit. */
+  readonly maxPerConnection: number
   readonly maxDetached: number
   readonly maxPending: number
   readonly pendingMs: number
 }
 
+/** How many sessions were refused, and by which limit. */
+export interface SessionRefusals {
+  maxSessions: number
+  maxSessionsPerOwner: number
+  maxSessionsPerConnection: number
+  /** A stream behind another response on its connection, which could not be sent. */
+  pipelined: number
+}
+
+/** A connection that carries many streams, and the sessions whose stream was opened on it. */
+export interface ConnectionUse {
+  sessions: number
+}
+
+const bindingMark = '='
+const addressMark = '@'
+
+/** Names who has a session: who `bind` says, or else the public address; null for nobody in particular. */
+export function ownerOf (boundTo: string | null, address: string | undefined): string | null {
+  if (boundTo !== null) return bindingMark + boundTo
+  const ofAddress = publicAddress(address)
+  return ofAddress === null ? null : addressMark + ofAddress
+}
+
 /**
  * Room for sessions, over all `stateful` URLs of one registered plugin: how many
- * there are, which are without a stream, which were closed for good.
+ * there are and whose, which are without a stream, which were closed for good.
  */
 export class SessionRegistry {
   readonly limits: SessionLimits
-  readonly #maxTombstones: number
+  readonly refusals: SessionRefusals = { maxSessions: 0, maxSessionsPerOwner: 0, maxSessionsPerConnection: 0, pipelined: 0 }
   readonly #onRemoved: () => void
   readonly #sessions = new Set<TetherSession>()
   #reserved = 0
   #pending = 0
-  // Sets keep the order of insertion: the first has been without a stream for longest.
-  readonly #detachedUnproven = new Set<TetherSession>()
-  readonly #detachedProven = new Set<TetherSession>()
-  /** Ids of sessions closed for good, and until when they are remembered. */
-  readonly #tombstones = new Map<string, number>()
+  /** Sessions and reserved slots by their owner. */
+  readonly #owners = new Map<string, number>()
+  readonly #connections = new WeakMap<object, ConnectionUse>()
+  readonly #detachedUnproven = new DetachedPool<TetherSession>()
+  readonly #detachedProven = new DetachedPool<TetherSession>()
+  /** Ids of sessions closed for good. */
+  readonly #buried: Tombstones
+  /** Claims of those that were closed before anybody used theirs. */
+  readonly #buriedClaims: Tombstones
 
   constructor (limits: SessionLimits, maxTombstones: number, onRemoved: () => void) {
     this.limits = limits
     this.#onRemoved = onRemoved
-    this.#maxTombstones = maxTombstones
+    this.#buried = new Tombstones(maxTombstones)
+    this.#buriedClaims = new Tombstones(maxTombstones)
   }
 
   get size (): number { return this.#sessions.size }
@@ -40,16 +79,72 @@ export class SessionRegistry {
     return this.#sessions.values()
   }
 
-  /** Takes a slot for a session to be made; false when there is none. */
-  reserve (): boolean {
-    if (this.#sessions.size + this.#reserved >= this.limits.maxSessions) return false
+  /** How many owners have a session or a slot. */
+  get ownerCount (): number { return this.#owners.size }
+
+  /** Sessions and reserved slots of an owner. */
+  countOf (owner: string): number {
+    return this.#owners.get(owner) ?? 0
+  }
+
+  /** The connection that a request shares with others; null for one that has it to itself. */
+  connectionOf (raw: object): ConnectionUse | null {
+    const connection = (raw as { stream?: ServerHttp2Stream }).stream?.session
+    if (connection === undefined) return null
+    let use = this.#connections.get(connection)
+    if (use === undefined) this.#connections.set(connection, use = { sessions: 0 })
+    return use
+  }
+
+  /** Takes a slot for a session to be made, which counts for its owner and its connection; false when there is none. */
+  reserve (owner: string | null, connection: ConnectionUse | null): boolean {
+    if (this.#sessions.size + this.#reserved >= this.limits.maxSessions) {
+      this.refusals.maxSessions++
+      return false
+    }
+    if (owner !== null) {
+      const count = this.countOf(owner)
+      const most = owner.startsWith(bindingMark) ? this.limits.maxPerBinding : this.limits.maxPerAddress
+      if (most > 0 && count >= most) {
+        this.refusals.maxSessionsPerOwner++
+        return false
+      }
+    }
+    if (!this.admits(connection)) return false
+    if (owner !== null) this.#owners.set(owner, this.countOf(owner) + 1)
+    if (connection !== null) connection.sessions++
     this.#reserved++
     return true
   }
 
+  /** Whether one more session may have its stream on a connection; counts a refusal. */
+  admits (connection: ConnectionUse | null): boolean {
+    const most = this.limits.maxPerConnection
+    if (connection === null || most === 0 || connection.sessions < most) return true
+    this.refusals.maxSessionsPerConnection++
+    return false
+  }
+
   /** Gives a reserved slot back. */
-  release (): void {
+  release (owner: string | null, connection: ConnectionUse | null): void {
     this.#reserved--
+    this.#discount(owner, connection)
+  }
+
+  #discount (owner: string | null, connection: ConnectionUse | null): void {
+    if (connection !== null) connection.sessions--
+    if (owner === null) return
+    const left = this.countOf(owner) - 1
+    if (left === 0) this.#owners.delete(owner)
+    else this.#owners.set(owner, left)
+  }
+
+  /** The session's stream is on that connection now. */
+  moved (session: TetherSession, connection: ConnectionUse | null): void {
+    if (session.connection === connection) return
+    if (session.connection !== null) session.connection.sessions--
+    if (connection !== null) connection.sessions++
+    session.connection = connection
   }
 
   /** Takes a place in the pool of prepared sessions; false when it is full. */
@@ -72,8 +167,14 @@ export class SessionRegistry {
   remove (session: TetherSession): void {
     if (!this.#sessions.delete(session)) return
     this.attached(session)
+    this.#discount(session.owner, session.connection)
+    session.connection = null
     session.host.sessions.delete(session.id)
-    if (session.isClosedForGood) this.#bury(session.id, session.host.limits.reconnectMs)
+    if (session.isClosedForGood) {
+      const { reconnectMs } = session.host.limits
+      this.#buried.add(session.id, reconnectMs)
+      if (session.claimCode !== null && !session.everConnected) this.#buriedClaims.add(session.claimCode, reconnectMs)
+    }
     this.#onRemoved()
   }
 
@@ -88,11 +189,14 @@ export class SessionRegistry {
     if (this.#detachedUnproven.delete(session)) this.#detachedProven.add(session)
   }
 
-  /** The session lost its stream and is kept; if too many are, the oldest of the least proven goes. */
+  /**
+   * The session lost its stream and is kept. If too many are, one goes: of those that
+   * never proved themselves, or else of all, the oldest of whoever has most of them.
+   */
   detached (session: TetherSession): void {
     (session.proven ? this.#detachedProven : this.#detachedUnproven).add(session)
     while (this.detachedCount > this.limits.maxDetached) {
-      const oldest = firstOf(this.#detachedUnproven) ?? firstOf(this.#detachedProven)!
+      const oldest = this.#detachedUnproven.next(session.owner) ?? this.#detachedProven.next(session.owner)!
       this.attached(oldest)
       oldest.beginClose('evicted', true)
     }
@@ -100,25 +204,13 @@ export class SessionRegistry {
 
   /** Whether a session of this id was closed for good a while ago. */
   isBuried (id: string): boolean {
-    const until = this.#tombstones.get(id)
-    if (until === undefined) return false
-    if (until > performance.now()) return true
-    this.#tombstones.delete(id)
-    return false
+    return this.#buried.has(id)
   }
 
-  get tombstoneCount (): number { return this.#tombstones.size }
-
-  #bury (id: string, forMs: number): void {
-    if (forMs === 0) return
-    if (this.#tombstones.size >= this.#maxTombstones) {
-      const oldest = this.#tombstones.keys().next()
-      if (oldest.done !== true) this.#tombstones.delete(oldest.value)
-    }
-    this.#tombstones.set(id, performance.now() + forMs)
+  /** Whether a prepared session was closed for good a while ago, before this claim for it was used. */
+  isClaimBuried (claim: string): boolean {
+    return this.#buriedClaims.has(claim)
   }
-}
 
-function firstOf<Item> (items: Set<Item>): Item | undefined {
-  return items.values().next().value
+  get tombstoneCount (): number { return this.#buried.size }
 }

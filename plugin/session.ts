@@ -9,11 +9,13 @@ import { goodbyeFrame, helloFrame, takenMark } from './control-frame.ts'
 import { Counters, snapshot } from './counters.ts'
 import type { Deadline } from './deadline-queue.ts'
 import type { Frame } from './frame.ts'
+import type { Holder } from './memory-relief.ts'
 import { isMomentary } from './momentary-callback.ts'
-import type { SessionHost } from './session-host.ts'
+import type { Applicant, SessionHost } from './session-host.ts'
 import { Outbox } from './outbox.ts'
 import { Room } from './room.ts'
 import { createSessionId } from './session-id.ts'
+import type { ConnectionUse } from './session-registry.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -116,7 +118,10 @@ type Phase =
 /** So much waiting is written before the turn of the event loop is over. */
 const pressedFrames = 256
 
-export class TetherSession implements Session, StreamReader, CommandOwner, BroadcastMember, Deadline {
+/** How often in `replayAgeMs` the age of what was written is looked at, at most. */
+const ageLooks = 8
+
+export class TetherSession implements Session, StreamReader, CommandOwner, BroadcastMember, Deadline, Holder {
   readonly id = createSessionId()
   state: unknown
   dueAt = 0
@@ -126,6 +131,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   readonly host: SessionHost
   /** Whom it is bound to, as `bind` told of the request that made it. */
   readonly boundTo: string | null
+  /** For whom it counts in `maxSessionsPerOwner`; null for nobody. */
+  readonly owner: string | null
+  /** On which its latest stream was opened, if others share it; kept by the registry. */
+  connection: ConnectionUse | null
+  /** What `prepare` gave out in place of the id; null for a session that was not prepared. */
+  readonly claimCode: string | null
   /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
   proven = false
   servedUpTo: number
@@ -146,6 +157,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #detachedAt: number
   #lastEventAt: number
   #leaveAt = Infinity
+  /** When the age of what was written is looked at; Infinity when nothing is kept. */
+  #ageAt = Infinity
   #everConnected = false
   /** That of the request which got the latest stream. */
   #servedArrival = 0
@@ -160,15 +173,18 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #closed: Promise<void> | null = null
   #settleClosed: (() => void) | null = null
 
-  constructor (host: SessionHost, state: unknown, boundTo: string | null, pending: boolean) {
+  constructor (host: SessionHost, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null) {
     this.host = host
     this.state = state
     this.boundTo = boundTo
-    this.#phase = pending ? 'pending' : 'opening'
-    this.#isPooled = pending
+    this.owner = owner
+    this.connection = connection
+    this.claimCode = claimCode
+    this.#phase = claimCode === null ? 'opening' : 'pending'
+    this.#isPooled = claimCode !== null
     this.servedUpTo = host.runtime.broadcasts.lastNumber
     this.outbox = new Outbox(host.limits, host.runtime.budget)
-    this.#channel = new CommandChannel(host.limits.commandBuffer, this)
+    this.#channel = new CommandChannel(host.limits.commandBuffer, this, host.runtime.budget)
     const now = performance.now()
     this.#createdAt = now
     this.#detachedAt = now
@@ -294,26 +310,54 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   /** Brings the outbox back under its limits, as `onOverflow` says. */
   overflow (): void {
-    this.#overflow(this.host.limits.queueFrames, this.host.limits.queueBytes)
+    const { onOverflow, queueFrames, queueBytes } = this.host.limits
+    if (onOverflow === 'disconnect') this.#disconnectOverflowing()
+    this.dropOldest(queueFrames, queueBytes)
   }
 
-  #overflow (frames: number, bytes: number): void {
-    const { limits, runtime } = this.host
-    if (this.#stream !== null && limits.onOverflow === 'disconnect') {
-      this.counters.overflowDisconnects++
-      runtime.totals.overflowDisconnects++
-      this.#stream.destroy('overflow')
-    }
-    this.dropOldest(frames, bytes)
+  get heldWeight (): number {
+    return this.outbox.share + (this.#stream?.heldWeight ?? 0)
   }
 
-  /** All sessions together hold too much: its reader is over its limits, however little waits for it. */
-  shed (): void {
-    if (this.outbox.waiting > 1) this.#overflow(1, 0)
+  /** All together hold too much, and its share is to be at most `weight`: its reader is over its limits, however little waits for it. */
+  shed (weight: number): void {
+    this.#flushNow()
+    const ofStream = this.#stream?.heldWeight ?? 0
+    this.outbox.forgetTo(weight - ofStream)
+    if (this.heldWeight <= weight) return
+    if (this.host.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
+    this.#countDropped(this.outbox.dropTo(weight - (this.#stream?.heldWeight ?? 0)))
+    // What its stream has in hand goes only with it.
+    if (this.heldWeight > weight) this.#disconnectOverflowing()
+  }
+
+  letGo (frame: Frame): void {
+    if (this.outbox.placeOf(frame) === 0) return
+    this.#flushNow()
+    this.outbox.acknowledge(this.outbox.placeOf(frame))
+    if (this.outbox.placeOf(frame) === 0) return
+    if (this.host.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
+    this.#countDropped(this.outbox.dropThrough(this.outbox.placeOf(frame)))
+  }
+
+  /** What its reader takes at once need not be dropped. */
+  #flushNow (): void {
+    const stream = this.#stream
+    if (stream !== null && stream.writable && this.outbox.pending) stream.flush(performance.now())
+  }
+
+  #disconnectOverflowing (): void {
+    if (this.#stream === null) return
+    this.counters.overflowDisconnects++
+    this.host.runtime.totals.overflowDisconnects++
+    this.#stream.destroy('overflow')
   }
 
   dropOldest (frames: number, bytes: number): void {
-    const dropped = this.outbox.dropOldest(frames, bytes)
+    this.#countDropped(this.outbox.dropOldest(frames, bytes))
+  }
+
+  #countDropped (dropped: number): void {
     this.counters.dropped += dropped
     this.host.runtime.totals.dropped += dropped
     if (dropped > 0 && this.#stream !== null) this.host.runtime.scheduler.schedule(this.#stream)
@@ -380,19 +424,22 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#channel.push(command)
   }
 
-  hasCapacity (count: number): boolean {
-    return this.#channel.hasCapacity(count)
+  /** Whether so many events may be queued, which take about so much memory. */
+  hasCapacity (count: number, weight: number): boolean {
+    return this.#channel.hasCapacity(count) && this.#channel.admits(weight)
   }
 
   /** Queues an accepted event; `seq` is the number that it took, 0 for none. */
-  accept (name: string, data: unknown, seq: number): void {
+  accept (name: string, data: unknown, seq: number, weight: number): void {
     if (seq !== 0) this.#acceptedSeq = seq
     if (!this.proven) this.#prove()
     // With a stream it is not idle, and the time counts from when it loses it.
     if (this.#stream === null) this.#lastEventAt = performance.now()
     this.counters.eventsAccepted++
     this.host.runtime.totals.eventsAccepted++
-    this.#channel.push(this.host.commandOf(this, name, data))
+    const command = this.host.commandOf(this, name, data)
+    command.weight = weight
+    this.#channel.push(command)
   }
 
   #prove (): void {
@@ -474,8 +521,21 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   }
 
   onFlushed (): void {
+    if (this.#ageAt === Infinity) this.#watchAge()
     if (this.#isBlocked) this.#stall()
     else this.#unstall()
+  }
+
+  /** Sees to it that what was written does not grow too old, whether or not anything else happens. */
+  #watchAge (): void {
+    this.#ageAt = this.#nextAge(0)
+    this.host.runtime.deadlines.set(this, this.#ageAt)
+  }
+
+  #nextAge (notBefore: number): number {
+    const { replayAgeMs } = this.host.limits
+    const oldest = replayAgeMs === 0 ? null : this.outbox.oldestWrittenAt
+    return oldest === null ? Infinity : Math.max(oldest + replayAgeMs, notBefore)
   }
 
   onGone (reason: DisconnectReason): void {
@@ -505,6 +565,11 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   due (now: number): void {
     if (this.#phase === 'closed') return
+    if (now >= this.#ageAt) {
+      this.outbox.trim(now)
+      // Of a stream that is never quiet the oldest is always about to expire; its writes look as well.
+      this.#ageAt = this.#nextAge(now + this.host.limits.replayAgeMs / ageLooks)
+    }
     this.#checkHandler(now)
     if (this.isOpen) {
       const { limits } = this.host
@@ -530,9 +595,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     return stream !== null && !stream.writable && this.outbox.waiting >= stream.writeBuffer
   }
 
+  /** It is not to be claimed any more: it has a stream, or its time is over. */
   #leavePool (): void {
-    if (this.#isPooled) this.host.registry.releasePending()
+    if (!this.#isPooled) return
     this.#isPooled = false
+    this.host.claims.delete(this.claimCode!)
+    this.host.registry.releasePending()
   }
 
   #stall (): void {
@@ -574,6 +642,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#stream = null
     this.#detachedAt = now
     this.outbox.detach(now)
+    if (this.#ageAt === Infinity) this.#watchAge()
     this.queueHook('onDisconnect', reason, this.host.context)
     if (this.#isBeyondReach) this.#room.open(false)
     this.#unstall()
@@ -598,7 +667,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   #setDeadline (now: number): void {
     const { limits, registry, runtime } = this.host
-    let at = this.#leaveAt
+    let at = Math.min(this.#leaveAt, this.#ageAt)
     if (this.#phase === 'pending') at = this.#createdAt + registry.limits.pendingMs
     else if (this.#phase === 'open') {
       if (limits.maxLifetimeMs > 0) at = Math.min(at, this.#createdAt + limits.maxLifetimeMs)

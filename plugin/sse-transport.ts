@@ -1,6 +1,7 @@
 import { defaults } from '../schemas/defaults.ts'
 import { Counters } from './counters.ts'
 import { encodeFrame, Frame, type FrameFields } from './frame.ts'
+import type { Holder } from './memory-relief.ts'
 import { Outbox } from './outbox.ts'
 import { Room } from './room.ts'
 import type { Runtime } from './runtime.ts'
@@ -44,7 +45,7 @@ export class SseTransport implements Transport {
   }
 }
 
-class PlainReader implements StreamReader {
+class PlainReader implements StreamReader, Holder {
   readonly id = null
   readonly outbox: Outbox
   readonly counters = new Counters()
@@ -64,6 +65,7 @@ class PlainReader implements StreamReader {
     this.#runtime = runtime
     this.outbox = new Outbox(nothingKept, runtime.budget)
     this.closed = new Promise((resolve) => { this.#settleClosed = resolve })
+    runtime.budget.others.add(this)
     if (stream.gone) this.onGone(stream.reason)
     else stream.attach(this, '')
   }
@@ -76,12 +78,35 @@ class PlainReader implements StreamReader {
     if (this.outbox.waiting > queueFrames || this.outbox.waitingBytes > queueBytes) {
       this.#stream.flush(performance.now())
       if (this.outbox.waiting > queueFrames || (this.outbox.waitingBytes > queueBytes && this.outbox.waiting > 1)) {
-        this.#runtime.totals.overflowDisconnects++
-        this.#stream.destroy('overflow')
+        this.#overflow()
         return Room.refused
       }
     }
+    const { budget } = this.#runtime
+    if (budget.isExceeded) budget.onExceeded()
+    if (this.#isGone) return Room.refused
     return this.#isBlocked ? this.#room.wait() : this.#room.grant()
+  }
+
+  get heldWeight (): number {
+    return this.outbox.share + this.#stream.heldWeight
+  }
+
+  /** Nothing is kept for it but what waits: without that it cannot go on. */
+  shed (weight: number): void {
+    if (this.#stream.writable) this.#stream.flush(performance.now())
+    if (this.heldWeight > weight) this.#overflow()
+  }
+
+  letGo (frame: Frame): void {
+    if (this.outbox.placeOf(frame) === 0) return
+    if (this.#stream.writable) this.#stream.flush(performance.now())
+    if (this.outbox.placeOf(frame) !== 0) this.#overflow()
+  }
+
+  #overflow (): void {
+    this.#runtime.totals.overflowDisconnects++
+    this.#stream.destroy('overflow')
   }
 
   onFlushed (): void {
@@ -90,6 +115,7 @@ class PlainReader implements StreamReader {
 
   onGone (reason: DisconnectReason): void {
     this.#isGone = true
+    this.#runtime.budget.others.delete(this)
     this.outbox.clear()
     this.#room.open(false)
     this.#settleClosed(reason)

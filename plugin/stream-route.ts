@@ -6,6 +6,7 @@ import { DrainingError, NotAcceptableError, SessionLimitError } from '../schemas
 import { turnedAwayFrame } from './control-frame.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
 import { lastEventId } from './last-event-id.ts'
+import { standsBehindStream } from './pipelined-responses.ts'
 import type { Runtime } from './runtime.ts'
 import type { SessionHost } from './session-host.ts'
 import { nextArrival, openSession } from './session-opening.ts'
@@ -13,7 +14,7 @@ import type { SseTransport } from './sse-transport.ts'
 import { hasLeft, openStream } from './sse-upgrade.ts'
 import { messageOf } from './thrown.ts'
 import type { ResolvedUpgradeOptions } from './transport.ts'
-import { preparedId, readClaim, type Claim } from './verdict.ts'
+import { preparedClaim, readClaim, type Claim } from './verdict.ts'
 
 /** As a client may name it: what is sent has the parameter. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
@@ -49,7 +50,12 @@ async function openEventStream (host: SessionHost, options: ResolvedUpgradeOptio
     await openStream(request, reply, options, host.runtime)
     return
   }
-  const claim = readClaim(headerOf(request), lastEventId(request), preparedId(request))
+  const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
+  if (standsBehindStream(reply.raw, request.raw.socket)) {
+    // A session would wait for the end of the stream before it, unheard: the answer does, in its place.
+    host.registry.refusals.pipelined++
+    return turnAway(reply, claim, 'session-limit')
+  }
   const arrival = arrivals.get(request) ?? nextArrival()
   // The request lives as long as its stream does.
   arrivals.delete(request)

@@ -59,6 +59,8 @@ export interface Stream extends Flushable {
   readonly reason: DisconnectReason
   /** Whether its end has been asked for: what is queued from then on may not be written. */
   readonly finishing: boolean
+  /** Its share of the memory of an update that it has begun to write. */
+  readonly heldWeight: number
   /** Whose frames it writes from now on; `opening` is written before them. */
   attach: (reader: StreamReader, opening: string) => void
   /** Writes on its own account, between frames. */

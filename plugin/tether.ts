@@ -16,11 +16,12 @@ import { FlushScheduler } from './flush-scheduler.ts'
 import { FrameRuns } from './frame-runs.ts'
 import type { Handler } from './handler.ts'
 import { Http2Connections } from './http2-connections.ts'
+import { MemoryRelief } from './memory-relief.ts'
 import { OptionValidator } from './option-validator.ts'
 import { normalOrigin } from './origin.ts'
 import type { Runtime } from './runtime.ts'
 import { SessionHost } from './session-host.ts'
-import { SessionRegistry } from './session-registry.ts'
+import { SessionRegistry, type SessionRefusals } from './session-registry.ts'
 import { openStream } from './sse-upgrade.ts'
 import { checkConfig, mountRoutes, resolveSessionOptions } from './stateful.ts'
 import type { AccessOptions, AnyStatefulConfig, StatefulConfig } from './stateful-config.ts'
@@ -33,15 +34,29 @@ import { createWebSocketUpgrade, type WebSocketUpgrade, type WebSocketUpgradeOpt
 export interface TetherOptions extends AccessOptions {
   /** Sessions at one time, with or without a stream; beyond, new ones are refused. At least 1. Default 10,000. */
   maxSessions?: number
-  /** Sessions that may be without a stream at one time; beyond, the oldest go first. 0: none. Default a quarter of `maxSessions`. */
+  /**
+   * Of these, sessions of one owner: who `bind` names, or where it names nobody, the
+   * public address of the request (an IPv6 one by its first 64 bits); loopback and private
+   * addresses own nothing. Beyond, new ones are refused as over `maxSessions`. 0: no limit.
+   * Default 200, and a tenth of `maxSessions` for an address.
+   */
+  maxSessionsPerOwner?: number
+  /** Sessions whose stream was opened on one HTTP/2 connection; beyond, new ones are refused. 0: no limit. Default 200. */
+  maxSessionsPerConnection?: number
+  /**
+   * Sessions that may be without a stream at one time; beyond, the oldest of whoever has most go,
+   * those first that never posted nor resumed. 0: none. Default a quarter of `maxSessions`.
+   */
   maxDetached?: number
   /** Sessions made by `prepare` that wait for their page. 0: `prepare` gives null. Default 128. */
   maxPending?: number
   /** Milliseconds that they wait. At least 1. Default 30,000. */
   pendingMs?: number
   /**
-   * Bytes of updates that all sessions hold together, shared ones counted once;
-   * beyond, replay logs go first, then what waits in the fullest sessions. At least 1. Default 268,435,456.
+   * Bytes of memory for updates that all sessions and transports hold together, shared ones
+   * counted once, and for events that wait or run, which may have half of it. Beyond, who
+   * holds most loses first, of each what was written before what waits; events get 429. At
+   * least 1. Default 268,435,456.
    */
   maxBufferedBytes?: number
   /**
@@ -75,8 +90,14 @@ export interface TetherStats extends Counters {
   streams: number
   /** These, by what they travel by. */
   protocols: Record<Protocol, number>
+  /** Sessions refused since the plugin was registered, by the limit that was reached; `pipelined`: their GET was sent behind another. */
+  refusals: SessionRefusals
   /** Bytes of updates held for all of them, shared ones counted once. */
   bufferedBytes: number
+  /** About what memory these take, with events that wait or run; what `maxBufferedBytes` bounds. Bytes. */
+  bufferedMemory: number
+  /** Of this, events that wait or run. Bytes. */
+  commandMemory: number
   /** What compressed streams were given, and what it became. */
   compression: CompressionStats
 }
@@ -145,6 +166,9 @@ export class TetherCore {
     const maxSessions = options.maxSessions ?? fallback.maxSessions
     this.#registry = new SessionRegistry({
       maxSessions,
+      maxPerBinding: options.maxSessionsPerOwner ?? fallback.maxSessionsPerOwner,
+      maxPerAddress: options.maxSessionsPerOwner ?? Math.ceil(maxSessions * defaults.fixed.addressShare),
+      maxPerConnection: options.maxSessionsPerConnection ?? fallback.maxSessionsPerConnection,
       maxDetached: options.maxDetached ?? Math.ceil(maxSessions * maxDetachedShare),
       maxPending: options.maxPending ?? fallback.maxPending,
       pendingMs: options.pendingMs ?? fallback.pendingMs
@@ -165,7 +189,12 @@ export class TetherCore {
       endings: new EventEmitter(),
       draining: false
     }
-    this.#runtime.budget.onExceeded = () => this.#relieve()
+    const registry = this.#registry
+    const relief = new MemoryRelief(budget, function * () {
+      yield * registry
+      yield * budget.others
+    })
+    budget.onExceeded = () => relief.run()
   }
 
   /** What `app.tether` is on one instance; routes go to the very instance that it was reached through. */
@@ -272,24 +301,6 @@ export class TetherCore {
     })
   }
 
-  /** Makes room when all outboxes together hold too much: replay logs go first, then what waits, the fullest first. */
-  #relieve (): void {
-    const { budget } = this.#runtime
-    // A little below the limit, so that not every frame from here on asks again.
-    const enough = budget.limit * 0.9
-    const byWritten = [...this.#registry].sort((left, right) => right.outbox.heldBytes - left.outbox.heldBytes)
-    for (const session of byWritten) {
-      session.outbox.forgetWritten()
-      if (budget.used <= enough) return
-    }
-    const byWaiting = byWritten.sort((left, right) => right.outbox.waitingBytes - left.outbox.waitingBytes)
-    for (const session of byWaiting) {
-      session.shed()
-      if (budget.used <= enough) return
-    }
-    budget.shed()
-  }
-
   #stats (): TetherStats {
     const { totals, streams, budget, compression } = this.#runtime
     const registry = this.#registry
@@ -311,7 +322,10 @@ export class TetherCore {
       pending: registry.pendingCount,
       streams: streams.size,
       protocols,
+      refusals: { ...registry.refusals },
       bufferedBytes: budget.used,
+      bufferedMemory: budget.weight,
+      commandMemory: budget.commands,
       compression: { ...compression.stats }
     }
   }

@@ -13,7 +13,7 @@ export type Verdict = 'new' | 'resumed' | 'gap' | 'expired'
 
 /** What a GET says of the session that it wants. */
 export interface Claim {
-  /** The session it names; null for none. */
+  /** The session it names, by its id or by the claim that `prepare` gave; null for none. */
   readonly id: string | null
   /** Number of the last update that the reader has; 0 when it does not say. */
   readonly seq: number
@@ -23,7 +23,7 @@ export interface Claim {
   readonly taken: boolean
   /** It names a session in a way that cannot be right. */
   readonly malformed: boolean
-  /** The session is named in the query, which only claims what `prepare` made. */
+  /** It stands in the query, which takes claims only. */
   readonly prepared: boolean
 }
 
@@ -52,8 +52,8 @@ export function readClaim (header: string | null, lastEventId: string | null, qu
   return { ...claim, id: last.id, seq: last.seq ?? 0, taken: last.seq === null }
 }
 
-/** The session that the query names, which `prepare` made; null for none. */
-export function preparedId (request: FastifyRequest): string | null {
+/** The claim in the query; null for none. */
+export function preparedClaim (request: FastifyRequest): string | null {
   const id = (request.query as Record<string, unknown> | null | undefined)?.['tether-session']
   return typeof id === 'string' && id !== '' ? id : null
 }

@@ -11,7 +11,7 @@ import { nextArrival, openSession } from './session-opening.ts'
 import type { TetherSession } from './session.ts'
 import type { Stream } from './stream.ts'
 import { logThrown, messageOf, read } from './thrown.ts'
-import { preparedId, readClaim } from './verdict.ts'
+import { preparedClaim, readClaim } from './verdict.ts'
 import type { WebSocketPeer } from './websocket-carrier.ts'
 
 /** Gives what the text of a body holds, as the parser of a POST does, and throws what that throws. */
@@ -108,7 +108,7 @@ export class WebSocketIntake implements Deadline {
       const faults: Fault[] = []
       const opening = readOpening(this.#parse(text), faults)
       if (opening === null) throw refusal(faults)
-      const claim = readClaim(opening.session, opening.lastEventId, preparedId(request))
+      const claim = readClaim(opening.session, opening.lastEventId, preparedClaim(request))
       this.#session = await openSession(this.#host, claim, request, {
         open: () => this.#stream,
         gone: () => { this.#end('closed', false, closeCodes.gone) },
@@ -151,7 +151,7 @@ export class WebSocketIntake implements Deadline {
         const faults: Fault[] = []
         const events = readEnvelopes(body, this.#host.contract, this.#host.limits.maxBatch, faults)
         if (faults.length > 0) throw refusal(faults)
-        acceptEvents(session, events)
+        acceptEvents(session, events, message.length)
       }
       answer = answerFrame({ status: 202, seq: session.acceptedSeq })
     } catch (error) {

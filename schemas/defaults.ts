@@ -8,6 +8,8 @@ export const defaults = Object.freeze({
   /** Options of `app.register(tether, options)`. */
   plugin: Object.freeze({
     maxSessions: 10_000,
+    maxSessionsPerOwner: 200,
+    maxSessionsPerConnection: 200,
     /** Not a count: the share of `maxSessions` that may be without a stream. */
     maxDetachedShare: 0.25,
     maxPending: 128,
@@ -67,6 +69,13 @@ export const defaults = Object.freeze({
     shutdownMs: 1_000,
     /** A page hides on reload too, so a session outlives `tether.close` by this. */
     leaveGraceMs: 2_000,
+    /** What an update, one with a key, a place in a queue and an event count for in `maxBufferedBytes` beside their bytes: as measured. */
+    frameWeight: 112,
+    keyWeight: 128,
+    slotWeight: 16,
+    commandWeight: 512,
+    /** Share of `maxSessions` that one public address may have, where `bind` names nobody and no option says otherwise. */
+    addressShare: 0.1,
     /** Sessions closed for good that are still answered with 204 and 410. */
     tombstones: 1_024,
     /** Bytes handed to one `write()`, on HTTP/1.1; one frame may be larger only over several. */

@@ -33,6 +33,8 @@ const { plugin, stateful, upgrade, websocket, drain } = defaults
 
 export const pluginOptionsSchema = Type.Object({
   maxSessions: count(1, plugin.maxSessions),
+  maxSessionsPerOwner: count(0, plugin.maxSessionsPerOwner, 'no limit'),
+  maxSessionsPerConnection: count(0, plugin.maxSessionsPerConnection, 'no limit'),
   maxDetached: count(0, 'a quarter of maxSessions', 'a session ends with its stream'),
   maxPending: count(0, plugin.maxPending, 'prepare() always gives null'),
   pendingMs: milliseconds(1, plugin.pendingMs),

@@ -85,7 +85,7 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
       }
     }
   })
-  app.get('/page', async (request) => live.prepare(request))
+  app.get('/page', async (request) => live.get((await live.prepare(request))!)!.id)
   await app.ready()
   const seen: Record<number, number> = { 202: 0, 409: 0, 429: 0 }
 

@@ -346,7 +346,7 @@ const dropStep = fc.tuple(one, fc.nat({ max: 30 }), fc.nat({ max: 300 })).map(([
 })
 const forgetStep = one.map((index): Step => (readers) => {
   const { outbox, model } = readers[index]!
-  outbox.forgetWritten()
+  outbox.forgetTo(0)
   model.acknowledge(model.fresh - 1)
 })
 const clearStep = one.map((index): Step => (readers) => {

@@ -85,10 +85,12 @@ export async function buildWall (): Promise<FastifyInstance> {
   })
 
   app.get('/', async (request, reply) => {
-    const session = await live.prepare(request)
+    const claim = await live.prepare(request)
     // The page has a session of its own in it: it is of no use a second time.
     return reply.header('cache-control', 'no-store').type('text/html; charset=utf-8').send(String(page({
-      session,
+      claim,
+      // Forms may name it before the page has its stream: a body is not in the log, as a URL is.
+      session: claim === null ? null : live.get(claim)?.id ?? null,
       machine,
       wall: wallList(wall.notes),
       load: loadPicture(machine),

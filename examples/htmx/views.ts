@@ -60,7 +60,9 @@ export function paceChoice (chosen: Pace): Html {
 }
 
 export interface Page {
-  /** Null when no session could be made beforehand: the page then learns its session from the stream. */
+  /** For the stream's address; null when there is no session. */
+  readonly claim: string | null
+  /** For the forms. Null when no session could be made beforehand: the page then learns its session from the stream. */
   readonly session: string | null
   readonly machine: Machine
   readonly wall: Html
@@ -69,8 +71,8 @@ export interface Page {
   readonly pace: Html
 }
 
-export function page ({ session, machine, wall, load, moods: tally, pace }: Page): Html {
-  const stream = session === null ? '/live' : `/live?tether-session=${session}`
+export function page ({ claim, session, machine, wall, load, moods: tally, pace }: Page): Html {
+  const stream = claim === null ? '/live' : `/live?tether-session=${claim}`
   const sessionField = html`<input type="hidden" name="tether-session" value="${session ?? ''}" autocomplete="off">`
   return html`<!doctype html>
 <html lang="en" data-state="connecting">

@@ -31,7 +31,9 @@ async function putUp (tab: Tab, words: string, name = '') {
 t.test('opens with the session that was made with the page, and the load moves', async (t) => {
   const tab = await openTab(browser, wall.url)
   const [session] = await fields(tab)
-  t.equal(await tab.page.locator('body').getAttribute('sse-connect'), `/live?tether-session=${session}`)
+  const claim = /^\/live\?tether-session=([\w-]{24})$/.exec(await tab.page.locator('body').getAttribute('sse-connect') ?? '')?.[1]
+  t.ok(claim, 'the address has a claim')
+  t.not(claim, session, 'which is not the id in the forms')
   await tab.is('live')
   await tab.says('h1', new RegExp(`^The wall of ${hostname()}$`))
   const hello = await tab.message('the hello', isHello)
@@ -197,6 +199,27 @@ t.test('without a session made beforehand, the page learns its own from the stre
   t.same(await fields(tab), [session, session, session])
   await putUp(tab, 'From nowhere')
   await note(tab, 'From nowhere').waitFor()
+  t.same(tab.complaints, [])
+  await tab.context.close()
+})
+
+t.test('a note that is put up before such a page knows its session is sent as soon as it does', async (t) => {
+  let open = () => {}
+  const tab = await openTab(browser, wall.url, {}, (page) => page.route('**/live', async (route) => {
+    await new Promise<void>((resolve) => { open = resolve })
+    return route.fallback()
+  }))
+  t.same(await fields(tab), ['', '', ''], 'the pool is still full')
+  t.ok(await tab.page.getByRole('button', { name: 'Good' }).isDisabled(), 'a plain form would lead to an error page')
+  await putUp(tab, 'Early bird')
+  await tab.says('#note-form .fault', /^Waits for the line/)
+  await tab.page.getByRole('button', { name: 'Put it up' }).click()
+  open()
+  await tab.is('live')
+  await note(tab, 'Early bird').waitFor()
+  t.equal(await note(tab, 'Early bird').count(), 1)
+  await tab.says('#note-form .fault', /^$/)
+  t.ok(await tab.page.getByRole('button', { name: 'Good' }).isEnabled())
   t.same(tab.complaints, [])
   await tab.context.close()
 })

@@ -351,14 +351,16 @@ t.test('headers are asked for before each request', async (t) => {
 })
 
 t.test('a prepared session is claimed', async (t) => {
-  const ids: Array<string | null> = []
+  const claims: Array<string | null> = []
   const server = await startLive(t, {
-    setup: (app) => { app.get('/page', async (request) => { ids.push(await server.live.prepare(request)) }) }
+    setup: (app) => { app.get('/page', async (request) => { claims.push(await server.live.prepare(request)) }) }
   })
   await fetch(`${server.origin}/page`)
-  const { client, became } = connectTo(t, server, server.port, { resume: { session: ids[0]! } })
+  const { id } = server.live.get(claims[0]!)!
+  const { client, became } = connectTo(t, server, server.port, { resume: { session: claims[0]! } })
   t.equal((await became('open')).verdict, 'new')
-  t.equal(client.session, ids[0])
+  t.equal(client.session, id)
+  t.not(id, claims[0])
   await client.emit('ping')
 })
 

@@ -208,7 +208,8 @@ t.test('tombstones are kept for the last 1,024', async (t) => {
     tether: { maxPending: 2_000 },
     setup: (app) => { app.get('/prepare', async (request) => Promise.all(Array.from({ length: 1_025 }, () => server.live.prepare(request)))) }
   })
-  const ids = (await readWhole(server, '/prepare')).json as unknown as string[]
+  const claims = (await readWhole(server, '/prepare')).json as unknown as string[]
+  const ids = claims.map((claim) => server.live.get(claim)!.id)
   t.equal(new Set(ids).size, 1_025)
   for (const id of ids) await within(server.live.get(id)!.close(), 'close')
   const status = async (id: string) => (await post(server, id, ping)).status
@@ -216,6 +217,10 @@ t.test('tombstones are kept for the last 1,024', async (t) => {
   t.equal(await status(ids[1]!), 410)
   t.equal(await status(ids[1_024]!), 410)
   t.equal((await readWhole(server, '/live', { ...accept, ...exactly(ids[1]!, 0) })).status, 204)
+  t.equal((await readWhole(server, `/live?tether-session=${claims[1]}`, accept)).status, 204, 'so are the claims of those that had no stream yet')
+  const unknown = await openReader(server, `/live?tether-session=${claims[0]}`)
+  await until(() => unknown.controls.length, 'hello')
+  t.equal(unknown.controls[0]!.verdict, 'expired')
   const forgotten = await server.connect({ headers: exactly(ids[0]!, 0) })
   t.equal(forgotten.reader.controls[0]!.verdict, 'expired')
 })

@@ -8,11 +8,24 @@ const state = document.getElementById('state')
 const plainForm = document.querySelector('#mood-form fieldset')
 const sessionFields = document.getElementsByName('tether-session')
 
+const hasSession = () => sessionFields[0].value !== ''
+
+// Forms sent before the page knows its session wait for it, each with what is in it by then.
+const early = new Map()
+
+document.addEventListener('htmx:confirm', (event) => {
+  if (hasSession()) return
+  event.preventDefault()
+  const { elt, issueRequest } = event.detail
+  early.set(elt, issueRequest)
+  elt.querySelector('.fault').textContent = 'Waits for the line.'
+})
+
 function enter (name, words) {
   document.documentElement.dataset.state = name
   state.textContent = words
-  // Without a server, a plain form would lead away from the page.
-  plainForm.disabled = name === 'lost'
+  // Without a server or a session, a plain form would lead away from the page.
+  plainForm.disabled = name === 'lost' || !hasSession()
 }
 
 enter('connecting', 'Connecting')
@@ -24,6 +37,8 @@ document.addEventListener('sse:tether', ({ detail }) => {
     // After a restart of the server it is another session than the one in the page.
     for (const field of sessionFields) field.value = frame.session
     enter('live', `Live${verdicts[frame.verdict] ?? ''}`)
+    for (const issueRequest of early.values()) issueRequest(true)
+    early.clear()
   } else if (frame.type === 'goodbye') {
     enter('lost', 'The server is going away')
   }
@@ -54,7 +69,7 @@ function faultOf ({ status, responseText }) {
 // The server need not keep the session of a tab that is closed.
 addEventListener('pagehide', () => {
   const [{ value }] = sessionFields
-  if (value !== '') navigator.sendBeacon(leaveUrl, new URLSearchParams({ 'tether-session': value }))
+  if (hasSession()) navigator.sendBeacon(leaveUrl, new URLSearchParams({ 'tether-session': value }))
 })
 
 // A page that the browser kept, and shows again, has left its session.

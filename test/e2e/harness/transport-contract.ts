@@ -164,12 +164,18 @@ export function testTransport (transport: TransportUnderTest): void {
 
   test('a session that the page was given', async (t) => {
     const server = await start(t, { setup: (app) => { app.get('/page', async (request) => ({ id: await server.live.prepare(request) })) } })
-    const { id } = (await server.app.inject('/page')).json<{ id: string }>()
-    server.live.get(id)!.send('row', 'before')
-    const { tab, hello } = await open(server, { query: `?tether-session=${id}` })
-    t.match(hello, { session: id, verdict: 'new' })
-    await until(() => tab.updates.length === 1, 'what was sent before')
-    t.match((await open(server, { query: `?tether-session=${id}` })).hello, { verdict: 'expired' }, 'once only')
+    for (const way of ['query', 'name'] as const) {
+      const { id: claim } = (await server.app.inject('/page')).json<{ id: string }>()
+      const session = server.live.get(claim)!
+      session.send('row', 'before')
+      const named = way === 'query' ? { query: `?tether-session=${claim}` } : { session: claim }
+      const { tab, hello } = await open(server, named)
+      t.match(hello, { session: session.id, verdict: 'new' })
+      t.not(session.id, claim)
+      await until(() => tab.updates.length === 1, 'what was sent before')
+      t.match((await open(server, named)).hello, { verdict: 'expired' }, 'once only')
+      t.equal(tab.closed, false)
+    }
   })
 
   test('what a tab acknowledges is kept no longer', async (t) => {
