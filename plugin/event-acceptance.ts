@@ -9,6 +9,14 @@ import { parseLastEventId } from './verdict.ts'
 /** The name under which a page says that it goes away; not an event of any contract. */
 export const leaveEvent = 'tether.close'
 
+/** What the answer to accepted events says. */
+export interface Accepted {
+  /** Last `seq` accepted. */
+  seq: number
+  /** How many of the events were accepted before; left out when none. */
+  known?: number
+}
+
 /** The error for faults, of which it names the first, as many as one answer holds. */
 export function refusal (faults: Fault[]): ValidationError {
   const { faults: most, faultCharacters } = defaults.fixed
@@ -31,9 +39,10 @@ export function checkOpen (session: TetherSession): void {
 /**
  * Queues events, all or none, in the same step that takes their numbers.
  *
+ * @returns what the answer says
  * @throws `FST_ERR_TETHER_SEQUENCE`, `FST_ERR_TETHER_BUSY`
  */
-export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[]): void {
+export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[]): Accepted {
   const due = session.acceptedSeq + 1
   let expected = due
   let known = 0
@@ -46,6 +55,7 @@ export function acceptEvents (session: TetherSession, events: readonly CheckedEv
   if (!session.hasCapacity(events.length - known)) throw new BusyError()
   if (events.length === 1) queueEvents(session, events)
   else shareContext(() => queueEvents(session, events))
+  return known === 0 ? { seq: session.acceptedSeq } : { seq: session.acceptedSeq, known }
 }
 
 function queueEvents (session: TetherSession, events: readonly CheckedEvent[]): void {
