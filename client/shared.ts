@@ -1,13 +1,15 @@
 import type { AnyContract } from '../schemas/contract.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
+import { defaults } from './defaults.ts'
+import type { Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
-import type { ConnectOptions, ResumePoint } from './options.ts'
+import { resolveNumbers, type ConnectOptions, type InnerOptions, type ResumePoint, type Settings } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
 /** Options of `connectShared`, beside those of `connect`. */
-export interface SharedOptions extends Omit<ConnectOptions, 'resume' | 'hiddenMs' | 'leaveOnHide'> {
+export interface SharedOptions<Contract extends AnyContract = AnyContract> extends Omit<ConnectOptions<Contract>, 'resume' | 'hiddenMs' | 'leaveOnHide'> {
   /** Tabs with the same name share one session. Default: the URL. */
   name?: string
 }
@@ -38,6 +40,8 @@ type Message =
   | { type: 'settled', id: string, error: ErrorFields | undefined }
   | { type: 'update', session: string, seq: number, name: string, data: unknown }
   | { type: 'gap', seq: number }
+  /** `setup` has come to its end. */
+  | { type: 'ready' }
   | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined }
   /** A tab came; the leader tells it how things are. */
   | { type: 'joined', tab: string }
@@ -52,10 +56,11 @@ type Message =
  * session. A tab that joins later hears nothing of what was before: its first `open` has the reason `'joined'`
  * and the verdict `gap`. Where there are no Web Locks or no BroadcastChannel, it is as `connect`.
  */
-export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, options: SharedOptions = {}): Connection<Contract> {
+export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, given: SharedOptions<Contract> = {}): Connection<Contract> {
+  const options = resolveNumbers(given, defaults) as SharedOptions<Contract> & Pick<Settings, 'maxQueued'>
   if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
   const lockName = `fastify-tether shared ${options.name ?? String(url)}`
-  const { maxQueued = 10_000, onError = (error) => setTimeout(() => { throw error }), signal } = options
+  const { maxQueued, onError = (error) => setTimeout(() => { throw error }), signal } = options
   const tab = crypto.randomUUID()
   const channel = new BroadcastChannel(lockName)
   const [on, call] = createListeners(onError)
@@ -66,6 +71,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   let seq: number | undefined
   let accepted = 0
   let doubtful = 0
+  /** While `setup` has not come to its end in the session: what it is told. */
+  let setupDue: Verdict | undefined
   let order: SharedEvent[] = []
   /** By tab, how many of its events a leader has taken in: all are taken once and in its order, however often it tells of them. */
   const taken: Record<string, number> = {}
@@ -86,6 +93,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       seq = of === session && detail.verdict === 'resumed' ? Math.max(seq ?? 0, detail.seq!) : detail.seq!
       if (of !== session) accepted = doubtful = 0
       session = of
+      if (options.setup && /new|expired/.test(detail.verdict!)) setupDue = detail.verdict
     }
     call(stateChange, next, detail)
   }
@@ -139,15 +147,21 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   }
 
   const lead = () => {
-    const resume = session === undefined ? undefined : { session, seq, accepted, doubtful }
-    const connection = connect(url, {
+    const resume = session === undefined ? undefined : { session, seq, accepted, doubtful, setupDue }
+    const connectOptions: ConnectOptions<Contract> & InnerOptions = {
       ...options,
+      onReady: () => {
+        setupDue = undefined
+        tell({ type: 'ready' })
+      },
       ...(resume !== undefined && { resume }),
       link: (path, linkOptions) => {
         const { open, send } = (options.link ?? sseLink)(path, linkOptions)
         return {
           open,
           send: async (claim, body, keepalive) => {
+            // What `setup` emits is not of those that others know.
+            if (body !== '' && setupDue !== undefined) return send(claim, body, keepalive)
             if (body !== '') {
               // What was settled just now is told first: it is not of those that are marked.
               await null
@@ -163,7 +177,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
           }
         }
       }
-    })
+    }
+    const connection: Connection = connect(url, connectOptions) as Connection<any>
     leading = connection
     let count = seq ?? 0
     connection.onState((next, detail) => {
@@ -229,12 +244,15 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       case 'gap':
         gap(message.seq)
         break
+      case 'ready':
+        setupDue = undefined
+        break
       case 'state':
         become(message.state, message.detail, message.session)
         if (message.state === 'closed') close()
         break
       case 'joined':
-        if (leading !== undefined) tell({ type: 'welcome', tab: message.tab, state, progress: { order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful } } })
+        if (leading !== undefined) tell({ type: 'welcome', tab: message.tab, state, progress: { order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful, setupDue } } })
         break
       case 'welcome': {
         if (message.tab !== tab) break
@@ -247,6 +265,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         seq = resume.seq
         accepted = resume.accepted ?? 0
         doubtful = resume.doubtful ?? 0
+        setupDue = resume.setupDue
         break
       }
       case 'leading':
