@@ -5,13 +5,27 @@ export interface Answer extends ErrorFields {
   readonly status: number
   /** What `Retry-After` asks for; nothing, 0, or what is no number, for none. */
   readonly retryAfterMs?: number
+  /** At a 202: the last number that the session has accepted. */
+  readonly seq?: number
+  /** At a 202: how many of the events had been accepted before. */
+  readonly known?: number
   /** At a 409: the number that is due. */
   readonly expected?: number
+  /** Where the answer was no event stream: `'not-a-stream'`. */
+  readonly reason?: string | undefined
   /** What went wrong where there was no answer. */
   readonly cause?: unknown
 }
 
-/** Whether the same request would be answered so again. All else may pass: 404 and 410, for a session; 404, for a server that is being replaced. */
-export function isFinal (status: number): boolean {
-  return /204|40[01356]|41[35]|422/.test(status as never)
+/** Whether an answer is one of Fastify's or the plugin's, and not of something between. */
+export function isOurs ({ code }: Answer): boolean {
+  return /^FST_/.test(code!)
+}
+
+/**
+ * Whether the same request would be answered so again. What may pass: 404 and 410, for a session; 404, for a server
+ * that is being replaced; and what a proxy or a portal says in the server's place.
+ */
+export function isFinal (answer: Answer): boolean {
+  return /40[13]|41[35]/.test(answer.status as never) || (isOurs(answer) && /40[056]|422/.test(answer.status as never))
 }

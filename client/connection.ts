@@ -1,12 +1,14 @@
 import type { AnyContract, UpdateData } from '../schemas/contract.ts'
 import { isFinal, type Answer } from './answer.ts'
+import { backOff, mostMs } from './back-off.ts'
 import { defaults } from './defaults.ts'
 import { createEventQueue } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
 import type { Hello, Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
+import type { Claim } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
-import type { ConnectOptions, ResumePoint, Settings } from './options.ts'
+import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
 /** How a connection is. */
@@ -24,7 +26,10 @@ export type ConnectionState =
 export interface StateDetail extends Partial<Answer> {
   /** With `open`. After `new`, `gap` and `expired`, the server's `onConnect` sends a snapshot. */
   readonly verdict?: Verdict
-  /** With `waiting` and `closed`: what the server's goodbye said; or `'silent'`, `'gap'`, `'unanswered'`, `'hidden'`; `'closed'` when the page closed it. */
+  /**
+   * With `waiting` and `closed`: what the server's goodbye said; or `'silent'`, `'gap'`, `'unanswered'`, `'binding'`,
+   * `'not-a-stream'`, `'too-long'`, `'setup'`, `'hidden'`; `'closed'` when the page closed it.
+   */
   readonly reason?: string | undefined
   /** With `open`: number of the update that the first to come follows. */
   readonly seq?: number
@@ -106,10 +111,11 @@ interface PageEvent {
  * live.on('sample', ({ series, v }) => draw(series, v))
  * await live.emit('range.set', { range: '1h' })
  * @see docs/client.md
+ * @throws `RangeError` for a time or a bound that is no number, or too small
  */
-export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions = {}): Connection<Contract> {
-  const settings: Settings = { ...defaults, ...options }
-  const { hiddenMs, leaveOnHide, link = sseLink, maxQueued, onError = (error) => setTimeout(() => { throw error }), requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions<Contract> = {}): Connection<Contract> {
+  const settings = resolveNumbers(options, defaults) as Settings<Contract>
+  const { hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError = (error) => setTimeout(() => { throw error }), requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
   let { session, seq }: Partial<ResumePoint> = resume
   const { open, send } = link(url + '', settings)
   const page = globalThis as PageGlobals
@@ -118,7 +124,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   let state: ConnectionState = 'connecting'
   let hello: Hello | undefined
   /** Why the stream is being given up. */
-  let reason: string | undefined
+  let why: StateDetail = {}
   /** What the server last asked for with `retry:`; it counts when it says goodbye. */
   let askedMs = 0
   let floorMs = 0
@@ -139,14 +145,16 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     call(stateChange, next, detail)
   }
 
-  const lose = (why: string) => {
-    reason = why
+  const lose = (reason: string, cause?: unknown) => {
+    why = { reason, cause }
     stream.abort()
   }
 
-  const post = (body: string, keepalive: boolean) => send({ session, seq }, body, keepalive).catch(() => ({ status: 0 }))
+  const post = (body: string, keepalive: boolean, claim: Claim = { session, seq }): Promise<Answer> => send(claim, body, keepalive)
+    // Others of the page may have used up what a browser keeps alive, and it is shown again or lives long enough.
+    .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
 
-  const [emit, pump, flush, closeQueue] = createEventQueue(resume, maxQueued, () => hello, post, lose)
+  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose)
 
   const leave = () => {
     if (session) post('', true)
@@ -187,7 +195,8 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       hello = frame
       session = frame.session
       become('open', frame)
-      pump()
+      // A listener may close.
+      if (state === 'open') begin(frame.verdict)
     }
     if (type === 'gap' || frame.verdict === 'gap') call(gapFound, next)
   }
@@ -197,13 +206,13 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     const { signal } = stream
     let given = Promise.resolve()
     isOver = false
-    reason = undefined
+    why = {}
     askedMs = floorMs = 0
     const startedAt = Date.now()
     const watch = () => {
       clearTimeout(timer)
       let ms = hello ? hello.heartbeatMs * 1.5 : requestTimeoutMs
-      if (ms) timer = setTimeout(lose, ms = Math.min(2e9, ms + 1000), 'silent')
+      if (ms) timer = setTimeout(lose, ms = Math.min(mostMs, ms + 1000), 'silent')
       silentAt = Date.now() + (ms || Infinity)
     }
     const feed = createParser((name, data) => {
@@ -224,7 +233,10 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       open({ session, seq }, (text) => {
         if (signal.aborted) return given
         return given = given.then(async () => {
-          feed(text)
+          if (!isOver && feed(text) > maxUpdateLength) {
+            isOver = true
+            lose('too-long')
+          }
           if (signal.aborted) return taken
           clearTimeout(timer)
           silentAt = Infinity
@@ -235,6 +247,9 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       // The reader of a fetch that is aborted may wait for ever, in Node.
       new Promise((resolve) => { signal.onabort = () => resolve({ status: 0 }) })
     ])
+    // Node keeps the signal of a request that was aborted, and with it all that its listener knows.
+    signal.onabort = null
+    // Also what is left of an answer that was no stream.
     stream.abort()
     if (life.signal.aborted) return
     clearTimeout(timer)
@@ -245,11 +260,11 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     clearTimeout(timer)
     if (hello && Date.now() - startedAt > retryMaxMs) attempt = 0
     hello = undefined
-    if (isFinal(answer.status)) return finish(answer)
-    // Here and elsewhere 23 days at most: from 2 ** 31 on, a timer fires at once.
-    const waitMs = Math.min(2e9, (answer.retryAfterMs || floorMs) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** attempt++))
-    if (reason !== 'hidden' || !page.document?.hidden) timer = setTimeout(start, waitMs)
-    become('waiting', { ...answer, reason, retryMs: waitMs })
+    if (answer.status === 204 || isFinal(answer)) return finish(answer)
+    const waitMs = backOff(attempt++, retryMs, retryMaxMs, answer.retryAfterMs || floorMs)
+    const isHidden = why.reason === 'hidden'
+    if (!isHidden || !page.document?.hidden) timer = setTimeout(start, waitMs)
+    become('waiting', { ...answer, ...why, ...(cutShort() && !isHidden && { reason: 'setup' }), retryMs: waitMs })
   }
 
   const look = ({ type, persisted }: PageEvent) => {
@@ -262,7 +277,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
           // Nor is another opened, where there is none at the moment.
           clearTimeout(timer)
           lose('hidden')
-        }, Math.min(2e9, hiddenMs))
+        }, hiddenMs)
       }
       if (leaveOnHide && !persisted && type === 'pagehide') leave()
     } else {
@@ -281,7 +296,10 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   return {
     get session () { return session },
     get state () { return state },
-    ...createListening(on, () => state === 'closed', (promise) => { taken = promise }),
+    ...createListening(on, () => state === 'closed', (promise) => {
+      const before = taken
+      taken = promise.then(() => before)
+    }),
     emit,
     close
   }

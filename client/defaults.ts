@@ -4,5 +4,6 @@ export const defaults = Object.freeze({
   retryMaxMs: 10_000,
   requestTimeoutMs: 15_000,
   hiddenMs: 0,
-  maxQueued: 10_000
+  maxQueued: 10_000,
+  maxUpdateLength: 16_777_216
 })

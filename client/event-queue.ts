@@ -1,7 +1,8 @@
 import { isFinal, type Answer } from './answer.ts'
+import { mostMs } from './back-off.ts'
 import { ClientError } from './client-error.ts'
-import type { Hello } from './hello.ts'
-import type { ResumePoint } from './options.ts'
+import type { Hello, Verdict } from './hello.ts'
+import type { ResumePoint, Settings } from './options.ts'
 
 /** JSON of the envelope, but for its number and the brace at its end; and what settles the promise. */
 type Entry = [json: string, resolve: () => void, reject: (error: Error) => void]
@@ -10,22 +11,29 @@ const encoder = new TextEncoder()
 
 /**
  * Events on their way to the session, oldest first: sent one request at a time and
- * numbered, so that none is lost, doubled or overtaken.
+ * numbered, so that none is lost, doubled or overtaken. Those of `setup` go before all others.
  *
  * The number of an event follows from its place: the first that waits has `accepted + 1`.
  *
  * @param getHello the stream's hello; undefined while there is none
  * @param lose is called when only a new stream can tell how things are
- * @returns what emits; what sends all that waits; what tells whether the page may go, before which all is sent at once; what rejects all
+ * @returns what emits; what a hello is told to; what sends again what is still unsent; what tells whether the page may go, before which all is sent at once; what
+ * the end of a stream is told to, and gives whether `setup` was cut short by it; what rejects all
  */
 export function createEventQueue (
-  { session, accepted = 0, doubtful = 0 }: Partial<ResumePoint>,
-  maxQueued: number,
+  { session, accepted = 0, doubtful = 0, setupDue }: Partial<ResumePoint>,
+  { maxQueued, setup, onReady }: Settings<any>,
   getHello: () => Hello | undefined,
   send: (body: string, keepalive: boolean) => Promise<Answer>,
-  lose: (reason: string) => void
+  lose: (reason: string, cause?: unknown) => void
 ) {
-  const entries: Entry[] = []
+  const queue: Entry[] = []
+  /** What `setup` emits, while it runs. */
+  let lane: Entry[] | undefined
+  /** That of the two which is sent from: `doubtful` of its first are in doubt. */
+  let entries = queue
+  /** Whether the promise of `setup` has resolved; with the last of its events, the session is ready. */
+  let isSetUp = false
   let last: Hello | undefined
   let isPumping = false
   /** Whether the page may go away at any moment. */
@@ -36,21 +44,40 @@ export function createEventQueue (
   let before = 0
   /** Events in a request at most, while one among more is refused. */
   let most = Infinity
+  /** Whether the next refusal that may be the word of something between stands. */
+  let isWarned = false
   let timer: ReturnType<typeof setTimeout>
+
+  if (!setup) setupDue = undefined
 
   /** The session to send to. A page that goes loses its stream first, but its session is still there. */
   const current = () => getHello() ?? (isGoing && last)
 
   /** Takes `count` entries off: accepted, or rejected with `error`. */
-  const settle = (count: number, error?: ClientError) => {
+  const settle = (count: number, error?: ClientError, list = entries) => {
     // A number that may have been taken is not used for other data; if it was not, a 409 will say so.
-    const taken = Math.min(count, doubtful)
+    const taken = list === entries ? Math.min(count, doubtful) : 0
     doubtful -= taken
     accepted += taken
-    for (const [, resolve, reject] of entries.splice(0, count)) error ? reject(error) : resolve()
+    for (const [, resolve, reject] of list.splice(0, count)) error ? reject(error) : resolve()
   }
 
   const settleDoubtful = () => settle(doubtful, new ClientError({ code: 'TETHER_IN_DOUBT' }))
+
+  const reject = (list: Entry[]) => {
+    if (list === entries) settleDoubtful()
+    settle(list.length, new ClientError({ code: 'TETHER_CLOSED' }), list)
+  }
+
+  /** Ends `setup` before its time: whatever it emits from now on rejects. */
+  const cutShort = () => {
+    const own = lane
+    if (!own) return
+    reject(own)
+    if (own === entries) entries = []
+    lane = undefined
+    return own
+  }
 
   /** Sends as much from `start` on as one request may hold; gives how much that is. */
   const transmit = (hello: Hello, start = 0): [count: number, answer: Answer | Promise<Answer>] => {
@@ -76,7 +103,7 @@ export function createEventQueue (
   /** Lets nothing from `start` on wait for an answer while the page may go, in a session that has all the others; as far as it may be kept. */
   const hurry = (start: number) => {
     const hello = current()
-    if (!isGoing || !hello || session !== hello.session) return
+    if (!isGoing || !hello || session !== hello.session || entries !== (setupDue ? lane : queue)) return
     for (let had = Infinity; entries[start] && room < had;) {
       had = room
       start += transmit(hello, start)[0]
@@ -94,68 +121,115 @@ export function createEventQueue (
     isPumping = true
     await null
     for (let hello; (hello = current());) {
+      const { accepted: told } = hello
       if (session !== hello.session) {
         settleDoubtful()
-        accepted = 0
-      }
+        accepted = told ?? 0
+        // What is in doubt keeps its numbers; else, others that number events of this session may be ahead.
+      } else if (last !== hello && !doubtful && told! > accepted) accepted = told!
       session = hello.session
       last = hello
-      if (!entries[0]) break
-      before = doubtful
+      if (setupDue && !lane) break
+      const list = entries = lane ?? queue
+      if (!list[0]) {
+        if (!lane || !isSetUp) break
+        lane = setupDue = undefined
+        onReady?.()
+        continue
+      }
+      const tried = before = doubtful
       const [count, answering] = transmit(hello)
       hurry(doubtful)
       const answer = await answering
-      const { status, errors, expected, retryAfterMs } = answer
+      // They were of a `setup` that was cut short.
+      if (list !== entries) continue
+      const { status, code, errors, expected, known, seq, retryAfterMs } = answer
       if (status === 202) {
-        settle(count)
+        // Known, but never sent before: another has taken their numbers.
+        const swallowed = list.splice(tried, Math.min(known!, count) - tried)
+        settle(count - swallowed.length)
+        accepted += swallowed.length
+        doubtful -= swallowed.length
+        list.splice(doubtful, 0, ...swallowed)
+        if (!doubtful && seq! > accepted) accepted = seq!
         most = Infinity
+        isWarned = false
         continue
       }
       // An answer of the server's own says that nothing was accepted; a proxy's may come after it was.
-      if (status && (status < 500 || (status === 503 && answer.code))) doubtful = before
-      if (expected) {
-        accepted = expected - 1
+      if (/^4/.test(status as never) || (status === 503 && code)) doubtful = before
+      if (status === 409 && expected! > 0) {
+        accepted = expected! - 1
         doubtful = 0
       }
-      if (!isFinal(status)) {
+      let why = code === 'FST_ERR_TETHER_BINDING' ? 'binding' : !isFinal(answer) && 'unanswered'
+      if (why && /40[0356]|422/.test(status as never)) {
+        if (isWarned) why = false
+        isWarned = true
+      }
+      if (why) {
         if (!retryAfterMs) {
-          lose('unanswered')
+          lose(why)
           break
         }
-        await new Promise((resolve) => { timer = setTimeout(resolve, Math.min(2e9, retryAfterMs)) })
+        await new Promise((resolve) => { timer = setTimeout(resolve, Math.min(mostMs, retryAfterMs)) })
       } else if (count > 1 && (status === 400 || status === 413)) {
         // The events before the faulty one go up, then that one alone.
-        most = +(errors?.[0]?.path.split('/')[1] ?? count >> 1) || 1
+        most = +(String(errors?.[0]?.path).split('/')[1] ?? count >> 1) || 1
       } else {
         settle(count, new ClientError(answer))
         most = Infinity
+        isWarned = false
       }
     }
     isPumping = false
   }
 
+  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}): Promise<void> => {
+    const promise = new Promise<void>((resolve, reject) => {
+      if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
+      if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+      // As it is now, whatever becomes of the object meanwhile.
+      list.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
+      pump()
+    })
+    // Nobody need listen.
+    promise.catch(() => {})
+    return promise
+  }
+
+  const runSetup = async (own: Entry[], verdict: Verdict) => {
+    try {
+      await setup!(emitTo(own) as never, { verdict })
+      if (own !== lane) return
+      isSetUp = true
+      pump()
+    } catch (cause) {
+      if (own !== lane) return
+      cutShort()
+      lose('setup', cause)
+    }
+  }
+
   return [
-    (event: string, data: unknown = {}): Promise<void> => {
-      const promise = new Promise<void>((resolve, reject) => {
-        if (entries.length >= maxQueued) throw new ClientError({ code: maxQueued < 0 ? 'TETHER_CLOSED' : 'TETHER_QUEUE_FULL' })
-        // As it is now, whatever becomes of the object meanwhile.
-        entries.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
-        pump()
-      })
-      // Nobody need listen.
-      promise.catch(() => {})
-      return promise
+    emitTo(queue),
+    (verdict: Verdict) => {
+      if (setup && /new|expired/.test(verdict)) setupDue = verdict
+      isSetUp = false
+      if (setupDue) runSetup(lane = [], setupDue)
+      pump()
     },
     pump,
     (going: boolean) => {
       isGoing = going
       hurry(0)
     },
+    cutShort,
     () => {
       maxQueued = -1
       clearTimeout(timer)
-      settleDoubtful()
-      settle(entries.length, new ClientError({ code: 'TETHER_CLOSED' }))
+      cutShort()
+      reject(queue)
     }
   ] as const
 }

@@ -1,34 +1,38 @@
 /**
- * Parses an event stream, fed in pieces of any size.
+ * Parses an event stream, fed in pieces of any size. An event is told as soon as its last line has ended.
  *
  * @param onEvent gets each event that has data; `name` is empty where the stream gives none
  * @param onRetry gets the milliseconds of each `retry:`
- * @returns what takes the next piece
+ * @returns what takes the next piece, and gives how many characters it keeps of an event that has not ended
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
-export function createParser (onEvent: (name: string, data: string) => void, onRetry: (ms: number) => void): (text: string) => void {
+export function createParser (onEvent: (name: string, data: string) => void, onRetry: (ms: number) => void): (text: string) => number {
   let rest = ''
   let endsInCr = false
   let name = ''
   let data = ''
   return (text) => {
-    // A long line comes in many pieces; looking for its end in all of them again and again would be quadratic.
-    const hasEnd = endsInCr || /[\r\n]/.test(text)
+    // The second half of a CRLF, whose line has ended with the first.
+    if (endsInCr && text[0] === '\n') text = text.slice(1)
+    else if (!text) return 0
     endsInCr = text.endsWith('\r')
+    // A long line comes in many pieces; looking for its end in all of them again and again would be quadratic.
+    const hasEnd = /[\r\n]/.test(text)
     rest += text
-    if (!hasEnd) return
-    // A CR at the very end may be the first half of a CRLF.
-    const lines = rest.split(/\r\n|\n|\r(?!$)/)
-    rest = lines.pop()!
-    for (const line of lines) {
-      const [, field, value] = /^([^:]*):? ?(.*)/s.exec(line) as unknown as [line: string, field: string, value: string]
-      if (field === 'data') data += '\n' + value
-      if (field === 'event') name = value
-      if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value)
-      if (!line) {
-        if (data) onEvent(name, data.slice(1))
-        name = data = ''
+    if (hasEnd) {
+      const lines = rest.split(/\r\n|\n|\r/)
+      rest = lines.pop()!
+      for (const line of lines) {
+        const [, field, value] = /^([^:]*):? ?(.*)/s.exec(line) as unknown as [line: string, field: string, value: string]
+        if (field === 'data') data += '\n' + value
+        if (field === 'event') name = value
+        if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value)
+        if (!line) {
+          if (data) onEvent(name, data.slice(1))
+          name = data = ''
+        }
       }
     }
+    return rest.length + data.length
   }
 }

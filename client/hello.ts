@@ -17,6 +17,8 @@ export interface Hello {
   heartbeatMs: number
   maxBatch: number
   maxEventBytes: number
+  /** Number of the last event accepted; left out when there is none, and by servers that do not tell. */
+  accepted?: number
   /** Names of the updates that are text, not JSON. */
   text?: string[]
 }

@@ -2,14 +2,16 @@ import type { AnyContract } from '../schemas/contract.ts'
 import { connect, type Connection } from './connection.ts'
 import { ClientError } from './client-error.ts'
 import { openQueue, type StoredEvent } from './stored-queue.ts'
-import type { ConnectOptions } from './options.ts'
+import { defaults } from './defaults.ts'
+import { resolveNumbers, type ConnectOptions, type InnerOptions } from './options.ts'
 import { sseLink } from './sse-link.ts'
+import { storedDefaults } from './stored-defaults.ts'
 
 export { storedDefaults } from './stored-defaults.ts'
 export type { StoredEvent } from './stored-queue.ts'
 
 /** Options of `connectStored`, beside those of `connect`. */
-export interface StoredOptions extends Omit<ConnectOptions, 'resume'> {
+export interface StoredOptions<Contract extends AnyContract = AnyContract> extends Omit<ConnectOptions<Contract>, 'resume'> {
   /** Names the queue; two URLs, or two users of one browser, should not share one. Default: the URL. */
   name?: string
   /** Milliseconds that an event may wait to be sent, over all reloads. Default 86,400,000, a day. */
@@ -26,14 +28,19 @@ export interface StoredOptions extends Omit<ConnectOptions, 'resume'> {
  * accepted is in doubt and is not sent again. Each tab has a queue of its own; what a closed tab
  * left goes to the next that opens. Where there is no IndexedDB or no Web Locks, it is as `connect`.
  *
- * @returns a promise, since reading the queue takes a moment. It never rejects.
+ * @returns a promise, since reading the queue takes a moment. It rejects with a `RangeError` for a time or a bound that is
+ * no number, or too small, and never else.
  */
-export async function connectStored<Contract extends AnyContract = AnyContract> (url: string | URL, options: StoredOptions = {}): Promise<Connection<Contract>> {
+export async function connectStored<Contract extends AnyContract = AnyContract> (url: string | URL, given: StoredOptions<Contract> = {}): Promise<Connection<Contract>> {
+  const options = resolveNumbers(given, { ...defaults, ...storedDefaults })
   const queue = await openQueue(options.name ?? String(url), options.maxAgeMs).catch(() => null)
   if (queue === null) return connect<Contract>(url, options)
   const { events, lost, session, accepted, doubtful } = queue
-  const connection = connect<Contract>(url, {
+  /** Not while `setup` is to run: a page that dies meanwhile leaves the session before, of which the next is told that it expired. */
+  let isReady = true
+  const connectOptions: ConnectOptions<Contract> & InnerOptions = {
     ...options,
+    onReady: () => { isReady = true },
     ...(session !== undefined && { resume: { session, accepted, doubtful } }),
     link: (path, linkOptions) => {
       const { open, send } = (options.link ?? sseLink)(path, linkOptions)
@@ -41,7 +48,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
         open,
         // Noted before it leaves: a page that dies meanwhile cannot tell what became of it.
         send: async (claim, body, keepalive) => {
-          if (body !== '') {
+          if (body !== '' && isReady) {
             // What was settled just now is removed first: it is not of those that are marked.
             await null
             const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
@@ -51,7 +58,8 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
         }
       }
     }
-  })
+  }
+  const connection = connect<Contract>(url, connectOptions)
   const { emit } = connection
   const follow = (id: number, outcome: Promise<void>): Promise<void> => {
     outcome.then(() => queue.remove(id), () => queue.remove(id))
@@ -81,7 +89,10 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     }
   }
   // Its lock goes with the page, or with the connection.
-  connection.onState((state) => { if (state === 'closed') queue.release() })
+  connection.onState((state, { verdict = '' }) => {
+    if (options.setup && /new|expired/.test(verdict)) isReady = false
+    if (state === 'closed') queue.release()
+  })
   return Object.defineProperties({} as Connection<Contract>, {
     ...Object.getOwnPropertyDescriptors(connection),
     emit: { value: emitStored, enumerable: true }

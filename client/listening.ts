@@ -9,18 +9,19 @@ export const gapFound = '  '
 /**
  * The ways to listen that every connection has.
  *
- * @param hold is given a promise that is pending while an iteration has more than enough
+ * @param hold is given a promise that is pending while an iteration has more than enough; there may be several at a time
  */
 export function createListening (on: ReturnType<typeof createListeners>[0], isClosed: () => boolean, hold: (taken: Promise<void>) => void) {
   async function * iterate (name = anyUpdate): AsyncGenerator<any, void> {
     const buffer: unknown[] = []
     let arrived = () => {}
-    let release = () => {}
+    let release: (() => void) | undefined
+    const resume = () => { release = release?.() as undefined }
     const stops = [
       on(name, (value) => {
         buffer.push(value)
         // As docs/client.md says: about a hundred.
-        if (buffer.length > 99) hold(new Promise((resolve) => { release = resolve }))
+        if (buffer.length > 99 && !release) hold(new Promise((resolve) => { release = resolve }))
         arrived()
       }),
       on(stateChange, () => arrived())
@@ -30,12 +31,12 @@ export function createListening (on: ReturnType<typeof createListeners>[0], isCl
         if (buffer.length) yield buffer.shift()
         else if (isClosed()) return
         else {
-          release()
+          resume()
           await new Promise<void>((resolve) => { arrived = resolve })
         }
       }
     } finally {
-      release()
+      resume()
       for (const stop of stops) stop()
     }
   }

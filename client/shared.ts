@@ -1,16 +1,18 @@
 import type { AnyContract } from '../schemas/contract.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
+import { defaults } from './defaults.ts'
+import type { Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
-import type { ConnectOptions, ResumePoint } from './options.ts'
+import { resolveNumbers, type ConnectOptions, type InnerOptions, type ResumePoint, type Settings } from './options.ts'
 import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
 
 export { sharedDefaults } from './shared-defaults.ts'
 
 /** Options of `connectShared`, beside those of `connect`. */
-export interface SharedOptions extends Omit<ConnectOptions, 'resume' | 'hiddenMs' | 'leaveOnHide'> {
+export interface SharedOptions<Contract extends AnyContract = AnyContract> extends Omit<ConnectOptions<Contract>, 'resume' | 'hiddenMs' | 'leaveOnHide'> {
   /** Tabs with the same name share one session. Default: the URL. */
   name?: string
   /** Milliseconds in which another tab takes over from a leading one that gives no sign of life. Default 5,000; 0: never. */
@@ -43,6 +45,8 @@ type Message =
   | { type: 'settled', id: string, error: ErrorFields | undefined }
   | { type: 'update', session: string, seq: number, name: string, data: unknown }
   | { type: 'gap', seq: number }
+  /** `setup` has come to its end. */
+  | { type: 'ready' }
   | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined }
   /** A tab came, or leads no more. */
   | { type: 'joined', tab: string }
@@ -59,10 +63,11 @@ type Message =
  * resumes the session. A tab that joins later hears nothing of what was before: its first `open` has the reason `'joined'`
  * and the verdict `gap`. Where there are no Web Locks or no BroadcastChannel, it is as `connect`.
  */
-export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, options: SharedOptions = {}): Connection<Contract> {
+export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, given: SharedOptions<Contract> = {}): Connection<Contract> {
+  const options = resolveNumbers(given, { ...defaults, ...sharedDefaults }) as SharedOptions<Contract> & Pick<Settings, 'maxQueued'> & { leaderTimeoutMs: number }
   if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
   const lockName = `fastify-tether shared ${options.name ?? String(url)}`
-  const { leaderTimeoutMs = sharedDefaults.leaderTimeoutMs, maxQueued = 10_000, onError = (error) => setTimeout(() => { throw error }), signal } = options
+  const { leaderTimeoutMs, maxQueued, onError = (error) => setTimeout(() => { throw error }), signal } = options
   const tab = crypto.randomUUID()
   const channel = new BroadcastChannel(lockName)
   const [on, call] = createListeners(onError)
@@ -73,6 +78,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   let seq: number | undefined
   let accepted = 0
   let doubtful = 0
+  /** While `setup` has not come to its end in the session: what it is told. */
+  let setupDue: Verdict | undefined
   let order: SharedEvent[] = []
   /** By tab, how many of its events a leader has taken in: all are taken once and in its order, however often it tells of them. */
   const taken: Record<string, number> = {}
@@ -106,6 +113,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       if (of !== session) accepted = doubtful = 0
       session = of
       hasOpened = true
+      if (options.setup && /new|expired/.test(detail.verdict!)) setupDue = detail.verdict
     }
     call(stateChange, next, detail)
   }
@@ -161,7 +169,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     connection.emit(name as never, data as never).then(() => finish(), ({ code, message, status, errors }: ClientError) => finish({ code: code!, message, status: status!, errors: errors! }))
   }
 
-  const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful } })
+  const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful, setupDue } })
 
   const tellLeading = (to?: string) => tell({ type: 'leading', tab: to, state: leading!.state, progress: progress() })
 
@@ -182,8 +190,12 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       }
       return work(...given)
     }
-    const connection: Connection = connect(url, {
+    const connectOptions: ConnectOptions<Contract> & InnerOptions = {
       ...options,
+      onReady: () => {
+        setupDue = undefined
+        tell({ type: 'ready' })
+      },
       ...(resume !== undefined && { resume }),
       link: (path, linkOptions) => {
         const { open, send } = (options.link ?? sseLink)(path, { ...linkOptions, fetch: guard(linkOptions.fetch ?? fetch) })
@@ -197,6 +209,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         return {
           open: guard(open),
           send: async (claim, body, keepalive) => {
+            // What `setup` emits is not of those that others know.
+            if (body !== '' && setupDue !== undefined) return guard(send)(claim, body, keepalive)
             if (body !== '') {
               // What was settled just now is told first: it is not of those that are marked.
               await null
@@ -209,7 +223,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
           }
         }
       }
-    })
+    }
+    const connection: Connection = connect(url, connectOptions) as Connection<any>
     leading = connection
     let count = seq ?? 0
     connection.onState(async (next, detail) => {
@@ -335,6 +350,9 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       case 'gap':
         gap(message.seq)
         break
+      case 'ready':
+        setupDue = undefined
+        break
       case 'state':
         become(message.state, message.detail, message.session)
         if (message.state === 'closed') close()
@@ -352,6 +370,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         order = waiting
         accepted = resume?.accepted ?? 0
         doubtful = resume?.doubtful ?? 0
+        setupDue = resume?.setupDue
         if (resume !== undefined && resume.session !== session) {
           session = resume.session
           seq = resume.seq

@@ -9,7 +9,7 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
       ...init,
       headers: {
         ...await ((headers as HeadersOption & { call?: () => HeadersOption })?.call?.() ?? headers),
-        'content-type': 'application/json',
+        ...(onText ? { accept: 'text/event-stream' } : { 'content-type': 'application/json' }),
         'x-tether-session': session ?? 'new',
         ...(seq! >= 0 && { 'last-event-id': `${session}.${seq}` })
       },
@@ -19,24 +19,35 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
     } as RequestInit)
     const { status } = response
     const get = (field: string) => response.headers.get(field)!
+    let reason: string | undefined
     if (onText && status === 200) {
-      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-      for (let piece; !(piece = await reader.read()).done;) await onText(piece.value)
+      if (/^text\/event-stream *(;|$)/i.test(get('content-type'))) {
+        const reader = response.body!.getReader()
+        // Not the stream that does the same, which not every platform has.
+        const decoder = new TextDecoder()
+        for (let piece; !(piece = await reader.read()).done;) await onText(decoder.decode(piece.value, { stream: true }))
+      } else reason = 'not-a-stream'
     }
     return {
-      ...await response.json().catch(() => {}) as object,
+      ...(onText && status === 200 ? {} : await response.json().catch(() => {})) as object,
       status,
+      reason,
       // Seconds, or a date, which is seen by the clock of who answered.
       retryAfterMs: Math.max(0, get('retry-after') as unknown as number * 1000 || Date.parse(get('retry-after')) - Date.parse(get('date')))
     }
   }
   return {
     open: (claim, onText, signal) => request(claim, url, { signal }, onText),
-    send: (claim, body, keepalive) => request(claim, body ? url : url.replace(/\/?(?=[?#]|$)/, '/tether.close'), {
-      method: 'POST',
-      body: body || '{}',
-      keepalive,
-      signal: AbortSignal.timeout(requestTimeoutMs)
-    })
+    send: (claim, body, keepalive) => {
+      // Not a signal of its own that times out: not every platform has that.
+      const controller = new AbortController()
+      const timer = setTimeout(() => controller.abort(), requestTimeoutMs)
+      return request(claim, body ? url : url.replace(/\/?(?=[?#]|$)/, '/tether.close'), {
+        method: 'POST',
+        body: body || '{}',
+        keepalive,
+        signal: controller.signal
+      }).finally(() => clearTimeout(timer))
+    }
   }
 }

@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts'
 import type { Claim, Link, LinkFactory } from './link.ts'
+import { resolveNumbers } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
 /** What is used of a WebSocket. */
@@ -68,6 +69,7 @@ class NotThroughError extends Error {}
  * @see docs/client.md
  */
 export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 4_000, storage }: WebSocketLinkOptions = {}): LinkFactory {
+  ({ openTimeoutMs } = resolveNumbers({ openTimeoutMs }, { openTimeoutMs }))
   return (url, options): Link => {
     const key = `fastify-tether ${url}`
     const fallback = sseLink(url, options)

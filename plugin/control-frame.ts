@@ -10,6 +10,8 @@ export interface Hello {
   heartbeatMs: number
   maxBatch: number
   maxEventBytes: number
+  /** Last `seq` accepted; left out when there is none. */
+  accepted?: number | undefined
   /** To a reader that counts: names of the updates that are text, not JSON; left out when there are none. */
   text?: readonly string[] | undefined
 }
@@ -66,6 +68,8 @@ export interface Answer {
   status: number
   /** Last `seq` accepted. */
   seq?: number
+  /** How many of the events were accepted before; left out when none. */
+  known?: number | undefined
   code?: string | undefined
   message?: string
   errors?: Fault[] | undefined

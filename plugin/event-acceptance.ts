@@ -9,6 +9,14 @@ import { parseLastEventId } from './verdict.ts'
 /** The name under which a page says that it goes away; not an event of any contract. */
 export const leaveEvent = 'tether.close'
 
+/** What the answer to accepted events says. */
+export interface Accepted {
+  /** Last `seq` accepted. */
+  seq: number
+  /** How many of the events were accepted before; left out when none. */
+  known?: number
+}
+
 /** The error for faults, of which it names the first, as many as one answer holds. */
 export function refusal (faults: Fault[]): ValidationError {
   const { faults: most, faultBytes } = defaults.fixed
@@ -33,9 +41,10 @@ export function checkOpen (session: TetherSession): void {
  * Queues events, all or none, in the same step that takes their numbers.
  *
  * @param bytes of the body that they came in
+ * @returns what the answer says
  * @throws `FST_ERR_TETHER_SEQUENCE`, `FST_ERR_TETHER_BUSY`
  */
-export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[], bytes: number): void {
+export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[], bytes: number): Accepted {
   const due = session.acceptedSeq + 1
   let expected = due
   let known = 0
@@ -50,6 +59,7 @@ export function acceptEvents (session: TetherSession, events: readonly CheckedEv
   if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
   if (events.length === 1) queueEvents(session, events, weight)
   else shareContext(() => queueEvents(session, events, weight))
+  return known === 0 ? { seq: session.acceptedSeq } : { seq: session.acceptedSeq, known }
 }
 
 function queueEvents (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {

@@ -402,6 +402,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       heartbeatMs: stream.heartbeatMs,
       maxBatch: limits.maxBatch,
       maxEventBytes: limits.maxEventBytes,
+      accepted: this.#acceptedSeq || undefined,
       text: counted && textNames.length > 0 ? textNames : undefined
     }))
     this.#setDeadline(now)

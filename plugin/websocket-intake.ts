@@ -4,7 +4,7 @@ import { SequenceError, ValidationError, type Fault } from '../schemas/errors.ts
 import { closeCodes } from './close-code.ts'
 import { answerFrame, goodbyeFrame, turnedAwayFrame } from './control-frame.ts'
 import type { Deadline } from './deadline-queue.ts'
-import { acceptEvents, acknowledge, checkOpen, leaveEvent, refusal, retryAfterSeconds } from './event-acceptance.ts'
+import { acceptEvents, acknowledge, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from './event-acceptance.ts'
 import { readEnvelopes, readOpening } from './ingress.ts'
 import type { SessionHost } from './session-host.ts'
 import { nextArrival, openSession } from './session-opening.ts'
@@ -146,14 +146,15 @@ export class WebSocketIntake implements Deadline {
         return
       }
       checkOpen(session)
+      let accepted: Accepted = { seq: session.acceptedSeq }
       if (isLeaving(body)) session.leave()
       else {
         const faults: Fault[] = []
         const events = readEnvelopes(body, this.#host.contract, this.#host.limits.maxBatch, faults)
         if (faults.length > 0) throw refusal(faults)
-        acceptEvents(session, events, message.length)
+        accepted = acceptEvents(session, events, message.length)
       }
-      answer = answerFrame({ status: 202, seq: session.acceptedSeq })
+      answer = answerFrame({ status: 202, ...accepted })
     } catch (error) {
       answer = describe(error)
     }

@@ -4,7 +4,7 @@ import { BusyError, SequenceError, ValidationError } from '../schemas/errors.ts'
 
 t.test('an answer goes out as it is', async (t) => {
   t.equal(writeAnswer({ seq: 7 }), '{"seq":7}')
-  for (const answer of [{ seq: 0 }, { seq: -1 }, { seq: 1.5 }, { seq: 2 ** 53 }, { seq: NaN }, { seq: 'a"' }, { seq: null }, { seq: undefined }, {}, [], [1], { seq: 1, more: 2 }, { more: 1, seq: 2 }, { seq: 1, toJSON: () => 5 }, new Date(0), 'text', 5, true]) {
+  for (const answer of [{ seq: 0 }, { seq: -1 }, { seq: 1.5 }, { seq: 2 ** 53 }, { seq: NaN }, { seq: 'a"' }, { seq: null }, { seq: undefined }, {}, [], [1], { seq: 1, more: 2 }, { seq: 7, known: 2 }, { more: 1, seq: 2 }, { seq: 1, toJSON: () => 5 }, new Date(0), 'text', 5, true]) {
     t.equal(writeAnswer(answer), JSON.stringify(answer), 'as JSON has it')
   }
   t.equal(writeAnswer({ statusCode: 400, mine: { errors: 1 } }), '{"statusCode":400,"mine":{"errors":1}}', 'an error handler\'s too')

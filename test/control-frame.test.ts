@@ -7,6 +7,7 @@ t.test('hello names the session in its id, so that one without updates can be re
   const hello = { session, verdict: 'new', seq: 0, heartbeatMs: 20_000, maxBatch: 32, maxEventBytes: 65_536 } as const
   t.equal(helloFrame(hello),
     `id: ${session}.0\nevent: tether\ndata: {"type":"hello","session":"${session}","verdict":"new","seq":0,"heartbeatMs":20000,"maxBatch":32,"maxEventBytes":65536}\n\n`)
+  t.match(helloFrame({ ...hello, accepted: 7 }), '"maxEventBytes":65536,"accepted":7}\n')
   t.match(helloFrame({ ...hello, verdict: 'gap', seq: 41 }), `id: ${session}.41\n`)
 })
 
@@ -33,6 +34,7 @@ t.test('goodbye', async (t) => {
 
 t.test('answer', async (t) => {
   t.equal(answerFrame({ status: 202, seq: 7 }), 'event: tether\ndata: {"type":"answer","status":202,"seq":7}\n\n')
+  t.match(answerFrame({ status: 202, seq: 7, known: 2 }), '"seq":7,"known":2}\n')
   t.equal(answerFrame({ status: 409, code: 'FST_ERR_TETHER_SEQUENCE', message: 'skips', expected: 3, errors: undefined }),
     'event: tether\ndata: {"type":"answer","status":409,"code":"FST_ERR_TETHER_SEQUENCE","message":"skips","expected":3}\n\n')
 })

@@ -25,12 +25,16 @@ class Model {
   waiting: number[] = []
 
   /** Returns the status, and what the body says. */
-  post (events: readonly Posted[]): [status: number, body: { seq: number } | { expected: number } | null] {
+  post (events: readonly Posted[]): [status: number, body: { seq: number, known?: number } | { expected: number } | null] {
     let accepted = this.accepted
+    let known = 0
     const fresh: Posted[] = []
     for (const event of events) {
       if (event.seq > accepted + 1) return [409, { expected: this.accepted + 1 }]
-      if (event.seq > 0 && event.seq <= accepted) continue
+      if (event.seq > 0 && event.seq <= accepted) {
+        known++
+        continue
+      }
       if (event.seq > 0) accepted = event.seq
       fresh.push(event)
     }
@@ -38,7 +42,7 @@ class Model {
     this.accepted = accepted
     this.waiting.push(...fresh.map(({ to }) => to))
     this.run()
-    return [202, { seq: accepted }]
+    return [202, known === 0 ? { seq: accepted } : { seq: accepted, known }]
   }
 
   /** The handler that runs comes to its end. */
@@ -106,6 +110,7 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
       seen[status]!++
       const json = answer.json() as Record<string, unknown>
       for (const [key, value] of Object.entries(body ?? {})) equal(json[key], value, key)
+      if (status === 202) equal(json.known, (body as { known?: number }).known)
       if (status === 429) equal(answer.headers['retry-after'], '1')
     }
 

@@ -1,7 +1,9 @@
 import type { BrowserContext, Dialog, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startLive, type LiveOptions, type LiveServer } from '../e2e/harness/live.ts'
+import { startServer } from '../e2e/harness/server.ts'
 import { until } from '../e2e/harness/until.ts'
+import { mountRecipe, setupRecipe } from '../client/recipe.ts'
 import { launchBrowser, launchPlainContext } from './harness/browser.ts'
 import { serveClient } from './harness/client-page.ts'
 
@@ -839,4 +841,96 @@ t.test('what several closed tabs left goes to the next, but for what is too old'
   t.strictSame(await next.evaluate('restored'), ['old TETHER_EXPIRED'])
   await is(next, storedEvents(0))
   t.equal(said.length, 6)
+})
+
+/** Serves the guide's recipe for `setup`, run with another of the client's functions in place of `connect`. */
+async function startRecipe (t: Test, call: string) {
+  let mounted!: ReturnType<typeof mountRecipe>
+  const server = await startServer(t, {
+    setup: async (app) => {
+      mounted = mountRecipe(app)
+      await serveClient(app)
+    }
+  })
+  const context = await browser.newContext()
+  context.setDefaultTimeout(patienceMs)
+  t.teardown(() => context.close())
+  const script = setupRecipe().replace('connect("/live", {', `${call}("/live", { retryMs: 50, retryMaxMs: 200,`)
+  t.ok(script.includes(call))
+  const open = async (given?: Page) => {
+    const page = given ?? await context.newPage()
+    await page.goto(`${server.origin}/page`)
+    await page.evaluate(`(async () => {
+      window.shown = []
+      const show = (text) => shown.push(text)
+      ${script}
+      window.live = live
+    })()`)
+    return page
+  }
+  return { ...mounted, open }
+}
+
+t.test('the recipe for setup, with connectStored: what the last page left waits for it', async (t) => {
+  const { live, said, open } = await startRecipe(t, 'await tether.connectStored')
+  const page = await open()
+  await until(() => said.length === 1, 'the message', patienceMs)
+  const first = await page.evaluate('live.session') as string
+  // Noted, and never sent, since there is no stream any more.
+  await page.route('**/live', (route) => route.abort())
+  await live.get(first)!.close('restarted', { reconnect: true })
+  await is(page, 'live.state === "waiting"')
+  await page.evaluate('void live.emit("message.send", { text: "left" })')
+  await is(page, storedEvents(1))
+  await page.unroute('**/live')
+  const next = await open(page)
+  await until(() => said.length === 3, 'both messages', patienceMs)
+  t.strictSame(said, ['lobby: Hello', 'lobby: left', 'lobby: Hello'])
+  t.strictSame(await next.evaluate('shown'), ['The session was gone; this is a new one.'])
+  t.not(await next.evaluate('live.session'), first)
+})
+
+t.test('the recipe for setup, with connectShared: the leader runs it', async (t) => {
+  const { live, said, open } = await startRecipe(t, 'tether.connectShared')
+  const leader = await open()
+  await until(() => said.length === 1, 'the message', patienceMs)
+  const follower = await open()
+  await until(() => said.length === 2, 'that of the other tab', patienceMs)
+  const session = await leader.evaluate('live.session') as string
+  await live.get(session)!.close('restarted', { reconnect: true })
+  await follower.evaluate('void live.emit("message.send", { text: "again" })')
+  await until(() => said.length === 3, 'the message in the next session', patienceMs)
+  t.strictSame(said, ['lobby: Hello', 'lobby: Hello', 'lobby: again'])
+  t.equal((await leader.evaluate('shown') as string[]).length, 1)
+  t.strictSame(await follower.evaluate('shown'), [], 'not the follower')
+})
+
+t.test('a tab that takes over runs setup only where the one before had not finished', async (t) => {
+  const { server, said, open } = await start(t)
+  const shared = (ends: boolean) => `tether.connectShared("/live", {
+    retryMs: 50, retryMaxMs: 200,
+    setup: async (emit, { verdict }) => {
+      await emit('say', { text: 'setup ' + verdict })
+      ${ends ? '' : 'await new Promise(() => {})'}
+    }
+  })`
+  const first = await open()
+  await connect(first, shared(false))
+  await until(() => said.length === 1, 'the event of setup', patienceMs)
+  const second = await open()
+  await connect(second, shared(true))
+  await is(second, 'states.includes("open gap")')
+  await second.evaluate('say("queued")')
+  await first.close()
+  await is(second, 'emitted.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['setup new', 'setup new', 'queued'], 'it runs again, before the queue')
+  const third = await open()
+  await connect(third, shared(true))
+  await is(third, 'states.includes("open gap")')
+  await second.close()
+  await third.evaluate('say("after")')
+  await is(third, 'emitted.length === 1')
+  t.strictSame(said.map(([, text]) => text), ['setup new', 'setup new', 'queued', 'after'], 'and not once more')
+  t.equal(new Set(said.map(([session]) => session)).size, 1)
+  t.equal([...server.live.sessions].length, 1)
 })

@@ -400,3 +400,38 @@ t.test('a count that the heartbeat does not confirm is told as a gap, and gets a
   t.strictSame(seen.slice(0, 2), ['one', 2])
   t.equal(client.session, live.id)
 })
+
+t.test('of several iterations the slowest holds up the stream', async (t) => {
+  const { client, session, became } = await connectLive(t, { upgrade: { writeBuffer: 4, stallTimeoutMs: 0 } })
+  const slow = client.updates('row')
+  const first = slow.next()
+  let running = 0
+  const fast = (async () => { for await (const update of client) running += Number(update.name === 'row') })()
+  await became('open')
+  const live = await session()
+  const row = randomBytes(15_000).toString('base64')
+  let count = 0
+  while (!live.stats.stalled) {
+    live.send('row', row)
+    if (++count % 10 === 0) await turns(2)
+    if (count > 3_000) throw new Error('60 MB went into an iteration that takes nothing')
+  }
+  t.equal((await first).value, row)
+  t.ok(running < count, 'the other is held up as well')
+  for (let taken = 1; taken < count; taken++) {
+    const { value } = await within(slow.next(), `update ${taken}`)
+    if (value !== row) t.fail('another row')
+  }
+  await until(() => running === count, 'the other one')
+  t.equal(live.stats.stalled, false, 'all were taken')
+  // One that is ended holds up nothing.
+  const ended = client.updates('row')
+  const waiting = ended.next()
+  for (let number = 0; number < 300; number++) await live.send('row', String(number))
+  await waiting
+  await ended.return()
+  for (let taken = 0; taken < 300; taken++) await within(slow.next(), 'the rest')
+  await until(() => running === count + 300, 'all for the other')
+  client.close()
+  await fast
+})

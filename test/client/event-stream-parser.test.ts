@@ -46,8 +46,32 @@ t.test('agrees with eventsource-parser on any stream, in any pieces', async () =
   fc.assert(fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
     // The reference takes bytes of a byte order mark at the start away; the decoder before ours has done so.
     fc.pre(!pieces.join('').startsWith('\xEF\xBB\xBF'))
-    // Either may wait for another line before it tells of one that ended in CR.
+    // The reference may wait for another line before it tells of one that ended in CR.
     pieces.push('\n')
     return JSON.stringify(parse(pieces)) === JSON.stringify(reference(pieces))
   }), { numRuns: 5_000 })
+})
+
+t.test('an event is told with the end of its last line, whatever that is', async (t) => {
+  const ends = ['\n', '\r', '\r\n']
+  for (const first of ends) {
+    for (const last of ends) {
+      // A LF would be the second half of the line end before it.
+      if (first === '\r' && last === '\n') continue
+      const text = `event: a${first}data: 1${first}${last}`
+      t.strictSame(parse([text]), [['a', '1']], JSON.stringify(text))
+      t.strictSame(parse([...text]), [['a', '1']], `${JSON.stringify(text)} in pieces`)
+      t.strictSame(parse([...text, '', '\n', '', 'data: 2\n\n']), [['a', '1'], ['', '2']], 'and the next one')
+    }
+  }
+  t.strictSame(parse(['data: 1\r', '\ndata: 2\r', '\n\r', '\n']), [['', '1\n2']], 'a CRLF in two pieces is one end')
+})
+
+t.test('it tells how much it keeps of an event that has not ended', async (t) => {
+  const feed = createParser(() => {}, () => {})
+  t.equal(feed('data: 123'), 9)
+  t.equal(feed('45\n'), 6)
+  t.equal(feed('data: 6'), 13)
+  t.equal(feed('\n\n'), 0)
+  t.equal(feed(': comment'), 9)
 })

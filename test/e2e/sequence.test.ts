@@ -23,7 +23,7 @@ async function start (t: Parameters<typeof startLive>[0], options: Parameters<ty
 
 function accepted (t: Parameters<typeof startLive>[0], answer: Answer, seq: number, what: string): void {
   t.equal(answer.status, 202, what)
-  t.same(answer.json, { seq }, `${what}: the last accepted`)
+  t.equal(answer.json.seq, seq, `${what}: the last accepted`)
 }
 
 function skipped (t: Parameters<typeof startLive>[0], answer: Answer, expected: number, what: string): void {
@@ -118,7 +118,7 @@ t.test('a retry while the first try is still on its way', async (t) => {
   accepted(t, await send(count(3, 3)), 3, 'one behind it')
   slow.write(body.slice(20))
   await until(() => received.includes('\r\n\r\n{'), 'the answer to the first try')
-  t.match(received, /^HTTP\/1\.1 202 [^]*\{"seq":3\}$/, 'is acknowledged in the end')
+  t.match(received, /^HTTP\/1\.1 202 [^]*\{"seq":3,"known":2\}$/, 'is acknowledged in the end')
   slow.destroy()
   t.same(ran, [1, 2, 3], 'each ran once')
 

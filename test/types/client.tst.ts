@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { describe, expect, test } from 'tstyche'
-import { ClientError, connect, type Connection, type ConnectionState, type Verdict } from '../../client/index.ts'
+import { ClientError, connect, type Connection, type ConnectionState, type ConnectOptions, type Verdict } from '../../client/index.ts'
 import { conflate, defineContract, text } from '../../plugin/index.ts'
 
 export const contract = defineContract({
@@ -29,7 +29,31 @@ describe('connect', () => {
     expect(connect).type.toBeCallableWith('/live', { headers: { a: 'b' }, credentials: 'include', retryMs: 1, signal: AbortSignal.abort() })
     expect(connect).type.toBeCallableWith(new URL('http://localhost/live'), { headers: async () => ({ a: 'b' }) })
     expect(connect).type.not.toBeCallableWith('/live', { retry: 1 })
+    expect(connect).type.not.toBeCallableWith('/live', { retryMS: 1 })
+    expect(connect).type.not.toBeCallableWith('/live', { setUp: async () => {} })
+    expect(connect).type.not.toBeCallableWith('/live', { retryMs: '1' })
     expect(connect).type.not.toBeCallableWith()
+  })
+})
+
+describe('setup', () => {
+  test('has the contract\'s emit, and the verdict', () => {
+    connect<typeof contract>('/live', {
+      setup: async (emit, { verdict }) => {
+        expect(emit).type.toBe<Connection<typeof contract>['emit']>()
+        expect(emit('range.set', { range: '1h' })).type.toBe<Promise<void>>()
+        expect(emit).type.not.toBeCallableWith('range.set', { range: '2h' })
+        expect(emit).type.not.toBeCallableWith('row', 'text')
+        expect(verdict).type.toBe<Verdict>()
+      }
+    })
+    connect('/live', { setup: (emit) => emit('anything', { at: 'all' }) })
+    expect(connect<typeof contract>).type.toBeCallableWith('/live', { setup: () => {} })
+  })
+
+  test('options of no contract can be handed on', () => {
+    const options: ConnectOptions = { setup: (emit) => emit('pause') }
+    expect(connect<typeof contract>).type.toBeCallableWith('/live', options)
   })
 })
 

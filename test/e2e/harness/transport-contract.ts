@@ -80,8 +80,8 @@ export function testTransport (transport: TransportUnderTest): void {
     const say = (text: string, seq?: number) => ({ event: 'say', data: { text }, ...seq === undefined ? {} : { seq } })
     t.same(await tab.emit(say('no number')), { status: 202, seq: 0 })
     t.same(await tab.emit(say('one', 1)), { status: 202, seq: 1 })
-    t.same(await tab.emit(say('one', 1)), { status: 202, seq: 1 }, 'again')
-    t.same(await tab.emit([say('one', 1), say('two', 2), say('three', 3)]), { status: 202, seq: 3 }, 'its known part is skipped')
+    t.same(await tab.emit(say('one', 1)), { status: 202, seq: 1, known: 1 }, 'again')
+    t.same(await tab.emit([say('one', 1), say('two', 2), say('three', 3)]), { status: 202, seq: 3, known: 1 }, 'its known part is skipped')
     t.match(await tab.emit(say('five', 5)), { status: 409, code: 'FST_ERR_TETHER_SEQUENCE', expected: 4 })
     t.match(await tab.emit([say('four', 4), { event: 'say', data: {} }]), { status: 400, errors: [{ path: '/1/data/text' }] }, 'all or nothing')
     t.same(await tab.emit(say('four', 4)), { status: 202, seq: 4 })
@@ -136,6 +136,20 @@ export function testTransport (transport: TransportUnderTest): void {
     await until(() => rows(again.tab).length === 4, 'four rows')
     t.same(rows(again.tab), [3, 4, 5, 6])
     t.same(told, ['new', 'client', 'resumed'])
+  })
+
+  test('a tab that comes back is told what was accepted', async (t) => {
+    const server = await start(t)
+    const { tab, hello, session } = await open(server)
+    t.notOk('accepted' in hello, 'nothing yet')
+    const ping = (seq?: number) => ({ event: 'ping', data: {}, ...seq === undefined ? {} : { seq } })
+    await tab.emit([ping(1), ping(), ping(2)])
+    t.same(await tab.emit([ping(1), ping(2), ping(), ping(3)]), { status: 202, seq: 3, known: 2 })
+    const again = await open(server, { session: session.id, lastEventId: `${session.id}.0` })
+    t.match(again.hello, { verdict: 'resumed', accepted: 3 })
+    const other = await open(server, { session: 'x'.repeat(24) })
+    t.match(other.hello, { verdict: 'expired' })
+    t.notOk('accepted' in other.hello, 'another session begins anew')
   })
 
   test('verdicts', async (t) => {
