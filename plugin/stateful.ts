@@ -127,7 +127,9 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
         ...hasHandlerTimeout(routes) ? { handlerTimeout: noHandlerTimeout } : {},
         ...wsHandler === null ? { onRequest: [checkOrigin, refuseUpgrade] } : { wsHandler }
       }
-    ), (request, reply) => wsHandler !== null && acceptHandshake(request, reply, wsHandler) ? undefined : openStream(request, reply))
+    ), function openTetherSession (request, reply) {
+      if (wsHandler === null || !acceptHandshake(request, reply, wsHandler)) openStream(request, reply)
+    })
 
     const hasEvents = Object.keys(events).length > 0
     routes.post(url, options({

@@ -23,13 +23,13 @@ interface SocketServer {
  */
 export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number): Promise<void> {
   // A hook of the application's may refuse an upgrade before its `@fastify/websocket` has seen it; nothing reads from that connection any more.
-  routes.addHook('onResponse', (request, _reply, done) => {
+  routes.addHook('onResponse', function endRefusedTetherUpgrade (request, _reply, done) {
     if (wantsWebSocket(request.raw.headers) && isRouted(request.raw) && request.ws !== true) request.raw.socket.destroySoon()
     done()
   })
   if (routes.hasDecorator('websocketServer')) return
   UpgradeRelay.install(routes)
-  routes.addHook('onSend', (request, _reply, payload, done) => {
+  routes.addHook('onSend', function answerTetherHandshake (request, _reply, payload, done) {
     claimHandshake(request.raw)
     done(null, payload)
   })
