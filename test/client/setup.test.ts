@@ -280,10 +280,11 @@ t.test('a prepared session is set up, behind what it took before', async (t) => 
     live: { on: { say: (_session, { text }) => { ran.push(text) } } },
     setup: (app) => { app.get('/page', async (request) => server.live.prepare(request)) }
   })
-  const id = await (await fetch(`${server.origin}/page`)).text()
+  const claim = await (await fetch(`${server.origin}/page`)).text()
+  const { id } = server.live.get(claim)!
   const post = await fetch(`${server.origin}/live`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-tether-session': id }, body: '{"event":"say","data":{"text":"before"},"seq":1}' })
   t.equal(post.status, 202)
-  const { client } = connectTo(t, server, server.port, { resume: { session: id }, setup: (emit) => emit('say', { text: 'setup' }) })
+  const { client } = connectTo(t, server, server.port, { resume: { session: claim }, setup: (emit) => emit('say', { text: 'setup' }) })
   await client.emit('say', { text: 'after' })
   await until(() => ran.length === 3, 'the handlers')
   t.strictSame(ran, ['before', 'setup', 'after'])
