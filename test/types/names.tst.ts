@@ -1,7 +1,7 @@
 import { expect, test } from 'tstyche'
 import type {
   Answer, AnyContract, Claim, ClientErrorCode, ConnectOptions, Connection, ConnectionState, DataOf, ErrorFields, EventName, Fault,
-  HeadersOption, Link, LinkFactory, LinkOptions, NamedUpdate, RequestOptions, ResumePoint, StateDetail, Unsubscribe, UpdateName, Verdict
+  HeadersOption, Link, LinkFactory, LinkOptions, NamedUpdate, RequestOptions, ResumePoint, Setup, SetupContext, StateDetail, Unsubscribe, UpdateName, Verdict
 } from '../../client/index.ts'
 import type { WebSocketLike, WebSocketLinkOptions } from '../../client/websocket-link.ts'
 import type * as server from '../../plugin/index.ts'
@@ -20,6 +20,8 @@ test('what a page needs to name has a name', () => {
   expect<ConnectOptions>().type.toBeAssignableTo<RequestOptions>()
   expect<NonNullable<ConnectOptions['headers']>>().type.toBe<HeadersOption>()
   expect<NonNullable<ConnectOptions['resume']>>().type.toBe<ResumePoint>()
+  expect<NonNullable<ConnectOptions['setup']>>().type.toBe<Setup>()
+  expect<Parameters<Setup>[1]>().type.toBe<SetupContext>()
   expect<NonNullable<ConnectOptions['link']>>().type.toBe<LinkFactory>()
   expect<LinkFactory>().type.toBe<(url: string, options: LinkOptions) => Link>()
   expect<Answer>().type.toBeAssignableTo<ErrorFields>()
