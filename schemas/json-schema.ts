@@ -147,7 +147,7 @@ class SchemaCheck {
   }
 
   refuse (pointer: string, reason: string): never {
-    throw new ContractError(`the schema of ${this.#what} cannot be used: ${pointer} ${reason}`)
+    throw new ContractError(`the schema of ${this.#what} cannot be compiled: ${pointer} ${reason}`)
   }
 
   schema (schema: unknown, pointer: string): void {

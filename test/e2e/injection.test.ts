@@ -114,7 +114,7 @@ t.test('nothing that a client sends gets into the stream or into a header', asyn
 
     const refusal = await post(server, reader.session, { event: text, data: {}, [text]: 1 })
     t.equal(refusal.status, 400)
-    t.same(Object.keys(refusal.headers).sort(), ['connection', 'content-length', 'content-type', 'date'])
+    t.same(Object.keys(refusal.headers).sort(), ['cache-control', 'connection', 'content-length', 'content-type', 'date'])
     t.type(refusal.json.errors, Array)
     const byUrl = await request(server, `/live/${encoded === '' ? '%20' : encoded}`, { method: 'POST', headers: { 'x-tether-session': reader.session }, body: undefined })
     t.equal(byUrl.status, 400)

@@ -11,7 +11,7 @@ const ended = 'a handler failed after its event stream had ended'
 /** Lines of the log that tell of anything but the request's beginning and end. */
 function told (server: Server): Array<[level: number, message: string, error: string | undefined]> {
   return server.log
-    .filter(({ msg }) => !/^(incoming request|request completed|Server listening|stream closed prematurely)/.test(msg))
+    .filter(({ msg }) => !/^(incoming request|request completed|Server listening|stream closed prematurely|a tether stream ended)/.test(msg))
     .map(({ level, msg, err }) => [level, msg, err?.message ?? err as string | undefined])
 }
 

@@ -179,9 +179,9 @@ for (const protocol of protocols) {
       t.equal(answer.headers['cache-control'], 'no-store', what)
     }
     const stream = await openReader(server, '/live')
-    t.equal(stream.headers['cache-control'], 'no-cache, no-transform', 'a stream')
+    t.equal(stream.headers['cache-control'], 'no-cache, no-transform, no-store', 'a stream')
     const head = await readWhole(server, '/live', accept, 'HEAD')
-    t.equal(head.headers['cache-control'], 'no-cache, no-transform', 'HEAD of a stream')
+    t.equal(head.headers['cache-control'], 'no-cache, no-transform, no-store', 'HEAD of a stream')
   })
 }
 
