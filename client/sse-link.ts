@@ -29,6 +29,7 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
       } else reason = 'not-a-stream'
     }
     return {
+      known: +get('x-tether-known'),
       ...(onText && status === 200 ? {} : await response.json().catch(() => {})) as object,
       status,
       reason,

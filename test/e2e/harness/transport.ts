@@ -73,8 +73,8 @@ function eventStream (name: string, protocol: Protocol, serverProtocol: ServerPr
         emit: async (body: unknown) => {
           const isLeaving = (body as { event?: string }).event === 'tether.close'
           const answer = isLeaving ? await post({}, '/live/tether.close') : await post(body)
-          const after = answer.headers['retry-after']
-          return { status: answer.status, ...answer.json, ...after === undefined ? {} : { retryAfter: Number(after) } }
+          const { 'retry-after': after, 'x-tether-known': known } = answer.headers
+          return { status: answer.status, ...answer.json, ...known === undefined ? {} : { known: Number(known) }, ...after === undefined ? {} : { retryAfter: Number(after) } }
         },
         acknowledge: async (last: string) => {
           await post({ event: 'ping', data: {} }, '/live', { 'last-event-id': last })
