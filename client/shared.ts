@@ -395,9 +395,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     leading = undefined
     connection?.close()
     release()
-    for (const [id, { reject }] of own) {
-      reject(new ClientError({ code: order.some((event) => event.id === id) ? 'TETHER_IN_DOUBT' : 'TETHER_CLOSED' }))
-    }
+    // Where there was a leader, it may have taken in what it has not told of yet.
+    for (const { reject } of own.values()) reject(new ClientError({ code: term > 0 ? 'TETHER_IN_DOUBT' : 'TETHER_CLOSED' }))
     own.clear()
   }
 

@@ -2,6 +2,8 @@ import type { Answer } from './answer.ts'
 import type { Claim, Link } from './link.ts'
 import type { HeadersOption, LinkOptions } from './options.ts'
 
+const json = 'application/json'
+
 /** Server-sent events read with `fetch`, and events sent as POSTs. */
 export function sseLink (url: string, { credentials, fetch: own, headers, requestTimeoutMs }: LinkOptions): Link {
   const request = async ({ session, seq }: Claim, path: string, init: RequestInit, onText?: (text: string) => Promise<unknown>): Promise<Answer> => {
@@ -9,7 +11,7 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
       ...init,
       headers: {
         ...await ((headers as HeadersOption & { call?: () => HeadersOption })?.call?.() ?? headers),
-        ...(onText ? { accept: 'text/event-stream' } : { 'content-type': 'application/json' }),
+        ...(onText ? { accept: 'text/event-stream' } : { accept: json, 'content-type': json }),
         'x-tether-session': session ?? 'new',
         ...(seq! >= 0 && { 'last-event-id': `${session}.${seq}` })
       },
@@ -17,7 +19,8 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
       cache: 'no-store',
       credentials
     } as RequestInit)
-    const { status } = response
+    // Of most redirections, fetch follows with a GET, which admits no stream here. It has reached no session.
+    const status = !onText && response.redirected && response.status === 406 ? 0 : response.status
     const get = (field: string) => response.headers.get(field)!
     let reason: string | undefined
     if (onText && status === 200) {

@@ -68,8 +68,8 @@ class NotThroughError extends Error {}
  * const live = connect<typeof contract>('/live', { link: webSocketLink() })
  * @see docs/client.md
  */
-export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 4_000, storage }: WebSocketLinkOptions = {}): LinkFactory {
-  ({ openTimeoutMs } = resolveNumbers({ openTimeoutMs }, { openTimeoutMs }))
+export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, storage }: WebSocketLinkOptions = {}): LinkFactory {
+  const openMs = resolveNumbers({ openTimeoutMs }, { openTimeoutMs: 4_000 }).openTimeoutMs!
   return (url, options): Link => {
     const key = `fastify-tether ${url}`
     const fallback = sseLink(url, options)
@@ -117,7 +117,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs = 
       const timer = setTimeout(() => {
         opened.close()
         finish(1006, 'timeout')
-      }, Math.min(2e9, openTimeoutMs))
+      }, openMs)
       opened.onopen = () => opened.send(JSON.stringify({ session: session ?? 'new', ...seq! >= 0 && { lastEventId: `${session}.${seq}` } }))
       opened.onerror = () => {}
       opened.onclose = ({ code }: { code: number }) => finish(code)

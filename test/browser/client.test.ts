@@ -692,6 +692,20 @@ t.test('a leader that is closed leaves the session to the next', async (t) => {
   t.strictSame([...server.live.sessions].length, 1)
 })
 
+t.test('what a tab emitted just before it is closed is in doubt, since the leader may have it', async (t) => {
+  const { said, open } = await start(t)
+  const shared = 'tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200 })'
+  const [leader, follower] = [await open(), await open()]
+  await connect(leader, shared)
+  await is(leader, 'live.state === "open"')
+  await connect(follower, shared)
+  await is(follower, 'live.state === "open"')
+  await follower.evaluate('say("last"); live.close()')
+  await is(follower, 'emitted.length === 1')
+  await until(() => said.length === 1, 'the event to run')
+  t.strictSame(await follower.evaluate('emitted'), ['TETHER_IN_DOUBT'])
+})
+
 t.test('what an older session may have run is not sent to the next when the tab is hidden', async (t) => {
   const { server, said, open } = await start(t)
   const page = await open()

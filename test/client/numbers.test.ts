@@ -37,6 +37,7 @@ t.test('it is refused at once, whatever connects', async (t) => {
     t.throws(() => webSocketLink({ openTimeoutMs: value as number }), { name: 'RangeError', message: 'openTimeoutMs' })
   }
   t.throws(() => webSocketLink({ openTimeoutMs: 0 }), RangeError)
+  for (const value of [undefined, null]) t.doesNotThrow(() => webSocketLink({ openTimeoutMs: value as never }))
 })
 
 t.test('the largest and the smallest work', async (t) => {

@@ -102,3 +102,27 @@ t.test('an answer to events that never comes is waited for no longer than reques
   await until(() => states.some(([, { reason }]) => reason === 'unanswered'), 'the stream to be given up')
   t.equal(server.count('POST'), 2)
 })
+
+t.test('events that are redirected, as by a portal, take no stream from the page, and go up again', async (t) => {
+  for (const status of [301, 302, 303, 307, 308]) {
+    let isPortal = true
+    const accepted: unknown[] = []
+    const { client, states, sent } = await connectLive(t, {
+      live: { on: { say: (_session, { text }) => { accepted.push(text) } } },
+      setup: (app) => {
+        app.addHook('onRequest', async (request, reply) => {
+          if (request.method !== 'POST' || !isPortal) return
+          isPortal = false
+          return reply.redirect(request.url, status)
+        })
+      }
+    })
+    await client.emit('say', { text: 'redirected' })
+    await client.emit('say', { text: 'after' })
+    await until(() => accepted.length === 2, 'both')
+    t.strictSame(accepted, ['redirected', 'after'], `by ${status}`)
+    t.notOk(states.some(([state]) => state === 'closed'))
+    t.equal(sent.at(-1)!.headers.accept, 'application/json')
+    client.close()
+  }
+})
