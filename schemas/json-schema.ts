@@ -337,7 +337,7 @@ const holdings = {
 function unknownKeyword (key: string): string {
   if (key === '$dynamicRef' || key === '$dynamicAnchor') return 'is not supported: use "$ref"'
   if (key === 'id') return 'is no keyword of JSON Schema; did you mean "$id"?'
-  return `is no keyword of JSON Schema${suggestion(key, Object.keys(keywords)) || '; the name of an annotation of your own begins with "x-"'}`
+  return `is no keyword of JSON Schema${suggestion(key, [...Object.keys(keywords), ...Object.keys(annotations)]) || '; the name of an annotation of your own begins with "x-"'}`
 }
 
 /** `; did you mean "…"?` for a word that is close to a known one, or nothing. */

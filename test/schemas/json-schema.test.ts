@@ -102,6 +102,7 @@ const refused: Row[] = [
   ['an outcome without a condition', { then: { type: 'string' } }, /#\/then says nothing without "if"/],
   ['a count of nothing', { type: 'array', minContains: 2 }, /#\/minContains says nothing without "contains"/],
   ['further items of no list', { type: 'array', items: {}, additionalItems: false }, /#\/additionalItems says nothing/],
+  ['an annotation misspelt', T.String({ deafult: 'x' }), /#\/deafult is no keyword of JSON Schema; did you mean "default"\?/],
   ['a map of fields that are named like annotations', { title: T.String(), description: T.String() }, /#\/title must be a string, is an object/],
   ['the same without TypeBox', T.Object({ a: { deprecated: { type: 'boolean' } } as never }), /#\/properties\/a\/deprecated must be true or false, is an object/],
   ['a field named example', { example: T.String() }, /#\/example must be a value, is a schema/],
