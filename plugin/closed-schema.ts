@@ -140,8 +140,13 @@ class SchemaCloser {
       if (first !== undefined) copy.items = child(first, 'items')
       return
     }
-    copy.items = first.map((item, index) => child(item, named ? 'prefixItems' : 'items', index))
     const rest = named ? schema.items : schema.additionalItems
+    // TypeBox 1 writes the tuple of nothing so. To Ajv a list of no schemas is an error.
+    if (first.length === 0) {
+      if (rest !== undefined) copy.items = child(rest, named ? 'items' : 'additionalItems')
+      return
+    }
+    copy.items = first.map((item, index) => child(item, named ? 'prefixItems' : 'items', index))
     if (rest !== undefined) copy.additionalItems = child(rest, named ? 'items' : 'additionalItems')
     // Where nothing is said of it, the serialiser takes it for `false`, and the standard for `true`.
     else if (!this.#strict) copy.additionalItems = true
@@ -220,8 +225,8 @@ class SchemaCloser {
       this.#everywhere = new Map()
       collectNames(this.#outermost.resource.schema, this.#outermost, this.#everywhere)
     }
-    const { $id } = scope.resource.schema as { $id?: unknown }
-    return this.#everywhere.get(name) ?? (typeof $id === 'string' && URL.canParse(name, $id) ? this.#everywhere.get(new URL(name, $id).href) : undefined)
+    const base = baseOf(scope)
+    return this.#everywhere.get(name) ?? (URL.canParse(name, base) ? this.#everywhere.get(new URL(name, base).href) : undefined)
   }
 }
 
@@ -268,11 +273,25 @@ function collectNames (root: unknown, scope: Scope, names: Map<string, NamedSche
     const { $id } = candidate
     if (typeof $id !== 'string') return
     const named = { schema: candidate, scope: within }
-    const base = (within.resource.schema as { $id?: unknown }).$id
-    for (const name of [$id, typeof base === 'string' && URL.canParse($id, base) ? new URL($id, base).href : $id]) {
+    for (const name of [$id, absolute(candidate, within)]) {
       if (!names.has(name)) names.set(name, named)
     }
   })
+}
+
+/** The URI that names within a scope are relative to; undefined for none. */
+function baseOf ({ resource }: Scope): string | undefined {
+  const { schema, scope } = resource
+  return isRecord(schema) && typeof schema.$id === 'string' ? absolute(schema, scope.resource === resource ? undefined : scope) : undefined
+}
+
+/** A schema's `$id`, resolved against those of the schemas around it. */
+function absolute (schema: Record<string, unknown>, scope: Scope | undefined): string {
+  const { $id } = schema as { $id: string }
+  // Its own is not what it is relative to.
+  const around = scope?.resource.schema === schema ? (scope.resource.scope.resource === scope.resource ? undefined : scope.resource.scope) : scope
+  const base = around === undefined ? undefined : baseOf(around)
+  return URL.canParse($id, base) ? new URL($id, base).href : $id
 }
 
 /** Calls back for every object within a schema. Data in `default` and the like may be among them, which no `$ref` is likely to name. */

@@ -73,8 +73,27 @@ const keywords: Readonly<Record<string, Keyword>> = {
   else: { holds: 'schema', beside: 'if' }
 }
 
-/** Words of JSON Schema and OpenAPI that tell of data, and check nothing; `x-…` beside them. */
-const annotations = new Set(['title', 'description', '$comment', 'default', 'deprecated', 'readOnly', 'writeOnly', 'examples', 'example', 'externalDocs', 'xml', 'discriminator', 'contentMediaType', 'contentEncoding', 'contentSchema'])
+/**
+ * Words of JSON Schema and OpenAPI that tell of data, and check nothing; `x-…` beside them. What they hold is
+ * looked at: a map of fields named like them (`{ title: Type.String() }`) would allow anything.
+ */
+const annotations: Readonly<Record<string, keyof typeof holdings>> = {
+  title: 'string',
+  description: 'string',
+  $comment: 'string',
+  default: 'json',
+  deprecated: 'boolean',
+  readOnly: 'boolean',
+  writeOnly: 'boolean',
+  examples: 'samples',
+  example: 'sample',
+  externalDocs: 'object',
+  xml: 'object',
+  discriminator: 'object',
+  contentMediaType: 'string',
+  contentEncoding: 'string',
+  contentSchema: 'schema'
+}
 
 /** Keywords that may well be there without a value, as from an option that nobody gave. */
 const limits = new Set(['nullable', 'multipleOf', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'pattern', 'format', 'uniqueItems', 'required', 'additionalProperties', '$id', '$anchor', '$schema'])
@@ -188,7 +207,11 @@ class SchemaCheck {
   }
 
   #keyword (node: Record<string, unknown>, key: string, value: unknown, pointer: string): void {
-    if (annotations.has(key) || key.startsWith('x-') || key.startsWith('~')) return
+    if (key.startsWith('x-') || key.startsWith('~')) return
+    if (Object.hasOwn(annotations, key)) {
+      if (value !== undefined) holdings[annotations[key]!](this, value, pointer)
+      return
+    }
     if (!Object.hasOwn(keywords, key)) {
       if (value === undefined) return
       this.refuse(pointer, unknownKeyword(key))
@@ -211,7 +234,7 @@ class SchemaCheck {
     const { format } = node
     // Nothing checks an update, so that its formats tell the reader alone.
     if (typeof format !== 'string' || this.#use === 'update') return
-    if (!formats.has(format)) this.refuse(`${pointer}/format`, `is an unknown format, "${format}"${suggestion(format, formatNames)}: leave it out, and say it by "pattern"`)
+    if (!formats.has(format)) this.refuse(`${pointer}/format`, `is an unknown format, "${format}"${suggestion(format, formatNames) || ': leave it out, and say it by "pattern"'}`)
     const types = typesOf(node)
     const fits: unknown[] = numberFormats.has(format) ? ['number', 'integer'] : ['string']
     if (types !== null && !types.some((type) => fits.includes(type))) this.refuse(`${pointer}/format`, `"${format}" says nothing of data of the type ${types.map((type) => `"${type}"`).join(' or ')}`)
@@ -269,6 +292,17 @@ const holdings = {
   json (check: SchemaCheck, value: unknown, pointer: string) {
     if (!isJson(value, 64)) check.refuse(pointer, 'must be a value that JSON has')
   },
+  samples (check: SchemaCheck, value: unknown, pointer: string) {
+    if (!Array.isArray(value)) check.refuse(pointer, `must be an array of values, is ${show(value)}`)
+    for (const [index, item] of value.entries()) holdings.sample(check, item, `${pointer}/${index}`)
+  },
+  /** Not JSON alone: a date tells a reader well enough. */
+  sample (check: SchemaCheck, value: unknown, pointer: string) {
+    if (isSchemaOfLibrary(value)) check.refuse(pointer, 'must be a value, is a schema')
+  },
+  object (check: SchemaCheck, value: unknown, pointer: string) {
+    if (!isRecord(value) || isSchemaOfLibrary(value)) check.refuse(pointer, `must be an object, is ${isSchemaOfLibrary(value) ? 'a schema' : show(value)}`)
+  },
   strings (check: SchemaCheck, value: unknown, pointer: string) {
     if (!Array.isArray(value) || !value.every((item) => typeof item === 'string') || new Set(value).size < value.length) check.refuse(pointer, 'must be an array of different keys')
   },
@@ -303,7 +337,7 @@ const holdings = {
 function unknownKeyword (key: string): string {
   if (key === '$dynamicRef' || key === '$dynamicAnchor') return 'is not supported: use "$ref"'
   if (key === 'id') return 'is no keyword of JSON Schema; did you mean "$id"?'
-  return `is no keyword of JSON Schema${suggestion(key, Object.keys(keywords)) || '; the name of an annotation of your own begins with "x-"'}`
+  return `is no keyword of JSON Schema${suggestion(key, [...Object.keys(keywords), ...Object.keys(annotations)]) || '; the name of an annotation of your own begins with "x-"'}`
 }
 
 /** `; did you mean "…"?` for a word that is close to a known one, or nothing. */
@@ -339,8 +373,13 @@ function typesOf ({ type, nullable }: Record<string, unknown>): unknown[] | null
 
 function isJson (value: unknown, levels: number): boolean {
   if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)) return true
-  if (typeof value !== 'object' || levels === 0 || !(Array.isArray(value) || isPlain(value))) return false
+  if (typeof value !== 'object' || levels === 0 || !(Array.isArray(value) || isPlain(value)) || isSchemaOfLibrary(value)) return false
   return Object.values(value as object).every((child) => isJson(child, levels - 1))
+}
+
+/** Whether a value is TypeBox's, or another library's, and no data. */
+function isSchemaOfLibrary (value: unknown): boolean {
+  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && (Kind in value || '~kind' in value || '~standard' in value)
 }
 
 function show (value: unknown): string {

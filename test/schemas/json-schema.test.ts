@@ -102,6 +102,16 @@ const refused: Row[] = [
   ['an outcome without a condition', { then: { type: 'string' } }, /#\/then says nothing without "if"/],
   ['a count of nothing', { type: 'array', minContains: 2 }, /#\/minContains says nothing without "contains"/],
   ['further items of no list', { type: 'array', items: {}, additionalItems: false }, /#\/additionalItems says nothing/],
+  ['an annotation misspelt', T.String({ deafult: 'x' }), /#\/deafult is no keyword of JSON Schema; did you mean "default"\?/],
+  ['a map of fields that are named like annotations', { title: T.String(), description: T.String() }, /#\/title must be a string, is an object/],
+  ['the same without TypeBox', T.Object({ a: { deprecated: { type: 'boolean' } } as never }), /#\/properties\/a\/deprecated must be true or false, is an object/],
+  ['a field named example', { example: T.String() }, /#\/example must be a value, is a schema/],
+  ['a field named default', { default: T1.String() }, /#\/default must be a value that JSON has/],
+  ['a field named examples', { examples: T.Array(T.String()) }, /#\/examples must be an array of values, is an object/],
+  ['schemas for examples', { examples: [z.string()] }, /#\/examples\/0 must be a value, is a schema/],
+  ['a field named xml', { xml: T.String() }, /#\/xml must be an object, is a schema/],
+  ['a default that is a function', T.String({ default: () => 'x' }), /#\/default must be a value that JSON has/],
+  ['an annotation that holds a misspelt schema', { type: 'string', contentSchema: { typ: 'object' } }, /#\/contentSchema\/typ .* "type"\?/],
   ['a value from elsewhere', { type: 'number', maximum: { $data: '1/a' } }, /#\/maximum must be a number/]
 ]
 
@@ -199,6 +209,10 @@ t.test('what is checked is taken, and checked', async (t) => {
     ['TypeBox 1', T1.Object({ a: T1.Optional(T1.Array(T1.Enum(['a', 1]))), b: T1.Readonly(T1.String()) }), { a: [1], b: '' }, { a: [2], b: '' }],
     ['TypeBox 1, a cycle', T1.Cyclic({ N: T1.Object({ next: T1.Array(T1.Ref('N')) }) }, 'N'), { next: [{ next: [] }] }, { next: [{}] }],
     ['TypeBox 1, a tuple', T1.Tuple([T1.String(), T1.Immutable(T1.Array(T1.Null()))]), ['a', [null]], ['a', 1]],
+    ['TypeBox 1, a tuple of nothing', T1.Tuple([]), [], [1]],
+    ['draft 7, a list of no items and further ones', { type: 'array', items: [], additionalItems: { type: 'number' } }, [1], ['a']],
+    ['a name that is relative to another', { $id: 'https://example.com/a/root.json', type: 'object', definitions: { p: { $id: 'parts/p.json', definitions: { q: { $id: 'q.json', type: 'string' } }, type: 'number' } }, properties: { a: { $ref: 'https://example.com/a/parts/p.json' }, b: { $ref: '/a/parts/q.json' } } }, { a: 1, b: 'x' }, { a: 1, b: 1 }],
+    ['annotations without a value, and a date to show', T.String({ title: undefined, examples: [new Date(0)], example: new Date(0), contentSchema: { type: 'object' } } as never), 'x', 1],
     ['zod\'s JSON Schema', z.toJSONSchema(z.object({ a: z.string().min(2), t: z.tuple([z.string(), z.number()]), r: z.record(z.string(), z.number()), n: z.number().int().nullable() })), { a: 'ab', t: ['a', 1], r: { k: 1 }, n: null }, { a: 'ab', t: ['a', 'b'], r: {}, n: 1 }],
     ['zod\'s JSON Schema, in an object', T.Object({ a: T.Unsafe(z.toJSONSchema(z.discriminatedUnion('k', [z.object({ k: z.literal('a') }), z.object({ k: z.literal('b') })]))) }), { a: { k: 'b' } }, { a: { k: 'c' } }],
     ['zod\'s JSON Schema, recursive', z.toJSONSchema(Recursive), { name: 'a', next: { name: 'b' } }, { name: 'a', next: { name: 1 } }],
