@@ -58,8 +58,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       return
     }
     watchPipelined(response, request.raw.socket)
-    const { writeHead } = response
-    if (chosen !== null) guardEncoding(response, chosen.encoding)
+    const unguard = chosen === null ? null : guardEncoding(response, chosen.encoding)
     let begun = false
     let encoded: ChosenEncoding | null = null
     const head = new EventStreamHead(reply, () => {
@@ -68,10 +67,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
         abort(response.writableEnded)
         return
       }
-      // What a hook has made of it holds.
-      const isEncoded = chosen !== null && response.getHeader('content-encoding') === chosen.encoding
-      // Not deleted, which would make the response a slower object; and a middleware may have put its own there.
-      if (chosen !== null) response.writeHead = writeHead
+      unguard?.()
       // `headersSent` may be a middleware's word; the head itself can be written only once.
       try {
         response.writeHead(response.statusCode)
@@ -81,7 +77,8 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
         return
       }
       begun = true
-      if (isEncoded) {
+      // What a hook has made of it holds, or what was called as the head was written.
+      if (chosen !== null && response.getHeader('content-encoding') === chosen.encoding) {
         encoded = chosen
         compression.countStream(1, chosen.ownBytes)
       }
@@ -113,15 +110,26 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
  * Fastify keeps headers when a hook fails or answers in the stream's place. Of any
  * other body than the stream's the encoding would be untrue, so it does not go out
  * with one.
+ *
+ * @returns a function that ends this
  */
-function guardEncoding (response: RawResponse, encoding: Encoding): void {
+function guardEncoding (response: RawResponse, encoding: Encoding): () => void {
   const writeHead = response.writeHead as (...head: unknown[]) => RawResponse
-  response.writeHead = function (this: RawResponse, ...head: unknown[]): RawResponse {
-    const headers = head.at(-1) as Record<string, unknown> | null | undefined
-    if (typeof headers === 'object' && headers?.['content-encoding'] === encoding) delete headers['content-encoding']
-    if (this.getHeader('content-encoding') === encoding) this.removeHeader('content-encoding')
+  let isGuarding = true
+  const guarded = function (this: RawResponse, ...head: unknown[]): RawResponse {
+    if (isGuarding) {
+      const headers = head.at(-1) as Record<string, unknown> | null | undefined
+      if (typeof headers === 'object' && headers?.['content-encoding'] === encoding) delete headers['content-encoding']
+      if (this.getHeader('content-encoding') === encoding) this.removeHeader('content-encoding')
+    }
     return writeHead.apply(this, head)
   } as RawResponse['writeHead']
+  response.writeHead = guarded
+  return () => {
+    isGuarding = false
+    // Not deleted, which would make the response a slower object. A hook may have put its own there, which stays.
+    if (response.writeHead === guarded) response.writeHead = writeHead as RawResponse['writeHead']
+  }
 }
 
 function createCarrier (response: RawResponse, chosen: ChosenEncoding | null, compression: Compression): Carrier {

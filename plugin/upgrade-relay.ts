@@ -1,6 +1,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import { afterResponse, earlierResponse, noteResponse } from './earlier-response.ts'
 import { Handshake, isHandshake, type Connection } from './handshake.ts'
 
 /** Node's server; newer ones ask for each request whether its upgrade is wanted. */
@@ -13,7 +14,8 @@ const installed = new WeakSet<Server>()
  *
  * A handshake for a WebSocket goes through the router: our route takes it up, any other
  * answers it as the GET that it is. What asks for anything else goes back to the server as
- * an ordinary request, body and all.
+ * an ordinary request, body and all. Either waits until what came before it on its connection
+ * has been answered.
  */
 export class UpgradeRelay {
   readonly #instance: FastifyInstance
@@ -37,20 +39,46 @@ export class UpgradeRelay {
     if (typeof isWanted === 'function') {
       server.shouldUpgradeCallback = (request) => (isHandshake(request) || this.#isForOthers(request)) && isWanted.call(server, request)
     }
+    server.prependListener('request', noteResponse)
     server.on('upgrade', (request: IncomingMessage, socket: Connection, head: Buffer) => {
       const failed = () => { socket.destroy() }
       socket.on('error', failed)
       // By then all others who listen have seen it, too.
       process.nextTick(() => {
         if (isRouted(request) || isTaken(socket)) return
-        if (isHandshake(request)) {
-          new Handshake(request, socket, head, this.#hasOthers).route(this.#instance)
-        } else if (!this.#isForOthers(request)) {
-          socket.off('error', failed)
-          this.#serve(request, socket, head)
+        if (!isHandshake(request) && this.#isForOthers(request)) return
+        const earlier = earlierResponse(socket)
+        if (earlier === null) {
+          this.#relay(request, socket, head, failed)
+        } else if (this.#hasOthers) {
+          // They may want what comes on the connection.
+          earlier.once('close', () => {
+            if (isTaken(socket)) return
+            this.#renew(request)
+            this.#relay(request, socket, head, failed)
+          })
+        } else {
+          afterResponse(earlier, socket, (early) => {
+            this.#renew(request)
+            this.#relay(request, socket, Buffer.concat([head, early]), failed)
+          })
         }
       })
     })
+  }
+
+  /** Node has given the connection as much time as one gets on which nothing has been asked for. */
+  #renew ({ socket }: IncomingMessage): void {
+    socket.setTimeout(this.#server.timeout)
+  }
+
+  #relay (request: IncomingMessage, socket: Connection, head: Buffer, failed: () => void): void {
+    if (isHandshake(request)) {
+      new Handshake(request, socket, head, this.#hasOthers).route(this.#instance)
+    } else {
+      socket.off('error', failed)
+      this.#serve(request, socket, head)
+    }
   }
 
   /** Whether others listen for upgrades. */
@@ -106,5 +134,7 @@ export function isRouted (request: IncomingMessage): boolean {
 
 /** Whether somebody else has begun to read from a connection or to write to it. */
 function isTaken (socket: Duplex): boolean {
-  return socket.destroyed || socket.writableEnded || socket.readableFlowing !== null || socket.listenerCount('readable') > 0 || socket.writableLength > 0
+  return socket.destroyed || socket.writableEnded || socket.readableFlowing !== null || socket.listenerCount('readable') > 0 ||
+    // What is still to be written may be the response before.
+    (socket.writableLength > 0 && earlierResponse(socket) === null)
 }

@@ -153,3 +153,39 @@ for (const protocol of protocols) {
     }
   })
 }
+
+for (const protocol of protocols) {
+  t.test(`${protocol}: a hook that waits for the head to be written sees it, compressed or not`, async (t) => {
+    const server = await startServer(t, {
+      protocol,
+      setup: (app) => {
+        // As the package on-headers does.
+        for (const name of ['onRequest', 'onSend'] as const) {
+          app.addHook(name as 'onSend', async (request, { raw }) => {
+            const { writeHead } = raw
+            raw.writeHead = function (this: typeof raw, ...head: unknown[]) {
+              this.setHeader(`x-from-${name.toLowerCase()}`, 'set')
+              if (name === 'onSend' && request.url === '/plain') this.removeHeader('content-encoding')
+              return writeHead.apply(this, head as [number])
+            } as typeof writeHead
+          })
+        }
+        const upgrade = app.tether.sse.upgrade({ compression: { own: 'all', encodings: ['br', 'gzip'] } })
+        for (const path of ['/zipped', '/plain']) {
+          app.get(path, async (request, reply) => {
+            const transport = await upgrade(request, reply)
+            transport.send({ data: 'x'.repeat(2_000) })
+            await transport.close()
+          })
+        }
+      }
+    })
+    for (const [path, accepted, encoding] of [['/zipped', 'gzip', 'gzip'], ['/zipped', 'br', 'br'], ['/zipped', 'identity', undefined], ['/plain', 'gzip', undefined]] as const) {
+      const { headers, text } = await readWhole(server, path, { 'accept-encoding': accepted })
+      t.match(headers, { 'x-from-onrequest': 'set', 'x-from-onsend': 'set' }, `${path} ${accepted}`)
+      t.equal(headers['content-encoding'], encoding)
+      t.match(text, 'x'.repeat(2_000))
+    }
+    t.same(server.app.tether.stats().compression.streams, 0)
+  })
+}

@@ -182,6 +182,78 @@ t.test('a client that leaves before or while it is answered', async (t) => {
   await leavesNothing(t, server)
 })
 
+/** Sends requests on one connection, the last of which asks for an upgrade. */
+function pipeline (server: Server, ...requests: Array<{ method?: string, path: string, headers?: Record<string, string>, body?: string }>) {
+  const socket = connect(server.port, '127.0.0.1')
+  const received = { socket, text: '' }
+  socket.on('data', (piece) => { received.text += piece })
+  socket.on('error', () => {})
+  for (const { method = 'GET', path, headers = {}, body = '' } of requests) {
+    const lines = Object.entries({ host: 'x', ...headers, ...body === '' ? {} : { 'content-type': 'text/plain', 'content-length': `${body.length}` } })
+    socket.write(`${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`)
+  }
+  return received
+}
+
+t.test('behind a request that is still being answered', async (t) => {
+  for (const others of [false, true]) {
+    let answer: Array<() => void> = []
+    const server = await startServer(t, {
+      fastify: { keepAliveTimeout: 300 },
+      setup: (app) => {
+        mount(app, 'both')
+        app.get('/held', (_request, reply) => { answer.push(() => { reply.send('held') }) })
+        if (others) app.server.on('upgrade', () => {})
+      }
+    })
+    for (const before of [1, 2]) {
+      const held = Array.from({ length: before }, () => ({ path: '/held' }))
+      const webSocket = pipeline(server, ...held, { path: '/live', headers: handshake })
+      const post = pipeline(server, ...held, { method: 'POST', path: '/echo', headers: h2c, body: 'a text' })
+      await until(() => answer.length === 2 * before, 'the first requests')
+      await turns(5)
+      t.equal(webSocket.text + post.text, '')
+      for (const each of answer) each()
+      answer = []
+      await until(() => /held[^]*held/.test(webSocket.text) || before === 1, 'the answers before')
+      await until(() => webSocket.text.includes('101 Switching Protocols') && webSocket.text.includes('retry: '), 'the WebSocket')
+      t.ok(webSocket.text.indexOf('101 Switching') > webSocket.text.lastIndexOf('held'), 'in order')
+      await until(() => post.text.includes('"body":"a text"'), 'the answer to the POST')
+      t.ok(post.text.indexOf('a text') > post.text.lastIndexOf('held'), 'in order')
+      const isClosed = within(new Promise((resolve) => { webSocket.socket.once('close', resolve) }), 'the end', 600).catch(() => 'open')
+      t.equal(await isClosed, 'open', 'no time for an idle connection cuts the WebSocket')
+      webSocket.socket.destroy()
+      post.socket.destroy()
+    }
+    await leavesNothing(t, server)
+  }
+})
+
+t.test('a client that leaves behind a request that is never answered', async (t) => {
+  let waits = 0
+  const server = await startServer(t, {
+    setup: (app) => {
+      mount(app, 'both')
+      app.get('/never', () => {
+        waits++
+        return new Promise(() => {})
+      })
+    }
+  })
+  for (const last of [{ path: '/live', headers: handshake }, { method: 'POST', path: '/echo', headers: h2c, body: 'a text' }]) {
+    for (const first of ['/never', '/live']) {
+      const before = waits
+      const { socket } = pipeline(server, { path: first }, last)
+      await until(() => first === '/never' ? waits > before : server.app.tether.stats().streams === 1, 'the first request')
+      await turns(5)
+      socket.end()
+      await until(() => socket.closed, 'the connection to be closed')
+      await until(() => server.app.tether.stats().streams === 0, 'the stream to be gone')
+    }
+  }
+  await leavesNothing(t, server)
+})
+
 t.test('a WebSocket wherever the router finds the route', async (t) => {
   const cases: Array<{ name: string, fastify: object, route?: string, constraints?: Record<string, string>, paths: string[], headers?: Record<string, string> }> = [
     { name: 'rewriteUrl', fastify: { rewriteUrl: ({ url }: { url: string }) => url.replace(/^\/v1/, '') }, paths: ['/v1/live', '/live'] },
