@@ -16,9 +16,9 @@ export function noteUpdate (added: Note, removed: Note | undefined): Html {
   return html`${noteItem(added)}${removed === undefined ? '' : html`<li id="note-${removed.id}" hx-swap-oob="delete"></li>`}`
 }
 
-/** The list of all notes; new ones are put in at its top. */
+/** The items of the list of all notes. */
 export function wallList (notes: readonly Note[]): Html {
-  return html`<ol id="notes" sse-swap="note" hx-swap="afterbegin" role="log" aria-label="Notes, newest first">${notes.map(noteItem)}</ol>`
+  return html`${notes.map(noteItem)}`
 }
 
 function noteItem ({ id, name, text, at }: Note): Html {
@@ -109,7 +109,10 @@ export function page ({ claim, session, machine, wall, load, moods: tally, pace 
         <p class="fault" role="alert"></p>
         <button>Put it up</button>
       </form>
-      <div sse-swap="wall">${wall}</div>
+      <!-- The list stays when it is filled anew: one in its place would not hear of a note that comes right behind. -->
+      <div sse-swap="note" hx-target="#notes" hx-swap="afterbegin">
+        <ol id="notes" sse-swap="wall" hx-target="this" hx-swap="innerHTML" role="log" aria-label="Notes, newest first">${wall}</ol>
+      </div>
     </section>
     <section aria-labelledby="load-title">
       <h2 id="load-title">Processor</h2>
