@@ -76,6 +76,7 @@ t.test('what is slow in itself is tried once for each text', async (t) => {
   const once = Math.min(...[1, 2, 3].map((n) => time(() => url.faults(`${text}${n}`, '', false))))
   for (const form of [false, true]) {
     const least = Math.min(...[4, 5, 6].map((n) => time(() => union.faults({ value: `${text}${n}` }, '', form))))
-    t.ok(least < 1.7 * once, `${least} µs, ${once} µs for the format alone`)
+    // Checked and explained, in two branches: four times, if each tried it again.
+    t.ok(least < 2.5 * once, `${least} µs, ${once} µs for the format alone`)
   }
 })
