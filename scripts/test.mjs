@@ -82,9 +82,9 @@ function plainReader (print) {
 }
 
 /** What may depend on the version of Node.js: sockets, compression, the client. */
-const socketSuites = /^(e2e|client)\/|^(gzip-|spliced-)/
+const socketSuites = /^(e2e|client)\/|^unit\/compression\//
 /** Of these, what leans on it most, for the versions that are run in short. */
-const streamSuites = /^e2e\/(compression|connection-reuse|disconnects|drain|event-source|flow-control|head-first|http1-variants|http2-.*|intermediaries|late-reply|opening|replay|shutdown|slow-readers|take-over|transport.*|websocket.*)\.|^client\/(connection|memory|sse-link|websocket-link)\.|^gzip-/
+const streamSuites = /^e2e\/(compression|connection-reuse|disconnects|drain|event-source|flow-control|head-first|http1-variants|http2-.*|intermediaries|late-reply|opening|replay|shutdown|slow-readers|take-over|transport.*|websocket.*)\.|^client\/(connection|memory|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
 const inShort = ['22', '26']
 
 /** A stage that runs test files on one Node.js. */

@@ -1,0 +1,169 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { UpdateDefinitions } from '../../schemas/contract.ts'
+import { ArgumentError } from '../../schemas/errors.ts'
+import { Command } from '../commands/command-channel.ts'
+import type { CompiledContract } from '../contract/compiled-contract.ts'
+import { Groups } from './groups.ts'
+import { SessionHandler } from './live-handler.ts'
+import { isMomentary } from '../commands/sync-callback.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import { createSessionId, shortSessionId } from './session-id.ts'
+import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
+import { TetherSession } from './session.ts'
+import type { AccessOptions, AnyStatefulConfig, HandlerContext, SessionOptions } from '../routes/stateful-config.ts'
+import { logThrown, presentable } from '../../schemas/thrown.ts'
+
+type Bind = NonNullable<AccessOptions['bind']>
+
+export interface SessionHostParts {
+  readonly contract: CompiledContract
+  readonly limits: Readonly<Required<SessionOptions>>
+  readonly config: AnyStatefulConfig
+  readonly bind: Bind | undefined
+  readonly trustedOrigins: ReadonlySet<string>
+  readonly runtime: Runtime
+  readonly registry: SessionRegistry
+  readonly log: FastifyBaseLogger
+}
+
+/** For whom a session is made. */
+export interface Applicant {
+  /** What `bind` gave; null for nobody in particular. */
+  readonly boundTo: string | null
+  /** For whom it counts. */
+  readonly owner: string | null
+  /** The connection of its stream, where others share it. */
+  readonly connection: ConnectionUse | null
+}
+
+interface EventHandler {
+  readonly handle: (...given: unknown[]) => unknown
+  readonly momentary: boolean
+}
+
+/** One `stateful` URL from within: its sessions, its groups, and what its configuration says. */
+export class SessionHost {
+  readonly contract: CompiledContract
+  readonly limits: Readonly<Required<SessionOptions>>
+  readonly hooks: AnyStatefulConfig
+  readonly trustedOrigins: ReadonlySet<string>
+  readonly runtime: Runtime
+  readonly registry: SessionRegistry
+  readonly groups: Groups
+  readonly context: HandlerContext<unknown, UpdateDefinitions>
+  /** By id; sessions that are being closed are still in it. */
+  readonly sessions = new Map<string, TetherSession>()
+  /** Prepared sessions by their claims, until a stream has used these up. */
+  readonly claims = new Map<string, TetherSession>()
+  /** Those that are not being closed: who gets what is broadcast to all. */
+  readonly openSessions = new Set<TetherSession>()
+  readonly #handlers: ReadonlyMap<string, EventHandler>
+  readonly #bind: Bind | undefined
+  readonly #log: FastifyBaseLogger
+
+  constructor (parts: SessionHostParts) {
+    this.contract = parts.contract
+    this.limits = parts.limits
+    this.hooks = parts.config
+    this.#bind = parts.bind
+    this.trustedOrigins = parts.trustedOrigins
+    this.runtime = parts.runtime
+    this.registry = parts.registry
+    this.#log = parts.log
+    this.#handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], momentary: isMomentary(handle) }]))
+    this.groups = new Groups(this)
+    this.context = Object.freeze({ live: new SessionHandler(this) })
+  }
+
+  /**
+   * Who makes a request; null for nobody in particular. Throws what the application's `bind` throws.
+   *
+   * @throws `FST_ERR_TETHER_ARGUMENT` when it gave something that all would have in common, a promise or an object.
+   */
+  boundTo (request: FastifyRequest): string | null {
+    const owner = this.#ownerOf(request)
+    if (owner === undefined || owner === null) return null
+    if (typeof owner === 'string' || Number.isFinite(owner)) return String(owner)
+    // Nobody listens to it.
+    if (owner instanceof Promise) owner.catch(() => {})
+    const got = owner instanceof Promise ? 'a promise' : typeof owner === 'number' ? String(owner) : typeof owner
+    throw new ArgumentError(`bind must return a string, a finite number, null or undefined; got ${got}`)
+  }
+
+  #ownerOf (request: FastifyRequest): unknown {
+    try {
+      return this.#bind?.(request)
+    } catch (error) {
+      throw presentable(error)
+    }
+  }
+
+  async #stateFor (request: FastifyRequest): Promise<unknown> {
+    try {
+      return await this.hooks.initialState?.(request)
+    } catch (error) {
+      throw presentable(error)
+    }
+  }
+
+  /** Who is to make a session by a request. Throws as `boundTo` does. */
+  applicant (request: FastifyRequest, connection: ConnectionUse | null): Applicant {
+    const boundTo = this.boundTo(request)
+    return { boundTo, owner: ownerOf(boundTo, request.ip), connection }
+  }
+
+  /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */
+  async create (request: FastifyRequest, applicant: Applicant, pending: boolean): Promise<TetherSession> {
+    const state = await this.#stateFor(request)
+    const session = new TetherSession(this, state, applicant, pending ? createSessionId() : null)
+    if (session.claimCode !== null) this.claims.set(session.claimCode, session)
+    this.registry.add(session)
+    this.sessions.set(session.id, session)
+    this.openSessions.add(session)
+    return session
+  }
+
+  async prepare (request: FastifyRequest): Promise<string | null> {
+    const { registry } = this
+    if (this.runtime.draining) return null
+    // It is the stream's connection that counts, and that is not known yet.
+    const applicant = this.applicant(request, null)
+    if (!registry.reservePending()) return null
+    if (!registry.reserve(applicant.owner, null)) {
+      registry.releasePending()
+      return null
+    }
+    let session: TetherSession
+    try {
+      session = await this.create(request, applicant, true)
+    } catch (error) {
+      registry.release(applicant.owner, null)
+      registry.releasePending()
+      throw error
+    }
+    // The server may have begun to stop in the meantime, and would wait for a page that cannot come.
+    if (!this.runtime.draining) return session.claimCode
+    session.discard()
+    return null
+  }
+
+  /** What an event of the contract is to do. */
+  commandOf (session: TetherSession, event: string, data: unknown): Command {
+    const { handle, momentary } = this.#handlers.get(event)!
+    const command = new Command(event, () => handle.call(this.hooks.on, session, data, this.context))
+    command.momentary = momentary
+    return command
+  }
+
+  /** Logs what a handler or hook threw, and tells `onError`. Never throws. */
+  report (session: TetherSession, error: unknown, command: string): void {
+    logThrown(this.#log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
+    const { onError } = this.hooks
+    if (onError === undefined) return
+    const failed = (thrown: unknown) => {
+      logThrown(this.#log, 'error', thrown, 'onError of a tether session failed', { session: shortSessionId(session.id), command: 'onError' })
+    }
+    // Its promise, where it gives one, is nobody's else.
+    new Promise((resolve) => { resolve(onError.call(this.hooks, session as never, error, { ...this.context, command } as never)) }).catch(failed)
+  }
+}
