@@ -1,15 +1,5 @@
 import type { ByteBudget } from '../delivery/byte-budget.ts'
-import type { Frame } from '../protocol/frame.ts'
-
-/** Somebody who holds memory of the budget. */
-export interface Holder {
-  /** Its share of what is held: of an update that several hold, each has a part. */
-  readonly heldWeight: number
-  /** Lets go of what it has held for longest, until its share is at most `weight`. */
-  shed: (weight: number) => void
-  /** Lets go of an update that passes alone, since the next one came. */
-  letGo: (frame: Frame) => void
-}
+import type { Holder } from '../delivery/holder.ts'
 
 /** What is left after making room, so that not every frame from here on asks again. */
 const enoughShare = 0.9

@@ -1,5 +1,5 @@
-import type { StreamCompression } from '../compression/compression.ts'
 import type { EncodedRun } from './encoded-batch.ts'
+import type { StreamCompression } from './stream-compression.ts'
 
 /** What a stream may travel by. */
 export type Protocol = 'http/1.1' | 'http/2' | 'websocket'

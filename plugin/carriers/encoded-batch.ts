@@ -1,9 +1,7 @@
-import { frameChunk, type FramedBytes } from './http-chunk.ts'
-import { SplicedRun } from '../compression/shared-deflate.ts'
-import { frameHead } from './websocket-frame.ts'
+import { EncodedBytes } from './encoded-bytes.ts'
 
-/** Text made ready to be written to many streams: encoded once, framed once for each way to carry it, deflated once. */
-export class EncodedRun implements FramedBytes {
+/** Text of one or more frames, encoded once for all streams that write it. */
+export class EncodedRun extends EncodedBytes {
   readonly text: string
   /** Whether others get the very same, so that what is made of it is worth keeping. */
   readonly isShared: boolean
@@ -12,13 +10,11 @@ export class EncodedRun implements FramedBytes {
   /** Streams that have written a part of it and not all, for the plugin's total. */
   holders = 0
   #bytes: Buffer | null
-  #chunk: Buffer | null = null
-  #message: Buffer | null = null
-  #spliced: SplicedRun | null = null
   /** By their size, then by their place. */
   #parts: Map<number, EncodedRun[]> | null = null
 
   constructor (text: string, isShared = true, isDeflatable = isShared, bytes: Buffer | null = null) {
+    super()
     this.text = text
     this.isShared = isShared
     this.isDeflatable = isDeflatable
@@ -34,16 +30,6 @@ export class EncodedRun implements FramedBytes {
     return this.text.length + this.bytes.length
   }
 
-  /** The bytes as one chunk of an HTTP/1.1 body. */
-  get chunk (): Buffer {
-    return this.#chunk ??= frameChunk(this.bytes)
-  }
-
-  /** The bytes as blocks that fit into anybody's gzip stream. */
-  get spliced (): SplicedRun {
-    return this.#spliced ??= new SplicedRun(this.bytes)
-  }
-
   /** The bytes from `place * size` on, as many as `size` or what is left. */
   part (place: number, size: number): EncodedRun {
     if (!this.isShared) return this.#cut(place, size)
@@ -55,10 +41,5 @@ export class EncodedRun implements FramedBytes {
 
   #cut (place: number, size: number): EncodedRun {
     return new EncodedRun('', this.isShared, this.isDeflatable, this.bytes.subarray(place * size, (place + 1) * size))
-  }
-
-  /** The bytes as one message of a WebSocket. */
-  get message (): Buffer {
-    return this.#message ??= Buffer.concat([Buffer.from(frameHead(this.bytes.length, 'whole'), 'latin1'), this.bytes])
   }
 }

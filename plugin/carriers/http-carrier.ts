@@ -3,8 +3,9 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
-import { chunkHead, type FramedBytes } from './http-chunk.ts'
 import type { EncodedRun } from './encoded-batch.ts'
+import type { EncodedBytes } from './encoded-bytes.ts'
+import { chunkHead, frameChunk } from './http-chunk.ts'
 
 const carried = Symbol('fastify-tether.carrier')
 
@@ -15,7 +16,7 @@ export type RawResponse = ServerResponse & { [carried]?: ResponseCarrier, readon
 export interface ByteCarrier extends Carrier {
   /** @param text text, or bytes as characters where its length is `bytes` */
   writeText: (text: string, bytes: number) => boolean
-  writeRun: (run: FramedBytes) => boolean
+  writeRun: (run: EncodedBytes) => boolean
   end: () => void
   cork: () => void
   uncork: () => void
@@ -80,7 +81,7 @@ class ResponseCarrier implements ByteCarrier {
     return this.#write(text, encodingOf(text, bytes))
   }
 
-  writeRun (run: FramedBytes): boolean {
+  writeRun (run: EncodedBytes): boolean {
     return this.#write(run.bytes)
   }
 
@@ -196,11 +197,11 @@ class ChunkCarrier extends ResponseCarrier {
     return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes))
   }
 
-  override writeRun (run: FramedBytes): boolean {
+  override writeRun (run: EncodedBytes): boolean {
     if (this.#onLeft !== null) return this.#hold(run.bytes)
     // A client that has ended its side is about to be closed; writing to it would be an error.
     if (!this.#socket.writable) return false
-    return this.#socket.write(run.chunk)
+    return this.#socket.write(run.as(frameChunk))
   }
 
   override writePart ({ bytes }: EncodedRun): boolean {

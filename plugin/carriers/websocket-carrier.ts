@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedRun } from './encoded-batch.ts'
-import { frameHead } from './websocket-frame.ts'
+import { frameHead, frameMessage } from './websocket-frame.ts'
 
 /** What is used of a WebSocket, as `@fastify/websocket` gives it to a route. */
 export interface WebSocketPeer {
@@ -70,7 +70,7 @@ export class WebSocketCarrier implements Carrier {
   }
 
   writeRun (run: EncodedRun): boolean {
-    return this.#isOpen && this.#pipe.write(run.message)
+    return this.#isOpen && this.#pipe.write(run.as(frameMessage))
   }
 
   writePart ({ bytes }: EncodedRun, last: boolean): boolean {

@@ -10,3 +10,8 @@ export function frameHead (bytes: number, piece: Piece): string {
   if (bytes < 65_536) return String.fromCharCode(first, 126, bytes >> 8, bytes & 255)
   return String.fromCharCode(first, 127, 0, 0, 0, 0, bytes >>> 24, (bytes >> 16) & 255, (bytes >> 8) & 255, bytes & 255)
 }
+
+/** Bytes as one text message. */
+export function frameMessage (bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(frameHead(bytes.length, 'whole'), 'latin1'), bytes])
+}

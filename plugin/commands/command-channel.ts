@@ -1,6 +1,5 @@
 import { AsyncLocalStorage, type AsyncResource } from 'node:async_hooks'
 import { defaults } from '../../schemas/defaults.ts'
-import type { ByteBudget } from '../delivery/byte-budget.ts'
 import { presentContext } from './command-context.ts'
 
 /** One thing for a session to do: an event, an update from the server's own code, a hook. */
@@ -41,6 +40,14 @@ export interface CommandOwner {
   onPending: (command: Command) => void
 }
 
+/** Where the memory of waiting commands is counted; weights are bytes. */
+export interface CommandMemory {
+  /** Whether a channel whose commands weigh `own` may queue more of a weight. */
+  admitsCommands: (own: number, weight: number) => boolean
+  takeCommand: (weight: number) => void
+  giveCommand: (weight: number) => void
+}
+
 /** The command within which code runs, through every await. */
 const running = new AsyncLocalStorage<Command>()
 /** The same, for one that has not returned yet. */
@@ -59,7 +66,7 @@ const settled = Promise.resolve()
 export class CommandChannel {
   readonly #capacity: number
   readonly #owner: CommandOwner
-  readonly #budget: ByteBudget | null
+  readonly #memory: CommandMemory | null
   #queue: Command[] = []
   /** Of those that wait and the one that runs. */
   #weight = 0
@@ -72,12 +79,12 @@ export class CommandChannel {
 
   /**
    * @param capacity events and updates that may wait; hooks go past it
-   * @param budget where the memory of what waits is counted; null for nowhere
+   * @param memory where the memory of what waits is counted; null for nowhere
    */
-  constructor (capacity: number, owner: CommandOwner, budget: ByteBudget | null = null) {
+  constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null) {
     this.#capacity = capacity
     this.#owner = owner
-    this.#budget = budget
+    this.#memory = memory
   }
 
   /** Commands that wait. */
@@ -92,19 +99,19 @@ export class CommandChannel {
 
   /** Whether there is memory for commands of a weight. */
   admits (weight: number): boolean {
-    return this.#budget === null || this.#budget.admitsCommands(this.#weight, weight)
+    return this.#memory === null || this.#memory.admitsCommands(this.#weight, weight)
   }
 
   #weigh (command: Command): void {
-    if (command.weight === 0 || this.#budget === null) return
+    if (command.weight === 0 || this.#memory === null) return
     this.#weight += command.weight
-    this.#budget.takeCommand(command.weight)
+    this.#memory.takeCommand(command.weight)
   }
 
   #unweigh (command: Command): void {
-    if (command.weight === 0 || this.#budget === null) return
+    if (command.weight === 0 || this.#memory === null) return
     this.#weight -= command.weight
-    this.#budget.giveCommand(command.weight)
+    this.#memory.giveCommand(command.weight)
     command.weight = 0
   }
 

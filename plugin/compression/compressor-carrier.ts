@@ -2,9 +2,9 @@ import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
-import { frameChunk } from '../carriers/http-chunk.ts'
-import type { Compression, StreamCompression } from './compression.ts'
-import type { EncodedRun } from '../carriers/encoded-batch.ts'
+import type { StreamCompression } from '../carriers/stream-compression.ts'
+import type { Compression } from './compression.ts'
+import { EncodedRun } from '../carriers/encoded-batch.ts'
 import type { ByteCarrier } from '../carriers/http-carrier.ts'
 
 type StreamedEncoding = 'br' | 'zstd'
@@ -191,7 +191,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     this.#output = []
     this.#bytesAfter += bytes.length
     this.#compression.stats.bytesAfter += bytes.length
-    if (this.#response.writeRun({ bytes, get chunk () { return frameChunk(bytes) } })) return
+    if (this.#response.writeRun(new EncodedRun('', false, false, bytes))) return
     this.#isResponseWritable = false
     if (this.#owesDrain) return
     // The write that this came from has said otherwise.

@@ -1,5 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib'
-import { frameChunk, type FramedBytes } from '../carriers/http-chunk.ts'
+import { EncodedBytes } from '../carriers/encoded-bytes.ts'
 import { flushMark, storedBlocks, storedBytes, storedHeadBytes } from './gzip-format.ts'
 
 /** Room for what deflate puts around a text that it cannot make smaller. */
@@ -8,18 +8,14 @@ const overheadBytes = 64
 const mostChunkBytes = 16_384
 
 /** A part of a gzip stream that begins and ends with a byte, needs nothing before it, and is not the last. */
-export class GzipBlock implements FramedBytes {
+export class GzipBlock extends EncodedBytes {
   readonly bytes: Buffer
   readonly isDeflated: boolean
-  #chunk: Buffer | null = null
 
   constructor (bytes: Buffer, isDeflated: boolean) {
+    super()
     this.bytes = bytes
     this.isDeflated = isDeflated
-  }
-
-  get chunk (): Buffer {
-    return this.#chunk ??= frameChunk(this.bytes)
   }
 }
 

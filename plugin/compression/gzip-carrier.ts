@@ -1,13 +1,15 @@
 import { crc32 } from 'node:zlib'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
-import type { Compression, StreamCompression } from './compression.ts'
+import type { StreamCompression } from '../carriers/stream-compression.ts'
+import type { Compression } from './compression.ts'
 import { combineCrc32 } from './crc32.ts'
 import type { EncodedRun } from '../carriers/encoded-batch.ts'
 import { deflateBlock, GzipBlock, storeBlock } from './gzip-block.ts'
 import { flushMark, gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
 import type { ByteCarrier } from '../carriers/http-carrier.ts'
 import { ChainPlace } from './deflate-chain.ts'
+import { shareDeflate } from './shared-deflate.ts'
 import { SlidingWindow } from './sliding-window.ts'
 
 /** A private text that deflate did not make this much shorter is followed by some that are not tried. */
@@ -79,7 +81,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   writeRun (run: EncodedRun): boolean {
     if (this.#window !== null) return this.#writeOwn(run.bytes)
-    const { spliced } = run
+    const spliced = run.as(shareDeflate)
     const block = spliced.take(this.#place, this.#compression)
     this.#crc = combineCrc32(this.#crc, spliced.crc, spliced.shift)
     if (block.isDeflated) this.#compression.stats.sharedBlocks++

@@ -82,3 +82,8 @@ export class SplicedRun {
     return Buffer.concat([before.subarray(Math.max(0, before.length + this.length - chainBytes)), this.#text])
   }
 }
+
+/** Bytes as blocks for anybody's gzip stream. */
+export function shareDeflate (bytes: Buffer): SplicedRun {
+  return new SplicedRun(bytes)
+}

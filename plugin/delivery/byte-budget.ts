@@ -1,6 +1,6 @@
 import type { EncodedRun } from '../carriers/encoded-batch.ts'
 import type { Frame } from '../protocol/frame.ts'
-import type { Holder } from '../app/memory-relief.ts'
+import type { Holder } from './holder.ts'
 
 /** How many of a limit's parts events that wait to be run may take: the rest is for updates. */
 const commandParts = 2

@@ -16,9 +16,6 @@ export interface Hello {
   text?: readonly string[] | undefined
 }
 
-/** A goodbye with this in place of a number tells a browser that retries for a stream which another took over. */
-export const takenMark = 'taken'
-
 /** Control frames are not updates and have no number of their own; see docs/protocol.md. */
 function controlFrame (data: object, id?: string): string {
   const idLine = id === undefined ? '' : `id: ${id}\n`

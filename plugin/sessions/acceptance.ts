@@ -4,7 +4,7 @@ import { shareContext } from '../commands/command-context.ts'
 import { cutFault } from '../contract/fault-list.ts'
 import type { CheckedEvent } from '../contract/envelope-reader.ts'
 import type { TetherSession } from './session.ts'
-import { parseLastEventId } from '../protocol/verdict.ts'
+import { parseLastEventId } from '../protocol/claim.ts'
 
 /** The name under which a page says that it goes away; not an event of any contract. */
 export const leaveEvent = 'tether.close'

@@ -4,7 +4,8 @@ import { goodbyeFrame } from '../protocol/control-frame.ts'
 import type { SessionHost } from './endpoint.ts'
 import type { TetherSession } from './session.ts'
 import type { Stream } from '../streams/stream.ts'
-import type { Claim, Verdict } from '../protocol/verdict.ts'
+import type { Claim } from '../protocol/claim.ts'
+import type { Verdict } from '../protocol/verdict.ts'
 
 /** How one transport says what became of a claim. */
 export interface Entrance {

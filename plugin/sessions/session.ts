@@ -4,17 +4,18 @@ import { ArgumentError, BusyError, HandlerTimeoutError, SessionClosedError } fro
 import type { BroadcastMember } from '../delivery/broadcast-queue.ts'
 import { closeCodes } from '../protocol/close-code.ts'
 import { Command, CommandChannel, type CommandOwner } from '../commands/command-channel.ts'
-import { copyCompression, type StreamCompression } from '../compression/compression.ts'
-import { goodbyeFrame, helloFrame, takenMark } from '../protocol/control-frame.ts'
+import { copyCompression, type StreamCompression } from '../carriers/stream-compression.ts'
+import { takenMark } from '../protocol/claim.ts'
+import { goodbyeFrame, helloFrame } from '../protocol/control-frame.ts'
 import { Counters, snapshot } from '../metrics/counters.ts'
 import type { Deadline } from '../delivery/deadline-queue.ts'
 import type { Frame } from '../protocol/frame.ts'
-import type { Holder } from '../app/memory-relief.ts'
+import type { Holder } from '../delivery/holder.ts'
 import { isMomentary } from '../commands/sync-callback.ts'
 import type { Applicant, SessionHost } from './endpoint.ts'
 import { Outbox } from '../delivery/outbox.ts'
 import { Room } from '../delivery/send-gate.ts'
-import { createSessionId } from './session-id.ts'
+import { createSessionId, shortSessionId } from './session-id.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { DisconnectReason, Stream, StreamReader } from '../streams/stream.ts'
 import type { Verdict } from '../protocol/verdict.ts'
@@ -274,6 +275,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   get acceptedSeq (): number { return this.#acceptedSeq }
   get idPrefix (): string | null { return this.#idPrefix }
   get counted (): boolean { return this.#counted }
+  get shortId (): string { return shortSessionId(this.id) }
   /** Its stream; null while it has none. */
   get stream (): Stream | null { return this.#stream }
 

@@ -2,7 +2,8 @@ import * as zlib from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { defaults } from '../../schemas/defaults.ts'
-import type { Compression, Encoding } from '../compression/compression.ts'
+import type { Encoding } from '../carriers/stream-compression.ts'
+import type { Compression } from '../compression/compression.ts'
 import type { ResolvedCompression } from '../streams/transport.ts'
 
 /** The types of this package do not know its second argument. */

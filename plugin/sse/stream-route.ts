@@ -5,7 +5,7 @@ import { defaults } from '../../schemas/defaults.ts'
 import { DrainingError, NotAcceptableError, SessionLimitError } from '../../schemas/errors.ts'
 import { turnedAwayFrame } from '../protocol/control-frame.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
-import { lastEventId } from './last-event-id.ts'
+import { lastEventId } from '../protocol/last-event-id.ts'
 import { standsBehindStream } from './pipelined-responses.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { SessionHost } from '../sessions/endpoint.ts'
@@ -14,7 +14,7 @@ import type { SseTransport } from '../streams/plain-transport.ts'
 import { hasLeft, openStream } from './sse-upgrade.ts'
 import { messageOf } from '../../schemas/thrown.ts'
 import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
-import { preparedClaim, readClaim, type Claim } from '../protocol/verdict.ts'
+import { preparedClaim, readClaim, type Claim } from '../protocol/claim.ts'
 
 /** As a client may name it: what is sent has the parameter. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]

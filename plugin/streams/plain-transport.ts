@@ -1,7 +1,7 @@
 import { defaults } from '../../schemas/defaults.ts'
 import { Counters } from '../metrics/counters.ts'
 import { encodeFrame, Frame, type FrameFields } from '../protocol/frame.ts'
-import type { Holder } from '../app/memory-relief.ts'
+import type { Holder } from '../delivery/holder.ts'
 import { Outbox } from '../delivery/outbox.ts'
 import { Room } from '../delivery/send-gate.ts'
 import type { Runtime } from './runtime.ts'
@@ -46,7 +46,7 @@ export class SseTransport implements Transport {
 }
 
 class PlainReader implements StreamReader, Holder {
-  readonly id = null
+  readonly shortId = null
   readonly outbox: Outbox
   readonly counters = new Counters()
   readonly idPrefix = null

@@ -1,6 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Protocol } from '../carriers/carrier.ts'
-import { shortSessionId } from '../sessions/session-id.ts'
 import type { DisconnectReason, StreamReader } from './stream.ts'
 
 /**
@@ -20,8 +19,8 @@ export class StreamRecord {
   }
 
   /** A reader has the stream from now on; its counters have nothing of the stream yet. */
-  begin ({ id, counters }: StreamReader): void {
-    this.#session = id
+  begin ({ shortId, counters }: StreamReader): void {
+    this.#session = shortId
     this.#updates -= counters.framesWritten
     this.#bytes -= counters.bytesWritten
   }
@@ -34,7 +33,7 @@ export class StreamRecord {
 
   /** Writes the line. `moreBytes` were written while no reader counted them. */
   end (reason: DisconnectReason, protocol: Protocol, moreBytes: number): void {
-    const session = this.#session === null ? {} : { session: shortSessionId(this.#session) }
+    const session = this.#session === null ? {} : { session: this.#session }
     const ms = Math.round(performance.now() - this.#openedAt)
     try {
       this.#log.info({ ...session, reason, protocol, ms, updates: this.#updates, bytes: this.#bytes + moreBytes }, 'a tether stream ended')

@@ -1,5 +1,5 @@
 import type { Protocol } from '../carriers/carrier.ts'
-import type { StreamCompression } from '../compression/compression.ts'
+import type { StreamCompression } from '../carriers/stream-compression.ts'
 import type { Counters } from '../metrics/counters.ts'
 import type { Flushable } from '../delivery/flush-scheduler.ts'
 import type { Outbox } from '../delivery/outbox.ts'
@@ -21,8 +21,8 @@ export type DisconnectReason =
 
 /** What a stream reads from, and whom it tells. */
 export interface StreamReader {
-  /** Of the session that reads; null where there is none. */
-  readonly id: string | null
+  /** Names its session in logs; null where there is none. */
+  readonly shortId: string | null
   readonly outbox: Outbox
   readonly counters: Counters
   /** Begins each update's `id:` line; null for readers that count, and where the frames carry their own ids. */

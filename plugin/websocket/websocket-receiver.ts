@@ -11,7 +11,7 @@ import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { Stream } from '../streams/stream.ts'
 import { logThrown, messageOf, read } from '../../schemas/thrown.ts'
-import { preparedClaim, readClaim } from '../protocol/verdict.ts'
+import { preparedClaim, readClaim } from '../protocol/claim.ts'
 import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
 
 /** Gives what the text of a body holds, as the parser of a POST does, and throws what that throws. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
+import { frameChunk } from '../../../plugin/carriers/http-chunk.ts'
 import { deflateBlock, storeBlock } from '../../../plugin/compression/gzip-block.ts'
 
 /** An empty last block, which makes a whole of what is not the last. */
@@ -40,8 +41,8 @@ t.test('what it makes shorter is not, however large', async (t) => {
 t.test('ends where a byte ends, so that a chunk of its own carries it', async (t) => {
   const block = deflateBlock(Buffer.alloc(500, 'a word and another '), 6)
   t.equal(block.bytes.subarray(-4).toString('hex'), '0000ffff', 'the empty stored block of a flush')
-  t.equal(block.chunk.toString('latin1'), `${block.bytes.length.toString(16)}\r\n${block.bytes.toString('latin1')}\r\n`)
-  t.equal(block.chunk, block.chunk, 'framed once')
+  t.equal(block.as(frameChunk).toString('latin1'), `${block.bytes.length.toString(16)}\r\n${block.bytes.toString('latin1')}\r\n`)
+  t.equal(block.as(frameChunk), block.as(frameChunk), 'framed once')
 })
 
 t.test('with a window it refers to what came before', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { answerFrame, gapFrame, goodbyeFrame, heartbeatComment, heartbeatFrame, helloFrame, takenMark } from '../../../plugin/protocol/control-frame.ts'
+import { takenMark } from '../../../plugin/protocol/claim.ts'
+import { answerFrame, gapFrame, goodbyeFrame, heartbeatComment, heartbeatFrame, helloFrame } from '../../../plugin/protocol/control-frame.ts'
 
 const session = 'AbCdEfGhIjKlMnOpQrStUv-_'
 

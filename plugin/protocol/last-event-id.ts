@@ -1,4 +1,4 @@
-import type { AnyRequest } from '../streams/transport.ts'
+import type { FastifyRequest } from 'fastify'
 
 /** Names in the query that stand for the header where a client cannot set it, in the order in which they count. */
 const parameters = ['last-event-id', 'lastEventId', 'evs_last_event_id']
@@ -6,7 +6,7 @@ const parameters = ['last-event-id', 'lastEventId', 'evs_last_event_id']
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** What a request names as the last event that its sender has: the header or, where it is absent or empty, the query. Null for nothing. */
-export function lastEventId (request: AnyRequest): string | null {
+export function lastEventId (request: Pick<FastifyRequest, 'headers' | 'url'>): string | null {
   const header = request.headers['last-event-id']
   if (typeof header === 'string' && header !== '') return decoded(header)
   const { url } = request
