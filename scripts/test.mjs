@@ -104,7 +104,7 @@ function allSteps () {
   const suites = (pattern) => all.filter((file) => pattern.test(file)).map((file) => `test/${file}`)
   return [
     [[{ name: 'system', script: 'setup:system' }]],
-    [[{ name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
+    [[{ name: 'rooms', script: 'check:rooms' }, { name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
     [[tapStage('tap', undefined, [])]],
     ...others.map((major) => [[tapStage(`on ${major}`, major, suites(inShort.includes(major) && !values.long ? streamSuites : socketSuites))]]),
     ...values.long ? [[[tapStage('long', undefined, suites(/^long\//))]], [[{ name: 'chaos', script: 'chaos' }]]] : [],

@@ -92,9 +92,9 @@ t.test('no document names an error that there is not', async (t) => {
 t.test('what an editor shows of an option names the same default', async (t) => {
   const { maxDetachedShare, ...plugin } = defaults.plugin
   const files: Array<[file: string, interfaceName: string, figures: Readonly<Record<string, string | number | boolean>>]> = [
-    ['plugin/app/tether.ts', 'TetherOptions', plugin],
-    ['plugin/app/tether.ts', 'DrainOptions', defaults.drain],
-    ['plugin/routes/stateful-config.ts', 'SessionOptions', defaults.stateful],
+    ['plugin/app/api.ts', 'TetherOptions', plugin],
+    ['plugin/app/api.ts', 'DrainOptions', defaults.drain],
+    ['plugin/sessions/config.ts', 'SessionOptions', defaults.stateful],
     ['plugin/streams/transport.ts', 'UpgradeOptions', defaults.upgrade],
     ['plugin/websocket/websocket-upgrade.ts', 'WebSocketUpgradeOptions', defaults.websocket]
   ]

@@ -1,4 +1,4 @@
-import type { EncodedRun } from './encoded-batch.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
 import type { StreamCompression } from './stream-compression.ts'
 
 /** What a stream may travel by. */
@@ -39,7 +39,7 @@ export interface Carrier {
    * place of a connection may take a body that is empty right after the head for none.
    */
   readonly opensAtOnce: boolean
-  /** Whether a run that others get too costs less by itself than as a part of a text. */
+  /** Whether a batch that others get too costs less by itself than as a part of a text. */
   readonly splices?: boolean
   /** Has what `write` writes leave as one write; present where it `splices`. */
   together?: (write: () => void) => void
@@ -51,9 +51,9 @@ export interface Carrier {
    * may tell of it; false where nothing is said
    */
   writeText: (text: string, bytes: number, isDeflatable?: boolean) => boolean
-  writeRun: (run: EncodedRun) => boolean
+  writeBatch: (batch: EncodedBatch) => boolean
   /** Writes a part of a text that is too large for one write; `last` ends that text. */
-  writePart: (part: EncodedRun, last: boolean) => boolean
+  writePart: (part: EncodedBatch, last: boolean) => boolean
   /** Has the owner told of every drain from now on. */
   watchDrain: () => void
   /** Asks the peer for a sign of life, where there is a way; false when it still owes the last one. */

@@ -1,7 +1,7 @@
 import { EncodedBytes } from './encoded-bytes.ts'
 
 /** Text of one or more frames, encoded once for all streams that write it. */
-export class EncodedRun extends EncodedBytes {
+export class EncodedBatch extends EncodedBytes {
   readonly text: string
   /** Whether others get the very same, so that what is made of it is worth keeping. */
   readonly isShared: boolean
@@ -11,7 +11,7 @@ export class EncodedRun extends EncodedBytes {
   holders = 0
   #bytes: Buffer | null
   /** By their size, then by their place. */
-  #parts: Map<number, EncodedRun[]> | null = null
+  #parts: Map<number, EncodedBatch[]> | null = null
 
   constructor (text: string, isShared = true, isDeflatable = isShared, bytes: Buffer | null = null) {
     super()
@@ -31,7 +31,7 @@ export class EncodedRun extends EncodedBytes {
   }
 
   /** The bytes from `place * size` on, as many as `size` or what is left. */
-  part (place: number, size: number): EncodedRun {
+  part (place: number, size: number): EncodedBatch {
     if (!this.isShared) return this.#cut(place, size)
     this.#parts ??= new Map()
     let parts = this.#parts.get(size)
@@ -39,7 +39,7 @@ export class EncodedRun extends EncodedBytes {
     return parts[place] ??= this.#cut(place, size)
   }
 
-  #cut (place: number, size: number): EncodedRun {
-    return new EncodedRun('', this.isShared, this.isDeflatable, this.bytes.subarray(place * size, (place + 1) * size))
+  #cut (place: number, size: number): EncodedBatch {
+    return new EncodedBatch('', this.isShared, this.isDeflatable, this.bytes.subarray(place * size, (place + 1) * size))
   }
 }

@@ -3,20 +3,20 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
-import type { EncodedRun } from './encoded-batch.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
 import type { EncodedBytes } from './encoded-bytes.ts'
 import { chunkHead, frameChunk } from './http-chunk.ts'
 
 const carried = Symbol('fastify-tether.carrier')
 
 /** A response as Fastify gives it. On HTTP/2 it is Node's compatible twin, which also has its `stream`. */
-export type RawResponse = ServerResponse & { [carried]?: ResponseCarrier, readonly stream?: ServerHttp2Stream }
+export type RawResponse = ServerResponse & { [carried]?: HttpCarrier, readonly stream?: ServerHttp2Stream }
 
 /** A carrier of whatever bytes: text is only one kind of them. */
 export interface ByteCarrier extends Carrier {
   /** @param text text, or bytes as characters where its length is `bytes` */
   writeText: (text: string, bytes: number) => boolean
-  writeRun: (run: EncodedBytes) => boolean
+  writeBatch: (batch: EncodedBytes) => boolean
   end: () => void
   cork: () => void
   uncork: () => void
@@ -38,11 +38,11 @@ export function isPlainResponse (response: RawResponse): boolean {
 }
 
 /** The carrier that suits a response whose head has been fixed. */
-export function createResponseCarrier (response: RawResponse): ByteCarrier {
+export function createHttpCarrier (response: RawResponse): ByteCarrier {
   if (response.stream !== undefined) return new Http2Carrier(response, response.stream)
   const { socket, chunkedEncoding } = response
   // Without a socket of its own (a pipelined request that waits) or without chunks (HTTP/1.0), Node does it all.
-  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new ResponseCarrier(response)
+  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new HttpCarrier(response)
   return new ChunkCarrier(response, socket)
 }
 
@@ -52,7 +52,7 @@ function encodingOf (text: string, bytes: number): 'latin1' | 'utf8' {
 }
 
 /** Writes through an HTTP/1 response. */
-class ResponseCarrier implements ByteCarrier {
+class HttpCarrier implements ByteCarrier {
   owner: CarrierOwner | null = null
   protected readonly response: RawResponse
 
@@ -81,11 +81,11 @@ class ResponseCarrier implements ByteCarrier {
     return this.#write(text, encodingOf(text, bytes))
   }
 
-  writeRun (run: EncodedBytes): boolean {
-    return this.#write(run.bytes)
+  writeBatch (batch: EncodedBytes): boolean {
+    return this.#write(batch.bytes)
   }
 
-  writePart (part: EncodedRun): boolean {
+  writePart (part: EncodedBatch): boolean {
     return this.#write(part.bytes)
   }
 
@@ -133,7 +133,7 @@ function onClose (this: RawResponse): void {
 function onError (): void {}
 
 /** Writes through a response of HTTP/2. */
-class Http2Carrier extends ResponseCarrier {
+class Http2Carrier extends HttpCarrier {
   readonly #stream: ServerHttp2Stream
 
   constructor (response: RawResponse, stream: ServerHttp2Stream) {
@@ -174,7 +174,7 @@ class Http2Carrier extends ResponseCarrier {
  * it, and the socket is written to only when the callback of the last one has said that all
  * of them have left. The end goes through the response, which writes the last chunk.
  */
-class ChunkCarrier extends ResponseCarrier {
+class ChunkCarrier extends HttpCarrier {
   readonly #socket: Socket
   /** Called for each piece that has left the response; null once pieces go to the socket. */
   #onLeft: (() => void) | null
@@ -197,14 +197,14 @@ class ChunkCarrier extends ResponseCarrier {
     return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes))
   }
 
-  override writeRun (run: EncodedBytes): boolean {
-    if (this.#onLeft !== null) return this.#hold(run.bytes)
+  override writeBatch (batch: EncodedBytes): boolean {
+    if (this.#onLeft !== null) return this.#hold(batch.bytes)
     // A client that has ended its side is about to be closed; writing to it would be an error.
     if (!this.#socket.writable) return false
-    return this.#socket.write(run.as(frameChunk))
+    return this.#socket.write(batch.as(frameChunk))
   }
 
-  override writePart ({ bytes }: EncodedRun): boolean {
+  override writePart ({ bytes }: EncodedBatch): boolean {
     if (this.#onLeft !== null) return this.#hold(bytes)
     const socket = this.#socket
     if (!socket.writable) return false

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
-import type { EncodedRun } from './encoded-batch.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
 import { frameHead, frameMessage } from './websocket-frame.ts'
 
 /** What is used of a WebSocket, as `@fastify/websocket` gives it to a route. */
@@ -69,11 +69,11 @@ export class WebSocketCarrier implements Carrier {
     return this.#pipe.write(message)
   }
 
-  writeRun (run: EncodedRun): boolean {
-    return this.#isOpen && this.#pipe.write(run.as(frameMessage))
+  writeBatch (batch: EncodedBatch): boolean {
+    return this.#isOpen && this.#pipe.write(batch.as(frameMessage))
   }
 
-  writePart ({ bytes }: EncodedRun, last: boolean): boolean {
+  writePart ({ bytes }: EncodedBatch, last: boolean): boolean {
     if (!this.#isOpen) return false
     const head = frameHead(bytes.length, this.#inMessage ? last ? 'last' : 'middle' : last ? 'whole' : 'first')
     this.#inMessage = !last

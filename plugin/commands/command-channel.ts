@@ -14,7 +14,7 @@ export class Command {
   /** Whether it counts against the channel's capacity; hooks go past it. */
   bounded = true
   /** Whether all that it does is done when it returns; what goes on after that is not told from others. */
-  momentary = false
+  isSync = false
   /** In which it runs; null where the channel's next turn is in the context of whoever queued it. */
   context: AsyncResource | null = null
   settled = false
@@ -178,7 +178,7 @@ export class CommandChannel {
     let isPending: boolean
     try {
       // Up to Node 22 the first use of the storage slows down every promise of the process, so what can do without does.
-      result = command.momentary && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
+      result = command.isSync && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
       isPending = isThenable(result)
     } catch (error) {
       this.#settle(command, { error })

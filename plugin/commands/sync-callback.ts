@@ -10,7 +10,7 @@ const start = new RegExp(`^(?:${declaration}|${arrow})`)
  *
  * Of any other function, a native or bound one for instance, nothing is said.
  */
-export function isMomentary (callback: unknown): boolean {
+export function isSyncCallback (callback: unknown): boolean {
   if (typeof callback !== 'function' || Object.getPrototypeOf(callback) !== Function.prototype) return false
   const text = Function.prototype.toString.call(callback)
   return start.test(text) && !text.includes('return') && !text.includes('[native code]')

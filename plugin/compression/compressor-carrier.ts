@@ -2,10 +2,10 @@ import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
+import { EncodedBatch } from '../carriers/encoded-batch.ts'
+import type { ByteCarrier } from '../carriers/http-carrier.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
 import type { Compression } from './compression.ts'
-import { EncodedRun } from '../carriers/encoded-batch.ts'
-import type { ByteCarrier } from '../carriers/http-carrier.ts'
 
 type StreamedEncoding = 'br' | 'zstd'
 type Compressor = Transform & zlib.Zlib
@@ -84,11 +84,11 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     return this.#write(Buffer.from(text))
   }
 
-  writeRun (run: EncodedRun): boolean {
-    return this.#write(run.bytes)
+  writeBatch (batch: EncodedBatch): boolean {
+    return this.#write(batch.bytes)
   }
 
-  writePart (part: EncodedRun): boolean {
+  writePart (part: EncodedBatch): boolean {
     return this.#write(part.bytes)
   }
 
@@ -191,7 +191,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     this.#output = []
     this.#bytesAfter += bytes.length
     this.#compression.stats.bytesAfter += bytes.length
-    if (this.#response.writeRun(new EncodedRun('', false, false, bytes))) return
+    if (this.#response.writeBatch(new EncodedBatch('', false, false, bytes))) return
     this.#isResponseWritable = false
     if (this.#owesDrain) return
     // The write that this came from has said otherwise.

@@ -1,14 +1,14 @@
 import { crc32 } from 'node:zlib'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
+import type { EncodedBatch } from '../carriers/encoded-batch.ts'
+import type { ByteCarrier } from '../carriers/http-carrier.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
 import type { Compression } from './compression.ts'
 import { combineCrc32 } from './crc32.ts'
-import type { EncodedRun } from '../carriers/encoded-batch.ts'
+import { ChainPlace } from './deflate-chain.ts'
 import { deflateBlock, GzipBlock, storeBlock } from './gzip-block.ts'
 import { flushMark, gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
-import type { ByteCarrier } from '../carriers/http-carrier.ts'
-import { ChainPlace } from './deflate-chain.ts'
 import { shareDeflate } from './shared-deflate.ts'
 import { SlidingWindow } from './sliding-window.ts'
 
@@ -23,7 +23,7 @@ const mostAroundPiece = gzipHead.length + storedHeadBytes + flushMark.length
  * Makes one gzip stream of what it is given: runs that many streams share go in
  * as blocks that were made once for all of them, and text of this stream alone in
  * blocks between them, so that no two audiences' text is ever deflated together, and no
- * session's id with anything. There is no compressor, only the CRC-32, the length, and the last run.
+ * session's id with anything. There is no compressor, only the CRC-32, the length, and the last batch.
  *
  * With a window it deflates everything by itself, and each block may refer to what
  * the window still holds. That gives nearly what a compressor of its own gives, but
@@ -79,9 +79,9 @@ export class GzipCarrier implements Carrier, StreamCompression {
     return this.#response.writeText(head + storedHead(bytes) + text + flushMark, head.length + around + bytes)
   }
 
-  writeRun (run: EncodedRun): boolean {
-    if (this.#window !== null) return this.#writeOwn(run.bytes)
-    const spliced = run.as(shareDeflate)
+  writeBatch (batch: EncodedBatch): boolean {
+    if (this.#window !== null) return this.#writeOwn(batch.bytes)
+    const spliced = batch.as(shareDeflate)
     const block = spliced.take(this.#place, this.#compression)
     this.#crc = combineCrc32(this.#crc, spliced.crc, spliced.shift)
     if (block.isDeflated) this.#compression.stats.sharedBlocks++
@@ -89,8 +89,8 @@ export class GzipCarrier implements Carrier, StreamCompression {
     return this.#writeBlock(spliced.length, block)
   }
 
-  writePart (part: EncodedRun): boolean {
-    if (part.isShared) return this.writeRun(part)
+  writePart (part: EncodedBatch): boolean {
+    if (part.isShared) return this.writeBatch(part)
     if (this.#window !== null) return this.#writeOwn(part.bytes)
     return part.isDeflatable && this.#mayDeflate() ? this.#writePrivate(part.bytes) : this.#writeStored(part.bytes)
   }
@@ -165,8 +165,8 @@ export class GzipCarrier implements Carrier, StreamCompression {
   #writeBlock (bytesBefore: number, block: GzipBlock): boolean {
     const head = this.#head()
     this.#count(bytesBefore, block.bytes.length)
-    if (head === '') return this.#response.writeRun(block)
-    return this.#response.writeRun(new GzipBlock(Buffer.concat([Buffer.from(head, 'latin1'), block.bytes]), block.isDeflated))
+    if (head === '') return this.#response.writeBatch(block)
+    return this.#response.writeBatch(new GzipBlock(Buffer.concat([Buffer.from(head, 'latin1'), block.bytes]), block.isDeflated))
   }
 
   /** What begins the stream, once. */

@@ -2,8 +2,8 @@ import { crc32 } from 'node:zlib'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Compression } from './compression.ts'
 import { crc32Shift } from './crc32.ts'
+import { ChainLink, type ChainPlace } from './deflate-chain.ts'
 import { deflateBlock, storeBlock, type GzipBlock } from './gzip-block.ts'
-import { RunLink, type ChainPlace } from './deflate-chain.ts'
 
 /**
  * A run as blocks for anybody's gzip stream, with what each stream's trailer needs
@@ -11,17 +11,17 @@ import { RunLink, type ChainPlace } from './deflate-chain.ts'
  * it and fits everywhere. The other refers to the runs before it, for the streams
  * that got those too and nothing since: small runs gain most of their shortness so.
  */
-export class SplicedRun {
+export class SharedDeflate {
   readonly crc: number
   /** What its length does to the CRC-32 of what precedes it. */
   readonly shift: number
   readonly length: number
   readonly #text: Buffer
-  readonly #link = new RunLink()
+  readonly #link = new ChainLink()
   #alone: GzipBlock | null = null
   #chained: GzipBlock | null = null
   /** Of the run that the second form follows. */
-  #base: RunLink | null = null
+  #base: ChainLink | null = null
   #takers = 0
 
   constructor (text: Buffer) {
@@ -84,6 +84,6 @@ export class SplicedRun {
 }
 
 /** Bytes as blocks for anybody's gzip stream. */
-export function shareDeflate (bytes: Buffer): SplicedRun {
-  return new SplicedRun(bytes)
+export function shareDeflate (bytes: Buffer): SharedDeflate {
+  return new SharedDeflate(bytes)
 }

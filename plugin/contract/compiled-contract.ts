@@ -2,8 +2,8 @@ import { inspect } from 'node:util'
 import { defineContract, type AnyContract } from '../../schemas/contract.ts'
 import { UnknownUpdateError } from '../../schemas/errors.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
-import { EventValidator } from './event-validator.ts'
 import type { Frame } from '../protocol/frame.ts'
+import { EventValidator } from './event-validator.ts'
 import { UpdateEncoder } from './update-encoder.ts'
 
 const compiled = new WeakMap<AnyContract, CompiledContract>()

@@ -2,12 +2,12 @@ import type { TSchema } from '@sinclair/typebox'
 import type { ValidateFunction } from 'ajv/dist/2019.js'
 import { defaults } from '../../schemas/defaults.ts'
 import { ContractError, type Fault } from '../../schemas/errors.ts'
+import { messageOf } from '../../schemas/thrown.ts'
 import { closeSchema } from './closed-schema.ts'
 import { forgetFailures } from './failure-memo.ts'
 import { describeErrors } from './fault-list.ts'
 import { FormReader } from './form-reader.ts'
 import { compileChecker, compileExplainer } from './schema-compiler.ts'
-import { messageOf } from '../../schemas/thrown.ts'
 import { refillBranches } from './union-keyword.ts'
 
 /**

@@ -1,6 +1,6 @@
-import { Ajv2019, type Format, type Options, type ValidateFunction } from 'ajv/dist/2019.js'
 import ajvFormats from 'ajv-formats'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
+import { Ajv2019, type Format, type Options, type ValidateFunction } from 'ajv/dist/2019.js'
 import { rememberFailures } from './failure-memo.ts'
 import { unionKeyword } from './union-keyword.ts'
 

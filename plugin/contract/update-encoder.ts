@@ -2,10 +2,10 @@ import type { TSchema } from '@sinclair/typebox'
 import fastJsonStringify from 'fast-json-stringify'
 import { isConflated, isText, type UpdateDefinition } from '../../schemas/contract.ts'
 import { ContractError, SerializationError } from '../../schemas/errors.ts'
-import { closeSchema } from './closed-schema.ts'
-import { encodeData, Frame } from '../protocol/frame.ts'
-import { jsonView } from './json-view.ts'
 import { messageOf } from '../../schemas/thrown.ts'
+import { encodeData, Frame } from '../protocol/frame.ts'
+import { closeSchema } from './closed-schema.ts'
+import { jsonView } from './json-view.ts'
 
 /** Turns the data of one update into a frame; its schema is compiled once. */
 export class UpdateEncoder {

@@ -1,6 +1,6 @@
 import { defaults } from '../../schemas/defaults.ts'
-import type { ByteBudget } from './byte-budget.ts'
 import type { Frame } from '../protocol/frame.ts'
+import type { ByteBudget } from './byte-budget.ts'
 
 /** Who gets broadcasts. */
 export interface BroadcastMember {
@@ -10,6 +10,11 @@ export interface BroadcastMember {
   append: (frame: Frame) => void
   /** Called when frames were appended: `now` is when to write at once, null to write with all others of this turn. */
   appended: (now: number | null) => void
+}
+
+/** Who calls `deliver`, once the present turn of the event loop has run. */
+interface Scheduler {
+  wake: () => void
 }
 
 interface Broadcast {
@@ -28,8 +33,7 @@ interface Broadcast {
  */
 export class BroadcastQueue {
   readonly #budget: ByteBudget
-  /** Called when there is something to do. */
-  readonly #wake: () => void
+  readonly #scheduler: Scheduler
   #pending: Broadcast[] = []
   /** How many of `pending` are being delivered, and to whom next. */
   #batch = 0
@@ -38,9 +42,9 @@ export class BroadcastQueue {
   #bytes = 0
   #isDelivering = false
 
-  constructor (budget: ByteBudget, wake: () => void) {
+  constructor (budget: ByteBudget, scheduler: Scheduler) {
     this.#budget = budget
-    this.#wake = wake
+    this.#scheduler = scheduler
   }
 
   /** Number of the latest broadcast: what a new member starts from. */
@@ -53,7 +57,7 @@ export class BroadcastQueue {
     this.#bytes += frame.bytes
     const { broadcastFrames, broadcastBytes } = defaults.fixed
     if (this.#pending.length > broadcastFrames || this.#bytes > broadcastBytes) this.deliver(performance.now(), Infinity)
-    else if (this.#pending.length === 1) this.#wake()
+    else if (this.#pending.length === 1) this.#scheduler.wake()
   }
 
   /** Gives a member what it is still to get, before anything else happens to it. */

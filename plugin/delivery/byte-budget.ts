@@ -1,4 +1,4 @@
-import type { EncodedRun } from '../carriers/encoded-batch.ts'
+import type { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { Holder } from './holder.ts'
 
@@ -89,20 +89,20 @@ export class ByteBudget {
   }
 
   /** A stream has a run in hand that takes several writes. */
-  holdRun (run: EncodedRun): void {
-    if (run.holders++ === 0) this.take(this.#weightOf(run))
+  holdBatch (batch: EncodedBatch): void {
+    if (batch.holders++ === 0) this.take(this.#weightOf(batch))
   }
 
-  releaseRun (run: EncodedRun): void {
-    if (--run.holders === 0) this.give(this.#weightOf(run))
+  releaseBatch (batch: EncodedBatch): void {
+    if (--batch.holders === 0) this.give(this.#weightOf(batch))
   }
 
-  shareOfRun (run: EncodedRun): number {
-    return this.#weightOf(run) / run.holders
+  shareOfBatch (batch: EncodedBatch): number {
+    return this.#weightOf(batch) / batch.holders
   }
 
   /** Of an update that passes alone it is not counted either. */
-  #weightOf ({ weight }: EncodedRun): number {
+  #weightOf ({ weight }: EncodedBatch): number {
     return weight > this.limit ? 0 : weight
   }
 

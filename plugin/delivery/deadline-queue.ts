@@ -5,8 +5,8 @@
 export interface Deadline {
   /** When, on the clock of `performance.now()`. */
   dueAt: number
-  /** Its place in the queue, kept by the queue; -1 when it is in none. */
-  place: number
+  /** Its index in the heap, kept by the queue; -1 when it is in none. */
+  heapIndex: number
   /** Looks at what is due. It may set the deadline again. Must not throw, and must bear a call after `remove`. */
   due: (now: number) => void
 }
@@ -30,28 +30,28 @@ export class DeadlineQueue {
   /** Makes sure that `deadline` is looked at no later than `at`. */
   set (deadline: Deadline, at: number): void {
     if (at === Infinity) return
-    if (deadline.place === -1) {
+    if (deadline.heapIndex === -1) {
       deadline.dueAt = at
-      deadline.place = this.#heap.push(deadline) - 1
-      this.#up(deadline.place)
+      deadline.heapIndex = this.#heap.push(deadline) - 1
+      this.#up(deadline.heapIndex)
     } else if (at < deadline.dueAt) {
       deadline.dueAt = at
-      this.#up(deadline.place)
+      this.#up(deadline.heapIndex)
     } else return
     this.#wake()
   }
 
   /** Takes it out. */
   remove (deadline: Deadline): void {
-    const place = deadline.place
+    const place = deadline.heapIndex
     if (place === -1) return
-    deadline.place = -1
+    deadline.heapIndex = -1
     const last = this.#heap.pop()!
     if (last !== deadline) {
       this.#heap[place] = last
-      last.place = place
+      last.heapIndex = place
       this.#up(place)
-      this.#down(last.place)
+      this.#down(last.heapIndex)
     }
     if (this.#heap.length === 0) this.#stop()
   }
@@ -95,11 +95,11 @@ export class DeadlineQueue {
       const parent = (place - 1) >> 1
       if (heap[parent]!.dueAt <= deadline.dueAt) break
       heap[place] = heap[parent]!
-      heap[place]!.place = place
+      heap[place]!.heapIndex = place
       place = parent
     }
     heap[place] = deadline
-    deadline.place = place
+    deadline.heapIndex = place
   }
 
   #down (from: number): void {
@@ -112,10 +112,10 @@ export class DeadlineQueue {
       if (child + 1 < heap.length && heap[child + 1]!.dueAt < heap[child]!.dueAt) child++
       if (heap[child]!.dueAt >= deadline.dueAt) break
       heap[place] = heap[child]!
-      heap[place]!.place = place
+      heap[place]!.heapIndex = place
       place = child
     }
     heap[place] = deadline
-    deadline.place = place
+    deadline.heapIndex = place
   }
 }

@@ -1,5 +1,6 @@
 import { defaults } from '../../schemas/defaults.ts'
-import type { BroadcastQueue } from './broadcast-queue.ts'
+import { BroadcastQueue } from './broadcast-queue.ts'
+import type { ByteBudget } from './byte-budget.ts'
 
 /** Something with frames to write. */
 export interface Flushable {
@@ -16,16 +17,16 @@ export interface Flushable {
  * requests get their turn in between.
  */
 export class FlushScheduler {
-  readonly #broadcasts: BroadcastQueue
-  /** Runs when everything has been delivered and flushed. */
+  readonly broadcasts: BroadcastQueue
+  /** Called when everything has been delivered and flushed. */
   readonly #onIdle: () => void
   #current: Flushable[] = []
   #position = 0
   #next: Flushable[] = []
   #immediate: NodeJS.Immediate | null = null
 
-  constructor (broadcasts: BroadcastQueue, onIdle: () => void) {
-    this.#broadcasts = broadcasts
+  constructor (budget: ByteBudget, onIdle: () => void) {
+    this.broadcasts = new BroadcastQueue(budget, this)
     this.#onIdle = onIdle
   }
 
@@ -45,10 +46,10 @@ export class FlushScheduler {
     const start = performance.now()
     const until = start + defaults.fixed.flushSliceMs
     // Held through the slice, so that what it schedules does not start another.
-    const isDelivered = this.#broadcasts.deliver(start, until)
+    const isDelivered = this.broadcasts.deliver(start, until)
     const isFlushed = this.#flush(start, until)
     this.#immediate = null
-    if (!isDelivered || !isFlushed || !this.#broadcasts.isEmpty) this.wake()
+    if (!isDelivered || !isFlushed || !this.broadcasts.isEmpty) this.wake()
     else this.#onIdle()
   }
 

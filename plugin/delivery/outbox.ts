@@ -1,6 +1,6 @@
 import { defaults } from '../../schemas/defaults.ts'
-import type { ByteBudget } from './byte-budget.ts'
 import type { Frame } from '../protocol/frame.ts'
+import type { ByteBudget } from './byte-budget.ts'
 
 /** How much of what was written is kept for a reader that comes back. */
 export interface ReplayLimits {
@@ -105,7 +105,7 @@ export class Outbox {
    * Number after the last frame of a run that begins at the cursor and holds at
    * most `bytes`, or one frame. Each frame counts for `overhead` bytes more.
    */
-  runEnd (bytes: number, overhead: number): number {
+  batchEnd (bytes: number, overhead: number): number {
     let end = this.#cursor
     let room = bytes
     while (end < this.#next) {

@@ -22,7 +22,7 @@ function nextTurn (): Promise<boolean> {
  * All who wait at a time share one promise, so a caller that ignores it costs
  * nothing, however often it sends.
  */
-export class Room {
+export class SendGate {
   /** What a send to something closed gives. */
   static readonly refused: Promise<boolean> = no
   #waiting: Promise<boolean> | null = null

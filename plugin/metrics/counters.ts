@@ -1,29 +1,44 @@
-/** What happened on the write side, counted for one session or for all. */
-export class Counters {
-  /** Updates written, replayed ones included. */
-  framesWritten = 0
-  /** Bytes of text handed to `write()`, before compression; control frames and heartbeats included, framing of HTTP and WebSocket not. */
-  bytesWritten = 0
-  /** Calls of `write()`. */
-  writes = 0
-  /** Times that the write buffer was full and the session's loop stalled. */
-  stalls = 0
-  /** Milliseconds that it stood stalled, all together. */
-  stalledMs = 0
-  /** Updates that took the place of an older one that waited. */
-  conflated = 0
-  /** Waiting updates that were dropped over a limit. */
-  dropped = 0
-  /** Streams ended since the reader was over a limit. */
-  overflowDisconnects = 0
-  /** Streams ended since the reader took nothing for `stallTimeoutMs`. */
-  stallDisconnects = 0
-  /** Events accepted from the browser. */
-  eventsAccepted = 0
-  /** Commands (events, updates, hooks) whose handler threw, rejected or did not settle in time. */
-  handlerErrors = 0
-  /** Most updates that ever waited at one time in one session. */
-  queueHighWater = 0
+import { Figures } from './figures.ts'
+
+/** Figures of one session or transport, which count in those of a parent too. */
+export class Counters extends Figures {
+  readonly #parent: Counters | null
+
+  /** @param parent counts the same for all; null for none */
+  constructor (parent: Counters | null = null) {
+    super()
+    this.#parent = parent
+  }
+
+  add (name: Exclude<keyof Figures, 'queueHighWater'>, count = 1): void {
+    this[name] += count
+    if (this.#parent !== null) this.#parent[name] += count
+  }
+
+  // A write is counted by names of its own: `add` takes several times as long.
+  addWrite (bytes: number): void {
+    this.writes++
+    this.bytesWritten += bytes
+    this.#parent?.addWrite(bytes)
+  }
+
+  addFrames (count: number): void {
+    this.framesWritten += count
+    this.#parent?.addFrames(count)
+  }
+
+  /** Takes over what the parent has counted before these counters were known. */
+  adopt (writes: number, bytes: number): void {
+    this.writes += writes
+    this.bytesWritten += bytes
+  }
+
+  /** So many updates wait in one session now. */
+  raiseHighWater (waiting: number): void {
+    if (waiting <= this.queueHighWater) return
+    this.queueHighWater = waiting
+    this.#parent?.raiseHighWater(waiting)
+  }
 }
 
 /**
@@ -31,6 +46,6 @@ export class Counters {
  *
  * @param stallMs of stalls that are not over, and so not counted yet
  */
-export function snapshot (counters: Counters, stallMs: number): Counters {
+export function snapshot (counters: Figures, stallMs: number): Figures {
   return { ...counters, stalledMs: Math.round(counters.stalledMs + stallMs) }
 }

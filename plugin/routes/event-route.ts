@@ -1,18 +1,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BindingError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
-import { acceptEvents, acknowledge, bodyBytes, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from '../sessions/acceptance.ts'
 import { readEnvelopes, readEventData } from '../contract/envelope-reader.ts'
-import type { SessionHost } from '../sessions/endpoint.ts'
+import { acceptEvents, acknowledge, bodyBytes, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from '../sessions/acceptance.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
 import type { TetherSession } from '../sessions/session.ts'
 
 const sessionField = 'tether-session'
 
 /** Answers `POST url`: an envelope or an array of them. */
-export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply: FastifyReply): void {
+export function postEnvelopes (endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): void {
   answering(reply, () => {
-    const session = findSession(host, request, request.headers['x-tether-session'])
+    const session = findSession(endpoint, request, request.headers['x-tether-session'])
     const faults: Fault[] = []
-    const events = readEnvelopes(request.body, host.contract, host.limits.maxBatch, faults)
+    const events = readEnvelopes(request.body, endpoint.contract, endpoint.limits.maxBatch, faults)
     if (faults.length > 0) throw refusal(faults)
     const accepted = acceptEvents(session, events, bodyBytes(request.headers, request.body))
     acknowledge(session, request.headers['last-event-id'])
@@ -22,7 +22,7 @@ export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply
 }
 
 /** Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`. */
-export function postEvent (host: SessionHost, name: string, request: FastifyRequest, reply: FastifyReply): void {
+export function postEvent (endpoint: Endpoint, name: string, request: FastifyRequest, reply: FastifyReply): void {
   const contentType = request.headers['content-type'] ?? ''
   // As most say it, which spares looking for more.
   const isJson = contentType === 'application/json'
@@ -39,12 +39,12 @@ export function postEvent (host: SessionHost, name: string, request: FastifyRequ
     data = fields
   }
   answering(reply, () => {
-    const session = findSession(host, request, id)
+    const session = findSession(endpoint, request, id)
     let accepted: Accepted = { seq: session.acceptedSeq, known: 0 }
     if (name === leaveEvent) session.leave()
     else {
       const faults: Fault[] = []
-      const events = readEventData(name, data, isForm, host.contract, faults)
+      const events = readEventData(name, data, isForm, endpoint.contract, faults)
       if (faults.length > 0) throw refusal(faults)
       accepted = acceptEvents(session, events, bodyBytes(request.headers, data))
     }
@@ -71,13 +71,13 @@ function answering (reply: FastifyReply, answer: () => void): void {
   }
 }
 
-function findSession (host: SessionHost, request: FastifyRequest, id: string | string[] | undefined): TetherSession {
+function findSession (endpoint: Endpoint, request: FastifyRequest, id: string | string[] | undefined): TetherSession {
   if (typeof id !== 'string' || id === '') {
     throw new ValidationError([{ path: '', message: 'names no session: its id belongs in the header X-Tether-Session' }])
   }
-  const session = host.sessions.get(id)
-  if (session === undefined) throw host.registry.isBuried(id) ? new SessionClosedError() : new SessionNotFoundError()
-  if (session.boundTo !== host.boundTo(request)) throw new BindingError()
+  const session = endpoint.sessions.get(id)
+  if (session === undefined) throw endpoint.registry.isBuried(id) ? new SessionClosedError() : new SessionNotFoundError()
+  if (session.boundTo !== endpoint.boundTo(request)) throw new BindingError()
   checkOpen(session)
   return session
 }

@@ -1,72 +1,26 @@
-import { inspect } from 'node:util'
 import formbody from '@fastify/formbody'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
-import { defaults } from '../../schemas/defaults.ts'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../../schemas/envelope.ts'
-import { OptionError, OriginError, UpgradeRefusedError, UpgradeRequiredError } from '../../schemas/errors.ts'
-import { statefulConfigSchema } from '../../schemas/options.ts'
-import { didYouMean } from '../../schemas/suggestion.ts'
-import { writeAnswer } from './answer.ts'
+import { OriginError, UpgradeRefusedError, UpgradeRequiredError } from '../../schemas/errors.ts'
 import { leaveEvent } from '../sessions/acceptance.ts'
-import { postEnvelopes, postEvent } from './event-route.ts'
-import { wantsWebSocket } from '../websocket/handshake.ts'
-import { OptionValidator } from '../app/option-validator.ts'
-import { originAllowed } from './origin.ts'
-import { SessionHost } from '../sessions/endpoint.ts'
-import type { AnyStatefulConfig, SessionOptions } from './stateful-config.ts'
+import { Endpoint } from '../sessions/endpoint.ts'
 import { answerWithStream, noteArrival } from '../sse/stream-route.ts'
-import type { Transports } from './transport-choice.ts'
+import { wantsWebSocket } from '../websocket/handshake.ts'
 import { maxMessageBytes } from '../websocket/websocket-receiver.ts'
 import { acceptHandshake, enableWebSockets, type SocketHandler } from '../websocket/websocket-registration.ts'
 import { acceptSocket, jsonParser } from '../websocket/websocket-route.ts'
-
-const where = 'app.tether.stateful()'
-const validator = new OptionValidator(where, statefulConfigSchema)
+import { writeAnswer } from './answer.ts'
+import { postEnvelopes, postEvent } from './event-route.ts'
+import { originAllowed } from './origin.ts'
+import type { Transports } from './transport-choice.ts'
 
 // A timer cannot be longer; Fastify takes 0 for the instance's own timeout, so this stands for none.
 const noHandlerTimeout = 2_147_483_647
 
-/** Checks a configuration whole, before any route is made. Throws an error that names what is wrong. */
-export function checkConfig (prefix: string, url: unknown, config: AnyStatefulConfig): void {
-  // Events are posted to paths below it, so its last part cannot be one that may be anything, or absent.
-  if (typeof url !== 'string' || !(url === '' ? prefix : url).startsWith('/') || /[*?]\/?$/.test(url)) {
-    throw new OptionError(`the first argument of ${where} must be a URL path that begins with "/" and does not end with a wildcard or an optional parameter; got ${typeof url === 'string' ? JSON.stringify(url) : inspect(url, { depth: 0 })}`)
-  }
-  validator.check(config, (name) => isEventOf(config, name) ? `"${name}" is an event: its handler belongs in "on"` : null)
-  const on: Record<string, unknown> = config.on ?? {}
-  const events = Object.keys(config.contract.events)
-  for (const name of Object.keys(on)) {
-    if (events.includes(name)) continue
-    const advice = Object.hasOwn(statefulConfigSchema.properties, name) ? `. "${name}" belongs to ${where}, beside "on"` : didYouMean(name, events)
-    throw new OptionError(`option "on" of ${where} has a handler for "${name}", which is no event of its contract${advice}`)
-  }
-  for (const name of events) {
-    if (on[name] === undefined) throw new OptionError(`option "on" of ${where} has no handler for event "${name}" of its contract`)
-  }
-  const commandBuffer = config.commandBuffer ?? defaults.stateful.commandBuffer
-  if (config.maxBatch !== undefined && config.maxBatch > commandBuffer) {
-    throw new OptionError(`option "maxBatch" of ${where} must be at most commandBuffer, ${commandBuffer}, since a batch is queued whole; got ${config.maxBatch}`)
-  }
-}
-
-/** Whether a configuration that has not been checked has such an event. */
-function isEventOf (config: unknown, name: string): boolean {
-  const events: unknown = (config as Partial<AnyStatefulConfig>).contract?.events
-  return typeof events === 'object' && events !== null && Object.hasOwn(events, name)
-}
-
-/** Fills in the defaults. */
-export function resolveSessionOptions (config: SessionOptions): Readonly<Required<SessionOptions>> {
-  const resolved: Record<string, unknown> = {}
-  for (const [name, fallback] of Object.entries(defaults.stateful)) resolved[name] = config[name as keyof SessionOptions] ?? fallback
-  const options = resolved as unknown as Required<SessionOptions>
-  return Object.freeze({ ...options, maxBatch: Math.min(options.maxBatch, options.commandBuffer) })
-}
-
-/** Mounts the routes of a host, with the instance's own hooks, decorators and prefix around them. */
-export function mountRoutes (instance: FastifyInstance, url: string, host: SessionHost, { mode, eventStream, webSocket }: Transports): void {
-  const { limits, contract } = host
+/** Mounts the routes of a endpoint, with the instance's own hooks, decorators and prefix around them. */
+export function mountRoutes (instance: FastifyInstance, url: string, endpoint: Endpoint, { mode, eventStream, webSocket }: Transports): void {
+  const { limits, contract } = endpoint
   const { maxBatch } = limits
   const { events } = contract.contract
   const base = url.endsWith('/') ? url.slice(0, -1) : url
@@ -87,7 +41,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
 
   function checkOrigin (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
     if (eventStream !== null && request.method === 'GET') noteArrival(request)
-    done(originAllowed(request, host.trustedOrigins) ? undefined : new OriginError())
+    done(originAllowed(request, endpoint.trustedOrigins) ? undefined : new OriginError())
   }
 
   // A cache between may keep a 204 or a 404 for as long as it likes. Hooks of the application's come before this one.
@@ -103,7 +57,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
 
   function openStream (request: FastifyRequest, reply: FastifyReply): void {
     // A proxy that drops the upgrade leaves the rest of the handshake. Its sender cannot read a stream, which would leave a session behind.
-    if (eventStream !== null && (webSocket === null || request.headers['sec-websocket-version'] === undefined)) return answerWithStream(host, eventStream, request, reply)
+    if (eventStream !== null && (webSocket === null || request.headers['sec-websocket-version'] === undefined)) return answerWithStream(endpoint, eventStream, request, reply)
     // On HTTP/2 such a header is an error.
     if (request.raw.httpVersionMajor === 1) reply.header('upgrade', 'websocket')
     throw new UpgradeRequiredError()
@@ -111,7 +65,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
 
   function socketHandler (routes: FastifyInstance, upgrade: NonNullable<Transports['webSocket']>): SocketHandler {
     const parse = jsonParser(routes)
-    return (peer, request) => { acceptSocket(host, upgrade, parse, peer, request) }
+    return (peer, request) => { acceptSocket(endpoint, upgrade, parse, peer, request) }
   }
 
   instance.register(async function tetherRoutes (routes) {
@@ -137,7 +91,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
       headers,
       ...hasEvents ? { body: envelopeSchema(events, maxBatch) } : {},
       response: { 202: acceptedSchema, ...responses }
-    }), function postTetherEnvelopes (request, reply) { postEnvelopes(host, request, reply) })
+    }), function postTetherEnvelopes (request, reply) { postEnvelopes(endpoint, request, reply) })
 
     routes.register(async function tetherEvents (forms) {
       const formType = 'application/x-www-form-urlencoded'
@@ -147,14 +101,14 @@ export function mountRoutes (instance: FastifyInstance, url: string, host: Sessi
       for (const [name, body] of Object.entries(events)) {
         forms.post(`${base}/${name}`, options({
           summary: `Send the event "${name}" to a session`, consumes: ['application/json', formType], headers, body, response: responsesOfEvent
-        }), function postTetherEvent (request, reply) { postEvent(host, name, request, reply) })
+        }), function postTetherEvent (request, reply) { postEvent(endpoint, name, request, reply) })
       }
       forms.post(`${base}/${leaveEvent}`, options({
         summary: 'End a session, unless its page comes back', consumes: ['application/json', formType], headers, response: responsesOfEvent
-      }), function leaveTetherSession (request, reply) { postEvent(host, leaveEvent, request, reply) })
+      }), function leaveTetherSession (request, reply) { postEvent(endpoint, leaveEvent, request, reply) })
       // Whatever else is posted here names an event that there is not, and is told so.
       forms.post(`${base}/:event`, options({ hide: true, response: responses }),
-        function refuseTetherEvent (request, reply) { postEvent(host, (request.params as { event: string }).event, request, reply) })
+        function refuseTetherEvent (request, reply) { postEvent(endpoint, (request.params as { event: string }).event, request, reply) })
     })
   })
 }

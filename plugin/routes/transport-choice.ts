@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { ModeError, OptionError } from '../../schemas/errors.ts'
-import type { AnyStatefulConfig } from './stateful-config.ts'
 import { eventStreamOptions, type ResolvedUpgradeOptions, type Upgrade } from '../streams/transport.ts'
 import { isHttp2Only } from '../websocket/websocket-registration.ts'
 import { webSocketOptions, type ResolvedWebSocketOptions, type WebSocketUpgrade } from '../websocket/websocket-upgrade.ts'
+import type { AnyStatefulConfig } from './stateful-config.ts'
 
 /** What carries the sessions of one URL. */
 export interface Transports {

@@ -1,10 +1,10 @@
 import { defaults } from '../../schemas/defaults.ts'
 import { BusyError, DrainingError, SequenceError, SessionClosedError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
-import { cutFault } from '../contract/fault-list.ts'
 import type { CheckedEvent } from '../contract/envelope-reader.ts'
-import type { TetherSession } from './session.ts'
+import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
+import type { TetherSession } from './session.ts'
 
 /** The name under which a page says that it goes away; not an event of any contract. */
 export const leaveEvent = 'tether.close'
@@ -34,7 +34,7 @@ export function refusal (faults: Fault[]): ValidationError {
 /** @throws `FST_ERR_TETHER_SESSION_CLOSED`, `FST_ERR_TETHER_DRAINING` when the session takes nothing any more. */
 export function checkOpen (session: TetherSession): void {
   if (session.isOpen) return
-  throw session.host.runtime.draining ? new DrainingError() : new SessionClosedError()
+  throw session.scope.runtime.draining ? new DrainingError() : new SessionClosedError()
 }
 
 /**
@@ -67,7 +67,7 @@ function queueEvents (session: TetherSession, events: readonly CheckedEvent[], w
     // What was accepted before is acknowledged again, and not run again.
     if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight)
   }
-  const { budget } = session.host.runtime
+  const { budget } = session.scope.runtime
   if (budget.isExceeded) budget.onExceeded()
 }
 

@@ -1,54 +1,46 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import { ArgumentError } from '../../schemas/errors.ts'
+import { logThrown, presentable } from '../../schemas/thrown.ts'
 import { Command } from '../commands/command-channel.ts'
+import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
-import { Groups } from './groups.ts'
-import { SessionHandler } from './live-handler.ts'
-import { isMomentary } from '../commands/sync-callback.ts'
 import type { Runtime } from '../streams/runtime.ts'
+import type { Applicant } from './applicant.ts'
+import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
+import { Groups } from './groups.ts'
+import { LiveHandler } from './live-handler.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
+import type { SessionScope } from './session-scope.ts'
 import { TetherSession } from './session.ts'
-import type { AccessOptions, AnyStatefulConfig, HandlerContext, SessionOptions } from '../routes/stateful-config.ts'
-import { logThrown, presentable } from '../../schemas/thrown.ts'
 
 type Bind = NonNullable<AccessOptions['bind']>
 
-export interface SessionHostParts {
+export interface EndpointParts {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
-  readonly config: AnyStatefulConfig
+  readonly config: AnySessionConfig
   readonly bind: Bind | undefined
   readonly trustedOrigins: ReadonlySet<string>
   readonly runtime: Runtime
-  readonly registry: SessionRegistry
+  readonly registry: SessionRegistry<TetherSession>
   readonly log: FastifyBaseLogger
-}
-
-/** For whom a session is made. */
-export interface Applicant {
-  /** What `bind` gave; null for nobody in particular. */
-  readonly boundTo: string | null
-  /** For whom it counts. */
-  readonly owner: string | null
-  /** The connection of its stream, where others share it. */
-  readonly connection: ConnectionUse | null
 }
 
 interface EventHandler {
   readonly handle: (...given: unknown[]) => unknown
-  readonly momentary: boolean
+  readonly isSync: boolean
 }
 
 /** One `stateful` URL from within: its sessions, its groups, and what its configuration says. */
-export class SessionHost {
+export class Endpoint implements SessionScope<TetherSession> {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
-  readonly hooks: AnyStatefulConfig
+  readonly hooks: AnySessionConfig
   readonly trustedOrigins: ReadonlySet<string>
   readonly runtime: Runtime
-  readonly registry: SessionRegistry
+  readonly registry: SessionRegistry<TetherSession>
   readonly groups: Groups
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   /** By id; sessions that are being closed are still in it. */
@@ -61,7 +53,7 @@ export class SessionHost {
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
 
-  constructor (parts: SessionHostParts) {
+  constructor (parts: EndpointParts) {
     this.contract = parts.contract
     this.limits = parts.limits
     this.hooks = parts.config
@@ -70,9 +62,9 @@ export class SessionHost {
     this.runtime = parts.runtime
     this.registry = parts.registry
     this.#log = parts.log
-    this.#handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], momentary: isMomentary(handle) }]))
+    this.#handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
-    this.context = Object.freeze({ live: new SessionHandler(this) })
+    this.context = Object.freeze({ live: new LiveHandler(this) })
   }
 
   /**
@@ -147,15 +139,44 @@ export class SessionHost {
     return null
   }
 
-  /** What an event of the contract is to do. */
+  get pendingMs (): number { return this.registry.limits.pendingMs }
+
+  unpooled (session: TetherSession): void {
+    this.claims.delete(session.claimCode!)
+    this.registry.releasePending()
+  }
+
+  attached (session: TetherSession): void {
+    this.registry.attached(session)
+  }
+
+  detached (session: TetherSession): void {
+    this.registry.detached(session)
+  }
+
+  proved (session: TetherSession): void {
+    this.registry.proved(session)
+  }
+
+  closing (session: TetherSession): void {
+    this.openSessions.delete(session)
+    this.groups.forget(session)
+  }
+
+  closed (session: TetherSession): void {
+    this.closing(session)
+    this.sessions.delete(session.id)
+    if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
+    this.registry.remove(session)
+  }
+
   commandOf (session: TetherSession, event: string, data: unknown): Command {
-    const { handle, momentary } = this.#handlers.get(event)!
+    const { handle, isSync } = this.#handlers.get(event)!
     const command = new Command(event, () => handle.call(this.hooks.on, session, data, this.context))
-    command.momentary = momentary
+    command.isSync = isSync
     return command
   }
 
-  /** Logs what a handler or hook threw, and tells `onError`. Never throws. */
   report (session: TetherSession, error: unknown, command: string): void {
     logThrown(this.#log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
     const { onError } = this.hooks

@@ -1,44 +1,15 @@
-import type { UpdateData, UpdateDefinitions } from '../../schemas/contract.ts'
 import { ArgumentError } from '../../schemas/errors.ts'
-import type { SessionHost } from './endpoint.ts'
-import type { Session, TetherSession } from './session.ts'
-
-/** A named set of sessions. It holds no memory while it has no members. */
-export interface Group<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> extends Iterable<Session<State, Updates>> {
-  /** What `live.group(name)` was called with. */
-  readonly name: string
-  /** How many members it has. */
-  readonly size: number
-  /**
-   * Adds a session, until it is deleted or closes. Returns false when it is in already
-   * or closed. Queues `onJoin`.
-   *
-   * @throws TypeError for a session of another handler.
-   */
-  add: (session: Session<State, Updates>) => boolean
-  /** Takes a session out. Returns false when it was not in. Queues `onLeave`. */
-  delete: (session: Session<State, Updates>) => boolean
-  /** Whether a session is a member. */
-  has: (session: Session<State, Updates>) => boolean
-  /**
-   * Sends an update to every member; encoded once. It never waits for a member, and
-   * none delays another: one that is over its limits is treated as `onOverflow` says.
-   *
-   * @returns the number of members; what became of the frames is in `stats`.
-   * @throws as `session.send` does; then nobody gets anything.
-   */
-  broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
-  /** The same, to every member but one. */
-  broadcastExcept: <Name extends keyof Updates & string>(session: Session<State, Updates>, name: Name, data: UpdateData<Updates[Name]>) => number
-}
+import type { Group, Session } from './api.ts'
+import type { SessionScope } from './session-scope.ts'
+import type { TetherSession } from './session.ts'
 
 /** The groups of one `stateful` URL. */
 export class Groups {
-  readonly #host: SessionHost
+  readonly #scope: SessionScope<TetherSession>
   readonly #members = new Map<string, Set<TetherSession>>()
 
-  constructor (host: SessionHost) {
-    this.#host = host
+  constructor (scope: SessionScope<TetherSession>) {
+    this.#scope = scope
   }
 
   get size (): number { return this.#members.size }
@@ -50,7 +21,7 @@ export class Groups {
 
   /** @throws `FST_ERR_TETHER_ARGUMENT` for what is no session of this handler. */
   requireOwn (session: TetherSession | null | undefined): void {
-    if (session?.host !== this.#host) throw new ArgumentError('a group takes sessions of its own handler only')
+    if (session?.scope !== this.#scope) throw new ArgumentError('a group takes sessions of its own handler only')
   }
 
   members (name: string): ReadonlySet<TetherSession> | undefined {
@@ -64,10 +35,10 @@ export class Groups {
     if (members === undefined) this.#members.set(name, members = new Set())
     else if (members.has(session)) return false
     // What was broadcast before is not for it.
-    this.#host.runtime.broadcasts.catchUp(session)
+    this.#scope.runtime.broadcasts.catchUp(session)
     members.add(session)
     ;(session.groups ??= new Set()).add(name)
-    session.queueHook('onJoin', name, this.#host.context)
+    session.queueHook('onJoin', name, this.#scope.context)
     return true
   }
 
@@ -75,11 +46,11 @@ export class Groups {
     const members = this.#members.get(name)
     if (members?.has(session) !== true) return false
     // What was broadcast before is still for it.
-    this.#host.runtime.broadcasts.catchUp(session)
+    this.#scope.runtime.broadcasts.catchUp(session)
     members.delete(session)
     if (members.size === 0) this.#members.delete(name)
     session.groups?.delete(name)
-    session.queueHook('onLeave', name, this.#host.context)
+    session.queueHook('onLeave', name, this.#scope.context)
     return true
   }
 
@@ -91,10 +62,10 @@ export class Groups {
   }
 
   broadcast (members: ReadonlySet<TetherSession> | undefined, name: string, data: unknown, except: TetherSession | null): number {
-    const frame = this.#host.contract.encode(name, data)
+    const frame = this.#scope.contract.encode(name, data)
     if (members === undefined) return 0
     const count = except !== null && members.has(except) ? members.size - 1 : members.size
-    if (count > 0) this.#host.runtime.broadcasts.push(members, except, frame)
+    if (count > 0) this.#scope.runtime.broadcasts.push(members, except, frame)
     return count
   }
 }

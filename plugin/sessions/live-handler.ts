@@ -1,88 +1,55 @@
-import type { UpdateData, UpdateDefinitions } from '../../schemas/contract.ts'
-import { protocolCounts, type Protocol } from '../carriers/carrier.ts'
-import type { Group } from './groups.ts'
-import type { SessionHost } from './endpoint.ts'
-import type { Session } from './session.ts'
+import { protocolCounts } from '../carriers/carrier.ts'
 import type { AnyRequest } from '../streams/transport.ts'
+import type { Group, Handler, HandlerStats, Session } from './api.ts'
+import type { Groups } from './groups.ts'
+import type { TetherSession } from './session.ts'
 
-/** Figures of one `stateful` URL. */
-export interface HandlerStats {
-  /** Sessions, those that are being closed included. */
-  sessions: number
-  /** Of these, with an open stream. */
-  connected: number
-  /** These, by what their stream travels by. */
-  protocols: Record<Protocol, number>
-  /** Groups that have members. */
-  groups: number
-}
-
-/** What `stateful` returns. */
-export interface Handler<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
-  /**
-   * Sends an update to every session, connected or not; encoded once. It never waits
-   * for one.
-   *
-   * @returns the number of sessions; what became of the frames is in `stats`.
-   * @throws as `session.send` does; then nobody gets anything.
-   */
-  broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
-  /** The group of a name, whether it has members or not. Throws a TypeError for an empty name. */
-  group: (name: string) => Group<State, Updates>
-  /** All open sessions, prepared ones included. */
-  readonly sessions: Iterable<Session<State, Updates>>
-  /** The open session of an id, or of a claim that `prepare` gave and no stream has used yet; undefined when there is none. */
-  get: (id: string) => Session<State, Updates> | undefined
-  /**
-   * Makes a session while its page is rendered: the page opens its stream with
-   * `?tether-session=<claim>`, or with the header, within `pendingMs`.
-   *
-   * @returns the claim to embed: good for one stream, whose hello names the session's
-   * id. Null when the pool of prepared sessions, the server or the share of this client
-   * is full, or while it drains. Rejects only with what `initialState` or `bind` throws.
-   */
+/** What a handler gives of its endpoint. */
+interface HandlerSource {
+  readonly groups: Groups
+  readonly sessions: ReadonlyMap<string, TetherSession>
+  readonly claims: ReadonlyMap<string, TetherSession>
+  readonly openSessions: ReadonlySet<TetherSession>
   prepare: (request: AnyRequest) => Promise<string | null>
-  /** Figures as they are now. */
-  readonly stats: HandlerStats
 }
 
 /** A `stateful` URL as the application holds it. */
-export class SessionHandler implements Handler {
-  readonly #host: SessionHost
+export class LiveHandler implements Handler {
+  readonly #endpoint: HandlerSource
 
-  constructor (host: SessionHost) {
-    this.#host = host
+  constructor (endpoint: HandlerSource) {
+    this.#endpoint = endpoint
   }
 
   broadcast (name: string, data: unknown): number {
-    return this.#host.groups.broadcast(this.#host.openSessions, name, data, null)
+    return this.#endpoint.groups.broadcast(this.#endpoint.openSessions, name, data, null)
   }
 
   group (name: string): Group {
-    return this.#host.groups.group(name)
+    return this.#endpoint.groups.group(name)
   }
 
   get sessions (): Iterable<Session> {
-    return this.#host.openSessions
+    return this.#endpoint.openSessions
   }
 
   get (id: string): Session | undefined {
-    const session = this.#host.sessions.get(id) ?? this.#host.claims.get(id)
+    const session = this.#endpoint.sessions.get(id) ?? this.#endpoint.claims.get(id)
     return session?.isOpen === true ? session : undefined
   }
 
   prepare (request: AnyRequest): Promise<string | null> {
-    return this.#host.prepare(request)
+    return this.#endpoint.prepare(request)
   }
 
   get stats (): HandlerStats {
     let connected = 0
     const protocols = protocolCounts()
-    for (const { stream } of this.#host.openSessions) {
+    for (const { stream } of this.#endpoint.openSessions) {
       if (stream === null) continue
       connected++
       protocols[stream.protocol]++
     }
-    return { sessions: this.#host.sessions.size, connected, protocols, groups: this.#host.groups.size }
+    return { sessions: this.#endpoint.sessions.size, connected, protocols, groups: this.#endpoint.groups.size }
   }
 }

@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { goodbyeFrame } from '../protocol/control-frame.ts'
-import type { SessionHost } from './endpoint.ts'
-import type { TetherSession } from './session.ts'
-import type { Stream } from '../streams/stream.ts'
 import type { Claim } from '../protocol/claim.ts'
+import { goodbyeFrame } from '../protocol/control-frame.ts'
 import type { Verdict } from '../protocol/verdict.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { TetherSession } from './session.ts'
 
 /** How one transport says what became of a claim. */
 export interface Entrance {
@@ -31,25 +31,25 @@ export function nextArrival (): number {
  * @returns the session; null when there is none for the client, who has been told.
  * Rejects with what `initialState`, `bind` or the entrance throws; then there is no session.
  */
-export async function openSession (host: SessionHost, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
-  if (host.runtime.draining) return refused(entrance.turnAway('draining'))
-  const judged = judge(host, claim, request)
+export async function openSession (endpoint: Endpoint, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
+  if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
+  const judged = judge(endpoint, claim, request)
   if (judged === 'gone') return refused(entrance.gone())
   let { session, verdict } = judged
   const isNew = session === null
-  const { registry } = host
+  const { registry } = endpoint
   const connection = registry.connectionOf(request.raw)
   if (session === null) {
-    const applicant = host.applicant(request, connection)
+    const applicant = endpoint.applicant(request, connection)
     if (!registry.reserve(applicant.owner, connection)) return refused(entrance.turnAway('session-limit'))
     try {
-      session = await host.create(request, applicant, false)
+      session = await endpoint.create(request, applicant, false)
     } catch (error) {
       registry.release(applicant.owner, connection)
       throw error
     }
     // The server may have begun to stop in the meantime, and has told those who were there.
-    if (host.runtime.draining) {
+    if (endpoint.runtime.draining) {
       session.discard()
       return refused(entrance.turnAway('draining'))
     }
@@ -75,21 +75,21 @@ export async function openSession (host: SessionHost, claim: Claim, request: Fas
   }
   if (attached === null) return null
   registry.moved(session, connection)
-  session.queueHook('onConnect', { ...host.context, request, verdict: attached, protocol: stream.protocol })
+  session.queueHook('onConnect', { ...endpoint.context, request, verdict: attached, protocol: stream.protocol })
   return session
 }
 
 /** The session that a claim may have, if any; `gone` tells a browser to stop its retries. */
-function judge (host: SessionHost, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
+function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
   if (claim.malformed) return { session: null, verdict: 'expired' }
   if (claim.id === null) return { session: null, verdict: 'new' }
   // An id has no business in the query, where logs would keep it.
-  const session = host.claims.get(claim.id) ?? (claim.prepared ? undefined : host.sessions.get(claim.id))
+  const session = endpoint.claims.get(claim.id) ?? (claim.prepared ? undefined : endpoint.sessions.get(claim.id))
   if (session === undefined) {
-    const isBuried = host.registry.isClaimBuried(claim.id) || (!claim.prepared && host.registry.isBuried(claim.id))
+    const isBuried = endpoint.registry.isClaimBuried(claim.id) || (!claim.prepared && endpoint.registry.isBuried(claim.id))
     return isBuried ? 'gone' : { session: null, verdict: 'expired' }
   }
-  if (session.boundTo !== host.boundTo(request)) return { session: null, verdict: 'expired' }
+  if (session.boundTo !== endpoint.boundTo(request)) return { session: null, verdict: 'expired' }
   if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
   if (claim.taken) return 'gone'
   // Also while an earlier request for it is held up by hooks, and perhaps given up: the later one gets it.

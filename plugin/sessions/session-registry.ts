@@ -1,7 +1,6 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { publicAddress } from './client-address.ts'
 import { DetachedPool } from './detached-pool.ts'
-import type { TetherSession } from './session.ts'
 import { Tombstones } from './tombstones.ts'
 
 export interface SessionLimits {
@@ -31,6 +30,18 @@ export interface ConnectionUse {
   sessions: number
 }
 
+/** What the registry knows of a session. */
+export interface Registered {
+  /** For whom it counts; null for nobody. */
+  readonly owner: string | null
+  /** On which its latest stream was opened, if others share it; kept by the registry. */
+  connection: ConnectionUse | null
+  /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
+  readonly proven: boolean
+  /** Closes it, since others need its place. */
+  evict: () => void
+}
+
 const bindingMark = '='
 const addressMark = '@'
 
@@ -45,18 +56,18 @@ export function ownerOf (boundTo: string | null, address: string | undefined): s
  * Room for sessions, over all `stateful` URLs of one registered plugin: how many
  * there are and whose, which are without a stream, which were closed for good.
  */
-export class SessionRegistry {
+export class SessionRegistry<Session extends Registered> {
   readonly limits: SessionLimits
   readonly refusals: SessionRefusals = { maxSessions: 0, maxSessionsPerOwner: 0, maxSessionsPerConnection: 0, pipelined: 0 }
   readonly #onRemoved: () => void
-  readonly #sessions = new Set<TetherSession>()
+  readonly #sessions = new Set<Session>()
   #reserved = 0
   #pending = 0
   /** Sessions and reserved slots by their owner. */
   readonly #owners = new Map<string, number>()
   readonly #connections = new WeakMap<object, ConnectionUse>()
-  readonly #detachedUnproven = new DetachedPool<TetherSession>()
-  readonly #detachedProven = new DetachedPool<TetherSession>()
+  readonly #detachedUnproven = new DetachedPool<Session>()
+  readonly #detachedProven = new DetachedPool<Session>()
   /** Ids of sessions closed for good. */
   readonly #buried: Tombstones
   /** Claims of those that were closed before anybody used theirs. */
@@ -75,7 +86,7 @@ export class SessionRegistry {
   /** Slots taken by requests whose session is not made yet. */
   get reserved (): number { return this.#reserved }
 
-  [Symbol.iterator] (): IterableIterator<TetherSession> {
+  [Symbol.iterator] (): IterableIterator<Session> {
     return this.#sessions.values()
   }
 
@@ -140,7 +151,7 @@ export class SessionRegistry {
   }
 
   /** The session's stream is on that connection now. */
-  moved (session: TetherSession, connection: ConnectionUse | null): void {
+  moved (session: Session, connection: ConnectionUse | null): void {
     if (session.connection === connection) return
     if (session.connection !== null) session.connection.sessions--
     if (connection !== null) connection.sessions++
@@ -159,33 +170,38 @@ export class SessionRegistry {
   }
 
   /** Puts a session into the slot that was reserved for it. */
-  add (session: TetherSession): void {
+  add (session: Session): void {
     this.#reserved--
     this.#sessions.add(session)
   }
 
-  remove (session: TetherSession): void {
+  remove (session: Session): void {
     if (!this.#sessions.delete(session)) return
     this.attached(session)
     this.#discount(session.owner, session.connection)
     session.connection = null
-    session.host.sessions.delete(session.id)
-    if (session.isClosedForGood) {
-      const { reconnectMs } = session.host.limits
-      this.#buried.add(session.id, reconnectMs)
-      if (session.claimCode !== null && !session.everConnected) this.#buriedClaims.add(session.claimCode, reconnectMs)
-    }
     this.#onRemoved()
   }
 
+  /**
+   * Remembers a session that was closed for good.
+   *
+   * @param claim that it was prepared for, and that nobody used; null for none
+   * @param forMs how long it is remembered
+   */
+  bury (id: string, claim: string | null, forMs: number): void {
+    this.#buried.add(id, forMs)
+    if (claim !== null) this.#buriedClaims.add(claim, forMs)
+  }
+
   /** The session has a stream. */
-  attached (session: TetherSession): void {
+  attached (session: Session): void {
     this.#detachedUnproven.delete(session)
     this.#detachedProven.delete(session)
   }
 
   /** The session has posted or was resumed. */
-  proved (session: TetherSession): void {
+  proved (session: Session): void {
     if (this.#detachedUnproven.delete(session)) this.#detachedProven.add(session)
   }
 
@@ -193,12 +209,12 @@ export class SessionRegistry {
    * The session lost its stream and is kept. If too many are, one goes: of those that
    * never proved themselves, or else of all, the oldest of whoever has most of them.
    */
-  detached (session: TetherSession): void {
+  detached (session: Session): void {
     (session.proven ? this.#detachedProven : this.#detachedUnproven).add(session)
     while (this.detachedCount > this.limits.maxDetached) {
       const oldest = this.#detachedUnproven.next(session.owner) ?? this.#detachedProven.next(session.owner)!
       this.attached(oldest)
-      oldest.beginClose('evicted', true)
+      oldest.evict()
     }
   }
 

@@ -1,110 +1,25 @@
-import type { UpdateData, UpdateDefinitions } from '../../schemas/contract.ts'
 import { defaults } from '../../schemas/defaults.ts'
 import { ArgumentError, BusyError, HandlerTimeoutError, SessionClosedError } from '../../schemas/errors.ts'
-import type { BroadcastMember } from '../delivery/broadcast-queue.ts'
-import { closeCodes } from '../protocol/close-code.ts'
+import { copyCompression } from '../carriers/stream-compression.ts'
 import { Command, CommandChannel, type CommandOwner } from '../commands/command-channel.ts'
-import { copyCompression, type StreamCompression } from '../carriers/stream-compression.ts'
-import { takenMark } from '../protocol/claim.ts'
-import { goodbyeFrame, helloFrame } from '../protocol/control-frame.ts'
-import { Counters, snapshot } from '../metrics/counters.ts'
+import { isSyncCallback } from '../commands/sync-callback.ts'
+import type { BroadcastMember } from '../delivery/broadcast-queue.ts'
 import type { Deadline } from '../delivery/deadline-queue.ts'
-import type { Frame } from '../protocol/frame.ts'
 import type { Holder } from '../delivery/holder.ts'
-import { isMomentary } from '../commands/sync-callback.ts'
-import type { Applicant, SessionHost } from './endpoint.ts'
 import { Outbox } from '../delivery/outbox.ts'
-import { Room } from '../delivery/send-gate.ts'
+import { SendGate } from '../delivery/send-gate.ts'
+import { Counters, snapshot } from '../metrics/counters.ts'
+import { takenMark } from '../protocol/claim.ts'
+import { closeCodes } from '../protocol/close-code.ts'
+import { goodbyeFrame, helloFrame } from '../protocol/control-frame.ts'
+import type { Frame } from '../protocol/frame.ts'
+import type { Verdict } from '../protocol/verdict.ts'
+import type { DisconnectReason, Stream, StreamReader } from '../streams/stream.ts'
+import type { CloseReason, Session, SessionStats } from './api.ts'
+import type { Applicant } from './applicant.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
 import type { ConnectionUse } from './session-registry.ts'
-import type { DisconnectReason, Stream, StreamReader } from '../streams/stream.ts'
-import type { Verdict } from '../protocol/verdict.ts'
-
-/** Why a session ended: a word of the library's, or what the application gave to `close`. */
-export type CloseReason =
-  /** The application closed it, and gave no reason. */
-  | 'closed'
-  /** Its page said that it goes away, and did not come back. */
-  | 'left'
-  /** It was without a stream for `reconnectMs`. */
-  | 'reconnect-timeout'
-  /** It had neither a stream nor an event for `idleMs`. */
-  | 'idle'
-  /** It was as old as `maxLifetimeMs`. */
-  | 'lifetime'
-  /** It had no stream, and others needed its place: there were more than `maxDetached`. */
-  | 'evicted'
-  /** `drain` was called. */
-  | 'draining'
-  /** The server is closing. */
-  | 'shutdown'
-  | (string & {})
-
-/** What a session did so far, and what waits for it. */
-export interface SessionStats extends Counters {
-  /** Updates that wait to be written for the first time. */
-  queuedFrames: number
-  /** Bytes of these. */
-  queuedBytes: number
-  /** Updates kept for a reader that comes back, those that wait included. */
-  heldFrames: number
-  /** Bytes of these. */
-  heldBytes: number
-  /** Commands that wait for their turn. */
-  queuedCommands: number
-  /** Whether the write buffer is full and the loop stands still. */
-  stalled: boolean
-  /** How its present stream is compressed, and what that makes of it; null where there is none, or it is not. */
-  compression: StreamCompression | null
-}
-
-/** One tab's session, as handlers and hooks see it. */
-export interface Session<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
-  /** 24 characters that name it; a secret of this client's. */
-  readonly id: string
-  /** The application's own, as `initialState` made it. */
-  state: State
-  /** Whether a stream is open now. */
-  readonly connected: boolean
-  /** Aborted, with the reason, as soon as the session is being closed: for work that goes on beside its handlers. */
-  readonly signal: AbortSignal
-  /** Figures, counted since it was made. */
-  readonly stats: SessionStats
-  /**
-   * Queues an update; it leaves with all others of this turn of the event loop.
-   *
-   * @returns a promise that never rejects: `true` when there is room behind the
-   * update, at once or as soon as the reader caught up to less than `writeBuffer`
-   * waiting ones; `false` when the session closed first. Without a stream it is
-   * `true` at once, and the update waits for the reader to come back.
-   * @throws `FST_ERR_TETHER_SERIALIZATION` for data that the update's schema cannot
-   * serialise, `FST_ERR_TETHER_UNKNOWN_UPDATE`, and what the key function of
-   * `conflate` throws. Nothing is queued then.
-   * @see docs/flow-control.md
-   */
-  send: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => Promise<boolean>
-  /**
-   * Queues a function on the command channel, behind what waits there; from within
-   * the session's own handler it runs at once, as a part of it.
-   *
-   * @returns a promise for what it returns. It rejects with what the function
-   * throws (which is logged and reported as well), with `FST_ERR_TETHER_BUSY` when
-   * `commandBuffer` commands wait, and with `FST_ERR_TETHER_SESSION_CLOSED`. Nobody
-   * need listen.
-   */
-  update: <Result>(command: (session: this) => Result) => Promise<Awaited<Result>>
-  /**
-   * Closes the session for good: it leaves its groups, accepted commands run, what
-   * waits is written, the stream ends with a goodbye, then `onDisconnect` and `onClose` run.
-   *
-   * @param reason told to the client and to `onClose`; default `'closed'`.
-   * @param options `reconnect: true` lets the browser come back for a new session;
-   * otherwise its retries are answered with 204, which ends them.
-   * @returns a promise that never rejects, and resolves when all that is done; from
-   * within the session's own handler, at once. Further calls change nothing.
-   */
-  close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<void>
-}
+import type { SessionScope } from './session-scope.ts'
 
 type Phase =
   /** Made by `prepare`; nobody has claimed it yet. */
@@ -126,10 +41,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   readonly id = createSessionId()
   state: unknown
   dueAt = 0
-  place = -1
+  heapIndex = -1
   readonly outbox: Outbox
-  readonly counters = new Counters()
-  readonly host: SessionHost
+  readonly counters: Counters
+  readonly scope: SessionScope<TetherSession>
   /** Whom it is bound to, as `bind` told of the request that made it. */
   readonly boundTo: string | null
   /** For whom it counts in `maxSessionsPerOwner`; null for nobody. */
@@ -150,7 +65,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #idPrefix: string | null = null
   #counted = false
   readonly #channel: CommandChannel
-  readonly #room = new Room()
+  readonly #gate = new SendGate()
   /** Last `seq` accepted; 0 before the first. */
   #acceptedSeq = 0
   #stalledSince = 0
@@ -174,8 +89,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #closed: Promise<void> | null = null
   #settleClosed: (() => void) | null = null
 
-  constructor (host: SessionHost, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null) {
-    this.host = host
+  constructor (scope: SessionScope<TetherSession>, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null) {
+    this.scope = scope
     this.state = state
     this.boundTo = boundTo
     this.owner = owner
@@ -183,9 +98,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.claimCode = claimCode
     this.#phase = claimCode === null ? 'opening' : 'pending'
     this.#isPooled = claimCode !== null
-    this.servedUpTo = host.runtime.broadcasts.lastNumber
-    this.outbox = new Outbox(host.limits, host.runtime.budget)
-    this.#channel = new CommandChannel(host.limits.commandBuffer, this, host.runtime.budget)
+    this.counters = new Counters(scope.runtime.totals)
+    this.servedUpTo = scope.runtime.broadcasts.lastNumber
+    this.outbox = new Outbox(scope.limits, scope.runtime.budget)
+    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, scope.runtime.budget)
     const now = performance.now()
     this.#createdAt = now
     this.#detachedAt = now
@@ -206,7 +122,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   }
 
   get stats (): SessionStats {
-    this.host.runtime.broadcasts.catchUp(this)
+    this.scope.runtime.broadcasts.catchUp(this)
     const { outbox } = this
     return {
       ...snapshot(this.counters, this.stallMs(performance.now())),
@@ -221,12 +137,12 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   }
 
   send (name: string, data: unknown): Promise<boolean> {
-    const frame = this.host.contract.encode(name, data)
-    if (this.#isBeyondReach) return Room.refused
-    this.host.runtime.broadcasts.catchUp(this)
+    const frame = this.scope.contract.encode(name, data)
+    if (this.#isBeyondReach) return SendGate.refused
+    this.scope.runtime.broadcasts.catchUp(this)
     this.append(frame)
     this.appended(null)
-    return this.#isBlocked ? this.#room.wait() : this.#room.grant()
+    return this.#isBlocked ? this.#gate.wait() : this.#gate.grant()
   }
 
   update<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
@@ -255,7 +171,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
         if (fault === null) resolve(result as Awaited<Result>)
         else reject(fault.error)
       })
-      command.momentary = isMomentary(run)
+      command.isSync = isSyncCallback(run)
       this.#channel.push(command)
     })
   }
@@ -286,19 +202,15 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   append (frame: Frame): void {
     if (this.#phase === 'closed' || !this.outbox.append(frame)) return
-    this.counters.conflated++
-    this.host.runtime.totals.conflated++
+    this.counters.add('conflated')
   }
 
   appended (now: number | null): void {
     if (this.#phase === 'closed') return
     const { outbox, counters } = this
-    const { limits, runtime } = this.host
+    const { limits, runtime } = this.scope
     const { waiting } = outbox
-    if (waiting > counters.queueHighWater) {
-      counters.queueHighWater = waiting
-      if (waiting > runtime.totals.queueHighWater) runtime.totals.queueHighWater = waiting
-    }
+    counters.raiseHighWater(waiting)
     const stream = this.#stream
     if (stream !== null && stream.writable) {
       if (now !== null) stream.flush(now)
@@ -312,7 +224,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   /** Brings the outbox back under its limits, as `onOverflow` says. */
   overflow (): void {
-    const { onOverflow, queueFrames, queueBytes } = this.host.limits
+    const { onOverflow, queueFrames, queueBytes } = this.scope.limits
     if (onOverflow === 'disconnect') this.#disconnectOverflowing()
     this.dropOldest(queueFrames, queueBytes)
   }
@@ -327,7 +239,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     const ofStream = this.#stream?.heldWeight ?? 0
     this.outbox.forgetTo(weight - ofStream)
     if (this.heldWeight <= weight) return
-    if (this.host.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
+    if (this.scope.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
     this.#countDropped(this.outbox.dropTo(weight - (this.#stream?.heldWeight ?? 0)))
     // What its stream has in hand goes only with it.
     if (this.heldWeight > weight) this.#disconnectOverflowing()
@@ -338,7 +250,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#flushNow()
     this.outbox.acknowledge(this.outbox.placeOf(frame))
     if (this.outbox.placeOf(frame) === 0) return
-    if (this.host.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
+    if (this.scope.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
     this.#countDropped(this.outbox.dropThrough(this.outbox.placeOf(frame)))
   }
 
@@ -350,8 +262,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   #disconnectOverflowing (): void {
     if (this.#stream === null) return
-    this.counters.overflowDisconnects++
-    this.host.runtime.totals.overflowDisconnects++
+    this.counters.add('overflowDisconnects')
     this.#stream.destroy('overflow')
   }
 
@@ -360,9 +271,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   }
 
   #countDropped (dropped: number): void {
-    this.counters.dropped += dropped
-    this.host.runtime.totals.dropped += dropped
-    if (dropped > 0 && this.#stream !== null) this.host.runtime.scheduler.schedule(this.#stream)
+    this.counters.add('dropped', dropped)
+    if (dropped > 0 && this.#stream !== null) this.scope.runtime.scheduler.schedule(this.#stream)
   }
 
   /**
@@ -380,8 +290,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       return null
     }
     this.#servedArrival = arrival
-    const { limits, contract: { textNames } } = this.host
-    this.host.runtime.broadcasts.catchUp(this)
+    const { limits, contract: { textNames } } = this.scope
+    this.scope.runtime.broadcasts.catchUp(this)
     this.#takeOver(now)
     this.#leavePool()
     this.#phase = 'open'
@@ -396,7 +306,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     // What a session that waited for its page has dropped is no matter of a verdict, which says that it is new.
     else if (from > 0) this.outbox.announceGap()
     this.#stream = stream
-    this.host.registry.attached(this)
+    this.scope.attached(this)
     stream.attach(this, helloFrame({
       session: this.id,
       verdict: final,
@@ -413,17 +323,17 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   /** Queues a hook, if the configuration has it, past the channel's bound. */
   queueHook (name: 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave', ...given: readonly unknown[]): void {
-    const { hooks } = this.host
+    const { hooks } = this.scope
     if (hooks[name] !== undefined) this.#pushHook(name, hooks[name], given)
   }
 
   #pushHook (name: string, hook: ((...given: never[]) => unknown) | undefined, given: readonly unknown[], onSettled: (() => void) | null = null): void {
-    this.#pushUnbounded(new Command(name, () => hook?.call(this.host.hooks, ...[this, ...given] as never[]), onSettled), hook === undefined || isMomentary(hook))
+    this.#pushUnbounded(new Command(name, () => hook?.call(this.scope.hooks, ...[this, ...given] as never[]), onSettled), hook === undefined || isSyncCallback(hook))
   }
 
-  #pushUnbounded (command: Command, momentary: boolean): void {
+  #pushUnbounded (command: Command, isSync: boolean): void {
     command.bounded = false
-    command.momentary = momentary
+    command.isSync = isSync
     this.#channel.push(command)
   }
 
@@ -438,30 +348,28 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     if (!this.proven) this.#prove()
     // With a stream it is not idle, and the time counts from when it loses it.
     if (this.#stream === null) this.#lastEventAt = performance.now()
-    this.counters.eventsAccepted++
-    this.host.runtime.totals.eventsAccepted++
-    const command = this.host.commandOf(this, name, data)
+    this.counters.add('eventsAccepted')
+    const command = this.scope.commandOf(this, name, data)
     command.weight = weight
     this.#channel.push(command)
   }
 
   #prove (): void {
     this.proven = true
-    this.host.registry.proved(this)
+    this.scope.proved(this)
   }
 
   /** The page went away; unless it comes back within the grace, the session ends. */
   leave (): void {
     if (this.#leaveAt !== Infinity) return
     this.#leaveAt = performance.now() + defaults.fixed.leaveGraceMs
-    this.host.runtime.deadlines.set(this, this.#leaveAt)
+    this.scope.runtime.deadlines.set(this, this.#leaveAt)
   }
 
   beginClose (reason: CloseReason, reconnect: boolean, retryMs?: number): void {
     if (!this.isOpen) return
-    this.host.runtime.broadcasts.catchUp(this)
-    this.host.openSessions.delete(this)
-    this.host.groups.forget(this)
+    this.scope.runtime.broadcasts.catchUp(this)
+    this.scope.closing(this)
     this.#phase = 'closing'
     this.#closeReason = reason
     this.#closeReconnect = reconnect
@@ -469,7 +377,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#abort?.abort(reason)
     if (this.#stream !== null) {
       this.#closeBy = performance.now() + this.#patienceMs(this.#stream)
-      this.host.runtime.deadlines.set(this, this.#closeBy)
+      this.scope.runtime.deadlines.set(this, this.#closeBy)
     }
     this.#pushUnbounded(new Command('close', () => this.#finish(retryMs), null, false), true)
   }
@@ -479,6 +387,10 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     if (this.#phase === 'closed') return Promise.resolve()
     this.#closed ??= new Promise((resolve) => { this.#settleClosed = resolve })
     return this.#closed
+  }
+
+  evict (): void {
+    this.beginClose('evicted', true)
   }
 
   /** Time is up: the stream is cut, a handler that still runs is waited for no longer. */
@@ -513,11 +425,11 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   // What it reads from and is told by others
 
   get hasRoom (): boolean { return !this.#isBlocked }
-  get paceMs (): number { return this.host.limits.minIntervalMs }
+  get paceMs (): number { return this.scope.limits.minIntervalMs }
 
   get isPressed (): boolean {
     const { waiting, waitingBytes } = this.outbox
-    const { queueFrames, queueBytes, minIntervalMs } = this.host.limits
+    const { queueFrames, queueBytes, minIntervalMs } = this.scope.limits
     if (waiting > queueFrames || waitingBytes > queueBytes) return true
     // With a pace, one write is one picture, however many updates make it.
     return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > defaults.fixed.writeBytes)
@@ -532,11 +444,11 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   /** Sees to it that what was written does not grow too old, whether or not anything else happens. */
   #watchAge (): void {
     this.#ageAt = this.#nextAge(0)
-    this.host.runtime.deadlines.set(this, this.#ageAt)
+    this.scope.runtime.deadlines.set(this, this.#ageAt)
   }
 
   #nextAge (notBefore: number): number {
-    const { replayAgeMs } = this.host.limits
+    const { replayAgeMs } = this.scope.limits
     const oldest = replayAgeMs === 0 ? null : this.outbox.oldestWrittenAt
     return oldest === null ? Infinity : Math.max(oldest + replayAgeMs, notBefore)
   }
@@ -546,7 +458,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#loseStream(reason, now)
     if (this.isOpen) {
       this.#setDeadline(now)
-      this.host.registry.detached(this)
+      this.scope.detached(this)
     }
     this.#streamGone?.()
   }
@@ -556,14 +468,13 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   }
 
   #reportFault (error: unknown, name: string): void {
-    this.counters.handlerErrors++
-    this.host.runtime.totals.handlerErrors++
-    this.host.report(this, error, name)
+    this.counters.add('handlerErrors')
+    this.scope.report(this, error, name)
   }
 
   onPending (command: Command): void {
-    const { handlerTimeoutMs } = this.host.limits
-    if (command.timed && handlerTimeoutMs > 0) this.host.runtime.deadlines.set(this, command.startedAt + handlerTimeoutMs)
+    const { handlerTimeoutMs } = this.scope.limits
+    if (command.timed && handlerTimeoutMs > 0) this.scope.runtime.deadlines.set(this, command.startedAt + handlerTimeoutMs)
   }
 
   due (now: number): void {
@@ -571,13 +482,13 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     if (now >= this.#ageAt) {
       this.outbox.trim(now)
       // Of a stream that is never quiet the oldest is always about to expire; its writes look as well.
-      this.#ageAt = this.#nextAge(now + this.host.limits.replayAgeMs / ageLooks)
+      this.#ageAt = this.#nextAge(now + this.scope.limits.replayAgeMs / ageLooks)
     }
     this.#checkHandler(now)
     if (this.isOpen) {
-      const { limits } = this.host
+      const { limits } = this.scope
       if (this.#phase === 'pending') {
-        if (now - this.#createdAt >= this.host.registry.limits.pendingMs) {
+        if (now - this.#createdAt >= this.scope.pendingMs) {
           this.#leavePool()
           this.beginClose('reconnect-timeout', true)
         }
@@ -588,7 +499,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
         else if (limits.idleMs > 0 && now - Math.max(this.#detachedAt, this.#lastEventAt) >= limits.idleMs) this.beginClose('idle', true)
       }
     } else if (now >= this.#closeBy && this.#isBlocked) this.#stream?.destroy('closed')
-    if (this.place === -1) this.#setDeadline(now)
+    if (this.heapIndex === -1) this.#setDeadline(now)
   }
 
   // Its own business
@@ -602,15 +513,13 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #leavePool (): void {
     if (!this.#isPooled) return
     this.#isPooled = false
-    this.host.claims.delete(this.claimCode!)
-    this.host.registry.releasePending()
+    this.scope.unpooled(this)
   }
 
   #stall (): void {
     if (this.#stalledSince !== 0) return
     this.#stalledSince = performance.now()
-    this.counters.stalls++
-    this.host.runtime.totals.stalls++
+    this.counters.add('stalls')
   }
 
   #unstall (): void {
@@ -622,10 +531,9 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       if (command !== null && command.startedAt > 0) command.startedAt += now - Math.max(this.#stalledSince, command.startedAt)
       this.#stalledSince = 0
       if (command !== null) this.#setDeadline(now)
-      this.counters.stalledMs += stalledMs
-      this.host.runtime.totals.stalledMs += stalledMs
+      this.counters.add('stalledMs', stalledMs)
     }
-    this.#room.open(true)
+    this.#gate.open(true)
     this.#channel.resume()
   }
 
@@ -646,8 +554,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#detachedAt = now
     this.outbox.detach(now)
     if (this.#ageAt === Infinity) this.#watchAge()
-    this.queueHook('onDisconnect', reason, this.host.context)
-    if (this.#isBeyondReach) this.#room.open(false)
+    this.queueHook('onDisconnect', reason, this.scope.context)
+    if (this.#isBeyondReach) this.#gate.open(false)
     this.#unstall()
   }
 
@@ -663,15 +571,15 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   #checkHandler (now: number): void {
     const command = this.#channel.current
-    const { handlerTimeoutMs } = this.host.limits
+    const { handlerTimeoutMs } = this.scope.limits
     if (command === null || !command.timed || handlerTimeoutMs === 0 || this.#stalledSince !== 0) return
     if (now - command.startedAt >= handlerTimeoutMs) this.#channel.abandon(new HandlerTimeoutError(command.name, handlerTimeoutMs))
   }
 
   #setDeadline (now: number): void {
-    const { limits, registry, runtime } = this.host
+    const { limits, pendingMs, runtime } = this.scope
     let at = Math.min(this.#leaveAt, this.#ageAt)
-    if (this.#phase === 'pending') at = this.#createdAt + registry.limits.pendingMs
+    if (this.#phase === 'pending') at = this.#createdAt + pendingMs
     else if (this.#phase === 'open') {
       if (limits.maxLifetimeMs > 0) at = Math.min(at, this.#createdAt + limits.maxLifetimeMs)
       if (this.#stream === null) {
@@ -695,7 +603,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       stream.finish(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed', closeCode)
       await gone
     }
-    const { hooks, context } = this.host
+    const { hooks, context } = this.scope
     if (!this.#everConnected) return this.#conclude()
     this.#pushHook('onClose', hooks.onClose, [this.#closeReason, context], () => this.#conclude())
   }
@@ -705,13 +613,11 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#phase = 'closed'
     for (const command of this.#channel.clear()) command.onSettled?.({ error: new SessionClosedError() })
     this.#abort?.abort(this.#closeReason)
-    this.host.openSessions.delete(this)
-    this.host.groups.forget(this)
     this.outbox.clear()
-    this.host.runtime.deadlines.remove(this)
+    this.scope.runtime.deadlines.remove(this)
     this.#leavePool()
-    this.host.registry.remove(this)
-    this.#room.open(false)
+    this.scope.closed(this)
+    this.#gate.open(false)
     this.#settleClosed?.()
   }
 }

@@ -1,8 +1,8 @@
 import { isNativeError } from 'node:util/types'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import type { Stream } from '../streams/stream.ts'
 import { logThrown } from '../../schemas/thrown.ts'
+import type { Stream } from '../streams/stream.ts'
 
 const opened = Symbol('fastify-tether.stream')
 

@@ -3,22 +3,22 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import { StreamAbortedError } from '../../schemas/errors.ts'
 import type { Carrier } from '../carriers/carrier.ts'
+import { createHttpCarrier, isPlainResponse, type RawResponse } from '../carriers/http-carrier.ts'
 import type { Encoding } from '../carriers/stream-compression.ts'
 import type { Compression } from '../compression/compression.ts'
 import { CompressorCarrier } from '../compression/compressor-carrier.ts'
-import { chooseEncoding, varyByEncoding, type ChosenEncoding } from './content-encoding.ts'
-import { turnedAwayFrame } from '../protocol/control-frame.ts'
-import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
-import { FrameStream } from '../streams/frame-stream.ts'
-import { encodeRetry } from '../protocol/frame.ts'
 import { GzipCarrier } from '../compression/gzip-carrier.ts'
+import { turnedAwayFrame } from '../protocol/control-frame.ts'
+import { encodeRetry } from '../protocol/frame.ts'
 import { lastEventId } from '../protocol/last-event-id.ts'
+import { FrameStream } from '../streams/frame-stream.ts'
+import { PlainTransport } from '../streams/plain-transport.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { ResolvedUpgradeOptions, Transport } from '../streams/transport.ts'
+import { chooseEncoding, varyByEncoding, type ChosenEncoding } from './content-encoding.ts'
+import { EventStreamHead, eventStreamHeaders } from './event-stream-head.ts'
 import { guardReply } from './late-reply.ts'
 import { watchPipelined } from './pipelined-responses.ts'
-import { createResponseCarrier, isPlainResponse, type RawResponse } from '../carriers/http-carrier.ts'
-import type { Runtime } from '../streams/runtime.ts'
-import { SseTransport } from '../streams/plain-transport.ts'
-import type { ResolvedUpgradeOptions, Transport } from '../streams/transport.ts'
 
 const keepAliveMs = 30_000
 
@@ -91,7 +91,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       // Those that were open when the server began to stop have been told; this one comes after.
       if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed')
       guardReply(reply, stream)
-      resolve(new SseTransport(stream, lastEventId(request), runtime))
+      resolve(new PlainTransport(stream, lastEventId(request), runtime))
     })
     response.on('close', () => {
       if (chosen !== null) compression.release(chosen.ownBytes)
@@ -134,7 +134,7 @@ function guardEncoding (response: RawResponse, encoding: Encoding): () => void {
 }
 
 function createCarrier (response: RawResponse, chosen: ChosenEncoding | null, compression: Compression): Carrier {
-  const carrier = createResponseCarrier(response)
+  const carrier = createHttpCarrier(response)
   if (chosen === null) return carrier
   const { encoding, ownBytes } = chosen
   if (encoding === 'gzip') return new GzipCarrier(carrier, compression, ownBytes === 0 ? 0 : defaults.fixed.compressorWindowBytes)

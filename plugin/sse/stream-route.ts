@@ -3,18 +3,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { defaults } from '../../schemas/defaults.ts'
 import { DrainingError, NotAcceptableError, SessionLimitError } from '../../schemas/errors.ts'
-import { turnedAwayFrame } from '../protocol/control-frame.ts'
-import { eventStreamHeaders } from './event-stream-head.ts'
-import { lastEventId } from '../protocol/last-event-id.ts'
-import { standsBehindStream } from './pipelined-responses.ts'
-import type { Runtime } from '../streams/runtime.ts'
-import type { SessionHost } from '../sessions/endpoint.ts'
-import { nextArrival, openSession } from '../sessions/opening.ts'
-import type { SseTransport } from '../streams/plain-transport.ts'
-import { hasLeft, openStream } from './sse-upgrade.ts'
 import { messageOf } from '../../schemas/thrown.ts'
-import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
 import { preparedClaim, readClaim, type Claim } from '../protocol/claim.ts'
+import { turnedAwayFrame } from '../protocol/control-frame.ts'
+import { lastEventId } from '../protocol/last-event-id.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
+import { nextArrival, openSession } from '../sessions/opening.ts'
+import type { PlainTransport } from '../streams/plain-transport.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
+import { eventStreamHeaders } from './event-stream-head.ts'
+import { standsBehindStream } from './pipelined-responses.ts'
+import { hasLeft, openStream } from './sse-upgrade.ts'
 
 /** As a client may name it: what is sent has the parameter. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
@@ -32,8 +32,8 @@ export function noteArrival (request: FastifyRequest): void {
  * Gives no promise: Fastify would answer for a handler whose promise settles while the stream is open,
  * where a middleware has it believe that nothing was sent.
  */
-export function answerWithStream (host: SessionHost, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): void {
-  openEventStream(host, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
+export function answerWithStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): void {
+  openEventStream(endpoint, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
 }
 
 /** Only an error is answered as one, and anything may be thrown. */
@@ -43,17 +43,17 @@ function errorOf (thrown: unknown): unknown {
   return Object.assign(new Error(messageOf(thrown), { cause: thrown }), typeof statusCode === 'number' ? { statusCode } : {})
 }
 
-async function openEventStream (host: SessionHost, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
   if (request.method === 'HEAD') {
     // The same headers as for a GET, and nothing else.
-    await openStream(request, reply, options, host.runtime)
+    await openStream(request, reply, options, endpoint.runtime)
     return
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
   if (standsBehindStream(reply.raw, request.raw.socket)) {
     // A session would wait for the end of the stream before it, unheard: the answer does, in its place.
-    host.registry.refusals.pipelined++
+    endpoint.registry.refusals.pipelined++
     // As to an EventSource: a refusal is logged as an error, and no reader that counts pipelines.
     return turnAway(reply, { ...claim, counted: false }, 'session-limit')
   }
@@ -62,10 +62,10 @@ async function openEventStream (host: SessionHost, options: ResolvedUpgradeOptio
   arrivals.delete(request)
   let isOpening = false
   try {
-    await openSession(host, claim, request, {
+    await openSession(endpoint, claim, request, {
       open: () => {
         isOpening = true
-        return streamOf(request, reply, options, host.runtime)
+        return streamOf(request, reply, options, endpoint.runtime)
       },
       gone: () => { reply.code(204).send() },
       turnAway: (reason) => turnAway(reply, claim, reason)
@@ -79,7 +79,7 @@ async function openEventStream (host: SessionHost, options: ResolvedUpgradeOptio
 
 async function streamOf (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime) {
   // For any method but HEAD.
-  return (await openStream(request, reply, options, runtime) as SseTransport).stream
+  return (await openStream(request, reply, options, runtime) as PlainTransport).stream
 }
 
 /**

@@ -1,27 +1,27 @@
 import { defaults } from '../../schemas/defaults.ts'
-import { EncodedRun } from '../carriers/encoded-batch.ts'
-import type { Frame } from '../protocol/frame.ts'
+import { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Outbox } from '../delivery/outbox.ts'
+import type { Frame } from '../protocol/frame.ts'
 
-interface KnownRun {
+interface KnownBatch {
   readonly frames: readonly Frame[]
-  readonly encoded: EncodedRun
+  readonly encoded: EncodedBatch
   /** Another that begins with the same frame. */
-  readonly next: KnownRun | undefined
+  readonly next: KnownBatch | undefined
 }
 
 /**
  * Runs of frames joined to one piece of bytes, which all readers share that get
  * the very same run in one turn of the event loop.
  */
-export class FrameRuns {
-  readonly #byFirst = new Map<Frame, KnownRun>()
+export class FrameBatches {
+  readonly #byFirst = new Map<Frame, KnownBatch>()
   #count = 0
   /** What was asked for last is most often asked for again. */
-  #last: KnownRun | null = null
+  #last: KnownBatch | null = null
 
   /** The frames from `start` to `end - 1` as one piece; null when one of them is no other reader's, so that there is nothing to share. */
-  shared (outbox: Outbox, start: number, end: number): EncodedRun | null {
+  shared (outbox: Outbox, start: number, end: number): EncodedBatch | null {
     const last = this.#last
     if (last !== null && holds(last.frames, outbox, start, end)) return last.encoded
     const first = outbox.at(start)
@@ -40,7 +40,7 @@ export class FrameRuns {
       // Slow readers, each at a place of its own, take up their backlogs while nothing else goes on.
       const isFull = this.#count === defaults.fixed.sharedRuns
       if (isFull) this.clear()
-      known = { frames, encoded: new EncodedRun(text), next: isFull ? undefined : next }
+      known = { frames, encoded: new EncodedBatch(text), next: isFull ? undefined : next }
       this.#byFirst.set(first, known)
       this.#count++
     }

@@ -1,13 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
-import { closeCodes } from '../protocol/close-code.ts'
+import { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
-import { gapFrame, heartbeatComment, heartbeatFrame } from '../protocol/control-frame.ts'
-import type { Counters } from '../metrics/counters.ts'
 import type { Deadline } from '../delivery/deadline-queue.ts'
-import { EncodedRun } from '../carriers/encoded-batch.ts'
 import type { Outbox } from '../delivery/outbox.ts'
+import type { Counters } from '../metrics/counters.ts'
+import { closeCodes } from '../protocol/close-code.ts'
+import { gapFrame, heartbeatComment, heartbeatFrame } from '../protocol/control-frame.ts'
 import type { Runtime } from './runtime.ts'
 import { StreamRecord } from './stream-record.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
@@ -22,7 +22,7 @@ const idLineBytes = 15
 /** Writes a reader's frames to one carrier, as fast as that takes them. */
 export class FrameStream implements Stream, CarrierOwner, Deadline {
   dueAt = 0
-  place = -1
+  heapIndex = -1
   scheduled = false
   readonly #carrier: Carrier
   readonly #runtime: Runtime
@@ -41,7 +41,7 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   /** Whether a blank line is still to end the first block; alone, it takes the head along at once. */
   #openingOpen = true
   /** A piece too large for one write, and how many parts of it were written. */
-  #rest: EncodedRun | null = null
+  #rest: EncodedBatch | null = null
   #restParts = 0
   /** Last text before the end; null while the stream goes on. */
   #goodbye: string | null = null
@@ -80,15 +80,14 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   get writable (): boolean { return this.#writable }
   get gone (): boolean { return this.#gone }
   get reason (): DisconnectReason { return this.#reason }
-  get heldWeight (): number { return this.#rest === null ? 0 : this.#runtime.budget.shareOfRun(this.#rest) }
+  get heldWeight (): number { return this.#rest === null ? 0 : this.#runtime.budget.shareOfBatch(this.#rest) }
   get finishing (): boolean { return this.#goodbye !== null }
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader
     this.#counters = reader.counters
     this.#record.begin(reader)
-    reader.counters.writes += this.#earlyWrites
-    reader.counters.bytesWritten += this.#earlyBytes
+    reader.counters.adopt(this.#earlyWrites, this.#earlyBytes)
     this.#earlyBytes = 0
     if (reader.paceMs > 0) this.#flushEnd = 0
     this.#control += opening
@@ -203,15 +202,15 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     const idPrefix = reader!.idPrefix
     const start = outbox.cursor
     const room = this.#carrier.pieceBytes - text.length
-    const end = Math.min(this.#flushEnd, outbox.runEnd(room, idPrefix === null ? 0 : idPrefix.length + idLineBytes))
+    const end = Math.min(this.#flushEnd, outbox.batchEnd(room, idPrefix === null ? 0 : idPrefix.length + idLineBytes))
     this.#lastUpdateAt = now
     this.#count(end - start)
     if (text === '' && idPrefix === null) {
-      const run = this.#runtime.runs.shared(outbox, start, end)
-      if (run !== null) {
+      const batch = this.#runtime.batches.shared(outbox, start, end)
+      if (batch !== null) {
         const bytes = outbox.bytesBetween(start, end)
         outbox.wrote(end, now)
-        this.#writeRun(run, bytes, now)
+        this.#writeBatch(batch, bytes, now)
         return true
       }
     }
@@ -241,30 +240,30 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
    * who has a part in one of them learns anything of another.
    */
   #writeSpliced (text: string, outbox: Outbox, start: number, end: number, idPrefix: string | null, now: number): void {
-    const pieces: EncodedRun[] = []
+    const pieces: EncodedBatch[] = []
     let kept = text
     for (let number = start; number < end;) {
       if (idPrefix !== null) kept += `id: ${idPrefix}${number}\n`
-      // With ids, each frame is a run of its own, and most are too small for that.
+      // With ids, each frame is a batch of its own, and most are too small for that.
       if (idPrefix !== null && outbox.at(number).bytes < defaults.fixed.splicedBytes) {
         kept += outbox.at(number++).text
         continue
       }
-      if (kept !== '') pieces.push(new EncodedRun(kept, false, false))
+      if (kept !== '') pieces.push(new EncodedBatch(kept, false, false))
       kept = ''
-      const runEnd = idPrefix === null ? endOfAudience(outbox, number, end) : number + 1
+      const batchEnd = idPrefix === null ? endOfAudience(outbox, number, end) : number + 1
       // The last to get what was shared shares it with nobody any more.
-      const run = outbox.at(number).isShared ? this.#runtime.runs.shared(outbox, number, runEnd) : null
-      pieces.push(run ?? new EncodedRun(textOf(outbox, number, runEnd), false, true))
-      number = runEnd
+      const batch = outbox.at(number).isShared ? this.#runtime.batches.shared(outbox, number, batchEnd) : null
+      pieces.push(batch ?? new EncodedBatch(textOf(outbox, number, batchEnd), false, true))
+      number = batchEnd
     }
-    if (kept !== '') pieces.push(new EncodedRun(kept, false, false))
+    if (kept !== '') pieces.push(new EncodedBatch(kept, false, false))
     outbox.wrote(end, now)
     if (pieces.length === 1) this.#writePiece(pieces[0]!, now)
     else this.#carrier.together!(() => { this.#writePieces(pieces, now) })
   }
 
-  #writePieces (pieces: readonly EncodedRun[], now: number): void {
+  #writePieces (pieces: readonly EncodedBatch[], now: number): void {
     let written = 0
     let writable = true
     for (const piece of pieces) {
@@ -280,14 +279,14 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
     this.#wrote(written, now, writable)
   }
 
-  #writePiece (piece: EncodedRun, now: number): void {
+  #writePiece (piece: EncodedBatch, now: number): void {
     const bytes = lengthOf(piece)
     if (bytes > this.#carrier.pieceBytes) this.#writeLarge(piece, now)
     else this.#wrote(bytes, now, this.#hand(piece, bytes))
   }
 
-  #hand (piece: EncodedRun, bytes: number): boolean {
-    return piece.isShared ? this.#carrier.writeRun(piece) : this.#carrier.writeText(piece.text, bytes, piece.isDeflatable)
+  #hand (piece: EncodedBatch, bytes: number): boolean {
+    return piece.isShared ? this.#carrier.writeBatch(piece) : this.#carrier.writeText(piece.text, bytes, piece.isDeflatable)
   }
 
   #takeControl (): string {
@@ -301,36 +300,35 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
   }
 
   #count (frames: number): void {
-    this.#reader!.counters.framesWritten += frames
-    this.#runtime.totals.framesWritten += frames
+    this.#reader!.counters.addFrames(frames)
   }
 
   #writeText (text: string, bytes: number, now: number): void {
-    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(new EncodedRun(text, false), now)
+    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(new EncodedBatch(text, false), now)
     else this.#wrote(bytes, now, this.#carrier.writeText(text, bytes))
   }
 
-  #writeRun (run: EncodedRun, bytes: number, now: number): void {
-    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(run, now)
-    else this.#wrote(bytes, now, this.#carrier.writeRun(run))
+  #writeBatch (batch: EncodedBatch, bytes: number, now: number): void {
+    if (bytes > this.#carrier.pieceBytes) this.#writeLarge(batch, now)
+    else this.#wrote(bytes, now, this.#carrier.writeBatch(batch))
   }
 
-  #writeLarge (run: EncodedRun, now: number): void {
-    this.#begin(run)
+  #writeLarge (batch: EncodedBatch, now: number): void {
+    this.#begin(batch)
     this.#writeRest(now)
   }
 
-  #begin (piece: EncodedRun): void {
+  #begin (piece: EncodedBatch): void {
     // Of what is nobody else's the bytes are enough, and the text may go.
-    const rest = piece.isShared ? piece : new EncodedRun('', false, piece.isDeflatable, piece.bytes)
+    const rest = piece.isShared ? piece : new EncodedBatch('', false, piece.isDeflatable, piece.bytes)
     this.#rest = rest
     this.#restParts = 0
-    this.#runtime.budget.holdRun(rest)
+    this.#runtime.budget.holdBatch(rest)
   }
 
   #dropRest (): void {
     if (this.#rest === null) return
-    this.#runtime.budget.releaseRun(this.#rest)
+    this.#runtime.budget.releaseBatch(this.#rest)
     this.#rest = null
   }
 
@@ -345,14 +343,9 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
 
   #wrote (bytes: number, now: number, writable: boolean): void {
     this.#lastWriteAt = now
-    const { totals } = this.#runtime
-    const counters = this.#counters
-    totals.writes++
-    totals.bytesWritten += bytes
-    if (counters !== null) {
-      counters.writes++
-      counters.bytesWritten += bytes
-    } else {
+    if (this.#counters !== null) this.#counters.addWrite(bytes)
+    else {
+      this.#runtime.totals.addWrite(bytes)
       this.#earlyWrites++
       this.#earlyBytes += bytes
     }
@@ -383,8 +376,8 @@ export class FrameStream implements Stream, CarrierOwner, Deadline {
 
   /** The peer takes nothing, or gives no sign of life. */
   #stalled (): void {
-    if (this.#reader !== null) this.#reader.counters.stallDisconnects++
-    this.#runtime.totals.stallDisconnects++
+    const counters = this.#reader?.counters ?? this.#runtime.totals
+    counters.add('stallDisconnects')
     this.destroy('stalled')
   }
 
@@ -455,6 +448,6 @@ function textOf (outbox: Outbox, start: number, end: number): string {
   return text
 }
 
-function lengthOf (run: EncodedRun): number {
-  return run.isShared ? run.bytes.length : Buffer.byteLength(run.text)
+function lengthOf (batch: EncodedBatch): number {
+  return batch.isShared ? batch.bytes.length : Buffer.byteLength(batch.text)
 }

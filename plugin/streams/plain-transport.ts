@@ -1,9 +1,9 @@
 import { defaults } from '../../schemas/defaults.ts'
-import { Counters } from '../metrics/counters.ts'
-import { encodeFrame, Frame, type FrameFields } from '../protocol/frame.ts'
 import type { Holder } from '../delivery/holder.ts'
 import { Outbox } from '../delivery/outbox.ts'
-import { Room } from '../delivery/send-gate.ts'
+import { SendGate } from '../delivery/send-gate.ts'
+import { Counters } from '../metrics/counters.ts'
+import { encodeFrame, Frame, type FrameFields } from '../protocol/frame.ts'
 import type { Runtime } from './runtime.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { Transport } from './transport.ts'
@@ -11,7 +11,7 @@ import type { Transport } from './transport.ts'
 const nothingKept = { replayFrames: 0, replayBytes: 0, replayAgeMs: 0 }
 
 /** A stream used without a session, in any route. */
-export class SseTransport implements Transport {
+export class PlainTransport implements Transport {
   readonly lastEventId: string | null
   readonly #runtime: Runtime
   readonly #stream: Stream
@@ -48,7 +48,7 @@ export class SseTransport implements Transport {
 class PlainReader implements StreamReader, Holder {
   readonly shortId = null
   readonly outbox: Outbox
-  readonly counters = new Counters()
+  readonly counters: Counters
   readonly idPrefix = null
   readonly counted = false
   readonly paceMs = 0
@@ -56,13 +56,14 @@ class PlainReader implements StreamReader, Holder {
   readonly closed: Promise<DisconnectReason>
   readonly #runtime: Runtime
   readonly #stream: Stream
-  readonly #room = new Room()
+  readonly #gate = new SendGate()
   #settleClosed!: (reason: DisconnectReason) => void
   #isGone = false
 
   constructor (stream: Stream, runtime: Runtime) {
     this.#stream = stream
     this.#runtime = runtime
+    this.counters = new Counters(runtime.totals)
     this.outbox = new Outbox(nothingKept, runtime.budget)
     this.closed = new Promise((resolve) => { this.#settleClosed = resolve })
     runtime.budget.others.add(this)
@@ -71,7 +72,7 @@ class PlainReader implements StreamReader, Holder {
   }
 
   send (frame: Frame): Promise<boolean> {
-    if (this.#isGone || this.#stream.finishing) return Room.refused
+    if (this.#isGone || this.#stream.finishing) return SendGate.refused
     const { queueFrames, queueBytes } = defaults.stateful
     this.outbox.append(frame)
     this.#runtime.scheduler.schedule(this.#stream)
@@ -79,13 +80,13 @@ class PlainReader implements StreamReader, Holder {
       this.#stream.flush(performance.now())
       if (this.outbox.waiting > queueFrames || (this.outbox.waitingBytes > queueBytes && this.outbox.waiting > 1)) {
         this.#overflow()
-        return Room.refused
+        return SendGate.refused
       }
     }
     const { budget } = this.#runtime
     if (budget.isExceeded) budget.onExceeded()
-    if (this.#isGone) return Room.refused
-    return this.#isBlocked ? this.#room.wait() : this.#room.grant()
+    if (this.#isGone) return SendGate.refused
+    return this.#isBlocked ? this.#gate.wait() : this.#gate.grant()
   }
 
   get heldWeight (): number {
@@ -105,19 +106,19 @@ class PlainReader implements StreamReader, Holder {
   }
 
   #overflow (): void {
-    this.#runtime.totals.overflowDisconnects++
+    this.counters.add('overflowDisconnects')
     this.#stream.destroy('overflow')
   }
 
   onFlushed (): void {
-    if (!this.#isBlocked) this.#room.open(true)
+    if (!this.#isBlocked) this.#gate.open(true)
   }
 
   onGone (reason: DisconnectReason): void {
     this.#isGone = true
     this.#runtime.budget.others.delete(this)
     this.outbox.clear()
-    this.#room.open(false)
+    this.#gate.open(false)
     this.#settleClosed(reason)
   }
 

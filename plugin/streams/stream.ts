@@ -1,8 +1,8 @@
 import type { Protocol } from '../carriers/carrier.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
-import type { Counters } from '../metrics/counters.ts'
 import type { Flushable } from '../delivery/flush-scheduler.ts'
 import type { Outbox } from '../delivery/outbox.ts'
+import type { Counters } from '../metrics/counters.ts'
 
 /** Why a stream ended. */
 export type DisconnectReason =

@@ -1,24 +1,24 @@
 import { errorCodes, type FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import { SequenceError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { logThrown, messageOf, read } from '../../schemas/thrown.ts'
+import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
+import { readEnvelopes, readOpening } from '../contract/envelope-reader.ts'
+import type { Deadline } from '../delivery/deadline-queue.ts'
+import { preparedClaim, readClaim } from '../protocol/claim.ts'
 import { closeCodes } from '../protocol/close-code.ts'
 import { answerFrame, goodbyeFrame, turnedAwayFrame } from '../protocol/control-frame.ts'
-import type { Deadline } from '../delivery/deadline-queue.ts'
 import { acceptEvents, acknowledge, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from '../sessions/acceptance.ts'
-import { readEnvelopes, readOpening } from '../contract/envelope-reader.ts'
-import type { SessionHost } from '../sessions/endpoint.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
 import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { Stream } from '../streams/stream.ts'
-import { logThrown, messageOf, read } from '../../schemas/thrown.ts'
-import { preparedClaim, readClaim } from '../protocol/claim.ts'
-import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
 
 /** Gives what the text of a body holds, as the parser of a POST does, and throws what that throws. */
 export type ParseJson = (text: string) => unknown
 
-export interface WebSocketIntakeParts {
-  readonly host: SessionHost
+export interface WebSocketReceiverParts {
+  readonly endpoint: Endpoint
   readonly peer: WebSocketPeer
   readonly stream: Stream
   readonly request: FastifyRequest
@@ -35,10 +35,10 @@ export function maxMessageBytes (maxEventBytes: number): number {
  * What comes up on one WebSocket: first which session it wants, then that
  * session's events, each message answered in its turn as a POST would be.
  */
-export class WebSocketIntake implements Deadline {
+export class WebSocketReceiver implements Deadline {
   dueAt = 0
-  place = -1
-  readonly #host: SessionHost
+  heapIndex = -1
+  readonly #endpoint: Endpoint
   readonly #peer: WebSocketPeer
   readonly #stream: Stream
   readonly #parse: ParseJson
@@ -53,15 +53,15 @@ export class WebSocketIntake implements Deadline {
   #unreadBytes = 0
   #isPaused = false
 
-  constructor ({ host, peer, stream, request, parse, openTimeoutMs }: WebSocketIntakeParts) {
-    this.#host = host
+  constructor ({ endpoint, peer, stream, request, parse, openTimeoutMs }: WebSocketReceiverParts) {
+    this.#endpoint = endpoint
     this.#peer = peer
     this.#stream = stream
     this.#request = request
     this.#parse = parse
     peer.on('message', (message: Buffer, isBinary: boolean) => { this.#take(message, isBinary) })
-    peer.on('close', () => { host.runtime.deadlines.remove(this) })
-    host.runtime.deadlines.set(this, performance.now() + openTimeoutMs)
+    peer.on('close', () => { endpoint.runtime.deadlines.remove(this) })
+    endpoint.runtime.deadlines.set(this, performance.now() + openTimeoutMs)
   }
 
   /** No session was named in time. */
@@ -81,7 +81,7 @@ export class WebSocketIntake implements Deadline {
     // Another stream may have the session by now, or it is over: nobody would answer for what comes.
     if (this.#stream.gone || this.#stream.finishing) return
     if (isBinary) return this.#end('not-text', false, closeCodes.unsupported)
-    const { maxEventBytes } = this.#host.limits
+    const { maxEventBytes } = this.#endpoint.limits
     if (message.length > maxMessageBytes(maxEventBytes)) return this.#end('too-large', false, closeCodes.tooLarge)
     if (this.#session !== null) {
       this.#answerTo(this.#session, message)
@@ -89,14 +89,14 @@ export class WebSocketIntake implements Deadline {
       this.#keep(message)
     } else {
       this.#isOpening = true
-      this.#host.runtime.deadlines.remove(this)
+      this.#endpoint.runtime.deadlines.remove(this)
       this.#open(message.toString())
     }
   }
 
   #keep (message: Buffer): void {
     this.#earlyBytes += message.length
-    if (this.#early.length === defaults.fixed.earlyMessages || this.#earlyBytes > maxMessageBytes(this.#host.limits.maxEventBytes)) {
+    if (this.#early.length === defaults.fixed.earlyMessages || this.#earlyBytes > maxMessageBytes(this.#endpoint.limits.maxEventBytes)) {
       this.#end('too-many', false, closeCodes.policy)
     } else this.#early.push(message)
   }
@@ -109,7 +109,7 @@ export class WebSocketIntake implements Deadline {
       const opening = readOpening(this.#parse(text), faults)
       if (opening === null) throw refusal(faults)
       const claim = readClaim(opening.session, opening.lastEventId, preparedClaim(request))
-      this.#session = await openSession(this.#host, claim, request, {
+      this.#session = await openSession(this.#endpoint, claim, request, {
         open: () => this.#stream,
         gone: () => { this.#end('closed', false, closeCodes.gone) },
         turnAway: (reason) => { this.#finish(turnedAwayFrame(reason), closeCodes.tryLater) }
@@ -139,7 +139,7 @@ export class WebSocketIntake implements Deadline {
   #answerTo (session: TetherSession, message: Buffer): void {
     let answer: string
     try {
-      if (message.length > this.#host.limits.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
+      if (message.length > this.#endpoint.limits.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
       const body = this.#parse(message.toString())
       if (isAcknowledgement(body)) {
         acknowledge(session, body.lastEventId)
@@ -150,7 +150,7 @@ export class WebSocketIntake implements Deadline {
       if (isLeaving(body)) session.leave()
       else {
         const faults: Fault[] = []
-        const events = readEnvelopes(body, this.#host.contract, this.#host.limits.maxBatch, faults)
+        const events = readEnvelopes(body, this.#endpoint.contract, this.#endpoint.limits.maxBatch, faults)
         if (faults.length > 0) throw refusal(faults)
         accepted = acceptEvents(session, events, message.length)
       }

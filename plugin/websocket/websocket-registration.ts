@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ModeError } from '../../schemas/errors.ts'
-import { claimHandshake, takeHandshake, wantsWebSocket } from './handshake.ts'
 import { logThrown } from '../../schemas/thrown.ts'
-import { UpgradeRelay, isRouted } from './upgrade-relay.ts'
 import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
+import { claimHandshake, takeHandshake, wantsWebSocket } from './handshake.ts'
+import { UpgradeRelay, isRouted } from './upgrade-relay.ts'
 
 /** What a route does with a WebSocket. */
 export type SocketHandler = (peer: WebSocketPeer, request: FastifyRequest) => void

@@ -1,13 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { SessionHost } from '../sessions/endpoint.ts'
 import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
-import { WebSocketIntake, type ParseJson } from './websocket-receiver.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
+import { WebSocketReceiver, type ParseJson } from './websocket-receiver.ts'
 import { openSocketStream, type ResolvedWebSocketOptions } from './websocket-upgrade.ts'
 
 /** Takes a WebSocket that has been accepted for `GET url`. */
-export function acceptSocket (host: SessionHost, options: ResolvedWebSocketOptions, parse: ParseJson, peer: WebSocketPeer, request: FastifyRequest): void {
-  const stream = openSocketStream(request, peer, { ...options, goodbye: true }, host.runtime)
-  const intake = new WebSocketIntake({ host, peer, stream, request, parse, openTimeoutMs: options.openTimeoutMs })
+export function acceptSocket (endpoint: Endpoint, options: ResolvedWebSocketOptions, parse: ParseJson, peer: WebSocketPeer, request: FastifyRequest): void {
+  const stream = openSocketStream(request, peer, { ...options, goodbye: true }, endpoint.runtime)
+  const intake = new WebSocketReceiver({ endpoint, peer, stream, request, parse, openTimeoutMs: options.openTimeoutMs })
   const pipe = request.raw.socket
   // Behind the stream's own listener: what waited has been written by then.
   pipe?.on('drain', () => { intake.drained() })

@@ -2,15 +2,15 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import { NoSocketError } from '../../schemas/errors.ts'
+import { WebSocketCarrier, type WebSocketPeer } from '../carriers/websocket-carrier.ts'
 import { closeCodes } from '../protocol/close-code.ts'
 import { turnedAwayFrame } from '../protocol/control-frame.ts'
-import { FrameStream } from '../streams/frame-stream.ts'
 import { encodeRetry } from '../protocol/frame.ts'
 import { lastEventId } from '../protocol/last-event-id.ts'
+import { FrameStream } from '../streams/frame-stream.ts'
+import { PlainTransport } from '../streams/plain-transport.ts'
 import type { Runtime } from '../streams/runtime.ts'
-import { SseTransport } from '../streams/plain-transport.ts'
 import type { AnyRequest, Transport } from '../streams/transport.ts'
-import { WebSocketCarrier, type WebSocketPeer } from '../carriers/websocket-carrier.ts'
 
 /** Options of `app.tether.websocket.upgrade()`. */
 export interface WebSocketUpgradeOptions {
@@ -62,7 +62,7 @@ export interface WebSocketUpgrade {
 export function createWebSocketUpgrade (options: ResolvedWebSocketOptions, runtime: Runtime): WebSocketUpgrade {
   const upgrade = async (request: AnyRequest, socket: WebSocketPeer) => {
     if (!isSocket(socket)) throw new NoSocketError(adviceFor(request, socket))
-    return new SseTransport(openSocketStream(request, socket, options, runtime), lastEventId(request), runtime)
+    return new PlainTransport(openSocketStream(request, socket, options, runtime), lastEventId(request), runtime)
   }
   return Object.assign(upgrade, { [resolvedOptions]: options } as const)
 }

@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import * as ws from 'ws'
-import { EncodedRun } from '../../../plugin/carriers/encoded-batch.ts'
+import { EncodedBatch } from '../../../plugin/carriers/encoded-batch.ts'
 import { frameHead, frameMessage } from '../../../plugin/carriers/websocket-frame.ts'
 
 const bytesOf = (head: string) => [...Buffer.from(head, 'latin1')]
@@ -32,7 +32,7 @@ t.test('as another implementation has them', async (t) => {
 })
 
 t.test('a run as a message', async (t) => {
-  const run = new EncodedRun('data: é\n\n')
-  t.same([...run.as(frameMessage)], [0x81, 10, ...Buffer.from('data: é\n\n')], 'its length is in bytes')
-  t.equal(run.as(frameMessage), run.as(frameMessage), 'made once')
+  const batch = new EncodedBatch('data: é\n\n')
+  t.same([...batch.as(frameMessage)], [0x81, 10, ...Buffer.from('data: é\n\n')], 'its length is in bytes')
+  t.equal(batch.as(frameMessage), batch.as(frameMessage), 'made once')
 })

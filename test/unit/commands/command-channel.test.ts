@@ -280,9 +280,9 @@ t.test('knows whether code runs within its present command', async (t) => {
 })
 
 /** One that gives nothing back, and so needs no more than that it runs. */
-function momentary (name: string, call: () => void): Command {
+function isSync (name: string, call: () => void): Command {
   const command = new Command(name, call)
-  command.momentary = true
+  command.isSync = true
   return command
 }
 
@@ -291,7 +291,7 @@ t.test('knows the same of a command that gives nothing back', async (t) => {
   const other = start().channel
   const seen: Record<string, boolean> = {}
   const late = deferred()
-  channel.push(momentary('a', () => {
+  channel.push(isSync('a', () => {
     seen.atOnce = channel.isWithinCurrent()
     seen.ofAnother = other.isWithinCurrent()
     queueMicrotask(() => late.resolve(channel.isWithinCurrent()))
@@ -310,7 +310,7 @@ t.test('a command that gives nothing back is not within the one that asked for i
   const seen: Record<string, boolean> = {}
   const leftOver = deferred()
   channel.push(new Command('a', async () => {
-    other.push(momentary('b', () => {
+    other.push(isSync('b', () => {
       seen.ofAsker = channel.isWithinCurrent()
       seen.own = other.isWithinCurrent()
       setImmediate().then(() => leftOver.resolve(channel.isWithinCurrent()))

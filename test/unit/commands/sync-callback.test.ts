@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isMomentary } from '../../../plugin/commands/sync-callback.ts'
+import { isSyncCallback } from '../../../plugin/commands/sync-callback.ts'
 
 /** From source text, since what transpiles this file may write functions another way. */
 function read (text: string): unknown {
@@ -64,11 +64,11 @@ const perhaps = [
 ]
 
 t.test('says so only of what surely gives nothing back', async (t) => {
-  for (const text of surely) t.equal(isMomentary(read(text)), true, text)
-  for (const text of perhaps) t.equal(isMomentary(read(text)), false, text)
+  for (const text of surely) t.equal(isSyncCallback(read(text)), true, text)
+  for (const text of perhaps) t.equal(isSyncCallback(read(text)), false, text)
 })
 
 t.test('the text is the function\'s own, whatever its toString says', async (t) => {
   const later = Object.assign(() => Promise.resolve(), { toString: () => '() => {}' })
-  t.equal(isMomentary(later), false)
+  t.equal(isSyncCallback(later), false)
 })

@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { constants, crc32, createGunzip, gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { EncodedBatch } from '../../../plugin/carriers/encoded-batch.ts'
+import { createHttpCarrier, type RawResponse } from '../../../plugin/carriers/http-carrier.ts'
 import { Compression } from '../../../plugin/compression/compression.ts'
-import { EncodedRun } from '../../../plugin/carriers/encoded-batch.ts'
 import { GzipCarrier } from '../../../plugin/compression/gzip-carrier.ts'
-import { createResponseCarrier, type RawResponse } from '../../../plugin/carriers/http-carrier.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 import { turns, until } from '../../e2e/harness/until.ts'
 
@@ -38,7 +38,7 @@ async function open (windowBytes = 0, compression = new Compression(0)): Promise
   const opened = new Promise<GzipCarrier>((resolve) => {
     serve = (response) => {
       response.writeHead(200)
-      const carrier = new GzipCarrier(createResponseCarrier(response), compression, windowBytes)
+      const carrier = new GzipCarrier(createHttpCarrier(response), compression, windowBytes)
       carrier.attach(owner)
       resolve(carrier)
     }
@@ -72,8 +72,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({ kind: fc.constantFrom('
 function write (carrier: GzipCarrier, { kind, text }: Step): void {
   if (text === '') return
   if (kind === 'text' || kind === 'own text') carrier.writeText(text, Buffer.byteLength(text), kind === 'own text')
-  else if (kind === 'run') carrier.writeRun(new EncodedRun(text))
-  else carrier.writePart(new EncodedRun(text, kind === 'part', true))
+  else if (kind === 'run') carrier.writeBatch(new EncodedBatch(text))
+  else carrier.writePart(new EncodedBatch(text, kind === 'part', true))
 }
 
 for (const windowBytes of [0, defaults.fixed.compressorWindowBytes]) {
@@ -161,13 +161,13 @@ t.test('frames from nothing to a megabyte', async (t) => {
   for (const size of [0, 1, 127, 128, 1_000, 65_530, 65_535, 65_536, 131_072, 1_048_576]) {
     for (const source of ['words', 'noise']) {
       const body = source === 'words' ? 'word '.repeat(size / 5 + 1).slice(0, size) : randomBytes(size).toString('latin1')
-      const run = new EncodedRun(`data: ${body}\n\n`)
+      const batch = new EncodedBatch(`data: ${body}\n\n`)
       const { carrier, ended } = await open()
       carrier.writeText(':\n\n', 3)
       const size16 = defaults.fixed.http2WriteBytes
-      for (let place = 0; place * size16 < run.bytes.length; place++) carrier.writePart(run.part(place, size16))
+      for (let place = 0; place * size16 < batch.bytes.length; place++) carrier.writePart(batch.part(place, size16))
       carrier.end()
-      t.ok(gunzipSync(await ended).equals(Buffer.concat([Buffer.from(':\n\n'), run.bytes])), `${source} of ${size}`)
+      t.ok(gunzipSync(await ended).equals(Buffer.concat([Buffer.from(':\n\n'), batch.bytes])), `${source} of ${size}`)
     }
   }
 })
@@ -192,17 +192,17 @@ t.test('frames of any size up to a megabyte, one after the other in one stream',
   t.pass('for any frames')
 })
 
-t.test('a run is deflated once for all streams, and each has its own trailer', async (t) => {
+t.test('a batch is deflated once for all streams, and each has its own trailer', async (t) => {
   const compression = new Compression(0)
-  const run = new EncodedRun('data: {"series":"cpu","value":0.5}\n\n'.repeat(20))
+  const batch = new EncodedBatch('data: {"series":"cpu","value":0.5}\n\n'.repeat(20))
   for (let number = 0; number < 5; number++) {
     const { carrier, ended } = await open(0, compression)
     const own = `data: ${number}\n\n`
     carrier.writeText(own, own.length)
-    carrier.writeRun(run)
-    carrier.writeRun(run)
+    carrier.writeBatch(batch)
+    carrier.writeBatch(batch)
     carrier.end()
-    t.equal(gunzipSync(await ended).toString(), own + run.bytes.toString().repeat(2))
+    t.equal(gunzipSync(await ended).toString(), own + batch.bytes.toString().repeat(2))
   }
   t.match(compression.stats, { runs: 1, sharedBlocks: 10, storedBlocks: 5, privateBlocks: 0 })
 })

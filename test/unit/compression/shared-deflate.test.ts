@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Compression } from '../../../plugin/compression/compression.ts'
 import { combineCrc32 } from '../../../plugin/compression/crc32.ts'
-import { storeBlock } from '../../../plugin/compression/gzip-block.ts'
 import { ChainPlace } from '../../../plugin/compression/deflate-chain.ts'
-import { SplicedRun } from '../../../plugin/compression/shared-deflate.ts'
+import { storeBlock } from '../../../plugin/compression/gzip-block.ts'
+import { SharedDeflate } from '../../../plugin/compression/shared-deflate.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
 const text = Buffer.alloc(2_000, 'event: sample\ndata: {"series":"cpu","value":0.5}\n\n')
@@ -18,7 +18,7 @@ function exhausted (): Compression {
 
 t.test('is deflated once for all', async (t) => {
   const compression = new Compression(0)
-  const run = new SplicedRun(text)
+  const run = new SharedDeflate(text)
   const block = run.take(new ChainPlace(), compression)
   t.equal(block.isDeflated, true)
   t.ok(inflateRawSync(Buffer.concat([block.bytes, Buffer.from([3, 0])])).equals(text))
@@ -28,7 +28,7 @@ t.test('is deflated once for all', async (t) => {
 
 t.test('beyond the allowance the first to want it gets it stored, the second has it deflated', async (t) => {
   const compression = exhausted()
-  const run = new SplicedRun(text)
+  const run = new SharedDeflate(text)
   t.equal(run.take(new ChainPlace(), compression).isDeflated, false)
   t.equal(compression.stats.runs, 0)
   const block = run.take(new ChainPlace(), compression)
@@ -39,7 +39,7 @@ t.test('beyond the allowance the first to want it gets it stored, the second has
 
 t.test('a short one is stored, whoever wants it', async (t) => {
   const compression = new Compression(0)
-  const run = new SplicedRun(text.subarray(0, defaults.fixed.storedBelowBytes - 1))
+  const run = new SharedDeflate(text.subarray(0, defaults.fixed.storedBelowBytes - 1))
   const block = run.take(new ChainPlace(), compression)
   t.equal(block.isDeflated, false)
   t.equal(run.take(new ChainPlace(), compression), block)
@@ -47,7 +47,7 @@ t.test('a short one is stored, whoever wants it', async (t) => {
 })
 
 t.test('tells what a trailer needs', async (t) => {
-  const run = new SplicedRun(text)
+  const run = new SharedDeflate(text)
   const before = Buffer.from('something else')
   t.equal(run.length, text.length)
   t.equal(combineCrc32(crc32(before), run.crc, run.shift), crc32(Buffer.concat([before, text])))
@@ -59,7 +59,7 @@ class Member {
   readonly blocks: Buffer[] = []
   text = ''
 
-  take (run: SplicedRun, runText: string, compression: Compression): number {
+  take (run: SharedDeflate, runText: string, compression: Compression): number {
     const { bytes } = run.take(this.place, compression)
     this.blocks.push(bytes)
     this.text += runText
@@ -85,7 +85,7 @@ t.test('runs that follow each other refer to those before, and get much shorter'
   let bytes: number[] = []
   for (let number = 0; number < 200; number++) {
     const runText = textOf(number)
-    const run = new SplicedRun(Buffer.from(runText))
+    const run = new SharedDeflate(Buffer.from(runText))
     bytes = members.map((member) => member.take(run, runText, compression))
   }
   t.ok(members.every((member) => member.decodes))
@@ -102,7 +102,7 @@ t.test('whoever was away for a run, or got something of its own, can still decod
     const members = Array.from({ length: 5 }, () => new Member())
     for (const [number, actions] of runs) {
       const runText = textOf(number).repeat(1 + number % 40)
-      const run = new SplicedRun(Buffer.from(runText))
+      const run = new SharedDeflate(Buffer.from(runText))
       for (const [index, action] of actions.entries()) {
         if (action === 'join') members[index] = new Member()
         if (action === 'own') members[index]!.own(`: ${index}\n\n`)
@@ -118,9 +118,9 @@ t.test('whoever was away for a run, or got something of its own, can still decod
 t.test('a run that one alone gets leaves nothing to be kept', async (t) => {
   const compression = new Compression(0)
   const member = new Member()
-  member.take(new SplicedRun(text), text.toString(), compression)
+  member.take(new SharedDeflate(text), text.toString(), compression)
   t.equal(member.place.link?.tail, null)
-  const other = new SplicedRun(text)
+  const other = new SharedDeflate(text)
   member.take(other, text.toString(), compression)
   new Member().take(other, text.toString(), compression)
   t.equal(member.place.link?.tail?.length, text.length)

@@ -28,7 +28,7 @@ class Member implements BroadcastMember {
 
 function queueOf () {
   const budget = new ByteBudget(Infinity)
-  const run = { wakes: 0, budget, queue: new BroadcastQueue(budget, () => { run.wakes++ }) }
+  const run = { wakes: 0, budget, queue: new BroadcastQueue(budget, { wake: () => { run.wakes++ } }) }
   return run
 }
 

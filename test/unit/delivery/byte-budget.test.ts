@@ -1,6 +1,6 @@
 import t from 'tap'
+import { EncodedBatch } from '../../../plugin/carriers/encoded-batch.ts'
 import { ByteBudget } from '../../../plugin/delivery/byte-budget.ts'
-import { EncodedRun } from '../../../plugin/carriers/encoded-batch.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
@@ -87,21 +87,21 @@ t.test('what is heavier than the limit passes alone, one at a time', async (t) =
   t.same([budget.alone, budget.used], [[], 0])
 })
 
-t.test('a run that streams have in hand counts once', async (t) => {
+t.test('a batch that streams have in hand counts once', async (t) => {
   const budget = new ByteBudget(1_000)
-  const run = new EncodedRun('x'.repeat(100))
-  budget.holdRun(run)
-  budget.holdRun(run)
+  const batch = new EncodedBatch('x'.repeat(100))
+  budget.holdBatch(batch)
+  budget.holdBatch(batch)
   t.equal(budget.weight, 200, 'its text and its bytes')
-  t.equal(budget.shareOfRun(run), 100)
-  budget.releaseRun(run)
+  t.equal(budget.shareOfBatch(batch), 100)
+  budget.releaseBatch(batch)
   t.equal(budget.weight, 200)
-  budget.releaseRun(run)
+  budget.releaseBatch(batch)
   t.equal(budget.weight, 0)
-  const large = new EncodedRun('x'.repeat(1_000))
-  budget.holdRun(large)
+  const large = new EncodedBatch('x'.repeat(1_000))
+  budget.holdBatch(large)
   t.equal(budget.weight, 0)
-  budget.releaseRun(large)
+  budget.releaseBatch(large)
   t.equal(budget.weight, 0)
 })
 

@@ -1,5 +1,5 @@
-import { createHook } from 'node:async_hooks'
 import { equal, ok } from 'node:assert/strict'
+import { createHook } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
@@ -17,7 +17,7 @@ interface Entry extends Deadline {
 
 function entry (name: string, onDue: (now: number) => void = () => {}): Entry {
   const looks: number[] = []
-  return { name, looks, dueAt: 0, place: -1, due: (now) => { looks.push(now); onDue(now) } }
+  return { name, looks, dueAt: 0, heapIndex: -1, due: (now) => { looks.push(now); onDue(now) } }
 }
 
 /** An entry, and a promise for the first time that it is looked at. */
@@ -36,7 +36,7 @@ t.test('looks at a deadline when its time has come, not before', async (t) => {
   t.ok(await due >= at)
   t.equal(deadline.looks.length, 1)
   t.equal(queue.size, 0)
-  t.equal(deadline.place, -1)
+  t.equal(deadline.heapIndex, -1)
 })
 
 t.test('the earliest first, those of one time together', async (t) => {
@@ -85,7 +85,7 @@ t.test('never, for an infinite time', async (t) => {
   const deadline = entry('a')
   queue.set(deadline, Infinity)
   t.equal(queue.size, 0)
-  t.equal(deadline.place, -1)
+  t.equal(deadline.heapIndex, -1)
   queue.remove(deadline)
   t.equal(queue.size, 0, 'removing what is in no queue does nothing')
 })
@@ -171,9 +171,9 @@ function run (steps: Step[], base: number, deadlines: Deadline[]): { queue: Dead
       model.delete(deadline)
     }
     equal(queue.size, model.size)
-    for (const deadline of deadlines) equal(deadline.place !== -1, model.has(deadline))
+    for (const deadline of deadlines) equal(deadline.heapIndex !== -1, model.has(deadline))
     for (const [deadline, at] of model) equal(deadline.dueAt, at)
-    equal(new Set([...model.keys()].map(({ place }) => place)).size, model.size, 'each has a place of its own')
+    equal(new Set([...model.keys()].map(({ heapIndex }) => heapIndex)).size, model.size, 'each has a heapIndex of its own')
   }
   return { queue, model }
 }

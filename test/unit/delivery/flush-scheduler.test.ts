@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { BroadcastQueue, type BroadcastMember } from '../../../plugin/delivery/broadcast-queue.ts'
+import type { BroadcastMember } from '../../../plugin/delivery/broadcast-queue.ts'
 import { ByteBudget } from '../../../plugin/delivery/byte-budget.ts'
 import { type Flushable, FlushScheduler } from '../../../plugin/delivery/flush-scheduler.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
@@ -10,13 +10,12 @@ import { defaults } from '../../../schemas/defaults.ts'
 function start () {
   let settle: (() => void) | null = null
   let idles = 0
-  const broadcasts: BroadcastQueue = new BroadcastQueue(new ByteBudget(Infinity), () => scheduler.wake())
-  const scheduler = new FlushScheduler(broadcasts, () => {
+  const scheduler = new FlushScheduler(new ByteBudget(Infinity), () => {
     idles++
     settle?.()
   })
   return {
-    broadcasts,
+    broadcasts: scheduler.broadcasts,
     scheduler,
     idle: () => new Promise<void>((resolve) => { settle = resolve }),
     get idles () { return idles }

@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import { ByteBudget } from '../../../plugin/delivery/byte-budget.ts'
-import { Frame } from '../../../plugin/protocol/frame.ts'
 import { Outbox, type ReplayLimits } from '../../../plugin/delivery/outbox.ts'
+import { Frame } from '../../../plugin/protocol/frame.ts'
 
 const unlimited: ReplayLimits = { replayFrames: 1000, replayBytes: 1e9, replayAgeMs: 0 }
 
@@ -59,18 +59,18 @@ t.test('conflation', async (t) => {
 
 t.test('a run', async (t) => {
   const outbox = outboxOf('four', 'four', 'four', 'long enough')
-  t.equal(outbox.runEnd(8, 0), 3, 'takes what fits')
-  t.equal(outbox.runEnd(11, 0), 3)
-  t.equal(outbox.runEnd(12, 0), 4)
-  t.equal(outbox.runEnd(11, 2), 2, 'counts the overhead of each')
-  t.equal(outbox.runEnd(1, 0), 2, 'takes one at least')
-  t.equal(outbox.runEnd(1000, 0), 5, 'ends with the last')
+  t.equal(outbox.batchEnd(8, 0), 3, 'takes what fits')
+  t.equal(outbox.batchEnd(11, 0), 3)
+  t.equal(outbox.batchEnd(12, 0), 4)
+  t.equal(outbox.batchEnd(11, 2), 2, 'counts the overhead of each')
+  t.equal(outbox.batchEnd(1, 0), 2, 'takes one at least')
+  t.equal(outbox.batchEnd(1000, 0), 5, 'ends with the last')
   t.equal(outbox.bytesBetween(outbox.cursor, 3), 8)
   outbox.wrote(4, 0)
-  t.equal(outbox.runEnd(1, 0), 5)
+  t.equal(outbox.batchEnd(1, 0), 5)
   t.equal(outbox.bytesBetween(outbox.cursor, 5), 11)
   outbox.wrote(5, 0)
-  t.equal(outbox.runEnd(1000, 0), 5, 'is empty when nothing waits')
+  t.equal(outbox.batchEnd(1000, 0), 5, 'is empty when nothing waits')
 })
 
 t.test('a gap', async (t) => {
@@ -150,7 +150,7 @@ class Model {
     return false
   }
 
-  runEnd (bytes: number, overhead: number): number {
+  batchEnd (bytes: number, overhead: number): number {
     let end = this.cursor
     let sum = 0
     for (const { frame } of this.entries.filter(({ number }) => number >= this.cursor)) {
@@ -252,7 +252,7 @@ class Reader {
     if (gap !== 0) this.#expected = gap + 1
     const start = this.outbox.cursor
     equal(start, this.#expected, 'numbers are dense')
-    const end = this.both((outbox) => outbox.runEnd(bytes, overhead))
+    const end = this.both((outbox) => outbox.batchEnd(bytes, overhead))
     for (let number = start; number < end; number++) {
       const frame = this.outbox.at(number)
       equal(this.#seen.get(number) ?? frame, frame, 'what was written once keeps its bytes and its number')

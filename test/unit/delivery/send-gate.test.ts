@@ -1,9 +1,9 @@
 import t from 'tap'
-import { Room } from '../../../plugin/delivery/send-gate.ts'
+import { SendGate } from '../../../plugin/delivery/send-gate.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
 t.test('all who wait go on together', async (t) => {
-  const room = new Room()
+  const room = new SendGate()
   const first = room.wait()
   t.equal(room.wait(), first, 'a caller that ignores the promise costs nothing')
   room.open(true)
@@ -16,7 +16,7 @@ t.test('all who wait go on together', async (t) => {
 })
 
 t.test('opening an empty room leaves nothing behind', async (t) => {
-  const room = new Room()
+  const room = new SendGate()
   room.open(true)
   const waiting = room.wait()
   room.open(false)
@@ -25,8 +25,8 @@ t.test('opening an empty room leaves nothing behind', async (t) => {
 
 t.test('who need not wait gets a promise that is there already, but for every so many', async (t) => {
   const { sendsPerTurn } = defaults.fixed
-  const room = new Room()
-  t.equal(await Room.refused, false)
+  const room = new SendGate()
+  t.equal(await SendGate.refused, false)
   for (let round = 1; round <= 3; round++) {
     let hasTurned = false
     setImmediate(() => { hasTurned = true })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createSessionId } from '../../../plugin/sessions/session-id.ts'
 import { type Claim, parseLastEventId, readClaim } from '../../../plugin/protocol/claim.ts'
+import { createSessionId } from '../../../plugin/sessions/session-id.ts'
 
 const id = 'AbCdEfGhIjKlMnOpQrStUv-_'
 const other = '000000000000000000000000'

@@ -1,11 +1,11 @@
 import { deepStrictEqual, equal } from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
-import fastify from 'fastify'
 import fc from 'fast-check'
+import fastify from 'fastify'
 import t from 'tap'
-import { refusal } from '../../../plugin/sessions/acceptance.ts'
 import tether, { defineContract } from '../../../plugin/index.ts'
+import { refusal } from '../../../plugin/sessions/acceptance.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
 const contract = defineContract({ events: { count: Type.Object({ to: Type.Integer() }) }, updates: {} })

@@ -1,76 +1,47 @@
 import { equal } from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import fastify, { type FastifyRequest } from 'fastify'
 import t from 'tap'
-import { BroadcastQueue } from '../../../plugin/delivery/broadcast-queue.ts'
-import { ByteBudget } from '../../../plugin/delivery/byte-budget.ts'
+import { resolveSessionOptions } from '../../../plugin/app/options.ts'
 import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
-import { Compression } from '../../../plugin/compression/compression.ts'
-import { Counters } from '../../../plugin/metrics/counters.ts'
-import { DeadlineQueue } from '../../../plugin/delivery/deadline-queue.ts'
-import { FlushScheduler } from '../../../plugin/delivery/flush-scheduler.ts'
-import { FrameRuns } from '../../../plugin/streams/frame-batches.ts'
-import { Http2Connections } from '../../../plugin/streams/http2-connections.ts'
-import type { Runtime } from '../../../plugin/streams/runtime.ts'
-import { SessionHost } from '../../../plugin/sessions/endpoint.ts'
+import type { SessionOptions } from '../../../plugin/sessions/config.ts'
+import { Endpoint } from '../../../plugin/sessions/endpoint.ts'
 import { SessionRegistry, type SessionLimits } from '../../../plugin/sessions/session-registry.ts'
 import type { TetherSession } from '../../../plugin/sessions/session.ts'
-import { resolveSessionOptions } from '../../../plugin/routes/mount.ts'
-import type { SessionOptions } from '../../../plugin/routes/stateful-config.ts'
+import { createRuntime } from '../../../plugin/streams/runtime.ts'
 import { defineContract } from '../../../schemas/contract.ts'
 
 const { log } = fastify()
 const nobody = { boundTo: null, owner: null, connection: null }
 
-function createRuntime (): Runtime {
-  const budget = new ByteBudget(Infinity)
-  const broadcasts: BroadcastQueue = new BroadcastQueue(budget, () => scheduler.wake())
-  const runs = new FrameRuns()
-  const scheduler = new FlushScheduler(broadcasts, () => runs.clear())
-  return {
-    scheduler,
-    broadcasts,
-    budget,
-    runs,
-    deadlines: new DeadlineQueue(),
-    compression: new Compression(0),
-    totals: new Counters(),
-    streams: new Set(),
-    http2Connections: new Http2Connections(),
-    endings: new EventEmitter(),
-    draining: false
-  }
-}
-
 function start ({ limits = {}, maxTombstones = 3, options = {} }: { limits?: Partial<SessionLimits>, maxTombstones?: number, options?: SessionOptions } = {}) {
   let removals = 0
-  const registry = new SessionRegistry({ maxSessions: 100, maxPerBinding: 0, maxPerAddress: 0, maxPerConnection: 0, maxDetached: 100, maxPending: 2, pendingMs: 60_000, ...limits }, maxTombstones, () => { removals++ })
+  const registry = new SessionRegistry<TetherSession>({ maxSessions: 100, maxPerBinding: 0, maxPerAddress: 0, maxPerConnection: 0, maxDetached: 100, maxPending: 2, pendingMs: 60_000, ...limits }, maxTombstones, () => { removals++ })
   const config = { contract: defineContract({}), on: {}, ...options }
-  const host = new SessionHost({
+  const endpoint = new Endpoint({
     contract: CompiledContract.of(config.contract),
     limits: resolveSessionOptions(options),
     config,
     bind: undefined,
     trustedOrigins: new Set(),
-    runtime: createRuntime(),
+    runtime: createRuntime(Infinity, 0),
     registry,
     log
   })
   return {
     registry,
-    host,
+    endpoint,
     get removals () { return removals },
     async open (owner: string | null = null): Promise<TetherSession> {
       t.equal(registry.reserve(owner, null), true)
-      return host.create({} as FastifyRequest, { boundTo: null, owner, connection: null }, false)
+      return endpoint.create({} as FastifyRequest, { boundTo: null, owner, connection: null }, false)
     }
   }
 }
 
 t.test('a slot is taken before there is a session', async (t) => {
-  const { registry, host } = start({ limits: { maxSessions: 2 } })
+  const { registry, endpoint } = start({ limits: { maxSessions: 2 } })
   t.equal(registry.reserve(null, null), true)
   t.equal(registry.reserve(null, null), true)
   t.equal(registry.reserve(null, null), false)
@@ -78,7 +49,7 @@ t.test('a slot is taken before there is a session', async (t) => {
   registry.release(null, null)
   t.equal(registry.reserve(null, null), true, 'one that was given back is there again')
 
-  const session = await host.create({} as FastifyRequest, nobody, false)
+  const session = await endpoint.create({} as FastifyRequest, nobody, false)
   t.equal(registry.size, 1)
   t.equal(registry.reserved, 1)
   t.same([...registry], [session])
@@ -100,16 +71,16 @@ t.test('the pool of prepared sessions has places of its own', async (t) => {
 
 t.test('what is removed is gone everywhere, once', async (t) => {
   const run = start()
-  const { registry, host, open } = run
+  const { registry, endpoint, open } = run
   const session = await open()
   registry.detached(session)
   t.equal(registry.detachedCount, 1)
-  registry.remove(session)
+  endpoint.closed(session)
   t.equal(registry.size, 0)
   t.equal(registry.detachedCount, 0)
-  t.equal(host.sessions.size, 0)
+  t.equal(endpoint.sessions.size, 0)
   t.equal(run.removals, 1)
-  registry.remove(session)
+  endpoint.closed(session)
   t.equal(run.removals, 1)
 })
 
@@ -157,7 +128,7 @@ t.test('too many without a stream: whoever has most pays, the oldest first', asy
 })
 
 t.test('slots of an owner and of a connection', async (t) => {
-  const { registry, host, open } = start({ limits: { maxPerBinding: 2, maxPerAddress: 1, maxPerConnection: 2 } })
+  const { registry, endpoint, open } = start({ limits: { maxPerBinding: 2, maxPerAddress: 1, maxPerConnection: 2 } })
   t.equal(registry.reserve('=ann', null), true)
   t.equal(registry.reserve('=ann', null), true)
   t.equal(registry.reserve('=ann', null), false)
@@ -173,7 +144,7 @@ t.test('slots of an owner and of a connection', async (t) => {
   t.equal(registry.reserve(null, connection), true)
   t.equal(registry.reserve(null, connection), true)
   t.equal(registry.reserve(null, connection), false)
-  const session = await host.create({} as FastifyRequest, { ...nobody, connection }, false)
+  const session = await endpoint.create({} as FastifyRequest, { ...nobody, connection }, false)
   t.equal(connection.sessions, 2)
   const other = registry.connectionOf({ stream: { session: {} } })!
   registry.moved(session, other)
@@ -198,7 +169,7 @@ t.test('what is counted for owners and connections is what there is, whatever co
   })
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
     const limits = { maxSessions: 9, maxPerBinding: 3, maxPerAddress: 2, maxPerConnection: 4, maxDetached: 4 }
-    const { registry, host } = start({ limits })
+    const { registry, endpoint } = start({ limits })
     const connections = [null, ...[0, 1].map(() => registry.connectionOf({ stream: { session: {} } })!)]
     let live: TetherSession[] = []
     const of = (owner: string | null) => live.filter((session) => session.owner === owner).length
@@ -211,7 +182,7 @@ t.test('what is counted for owners and connections is what there is, whatever co
         const expected = live.length < 9 && of(owner) < most && (connection === null || on(connection) < 4)
         equal(registry.reserve(owner, connection), expected)
         if (expected && what === 'fail') registry.release(owner, connection)
-        else if (expected) live.push(await host.create({} as FastifyRequest, { boundTo: null, owner, connection }, false))
+        else if (expected) live.push(await endpoint.create({} as FastifyRequest, { boundTo: null, owner, connection }, false))
       } else if (session !== undefined) {
         if (what === 'close') session.abandon()
         else if (what === 'detach') registry.detached(session)
