@@ -1,9 +1,8 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AlreadyRegisteredError } from '../schemas/errors.ts'
-import { pluginOptionsSchema } from '../schemas/options.ts'
-import { OptionValidator } from './option-validator.ts'
-import { TetherCore, type Tether, type TetherOptions } from './tether.ts'
+import type { Tether, TetherOptions } from './app/api.ts'
+import { TetherCore } from './app/tether.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -13,13 +12,11 @@ declare module 'fastify' {
 }
 
 const name = 'fastify-tether'
-const validator = new OptionValidator('app.register(tether)', pluginOptionsSchema)
 
 const tetherPlugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
   if (fastify.hasDecorator('tether')) throw new AlreadyRegisteredError()
   // Fastify's own options of `register` come along with ours.
   const { prefix, logLevel, logSerializers, ...own } = options as TetherOptions & Record<string, unknown>
-  validator.check(own)
   const core = new TetherCore(own)
   // An encapsulated child shares the decorator, and must get routes of its own from it.
   const views = new WeakMap<FastifyInstance, Tether>()
@@ -51,18 +48,18 @@ export { defaults } from '../schemas/defaults.ts'
 export { errorTable } from '../schemas/errors.ts'
 export type { AnyContract, ConflatedUpdate, Contract, EventData, EventSchemas, TextUpdate, UpdateData, UpdateDefinition, UpdateDefinitions } from '../schemas/contract.ts'
 export type { Fault } from '../schemas/errors.ts'
-export type { Protocol } from './carrier.ts'
-export type { CompressionStats, StreamCompression } from './compression.ts'
-export type { Counters } from './counters.ts'
-export type { FrameFields } from './frame.ts'
-export type { Group } from './group.ts'
-export type { Handler, HandlerStats } from './handler.ts'
-export type { SessionRefusals } from './session-registry.ts'
-export type { CloseReason, Session, SessionStats } from './session.ts'
-export type { AccessOptions, ConnectContext, ErrorContext, HandlerContext, SessionOptions, StatefulConfig } from './stateful-config.ts'
-export type { DisconnectReason } from './stream.ts'
-export type { DrainOptions, Tether, TetherOptions, TetherStats } from './tether.ts'
-export type { CompressionOptions, Transport, Upgrade, UpgradeOptions } from './transport.ts'
-export type { Verdict } from './verdict.ts'
-export type { WebSocketPeer } from './websocket-carrier.ts'
-export type { WebSocketUpgrade, WebSocketUpgradeOptions } from './websocket-upgrade.ts'
+export type { DrainOptions, Tether, TetherOptions, TetherStats } from './app/api.ts'
+export type { Protocol } from './carriers/carrier.ts'
+export type { StreamCompression } from './carriers/stream-compression.ts'
+export type { CompressionStats } from './compression/compression.ts'
+export type { Figures as Counters } from './metrics/figures.ts'
+export type { FrameFields } from './protocol/frame.ts'
+export type { SessionRefusals } from './sessions/session-registry.ts'
+export type { CloseReason, Group, Handler, HandlerStats, Session, SessionStats } from './sessions/api.ts'
+export type { StatefulConfig } from './routes/stateful-config.ts'
+export type { AccessOptions, ConnectContext, ErrorContext, HandlerContext, SessionOptions } from './sessions/config.ts'
+export type { DisconnectReason } from './streams/stream.ts'
+export type { CompressionOptions, Transport, Upgrade, UpgradeOptions } from './streams/transport.ts'
+export type { Verdict } from './protocol/verdict.ts'
+export type { WebSocketPeer } from './carriers/websocket-carrier.ts'
+export type { WebSocketUpgrade, WebSocketUpgradeOptions } from './websocket/websocket-upgrade.ts'

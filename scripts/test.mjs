@@ -82,9 +82,9 @@ function plainReader (print) {
 }
 
 /** What may depend on the version of Node.js: sockets, compression, the client. */
-const socketSuites = /^(e2e|client)\/|^(gzip-|spliced-)/
+const socketSuites = /^(e2e|client)\/|^unit\/compression\//
 /** Of these, what leans on it most, for the versions that are run in short. */
-const streamSuites = /^e2e\/(compression|connection-reuse|disconnects|drain|event-source|flow-control|head-first|http1-variants|http2-.*|intermediaries|late-reply|opening|replay|shutdown|slow-readers|take-over|transport.*|websocket.*)\.|^client\/(connection|memory|sse-link|websocket-link)\.|^gzip-/
+const streamSuites = /^e2e\/(compression|connection-reuse|disconnects|drain|event-source|flow-control|head-first|http1-variants|http2-.*|intermediaries|late-reply|opening|replay|shutdown|slow-readers|take-over|transport.*|websocket.*)\.|^client\/(connection|memory|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
 const inShort = ['22', '26']
 
 /** A stage that runs test files on one Node.js. */
@@ -104,7 +104,7 @@ function allSteps () {
   const suites = (pattern) => all.filter((file) => pattern.test(file)).map((file) => `test/${file}`)
   return [
     [[{ name: 'system', script: 'setup:system' }]],
-    [[{ name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
+    [[{ name: 'rooms', script: 'check:rooms' }, { name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
     [[tapStage('tap', undefined, [])]],
     ...others.map((major) => [[tapStage(`on ${major}`, major, suites(inShort.includes(major) && !values.long ? streamSuites : socketSuites))]]),
     ...values.long ? [[[tapStage('long', undefined, suites(/^long\//))]], [[{ name: 'chaos', script: 'chaos' }]]] : [],

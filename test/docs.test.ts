@@ -92,11 +92,11 @@ t.test('no document names an error that there is not', async (t) => {
 t.test('what an editor shows of an option names the same default', async (t) => {
   const { maxDetachedShare, ...plugin } = defaults.plugin
   const files: Array<[file: string, interfaceName: string, figures: Readonly<Record<string, string | number | boolean>>]> = [
-    ['plugin/tether.ts', 'TetherOptions', plugin],
-    ['plugin/tether.ts', 'DrainOptions', defaults.drain],
-    ['plugin/stateful-config.ts', 'SessionOptions', defaults.stateful],
-    ['plugin/transport.ts', 'UpgradeOptions', defaults.upgrade],
-    ['plugin/websocket-upgrade.ts', 'WebSocketUpgradeOptions', defaults.websocket]
+    ['plugin/app/api.ts', 'TetherOptions', plugin],
+    ['plugin/app/api.ts', 'DrainOptions', defaults.drain],
+    ['plugin/sessions/config.ts', 'SessionOptions', defaults.stateful],
+    ['plugin/streams/transport.ts', 'UpgradeOptions', defaults.upgrade],
+    ['plugin/websocket/websocket-upgrade.ts', 'WebSocketUpgradeOptions', defaults.websocket]
   ]
   for (const [file, interfaceName, figures] of files) {
     const body = new RegExp(`^export interface ${interfaceName} .*?^}`, 'ms').exec(read(file))?.[0] ?? ''

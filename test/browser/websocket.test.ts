@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import type { Protocol } from '../../plugin/carrier.ts'
+import type { Protocol } from '../../plugin/carriers/carrier.ts'
 import { startLive, type LiveServer } from '../e2e/harness/live.ts'
 import { until } from '../e2e/harness/until.ts'
 import { startUpgradeProxy, type Conduct, type UpgradeProxy } from '../e2e/harness/upgrade-proxy.ts'

@@ -1,6 +1,6 @@
 import websocket from '@fastify/websocket'
 import type { Test } from 'tap'
-import type { Protocol } from '../../../plugin/carrier.ts'
+import type { Protocol } from '../../../plugin/carriers/carrier.ts'
 import { contract, silent } from '../../e2e/harness/contract.ts'
 import { connectTo, startLive, type LiveOptions, type LiveServer } from '../../e2e/harness/live.ts'
 import { startReader } from '../../e2e/harness/reader.ts'

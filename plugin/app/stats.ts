@@ -1,0 +1,34 @@
+import { protocolCounts } from '../carriers/carrier.ts'
+import { snapshot } from '../metrics/counters.ts'
+import type { SessionRegistry } from '../sessions/session-registry.ts'
+import type { TetherSession } from '../sessions/session.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { TetherStats } from './api.ts'
+
+/** Figures of a runtime as they are now. */
+export function statsOf ({ totals, streams, budget, compression }: Runtime, registry: SessionRegistry<TetherSession>): TetherStats {
+  const now = performance.now()
+  let stalled = 0
+  let stallMs = 0
+  for (const session of registry) {
+    const ofThis = session.stallMs(now)
+    if (ofThis > 0) stalled++
+    stallMs += ofThis
+  }
+  const protocols = protocolCounts()
+  for (const stream of streams) protocols[stream.protocol]++
+  return {
+    ...snapshot(totals, stallMs),
+    sessions: registry.size,
+    stalled,
+    detached: registry.detachedCount,
+    pending: registry.pendingCount,
+    streams: streams.size,
+    protocols,
+    refusals: { ...registry.refusals },
+    bufferedBytes: budget.used,
+    bufferedMemory: budget.weight,
+    commandMemory: budget.commands,
+    compression: { ...compression.stats }
+  }
+}

@@ -1,0 +1,88 @@
+import type { FastifyInstance } from 'fastify'
+import { defaults } from '../../schemas/defaults.ts'
+import { CompiledContract } from '../contract/compiled-contract.ts'
+import { mountRoutes } from '../routes/mount.ts'
+import { normalOrigin } from '../routes/origin.ts'
+import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
+import { createMaker, eventStreamMaker, resolveTransports, webSocketMaker } from '../routes/transport-choice.ts'
+import type { Handler } from '../sessions/api.ts'
+import { Endpoint } from '../sessions/endpoint.ts'
+import { SessionRegistry } from '../sessions/session-registry.ts'
+import type { TetherSession } from '../sessions/session.ts'
+import { openStream } from '../sse/sse-upgrade.ts'
+import { createRuntime, type Runtime } from '../streams/runtime.ts'
+import { asUpgrade, type Upgrade, type UpgradeOptions } from '../streams/transport.ts'
+import { createWebSocketUpgrade, type WebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
+import type { DrainOptions, Tether, TetherOptions } from './api.ts'
+import { MemoryRelief } from './memory-relief.ts'
+import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions } from './options.ts'
+import { Shutdown } from './shutdown.ts'
+import { statsOf } from './stats.ts'
+
+/** One registered plugin: makes what its sessions and streams share, and joins it to Fastify's instances. */
+export class TetherCore {
+  readonly #options: TetherOptions
+  readonly #runtime: Runtime
+  readonly #registry: SessionRegistry<TetherSession>
+  readonly #shutdown: Shutdown
+
+  /** @throws `FST_ERR_TETHER_OPTION` for an option that cannot be. */
+  constructor (options: TetherOptions) {
+    this.#options = options
+    const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions(options)
+    const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes)
+    const registry = new SessionRegistry<TetherSession>(limits, defaults.fixed.tombstones, () => { runtime.endings.emit('end') })
+    const relief = new MemoryRelief(runtime.budget, function * () {
+      yield * registry
+      yield * runtime.budget.others
+    })
+    runtime.budget.onExceeded = () => relief.run()
+    this.#runtime = runtime
+    this.#registry = registry
+    this.#shutdown = new Shutdown(runtime, registry)
+  }
+
+  /** What `app.tether` is on one instance; routes go to the very instance that it was reached through. */
+  on (instance: FastifyInstance): Tether {
+    return Object.freeze({
+      sse: Object.freeze({ upgrade: createMaker(eventStreamMaker, (options?: UpgradeOptions) => this.#upgrade(options)) }),
+      websocket: Object.freeze({ upgrade: createMaker(webSocketMaker, (options?: WebSocketUpgradeOptions) => this.#webSocketUpgrade(options)) }),
+      stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
+      drain: async (options?: DrainOptions) => this.#shutdown.end('draining', resolveDrainOptions(options)),
+      stats: () => statsOf(this.#runtime, this.#registry)
+    })
+  }
+
+  /** Ends everything within a bound; for Fastify's `preClose`, which may run more than once. */
+  async shutdown (): Promise<void> {
+    const { shutdownMs } = defaults.fixed
+    await this.#shutdown.end('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
+    await this.#runtime.http2Connections.end(shutdownMs / 4)
+  }
+
+  #upgrade (options?: UpgradeOptions): Upgrade {
+    const resolved = resolveUpgradeOptions(options)
+    return asUpgrade((request, reply) => openStream(request, reply, resolved, this.#runtime), resolved)
+  }
+
+  #webSocketUpgrade (options?: WebSocketUpgradeOptions): WebSocketUpgrade {
+    return createWebSocketUpgrade(resolveWebSocketOptions(options), this.#runtime)
+  }
+
+  #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
+    checkConfig(instance.prefix, url, config)
+    const transports = resolveTransports(instance, config, { eventStream: () => this.#upgrade(), webSocket: () => this.#webSocketUpgrade() })
+    const endpoint = new Endpoint({
+      contract: CompiledContract.of(config.contract),
+      limits: resolveSessionOptions(config),
+      config,
+      bind: config.bind ?? this.#options.bind,
+      trustedOrigins: new Set((config.trustedOrigins ?? this.#options.trustedOrigins ?? []).map(normalOrigin)),
+      runtime: this.#runtime,
+      registry: this.#registry,
+      log: instance.log
+    })
+    mountRoutes(instance, url, endpoint, transports)
+    return endpoint.context.live as Handler
+  }
+}

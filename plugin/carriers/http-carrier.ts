@@ -1,0 +1,256 @@
+import { OutgoingMessage, ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
+import { Socket } from 'node:net'
+import { defaults } from '../../schemas/defaults.ts'
+import type { Carrier, CarrierOwner } from './carrier.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
+import type { EncodedBytes } from './encoded-bytes.ts'
+import { chunkHead, frameChunk } from './http-chunk.ts'
+
+const carried = Symbol('fastify-tether.carrier')
+
+/** A response as Fastify gives it. On HTTP/2 it is Node's compatible twin, which also has its `stream`. */
+export type RawResponse = ServerResponse & { [carried]?: HttpCarrier, readonly stream?: ServerHttp2Stream }
+
+/** A carrier of whatever bytes: text is only one kind of them. */
+export interface ByteCarrier extends Carrier {
+  /** @param text text, or bytes as characters where its length is `bytes` */
+  writeText: (text: string, bytes: number) => boolean
+  writeBatch: (batch: EncodedBytes) => boolean
+  end: () => void
+  cork: () => void
+  uncork: () => void
+}
+
+const { write, end } = OutgoingMessage.prototype
+
+/**
+ * Whether Node's own methods stand between a response and its socket, and nothing else.
+ *
+ * A middleware that compresses, an agent that watches and the responses of `app.inject` have
+ * methods of their own. Bytes that go to the socket directly would pass all of these by.
+ */
+export function isPlainResponse (response: RawResponse): boolean {
+  return response.stream === undefined && response instanceof ServerResponse && response.socket instanceof Socket &&
+    response.write === write && response.end === end &&
+    // An agent that was there before this module has changed what it found.
+    write.name === 'write' && write.length === 3 && end.name === 'end' && end.length === 3
+}
+
+/** The carrier that suits a response whose head has been fixed. */
+export function createHttpCarrier (response: RawResponse): ByteCarrier {
+  if (response.stream !== undefined) return new Http2Carrier(response, response.stream)
+  const { socket, chunkedEncoding } = response
+  // Without a socket of its own (a pipelined request that waits) or without chunks (HTTP/1.0), Node does it all.
+  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new HttpCarrier(response)
+  return new ChunkCarrier(response, socket)
+}
+
+// Text of one byte a character needs no look at each of them.
+function encodingOf (text: string, bytes: number): 'latin1' | 'utf8' {
+  return text.length === bytes ? 'latin1' : 'utf8'
+}
+
+/** Writes through an HTTP/1 response. */
+class HttpCarrier implements ByteCarrier {
+  owner: CarrierOwner | null = null
+  protected readonly response: RawResponse
+
+  constructor (response: RawResponse) {
+    this.response = response
+  }
+
+  get opensAtOnce (): boolean { return !isPlainResponse(this.response) }
+  get protocol (): 'http/1.1' | 'http/2' { return 'http/1.1' }
+  get pieceBytes (): number { return defaults.fixed.writeBytes }
+
+  get queuedBytes (): number {
+    const socket = this.response.socket as (Socket & { _handle?: { writeQueueSize?: number } | null }) | null
+    return socket?._handle?.writeQueueSize ?? 0
+  }
+
+  attach (owner: CarrierOwner): void {
+    this.owner = owner
+    // Found through the response, so that every stream's listeners are the same functions.
+    this.response[carried] = this
+    this.response.on('close', onClose)
+    this.response.on('error', onError)
+  }
+
+  writeText (text: string, bytes: number): boolean {
+    return this.#write(text, encodingOf(text, bytes))
+  }
+
+  writeBatch (batch: EncodedBytes): boolean {
+    return this.#write(batch.bytes)
+  }
+
+  writePart (part: EncodedBatch): boolean {
+    return this.#write(part.bytes)
+  }
+
+  #write (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
+    const writable = this.response.write(piece, encoding)
+    // The way to make a compressing middleware give what it has; Node's own, of the prototype, does something else.
+    if (Object.hasOwn(this.response, 'flush')) (this.response as unknown as { flush: () => void }).flush()
+    return writable
+  }
+
+  cork (): void {
+    this.response.cork()
+  }
+
+  uncork (): void {
+    this.response.uncork()
+  }
+
+  watchDrain (): void {
+    this.response.on('drain', onDrain)
+  }
+
+  beat (): boolean {
+    return true
+  }
+
+  end (): void {
+    this.response.end()
+  }
+
+  destroy (): void {
+    this.response.destroy()
+  }
+}
+
+function onDrain (this: RawResponse): void {
+  this[carried]?.owner?.drained()
+}
+
+function onClose (this: RawResponse): void {
+  this[carried]?.owner?.closed()
+}
+
+// What broke the connection is told by 'close', which always follows.
+function onError (): void {}
+
+/** Writes through a response of HTTP/2. */
+class Http2Carrier extends HttpCarrier {
+  readonly #stream: ServerHttp2Stream
+
+  constructor (response: RawResponse, stream: ServerHttp2Stream) {
+    super(response)
+    this.#stream = stream
+  }
+
+  override get opensAtOnce () { return false }
+  override get protocol () { return 'http/2' as const }
+  // One stream's bytes hold up the others of its connection.
+  override get pieceBytes (): number { return defaults.fixed.http2WriteBytes }
+  override get queuedBytes (): number { return 0 }
+
+  override attach (owner: CarrierOwner): void {
+    super.attach(owner)
+    // A stream that its client resets without an error code may wait for ever for what it has still to write.
+    if (this.#stream.aborted) this.#giveUp(owner)
+    else this.#stream.once('aborted', () => { this.#giveUp(owner) })
+  }
+
+  /**
+   * Node says `aborted` before it has told its HTTP/2 engine that the stream is closed. A stream that is destroyed
+   * in between is lost to Node while the engine goes on asking for its data, for ever.
+   */
+  #giveUp (owner: CarrierOwner): void {
+    owner.filled()
+    setImmediate(() => { owner.aborted() })
+  }
+}
+
+/**
+ * Writes HTTP/1.1 chunks to the response's socket.
+ *
+ * `response.write` makes four writes and a tick of every piece to frame it; a
+ * piece that is framed already, once for all who share it, takes one write.
+ *
+ * A response may keep what it was given, the head included. So the first pieces go through
+ * it, and the socket is written to only when the callback of the last one has said that all
+ * of them have left. The end goes through the response, which writes the last chunk.
+ */
+class ChunkCarrier extends HttpCarrier {
+  readonly #socket: Socket
+  /** Called for each piece that has left the response; null once pieces go to the socket. */
+  #onLeft: (() => void) | null
+  /** Pieces that are still with the response. */
+  #held = 0
+  /** Whether the owner waits until they have left. */
+  #owesDrain = false
+
+  constructor (response: RawResponse, socket: Socket) {
+    super(response)
+    this.#socket = socket
+    this.#onLeft = () => { this.#left() }
+  }
+
+  override get opensAtOnce () { return false }
+
+  override writeText (text: string, bytes: number): boolean {
+    if (this.#onLeft !== null) return this.#hold(text, encodingOf(text, bytes))
+    if (!this.#socket.writable) return false
+    return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes))
+  }
+
+  override writeBatch (batch: EncodedBytes): boolean {
+    if (this.#onLeft !== null) return this.#hold(batch.bytes)
+    // A client that has ended its side is about to be closed; writing to it would be an error.
+    if (!this.#socket.writable) return false
+    return this.#socket.write(batch.as(frameChunk))
+  }
+
+  override writePart ({ bytes }: EncodedBatch): boolean {
+    if (this.#onLeft !== null) return this.#hold(bytes)
+    const socket = this.#socket
+    if (!socket.writable) return false
+    socket.cork()
+    socket.write(chunkHead(bytes.length), 'latin1')
+    socket.write(bytes)
+    const writable = socket.write('\r\n', 'latin1')
+    socket.uncork()
+    return writable
+  }
+
+  override cork (): void {
+    if (this.#onLeft !== null) this.response.cork()
+    else this.#socket.cork()
+  }
+
+  override uncork (): void {
+    if (this.#onLeft !== null) this.response.uncork()
+    else this.#socket.uncork()
+  }
+
+  override watchDrain (): void {
+    // The socket outlives the response.
+    const socket = this.#socket
+    const drained = () => {
+      // As long as pieces are with the response, their callback tells.
+      if (this.#onLeft === null && !socket.writableNeedDrain) this.owner?.drained()
+    }
+    socket.on('drain', drained)
+    this.response.on('close', () => { socket.off('drain', drained) })
+  }
+
+  #hold (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
+    this.#held++
+    const writable = this.response.write(piece, encoding, this.#onLeft!)
+    if (!writable) this.#owesDrain = true
+    return writable
+  }
+
+  #left (): void {
+    this.#held--
+    // Also called when the connection broke: then nothing is written any more.
+    if (this.#held > 0 || !this.#socket.writable) return
+    this.#onLeft = null
+    if (!this.#owesDrain) return
+    this.#owesDrain = false
+    this.owner?.drained()
+  }
+}

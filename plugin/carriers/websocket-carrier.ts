@@ -1,0 +1,111 @@
+import type { Duplex } from 'node:stream'
+import { defaults } from '../../schemas/defaults.ts'
+import type { Carrier, CarrierOwner } from './carrier.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
+import { frameHead, frameMessage } from './websocket-frame.ts'
+
+/** What is used of a WebSocket, as `@fastify/websocket` gives it to a route. */
+export interface WebSocketPeer {
+  readonly readyState: number
+  close (code?: number): void
+  terminate (): void
+  ping (): void
+  pause (): void
+  resume (): void
+  on (event: string, listener: (...args: any[]) => void): unknown
+}
+
+const open = 1
+
+/**
+ * Writes text messages to a WebSocket's connection.
+ *
+ * The frames are made here, not by the socket's `send`: that makes several objects,
+ * a header and two writes of every message, where bytes that many share can be
+ * framed once and take one write. A server's frames are not masked, so there is
+ * nothing private in them. `write()` and `drain` of the connection tell when it takes
+ * no more; the `bufferedAmount` of a socket only tells how much waits, not when that
+ * has changed. Messages that the socket writes itself (ping, pong, close) go to the
+ * same connection at once and whole, so they stand between frames, where the
+ * protocol allows them.
+ */
+export class WebSocketCarrier implements Carrier {
+  readonly protocol = 'websocket' as const
+  readonly opensAtOnce = false
+  readonly #peer: WebSocketPeer
+  readonly #pipe: Duplex & { _handle?: { writeQueueSize?: number } | null }
+  #owner: CarrierOwner | null = null
+  #inMessage = false
+  #owesPong = false
+
+  /** @param pipe the connection that the socket writes to */
+  constructor (peer: WebSocketPeer, pipe: Duplex) {
+    this.#peer = peer
+    this.#pipe = pipe
+  }
+
+  get pieceBytes (): number { return defaults.fixed.writeBytes }
+
+  get queuedBytes (): number {
+    return this.#pipe._handle?.writeQueueSize ?? this.#pipe.writableLength
+  }
+
+  attach (owner: CarrierOwner): void {
+    this.#owner = owner
+    this.#peer.on('close', () => { owner.closed() })
+    // What broke the connection, or the protocol, is told by 'close', which always follows.
+    this.#peer.on('error', () => {})
+    this.#peer.on('pong', () => { this.#owesPong = false })
+  }
+
+  writeText (text: string, bytes: number): boolean {
+    if (!this.#isOpen) return false
+    const head = frameHead(bytes, 'whole')
+    // Text of one byte a character takes its head along in one string.
+    if (text.length === bytes) return this.#pipe.write(head + text, 'latin1')
+    const message = Buffer.allocUnsafe(head.length + bytes)
+    message.write(head, 'latin1')
+    message.write(text, head.length, 'utf8')
+    return this.#pipe.write(message)
+  }
+
+  writeBatch (batch: EncodedBatch): boolean {
+    return this.#isOpen && this.#pipe.write(batch.as(frameMessage))
+  }
+
+  writePart ({ bytes }: EncodedBatch, last: boolean): boolean {
+    if (!this.#isOpen) return false
+    const head = frameHead(bytes.length, this.#inMessage ? last ? 'last' : 'middle' : last ? 'whole' : 'first')
+    this.#inMessage = !last
+    this.#pipe.cork()
+    this.#pipe.write(head, 'latin1')
+    const writable = this.#pipe.write(bytes)
+    this.#pipe.uncork()
+    return writable
+  }
+
+  watchDrain (): void {
+    // The connection ends with the socket.
+    this.#pipe.on('drain', () => { this.#owner?.drained() })
+  }
+
+  beat (): boolean {
+    if (this.#owesPong) return false
+    this.#owesPong = true
+    this.#peer.ping()
+    return true
+  }
+
+  end (code: number): void {
+    this.#peer.close(code)
+  }
+
+  destroy (): void {
+    this.#peer.terminate()
+  }
+
+  // Once it is being closed, data must not follow.
+  get #isOpen (): boolean {
+    return this.#peer.readyState === open && this.#pipe.writable
+  }
+}

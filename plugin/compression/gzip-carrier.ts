@@ -1,0 +1,186 @@
+import { crc32 } from 'node:zlib'
+import { defaults } from '../../schemas/defaults.ts'
+import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
+import type { EncodedBatch } from '../carriers/encoded-batch.ts'
+import type { ByteCarrier } from '../carriers/http-carrier.ts'
+import type { StreamCompression } from '../carriers/stream-compression.ts'
+import type { Compression } from './compression.ts'
+import { combineCrc32 } from './crc32.ts'
+import { ChainPlace } from './deflate-chain.ts'
+import { deflateBlock, GzipBlock, storeBlock } from './gzip-block.ts'
+import { flushMark, gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
+import { shareDeflate } from './shared-deflate.ts'
+import { SlidingWindow } from './sliding-window.ts'
+
+/** A private text that deflate did not make this much shorter is followed by some that are not tried. */
+const leastGain = 1 / 8
+const untriedAfterNoGain = 15
+
+/** The stream's head, and that of one stored block. */
+const mostAroundPiece = gzipHead.length + storedHeadBytes + flushMark.length
+
+/**
+ * Makes one gzip stream of what it is given: runs that many streams share go in
+ * as blocks that were made once for all of them, and text of this stream alone in
+ * blocks between them, so that no two audiences' text is ever deflated together, and no
+ * session's id with anything. There is no compressor, only the CRC-32, the length, and the last batch.
+ *
+ * With a window it deflates everything by itself, and each block may refer to what
+ * the window still holds. That gives nearly what a compressor of its own gives, but
+ * at once: nothing has to be waited for, so order, back-pressure and the one write
+ * of a turn are those of the response.
+ */
+export class GzipCarrier implements Carrier, StreamCompression {
+  readonly encoding = 'gzip'
+  readonly #response: ByteCarrier
+  readonly #compression: Compression
+  readonly #window: SlidingWindow | null
+  readonly #place = new ChainPlace()
+  #crc = 0
+  #bytesBefore = 0
+  #bytesAfter = 0
+  /** Private texts that are not worth a try. */
+  #untried = 0
+
+  constructor (response: ByteCarrier, compression: Compression, windowBytes: number) {
+    this.#response = response
+    this.#compression = compression
+    this.#window = windowBytes === 0 ? null : new SlidingWindow(windowBytes)
+  }
+
+  get protocol (): Protocol { return this.#response.protocol }
+  get opensAtOnce (): boolean { return this.#response.opensAtOnce }
+  // So that what is put around a stored piece is no more than a write may be either.
+  get pieceBytes (): number { return this.#response.pieceBytes - mostAroundPiece }
+  get queuedBytes (): number { return this.#response.queuedBytes }
+  get compression (): StreamCompression { return this }
+  get own (): boolean { return this.#window !== null }
+  get bytesBefore (): number { return this.#bytesBefore }
+  get bytesAfter (): number { return this.#bytesAfter }
+  get splices (): boolean { return this.#window === null }
+
+  attach (owner: CarrierOwner): void {
+    this.#response.attach(owner)
+  }
+
+  writeText (text: string, bytes: number, isDeflatable = false): boolean {
+    if (this.#window !== null) return this.#writeOwn(Buffer.from(text))
+    if (isDeflatable && bytes >= defaults.fixed.privateDeflateBytes && this.#mayDeflate()) {
+      return this.#writePrivate(Buffer.from(text))
+    }
+    // Text of one byte a character can be stored without being encoded first.
+    if (text.length !== bytes || bytes > storedBytes) return this.#writeStored(Buffer.from(text))
+    this.#crc = crc32(text, this.#crc)
+    this.#place.leave()
+    const head = this.#head()
+    const around = storedHeadBytes + flushMark.length
+    this.#count(bytes, bytes + around)
+    this.#compression.stats.storedBlocks++
+    return this.#response.writeText(head + storedHead(bytes) + text + flushMark, head.length + around + bytes)
+  }
+
+  writeBatch (batch: EncodedBatch): boolean {
+    if (this.#window !== null) return this.#writeOwn(batch.bytes)
+    const spliced = batch.as(shareDeflate)
+    const block = spliced.take(this.#place, this.#compression)
+    this.#crc = combineCrc32(this.#crc, spliced.crc, spliced.shift)
+    if (block.isDeflated) this.#compression.stats.sharedBlocks++
+    else this.#compression.stats.storedBlocks++
+    return this.#writeBlock(spliced.length, block)
+  }
+
+  writePart (part: EncodedBatch): boolean {
+    if (part.isShared) return this.writeBatch(part)
+    if (this.#window !== null) return this.#writeOwn(part.bytes)
+    return part.isDeflatable && this.#mayDeflate() ? this.#writePrivate(part.bytes) : this.#writeStored(part.bytes)
+  }
+
+  together (write: () => void): void {
+    this.#response.cork()
+    try {
+      write()
+    } finally {
+      this.#response.uncork()
+    }
+  }
+
+  watchDrain (): void {
+    this.#response.watchDrain()
+  }
+
+  beat (): boolean {
+    return this.#response.beat()
+  }
+
+  end (): void {
+    const trailer = gzipTrailer(this.#crc, this.#bytesBefore)
+    const end = this.#head() + trailer
+    this.#count(0, trailer.length)
+    this.#response.writeText(end, end.length)
+    this.#response.end()
+  }
+
+  destroy (): void {
+    this.#response.destroy()
+  }
+
+  #mayDeflate (): boolean {
+    if (this.#untried > 0) {
+      this.#untried--
+      return false
+    }
+    return this.#compression.allowance.has()
+  }
+
+  #writePrivate (text: Buffer): boolean {
+    const { allowance } = this.#compression
+    const startedAt = performance.now()
+    const block = deflateBlock(text, defaults.fixed.privateDeflateLevel)
+    allowance.spend(startedAt)
+    if (block.bytes.length > text.length * (1 - leastGain)) this.#untried = untriedAfterNoGain
+    return this.#writeOwnBlock(text, block)
+  }
+
+  #writeOwn (text: Buffer): boolean {
+    const window = this.#window!
+    const block = text.length < defaults.fixed.ownStoredBelowBytes
+      ? storeBlock(text)
+      : deflateBlock(text, defaults.fixed.deflateLevel, window.bytes)
+    window.push(text)
+    return this.#writeOwnBlock(text, block)
+  }
+
+  #writeStored (text: Buffer): boolean {
+    return this.#writeOwnBlock(text, storeBlock(text))
+  }
+
+  #writeOwnBlock (text: Buffer, block: GzipBlock): boolean {
+    this.#crc = crc32(text, this.#crc)
+    this.#place.leave()
+    if (block.isDeflated) this.#compression.stats.privateBlocks++
+    else this.#compression.stats.storedBlocks++
+    return this.#writeBlock(text.length, block)
+  }
+
+  #writeBlock (bytesBefore: number, block: GzipBlock): boolean {
+    const head = this.#head()
+    this.#count(bytesBefore, block.bytes.length)
+    if (head === '') return this.#response.writeBatch(block)
+    return this.#response.writeBatch(new GzipBlock(Buffer.concat([Buffer.from(head, 'latin1'), block.bytes]), block.isDeflated))
+  }
+
+  /** What begins the stream, once. */
+  #head (): string {
+    if (this.#bytesAfter > 0) return ''
+    this.#count(0, gzipHead.length)
+    return gzipHead
+  }
+
+  #count (bytesBefore: number, bytesAfter: number): void {
+    this.#bytesBefore += bytesBefore
+    this.#bytesAfter += bytesAfter
+    const { stats } = this.#compression
+    stats.bytesBefore += bytesBefore
+    stats.bytesAfter += bytesAfter
+  }
+}

@@ -1,0 +1,57 @@
+import { inspect } from 'node:util'
+import { defineContract, type AnyContract } from '../../schemas/contract.ts'
+import { UnknownUpdateError } from '../../schemas/errors.ts'
+import { didYouMean } from '../../schemas/suggestion.ts'
+import type { Frame } from '../protocol/frame.ts'
+import { EventValidator } from './event-validator.ts'
+import { UpdateEncoder } from './update-encoder.ts'
+
+const compiled = new WeakMap<AnyContract, CompiledContract>()
+
+/** A contract made ready: validators of its events, encoders of its updates. Compiled once, however often it is used. */
+export class CompiledContract {
+  readonly contract: AnyContract
+  readonly #events = new Map<string, EventValidator>()
+  readonly #updates = new Map<string, UpdateEncoder>()
+  /** Names of the updates that go out as text. */
+  readonly textNames: readonly string[]
+
+  private constructor (contract: AnyContract) {
+    this.contract = contract
+    for (const [name, schema] of Object.entries(contract.events)) this.#events.set(name, new EventValidator(name, schema as never))
+    for (const [name, definition] of Object.entries(contract.updates)) this.#updates.set(name, new UpdateEncoder(name, definition as never))
+    this.textNames = [...this.#updates].filter(([, encoder]) => encoder.isText).map(([name]) => name)
+  }
+
+  /** @throws `FST_ERR_TETHER_CONTRACT` when one of its names cannot be used or one of its schemas cannot be compiled. */
+  static of (contract: AnyContract): CompiledContract {
+    let found = compiled.get(contract)
+    if (found === undefined) {
+      // A contract that was put together by hand has not been checked yet.
+      found = new CompiledContract(defineContract(contract))
+      compiled.set(contract, found)
+    }
+    return found
+  }
+
+  get eventNames (): string[] {
+    return [...this.#events.keys()]
+  }
+
+  /** The validator of an event; undefined when the contract has no such event. */
+  event (name: string): EventValidator | undefined {
+    return this.#events.get(name)
+  }
+
+  /** @throws `FST_ERR_TETHER_UNKNOWN_UPDATE`, `FST_ERR_TETHER_SERIALIZATION` */
+  encode (name: string, data: unknown): Frame {
+    const encoder = this.#updates.get(name)
+    if (encoder === undefined) throw this.#unknown(name)
+    return encoder.encode(data)
+  }
+
+  #unknown (name: unknown): Error {
+    if (typeof name !== 'string') return new UnknownUpdateError(inspect(name, { depth: 0 }), '')
+    return new UnknownUpdateError(name, this.#events.has(name) ? `. "${name}" is an event, which comes from the page` : didYouMean(name, this.#updates.keys()))
+  }
+}

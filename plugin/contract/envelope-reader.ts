@@ -1,0 +1,94 @@
+import type { Fault } from '../../schemas/errors.ts'
+import type { CompiledContract } from './compiled-contract.ts'
+
+/** An event that passed all checks. */
+export interface CheckedEvent {
+  readonly name: string
+  readonly data: unknown
+  /** 0 for none. */
+  readonly seq: number
+}
+
+/** Reads the body of `POST url`: an envelope, or an array of them. Every fault goes to `faults`; with any, nothing is to be applied. */
+export function readEnvelopes (body: unknown, contract: CompiledContract, maxBatch: number, faults: Fault[]): CheckedEvent[] {
+  const events: CheckedEvent[] = []
+  if (!Array.isArray(body)) {
+    readEnvelope(body, '', contract, faults, events)
+    return events
+  }
+  if (body.length === 0 || body.length > maxBatch) {
+    faults.push({ path: '', message: `must hold 1 to ${maxBatch} events, holds ${body.length}` })
+    return events
+  }
+  for (const [index, envelope] of body.entries()) readEnvelope(envelope, `/${index}`, contract, faults, events)
+  return events
+}
+
+function readEnvelope (envelope: unknown, pointer: string, contract: CompiledContract, faults: Fault[], events: CheckedEvent[]): void {
+  if (typeof envelope !== 'object' || envelope === null || Array.isArray(envelope)) {
+    faults.push({ path: pointer, message: 'must be an object with "event" and "data"' })
+    return
+  }
+  const { event, data, seq } = envelope as { event?: unknown, data?: unknown, seq?: unknown }
+  for (const key in envelope) {
+    if (key !== 'event' && key !== 'data' && key !== 'seq') faults.push(unknownKey(pointer, key))
+  }
+  if (seq !== undefined && !(Number.isSafeInteger(seq) && (seq as number) > 0)) {
+    faults.push({ path: `${pointer}/seq`, message: 'must be a whole number from 1' })
+  }
+  if (data === undefined) faults.push({ path: `${pointer}/data`, message: 'is required' })
+  if (typeof event !== 'string') {
+    faults.push({ path: `${pointer}/event`, message: event === undefined ? 'is required' : 'must be string' })
+    return
+  }
+  const validator = contract.event(event)
+  if (validator === undefined) {
+    faults.push({ path: `${pointer}/event`, message: unknownEvent(contract) })
+    return
+  }
+  if (data === undefined) return
+  const dataFaults = validator.faults(data, `${pointer}/data`, false)
+  if (dataFaults !== null) faults.push(...dataFaults)
+  else events.push({ name: event, data, seq: seq === undefined ? 0 : seq as number })
+}
+
+/** Reads the body of `POST url/:event`: the data itself, or the fields of a form. */
+export function readEventData (name: string, data: unknown, coerce: boolean, contract: CompiledContract, faults: Fault[]): CheckedEvent[] {
+  const validator = contract.event(name)
+  if (validator === undefined) {
+    faults.push({ path: '', message: `the event of the URL ${unknownEvent(contract)}` })
+    return []
+  }
+  const dataFaults = validator.faults(data, '', coerce)
+  if (dataFaults === null) return [{ name, data, seq: 0 }]
+  faults.push(...dataFaults)
+  return []
+}
+
+/** What the first message on a WebSocket names. */
+export interface Opening {
+  readonly session: string
+  readonly lastEventId: string | null
+}
+
+/** Reads the first message on a WebSocket; null when it has faults. */
+export function readOpening (body: unknown, faults: Fault[]): Opening | null {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    faults.push({ path: '', message: 'must be an object with "session"' })
+    return null
+  }
+  const { session, lastEventId, ...rest } = body as { session?: unknown, lastEventId?: unknown }
+  for (const key in rest) faults.push(unknownKey('', key))
+  if (typeof session !== 'string' || session === '') faults.push({ path: '/session', message: session === undefined ? 'is required' : 'must be "new" or the id of a session' })
+  if (lastEventId !== undefined && typeof lastEventId !== 'string') faults.push({ path: '/lastEventId', message: 'must be string' })
+  return faults.length > 0 ? null : { session: session as string, lastEventId: lastEventId as string | undefined ?? null }
+}
+
+function unknownKey (pointer: string, key: string): Fault {
+  return { path: `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, message: 'is not known here' }
+}
+
+function unknownEvent (contract: CompiledContract): string {
+  const names = contract.eventNames
+  return names.length === 0 ? 'is not known: this session takes no events' : `must be one of ${names.map((name) => JSON.stringify(name)).join(', ')}`
+}

@@ -1,0 +1,67 @@
+import type { TSchema } from '@sinclair/typebox'
+import type { ValidateFunction } from 'ajv/dist/2019.js'
+import { defaults } from '../../schemas/defaults.ts'
+import { ContractError, type Fault } from '../../schemas/errors.ts'
+import { messageOf } from '../../schemas/thrown.ts'
+import { closeSchema } from './closed-schema.ts'
+import { forgetFailures } from './failure-memo.ts'
+import { describeErrors } from './fault-list.ts'
+import { FormReader } from './form-reader.ts'
+import { compileChecker, compileExplainer } from './schema-compiler.ts'
+import { refillBranches } from './union-keyword.ts'
+
+/**
+ * Checks the data of one event, and names every fault.
+ *
+ * A key that the schema does not know is a fault, unless the schema allows others. The
+ * fields of a form, which are all strings, are first made what the schema asks for.
+ */
+export class EventValidator {
+  readonly #schema: Record<string, unknown>
+  readonly #accepts: ValidateFunction
+  /** Compiled when the first bad data comes. */
+  #explain: ValidateFunction | null = null
+  /** Made when the first form comes. */
+  #form: FormReader | null = null
+
+  /** @throws `FST_ERR_TETHER_CONTRACT` when the schema cannot be compiled. */
+  constructor (name: string, schema: TSchema) {
+    try {
+      this.#schema = closeSchema(schema)
+      this.#accepts = compileChecker(this.#schema)
+    } catch (error) {
+      throw new ContractError(`the schema of event "${name}" cannot be compiled: ${messageOf(error)}`)
+    }
+  }
+
+  /** The faults of `data`, their paths under `pointer`; null when there are none. Fills in defaults. */
+  faults (data: unknown, pointer: string, coerce: boolean): Fault[] | null {
+    forgetFailures()
+    try {
+      if (coerce) (this.#form ??= new FormReader(this.#schema)).read(data)
+      return this.#accepts(data) ? null : this.#explained(data, pointer)
+    } catch (error) {
+      // A recursive schema walks data as deep as the body allows.
+      if (error instanceof RangeError) return [tooDeep(pointer)]
+      throw error
+    }
+  }
+
+  #explained (data: unknown, pointer: string): Fault[] {
+    if (isDeeper(data, defaults.fixed.explainedDepth)) return [tooDeep(pointer)]
+    this.#explain ??= compileExplainer(this.#schema)
+    refillBranches()
+    this.#explain(data)
+    const faults = describeErrors(this.#explain.errors ?? [], pointer)
+    return faults.length > 0 ? faults : [{ path: pointer, message: 'matches none of the allowed forms' }]
+  }
+}
+
+function isDeeper (data: unknown, levels: number): boolean {
+  if (typeof data !== 'object' || data === null) return false
+  return levels === 0 || Object.values(data).some((child) => isDeeper(child, levels - 1))
+}
+
+function tooDeep (path: string): Fault {
+  return { path, message: 'is nested too deeply' }
+}

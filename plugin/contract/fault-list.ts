@@ -1,0 +1,104 @@
+import type { ErrorObject } from 'ajv/dist/2019.js'
+import { defaults } from '../../schemas/defaults.ts'
+import { cutText, type Fault } from '../../schemas/errors.ts'
+
+/** Keywords that are checked before an object's keys are looked at, which are not where one fails. */
+const beforeKeys: ReadonlySet<string> = new Set(['minProperties', 'maxProperties', 'propertyNames'])
+
+/** Turns Ajv's errors into faults, as many as one answer names. */
+export function describeErrors (errors: ErrorObject[], pointer: string): Fault[] {
+  const faults: Fault[] = []
+  const seen = new Set<string>()
+  for (const error of flatten(errors)) {
+    const fault = cutFault(toFault(error, pointer))
+    const identity = `${fault.path} ${fault.message}`
+    if (seen.has(identity)) continue
+    seen.add(identity)
+    faults.push(fault)
+    if (faults.length === defaults.fixed.faults) break
+  }
+  return faults
+}
+
+/**
+ * Puts in place of each failed union what helps a reader: the errors of the branch
+ * that was meant, when one fits better than all others, or else one error.
+ */
+function * flatten (errors: ErrorObject[]): Iterable<ErrorObject> {
+  const unexplored = new Set<string>()
+  for (const error of errors) {
+    // What fails by the other part of a condition is told by that.
+    if (error.keyword === 'if') continue
+    if (error.keyword !== 'anyOf' && error.keyword !== 'oneOf') {
+      if (beforeKeys.has(error.keyword)) unexplored.add(error.instancePath)
+      // Which keys a failed union would have known cannot be told, nor those of an object with too many of them.
+      if (error.keyword !== 'unevaluatedProperties' || !unexplored.has(error.instancePath)) yield error
+      continue
+    }
+    unexplored.add(error.instancePath)
+    if (error.params.matched > 1) {
+      yield { ...error, message: 'matches more than one of the allowed forms' }
+      continue
+    }
+    const branches: ErrorObject[][] = error.params.branches.map((list: ErrorObject[]) => list.filter(({ keyword }) => keyword !== 'if'))
+    const meant = meantBranch(error, branches)
+    if (meant === null) yield commonError(error, branches) ?? error
+    else yield * flatten(meant)
+  }
+}
+
+function meantBranch (union: ErrorObject, branches: ErrorObject[][]): ErrorObject[] | null {
+  const [first, second] = branches.filter((errors) => !errors.some((error) => isOtherType(error, union) || isOtherTag(error, union)))
+    .sort((left, right) => left.length - right.length)
+  if (first === undefined) return null
+  return second === undefined || first.length < second.length ? first : null
+}
+
+/** One error for all branches, when it is the type or the tag, the literal itself perhaps, that fits none. */
+function commonError (union: ErrorObject, branches: ErrorObject[][]): ErrorObject | null {
+  const tags = branches.map((errors) => errors.find((error) => isOtherTag(error, union)))
+  const [tag] = tags
+  if (tag !== undefined && tags.every((other) => other?.instancePath === tag.instancePath)) {
+    return { ...tag, keyword: 'enum', params: { allowedValues: tags.flatMap((other) => other!.params.allowedValues ?? [other!.params.allowedValue]) } }
+  }
+  const types = branches.map((errors) => errors.find((error) => isOtherType(error, union)))
+  if (!types.every((type) => type !== undefined)) return null
+  const names = new Set(types.flatMap((type) => type.params.type))
+  return { ...union, keyword: 'type', message: `must be ${[...names].join(' or ')}` }
+}
+
+/** Whether an error shows that a branch was not the one meant: it is for another type of value. */
+function isOtherType (error: ErrorObject, union: ErrorObject): boolean {
+  return error.keyword === 'type' && error.instancePath === union.instancePath
+}
+
+/** The same: the value, or one of its properties, is the mark of another branch. */
+function isOtherTag (error: ErrorObject, union: ErrorObject): boolean {
+  return (error.keyword === 'const' || error.keyword === 'enum') && error.instancePath.indexOf('/', union.instancePath.length + 1) === -1
+}
+
+function toFault (error: ErrorObject, pointer: string): Fault {
+  const path = pointer + error.instancePath
+  const { params } = error
+  switch (error.keyword) {
+    case 'required': return { path: `${path}/${escape(params.missingProperty)}`, message: 'is required' }
+    case 'additionalProperties': return { path: `${path}/${escape(params.additionalProperty)}`, message: 'is not known here' }
+    case 'unevaluatedProperties': return { path: `${path}/${escape(params.unevaluatedProperty)}`, message: 'is not known here' }
+    case 'enum': return { path, message: `must be one of ${params.allowedValues.map((value: unknown) => JSON.stringify(value)).join(', ')}` }
+    case 'const': return { path, message: `must be ${JSON.stringify(params.allowedValue)}` }
+    case 'type': return { path, message: Array.isArray(params.type) ? `must be ${params.type.join(' or ')}` : error.message! }
+    case 'false schema': return { path, message: 'is not allowed' }
+    default: return { path, message: error.message ?? `fails "${error.keyword}"` }
+  }
+}
+
+/** A key may be as long as the body, and stands in each fault within it. */
+export function cutFault ({ path, message }: Fault): Fault {
+  const { faultPathBytes, faultTextBytes } = defaults.fixed
+  return { path: cutText(path, faultPathBytes), message: cutText(message, faultTextBytes) }
+}
+
+/** @see RFC 6901, section 3 */
+function escape (key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1')
+}

@@ -1,0 +1,121 @@
+/**
+ * Something that is looked at when its time has come. One entry stands for all
+ * deadlines of its owner; the owner tells which of them are due.
+ */
+export interface Deadline {
+  /** When, on the clock of `performance.now()`. */
+  dueAt: number
+  /** Its index in the heap, kept by the queue; -1 when it is in none. */
+  heapIndex: number
+  /** Looks at what is due. It may set the deadline again. Must not throw, and must bear a call after `remove`. */
+  due: (now: number) => void
+}
+
+// setTimeout counts in a signed 32-bit integer.
+const longestMs = 2_147_483_647
+
+/**
+ * All deadlines of the plugin behind one timer: a binary heap, the earliest first.
+ *
+ * A deadline that moves to a later time costs nothing until the earlier time has
+ * come, so the owner need not be told of every write.
+ */
+export class DeadlineQueue {
+  readonly #heap: Deadline[] = []
+  #timer: NodeJS.Timeout | null = null
+  #wakesAt = Infinity
+
+  get size (): number { return this.#heap.length }
+
+  /** Makes sure that `deadline` is looked at no later than `at`. */
+  set (deadline: Deadline, at: number): void {
+    if (at === Infinity) return
+    if (deadline.heapIndex === -1) {
+      deadline.dueAt = at
+      deadline.heapIndex = this.#heap.push(deadline) - 1
+      this.#up(deadline.heapIndex)
+    } else if (at < deadline.dueAt) {
+      deadline.dueAt = at
+      this.#up(deadline.heapIndex)
+    } else return
+    this.#wake()
+  }
+
+  /** Takes it out. */
+  remove (deadline: Deadline): void {
+    const place = deadline.heapIndex
+    if (place === -1) return
+    deadline.heapIndex = -1
+    const last = this.#heap.pop()!
+    if (last !== deadline) {
+      this.#heap[place] = last
+      last.heapIndex = place
+      this.#up(place)
+      this.#down(last.heapIndex)
+    }
+    if (this.#heap.length === 0) this.#stop()
+  }
+
+  #wake (): void {
+    const earliest = this.#heap[0]!.dueAt
+    if (earliest >= this.#wakesAt) return
+    this.#stop()
+    this.#wakesAt = earliest
+    const wait = Math.min(Math.max(Math.ceil(earliest - performance.now()), 1), longestMs)
+    // A server that only waits for deadlines may exit.
+    this.#timer = setTimeout(() => this.#look(), wait).unref()
+  }
+
+  #look (): void {
+    this.#timer = null
+    this.#wakesAt = Infinity
+    const now = performance.now()
+    // Taken out first, so that one which sets itself again at once cannot hold the loop.
+    const due: Deadline[] = []
+    while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
+      const deadline = this.#heap[0]!
+      this.remove(deadline)
+      due.push(deadline)
+    }
+    for (const deadline of due) deadline.due(now)
+    if (this.#heap.length > 0) this.#wake()
+  }
+
+  #stop (): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#wakesAt = Infinity
+  }
+
+  #up (from: number): void {
+    const heap = this.#heap
+    const deadline = heap[from]!
+    let place = from
+    while (place > 0) {
+      const parent = (place - 1) >> 1
+      if (heap[parent]!.dueAt <= deadline.dueAt) break
+      heap[place] = heap[parent]!
+      heap[place]!.heapIndex = place
+      place = parent
+    }
+    heap[place] = deadline
+    deadline.heapIndex = place
+  }
+
+  #down (from: number): void {
+    const heap = this.#heap
+    const deadline = heap[from]!
+    let place = from
+    for (;;) {
+      let child = place * 2 + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && heap[child + 1]!.dueAt < heap[child]!.dueAt) child++
+      if (heap[child]!.dueAt >= deadline.dueAt) break
+      heap[place] = heap[child]!
+      heap[place]!.heapIndex = place
+      place = child
+    }
+    heap[place] = deadline
+    deadline.heapIndex = place
+  }
+}

@@ -1,0 +1,75 @@
+import { defaults } from '../../schemas/defaults.ts'
+import { BroadcastQueue } from './broadcast-queue.ts'
+import type { ByteBudget } from './byte-budget.ts'
+
+/** Something with frames to write. */
+export interface Flushable {
+  /** Whether it is in the scheduler's list; kept by the scheduler. */
+  scheduled: boolean
+  /** Writes what it can. Must not throw. */
+  flush: (now: number) => void
+}
+
+/**
+ * Once the present turn of the event loop has run, delivers the broadcasts that
+ * were made in it and flushes all streams that got frames: all frames of one turn
+ * leave in one write. Many members and streams are dealt with in slices, so that
+ * requests get their turn in between.
+ */
+export class FlushScheduler {
+  readonly broadcasts: BroadcastQueue
+  /** Called when everything has been delivered and flushed. */
+  readonly #onIdle: () => void
+  #current: Flushable[] = []
+  #position = 0
+  #next: Flushable[] = []
+  #immediate: NodeJS.Immediate | null = null
+
+  constructor (budget: ByteBudget, onIdle: () => void) {
+    this.broadcasts = new BroadcastQueue(budget, this)
+    this.#onIdle = onIdle
+  }
+
+  /** Sees to it that a slice runs. */
+  wake (): void {
+    this.#immediate ??= setImmediate(this.#slice)
+  }
+
+  schedule (stream: Flushable): void {
+    if (stream.scheduled) return
+    stream.scheduled = true
+    this.#next.push(stream)
+    this.wake()
+  }
+
+  readonly #slice = (): void => {
+    const start = performance.now()
+    const until = start + defaults.fixed.flushSliceMs
+    // Held through the slice, so that what it schedules does not start another.
+    const isDelivered = this.broadcasts.deliver(start, until)
+    const isFlushed = this.#flush(start, until)
+    this.#immediate = null
+    if (!isDelivered || !isFlushed || !this.broadcasts.isEmpty) this.wake()
+    else this.#onIdle()
+  }
+
+  /** Returns whether nothing is left. */
+  #flush (start: number, until: number): boolean {
+    if (this.#position === this.#current.length) {
+      this.#current = this.#next
+      this.#next = []
+      this.#position = 0
+    }
+    const current = this.#current
+    while (this.#position < current.length) {
+      const stream = current[this.#position++]!
+      stream.scheduled = false
+      stream.flush(start)
+      if ((this.#position & 15) === 0 && performance.now() > until) break
+    }
+    if (this.#position < current.length) return false
+    this.#current = []
+    this.#position = 0
+    return this.#next.length === 0
+  }
+}

@@ -1,0 +1,190 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { UpdateDefinitions } from '../../schemas/contract.ts'
+import { ArgumentError } from '../../schemas/errors.ts'
+import { logThrown, presentable } from '../../schemas/thrown.ts'
+import { Command } from '../commands/command-channel.ts'
+import { isSyncCallback } from '../commands/sync-callback.ts'
+import type { CompiledContract } from '../contract/compiled-contract.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { Applicant } from './applicant.ts'
+import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
+import { Groups } from './groups.ts'
+import { LiveHandler } from './live-handler.ts'
+import { createSessionId, shortSessionId } from './session-id.ts'
+import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
+import type { SessionScope } from './session-scope.ts'
+import { TetherSession } from './session.ts'
+
+type Bind = NonNullable<AccessOptions['bind']>
+
+export interface EndpointParts {
+  readonly contract: CompiledContract
+  readonly limits: Readonly<Required<SessionOptions>>
+  readonly config: AnySessionConfig
+  readonly bind: Bind | undefined
+  readonly trustedOrigins: ReadonlySet<string>
+  readonly runtime: Runtime
+  readonly registry: SessionRegistry<TetherSession>
+  readonly log: FastifyBaseLogger
+}
+
+interface EventHandler {
+  readonly handle: (...given: unknown[]) => unknown
+  readonly isSync: boolean
+}
+
+/** One `stateful` URL from within: its sessions, its groups, and what its configuration says. */
+export class Endpoint implements SessionScope<TetherSession> {
+  readonly contract: CompiledContract
+  readonly limits: Readonly<Required<SessionOptions>>
+  readonly hooks: AnySessionConfig
+  readonly trustedOrigins: ReadonlySet<string>
+  readonly runtime: Runtime
+  readonly registry: SessionRegistry<TetherSession>
+  readonly groups: Groups
+  readonly context: HandlerContext<unknown, UpdateDefinitions>
+  /** By id; sessions that are being closed are still in it. */
+  readonly sessions = new Map<string, TetherSession>()
+  /** Prepared sessions by their claims, until a stream has used these up. */
+  readonly claims = new Map<string, TetherSession>()
+  /** Those that are not being closed: who gets what is broadcast to all. */
+  readonly openSessions = new Set<TetherSession>()
+  readonly #handlers: ReadonlyMap<string, EventHandler>
+  readonly #bind: Bind | undefined
+  readonly #log: FastifyBaseLogger
+
+  constructor (parts: EndpointParts) {
+    this.contract = parts.contract
+    this.limits = parts.limits
+    this.hooks = parts.config
+    this.#bind = parts.bind
+    this.trustedOrigins = parts.trustedOrigins
+    this.runtime = parts.runtime
+    this.registry = parts.registry
+    this.#log = parts.log
+    this.#handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
+    this.groups = new Groups(this)
+    this.context = Object.freeze({ live: new LiveHandler(this) })
+  }
+
+  /**
+   * Who makes a request; null for nobody in particular. Throws what the application's `bind` throws.
+   *
+   * @throws `FST_ERR_TETHER_ARGUMENT` when it gave something that all would have in common, a promise or an object.
+   */
+  boundTo (request: FastifyRequest): string | null {
+    const owner = this.#ownerOf(request)
+    if (owner === undefined || owner === null) return null
+    if (typeof owner === 'string' || Number.isFinite(owner)) return String(owner)
+    // Nobody listens to it.
+    if (owner instanceof Promise) owner.catch(() => {})
+    const got = owner instanceof Promise ? 'a promise' : typeof owner === 'number' ? String(owner) : typeof owner
+    throw new ArgumentError(`bind must return a string, a finite number, null or undefined; got ${got}`)
+  }
+
+  #ownerOf (request: FastifyRequest): unknown {
+    try {
+      return this.#bind?.(request)
+    } catch (error) {
+      throw presentable(error)
+    }
+  }
+
+  async #stateFor (request: FastifyRequest): Promise<unknown> {
+    try {
+      return await this.hooks.initialState?.(request)
+    } catch (error) {
+      throw presentable(error)
+    }
+  }
+
+  /** Who is to make a session by a request. Throws as `boundTo` does. */
+  applicant (request: FastifyRequest, connection: ConnectionUse | null): Applicant {
+    const boundTo = this.boundTo(request)
+    return { boundTo, owner: ownerOf(boundTo, request.ip), connection }
+  }
+
+  /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */
+  async create (request: FastifyRequest, applicant: Applicant, pending: boolean): Promise<TetherSession> {
+    const state = await this.#stateFor(request)
+    const session = new TetherSession(this, state, applicant, pending ? createSessionId() : null)
+    if (session.claimCode !== null) this.claims.set(session.claimCode, session)
+    this.registry.add(session)
+    this.sessions.set(session.id, session)
+    this.openSessions.add(session)
+    return session
+  }
+
+  async prepare (request: FastifyRequest): Promise<string | null> {
+    const { registry } = this
+    if (this.runtime.draining) return null
+    // It is the stream's connection that counts, and that is not known yet.
+    const applicant = this.applicant(request, null)
+    if (!registry.reservePending()) return null
+    if (!registry.reserve(applicant.owner, null)) {
+      registry.releasePending()
+      return null
+    }
+    let session: TetherSession
+    try {
+      session = await this.create(request, applicant, true)
+    } catch (error) {
+      registry.release(applicant.owner, null)
+      registry.releasePending()
+      throw error
+    }
+    // The server may have begun to stop in the meantime, and would wait for a page that cannot come.
+    if (!this.runtime.draining) return session.claimCode
+    session.discard()
+    return null
+  }
+
+  get pendingMs (): number { return this.registry.limits.pendingMs }
+
+  unpooled (session: TetherSession): void {
+    this.claims.delete(session.claimCode!)
+    this.registry.releasePending()
+  }
+
+  attached (session: TetherSession): void {
+    this.registry.attached(session)
+  }
+
+  detached (session: TetherSession): void {
+    this.registry.detached(session)
+  }
+
+  proved (session: TetherSession): void {
+    this.registry.proved(session)
+  }
+
+  closing (session: TetherSession): void {
+    this.openSessions.delete(session)
+    this.groups.forget(session)
+  }
+
+  closed (session: TetherSession): void {
+    this.closing(session)
+    this.sessions.delete(session.id)
+    if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
+    this.registry.remove(session)
+  }
+
+  commandOf (session: TetherSession, event: string, data: unknown): Command {
+    const { handle, isSync } = this.#handlers.get(event)!
+    const command = new Command(event, () => handle.call(this.hooks.on, session, data, this.context))
+    command.isSync = isSync
+    return command
+  }
+
+  report (session: TetherSession, error: unknown, command: string): void {
+    logThrown(this.#log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
+    const { onError } = this.hooks
+    if (onError === undefined) return
+    const failed = (thrown: unknown) => {
+      logThrown(this.#log, 'error', thrown, 'onError of a tether session failed', { session: shortSessionId(session.id), command: 'onError' })
+    }
+    // Its promise, where it gives one, is nobody's else.
+    new Promise((resolve) => { resolve(onError.call(this.hooks, session as never, error, { ...this.context, command } as never)) }).catch(failed)
+  }
+}

@@ -1,0 +1,109 @@
+import { ArgumentError } from '../../schemas/errors.ts'
+import type { Group, Session } from './api.ts'
+import type { SessionScope } from './session-scope.ts'
+import type { TetherSession } from './session.ts'
+
+/** The groups of one `stateful` URL. */
+export class Groups {
+  readonly #scope: SessionScope<TetherSession>
+  readonly #members = new Map<string, Set<TetherSession>>()
+
+  constructor (scope: SessionScope<TetherSession>) {
+    this.#scope = scope
+  }
+
+  get size (): number { return this.#members.size }
+
+  group (name: string): SessionGroup {
+    if (typeof name !== 'string' || name === '') throw new ArgumentError('a group is named by a string that is not empty')
+    return new SessionGroup(name, this)
+  }
+
+  /** @throws `FST_ERR_TETHER_ARGUMENT` for what is no session of this handler. */
+  requireOwn (session: TetherSession | null | undefined): void {
+    if (session?.scope !== this.#scope) throw new ArgumentError('a group takes sessions of its own handler only')
+  }
+
+  members (name: string): ReadonlySet<TetherSession> | undefined {
+    return this.#members.get(name)
+  }
+
+  add (name: string, session: TetherSession): boolean {
+    this.requireOwn(session)
+    if (!session.isOpen) return false
+    let members = this.#members.get(name)
+    if (members === undefined) this.#members.set(name, members = new Set())
+    else if (members.has(session)) return false
+    // What was broadcast before is not for it.
+    this.#scope.runtime.broadcasts.catchUp(session)
+    members.add(session)
+    ;(session.groups ??= new Set()).add(name)
+    session.queueHook('onJoin', name, this.#scope.context)
+    return true
+  }
+
+  delete (name: string, session: TetherSession): boolean {
+    const members = this.#members.get(name)
+    if (members?.has(session) !== true) return false
+    // What was broadcast before is still for it.
+    this.#scope.runtime.broadcasts.catchUp(session)
+    members.delete(session)
+    if (members.size === 0) this.#members.delete(name)
+    session.groups?.delete(name)
+    session.queueHook('onLeave', name, this.#scope.context)
+    return true
+  }
+
+  /** Takes a session out of all groups. */
+  forget (session: TetherSession): void {
+    if (session.groups === null) return
+    for (const name of [...session.groups]) this.delete(name, session)
+    session.groups = null
+  }
+
+  broadcast (members: ReadonlySet<TetherSession> | undefined, name: string, data: unknown, except: TetherSession | null): number {
+    const frame = this.#scope.contract.encode(name, data)
+    if (members === undefined) return 0
+    const count = except !== null && members.has(except) ? members.size - 1 : members.size
+    if (count > 0) this.#scope.runtime.broadcasts.push(members, except, frame)
+    return count
+  }
+}
+
+/** A group as the application holds it: a name, looked up when it is used. */
+export class SessionGroup implements Group {
+  readonly name: string
+  readonly #groups: Groups
+
+  constructor (name: string, groups: Groups) {
+    this.name = name
+    this.#groups = groups
+  }
+
+  get size (): number { return this.#groups.members(this.name)?.size ?? 0 }
+
+  add (session: Session): boolean {
+    return this.#groups.add(this.name, session as TetherSession)
+  }
+
+  delete (session: Session): boolean {
+    return this.#groups.delete(this.name, session as TetherSession)
+  }
+
+  has (session: Session): boolean {
+    return this.#groups.members(this.name)?.has(session as TetherSession) === true
+  }
+
+  broadcast (name: string, data: unknown): number {
+    return this.#groups.broadcast(this.#groups.members(this.name), name, data, null)
+  }
+
+  broadcastExcept (session: Session, name: string, data: unknown): number {
+    this.#groups.requireOwn(session as TetherSession)
+    return this.#groups.broadcast(this.#groups.members(this.name), name, data, session as TetherSession)
+  }
+
+  [Symbol.iterator] (): Iterator<Session> {
+    return (this.#groups.members(this.name) ?? new Set<TetherSession>()).values()
+  }
+}

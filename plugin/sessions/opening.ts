@@ -1,0 +1,110 @@
+import type { FastifyRequest } from 'fastify'
+import { defaults } from '../../schemas/defaults.ts'
+import type { Claim } from '../protocol/claim.ts'
+import { goodbyeFrame } from '../protocol/control-frame.ts'
+import type { Verdict } from '../protocol/verdict.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { TetherSession } from './session.ts'
+
+/** How one transport says what became of a claim. */
+export interface Entrance {
+  /** Gives the stream; asked for once there is a session for it. */
+  open: () => Stream | Promise<Stream>
+  /** The session was closed for good: a client need not come back. */
+  gone: () => void
+  /** There is no room now. */
+  turnAway: (reason: 'session-limit' | 'draining') => void
+}
+
+let lastArrival = 0
+
+/** The next place in the order in which requests come. */
+export function nextArrival (): number {
+  return ++lastArrival
+}
+
+/**
+ * Finds or makes the session that a claim names, and gives it its stream.
+ *
+ * @param arrival place of the request: of two for one session, the later has it
+ * @returns the session; null when there is none for the client, who has been told.
+ * Rejects with what `initialState`, `bind` or the entrance throws; then there is no session.
+ */
+export async function openSession (endpoint: Endpoint, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
+  if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
+  const judged = judge(endpoint, claim, request)
+  if (judged === 'gone') return refused(entrance.gone())
+  let { session, verdict } = judged
+  const isNew = session === null
+  const { registry } = endpoint
+  const connection = registry.connectionOf(request.raw)
+  if (session === null) {
+    const applicant = endpoint.applicant(request, connection)
+    if (!registry.reserve(applicant.owner, connection)) return refused(entrance.turnAway('session-limit'))
+    try {
+      session = await endpoint.create(request, applicant, false)
+    } catch (error) {
+      registry.release(applicant.owner, connection)
+      throw error
+    }
+    // The server may have begun to stop in the meantime, and has told those who were there.
+    if (endpoint.runtime.draining) {
+      session.discard()
+      return refused(entrance.turnAway('draining'))
+    }
+  } else if (!session.everConnected && !registry.admits(connection)) {
+    // It keeps its place; a session that had a stream may come back over any connection.
+    abort(session, isNew)
+    return refused(entrance.turnAway('session-limit'))
+  }
+  let stream: Stream
+  let attached: Verdict | null
+  try {
+    stream = await entrance.open()
+    if (stream.gone || stream.finishing) return refused(abort(session, isNew))
+    if (!session.isOpen) {
+      // Closed while the request's hooks ran; the client comes back for another.
+      stream.finish(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), defaults.fixed.shutdownMs, 'closed')
+      return null
+    }
+    attached = session.attach(stream, verdict, claim.seq, claim.counted, arrival)
+  } catch (error) {
+    abort(session, isNew)
+    throw error
+  }
+  if (attached === null) return null
+  registry.moved(session, connection)
+  session.queueHook('onConnect', { ...endpoint.context, request, verdict: attached, protocol: stream.protocol })
+  return session
+}
+
+/** The session that a claim may have, if any; `gone` tells a browser to stop its retries. */
+function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
+  if (claim.malformed) return { session: null, verdict: 'expired' }
+  if (claim.id === null) return { session: null, verdict: 'new' }
+  // An id has no business in the query, where logs would keep it.
+  const session = endpoint.claims.get(claim.id) ?? (claim.prepared ? undefined : endpoint.sessions.get(claim.id))
+  if (session === undefined) {
+    const isBuried = endpoint.registry.isClaimBuried(claim.id) || (!claim.prepared && endpoint.registry.isBuried(claim.id))
+    return isBuried ? 'gone' : { session: null, verdict: 'expired' }
+  }
+  if (session.boundTo !== endpoint.boundTo(request)) return { session: null, verdict: 'expired' }
+  if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
+  if (claim.taken) return 'gone'
+  // Also while an earlier request for it is held up by hooks, and perhaps given up: the later one gets it.
+  if (!session.everConnected) {
+    session.claim()
+    return { session, verdict: 'new' }
+  }
+  return { session, verdict: 'resumed' }
+}
+
+function abort (session: TetherSession, isNew: boolean): void {
+  if (isNew) session.discard()
+  else session.unclaim()
+}
+
+function refused (_told: void): null {
+  return null
+}

@@ -1,0 +1,107 @@
+import { isNativeError } from 'node:util/types'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import Negotiator from 'negotiator'
+import { defaults } from '../../schemas/defaults.ts'
+import { DrainingError, NotAcceptableError, SessionLimitError } from '../../schemas/errors.ts'
+import { messageOf } from '../../schemas/thrown.ts'
+import { preparedClaim, readClaim, type Claim } from '../protocol/claim.ts'
+import { turnedAwayFrame } from '../protocol/control-frame.ts'
+import { lastEventId } from '../protocol/last-event-id.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
+import { nextArrival, openSession } from '../sessions/opening.ts'
+import type { PlainTransport } from '../streams/plain-transport.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
+import { eventStreamHeaders } from './event-stream-head.ts'
+import { standsBehindStream } from './pipelined-responses.ts'
+import { hasLeft, openStream } from './sse-upgrade.ts'
+
+/** As a client may name it: what is sent has the parameter. */
+const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
+
+const arrivals = new WeakMap<FastifyRequest, number>()
+
+/** Notes that a request is there, before hooks that may take long. */
+export function noteArrival (request: FastifyRequest): void {
+  arrivals.set(request, nextArrival())
+}
+
+/**
+ * Answers `GET url` with the event stream of a session.
+ *
+ * Gives no promise: Fastify would answer for a handler whose promise settles while the stream is open,
+ * where a middleware has it believe that nothing was sent.
+ */
+export function answerWithStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): void {
+  openEventStream(endpoint, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
+}
+
+/** Only an error is answered as one, and anything may be thrown. */
+function errorOf (thrown: unknown): unknown {
+  if (isNativeError(thrown) || thrown instanceof Error) return thrown
+  const { statusCode } = (thrown ?? {}) as { statusCode?: unknown }
+  return Object.assign(new Error(messageOf(thrown), { cause: thrown }), typeof statusCode === 'number' ? { statusCode } : {})
+}
+
+async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  if (!acceptsEventStream(request)) throw new NotAcceptableError()
+  if (request.method === 'HEAD') {
+    // The same headers as for a GET, and nothing else.
+    await openStream(request, reply, options, endpoint.runtime)
+    return
+  }
+  const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
+  if (standsBehindStream(reply.raw, request.raw.socket)) {
+    // A session would wait for the end of the stream before it, unheard: the answer does, in its place.
+    endpoint.registry.refusals.pipelined++
+    // As to an EventSource: a refusal is logged as an error, and no reader that counts pipelines.
+    return turnAway(reply, { ...claim, counted: false }, 'session-limit')
+  }
+  const arrival = arrivals.get(request) ?? nextArrival()
+  // The request lives as long as its stream does.
+  arrivals.delete(request)
+  let isOpening = false
+  try {
+    await openSession(endpoint, claim, request, {
+      open: () => {
+        isOpening = true
+        return streamOf(request, reply, options, endpoint.runtime)
+      },
+      gone: () => { reply.code(204).send() },
+      turnAway: (reason) => turnAway(reply, claim, reason)
+    }, arrival)
+  } catch (error) {
+    // A reply that is over cannot take an error, and there is nobody left to read it.
+    if (isOpening && (reply.sent || hasLeft(reply.raw))) return
+    throw error
+  }
+}
+
+async function streamOf (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime) {
+  // For any method but HEAD.
+  return (await openStream(request, reply, options, runtime) as PlainTransport).stream
+}
+
+/**
+ * There is no room. A reader that counts sees the status and Retry-After; a
+ * browser's EventSource would give up for ever on it, so it gets a stream that
+ * ends at once and says when to come back.
+ */
+function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 'draining'): void {
+  if (claim.counted) {
+    reply.header('retry-after', defaults.fixed.retryAfterSeconds)
+    throw reason === 'draining' ? new DrainingError() : new SessionLimitError()
+  }
+  reply.code(200).headers(eventStreamHeaders).send(turnedAwayFrame(reason))
+}
+
+function acceptsEventStream (request: FastifyRequest): boolean {
+  // An empty list names no preference, as no header does; the negotiator takes it for a refusal.
+  if (request.headers.accept?.trim() === '') return true
+  return new Negotiator(request.raw).mediaType(mediaTypes) !== undefined
+}
+
+function headerOf (request: FastifyRequest): string | null {
+  const header = request.headers['x-tether-session']
+  return typeof header === 'string' ? header : null
+}

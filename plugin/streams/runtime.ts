@@ -1,0 +1,50 @@
+import { EventEmitter } from 'node:events'
+import { Compression } from '../compression/compression.ts'
+import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
+import { ByteBudget } from '../delivery/byte-budget.ts'
+import { DeadlineQueue } from '../delivery/deadline-queue.ts'
+import { FlushScheduler } from '../delivery/flush-scheduler.ts'
+import { Counters } from '../metrics/counters.ts'
+import { FrameBatches } from './frame-batches.ts'
+import { Http2Connections } from './http2-connections.ts'
+import type { Stream } from './stream.ts'
+
+/** What all sessions and streams of one registered plugin share. */
+export interface Runtime {
+  readonly scheduler: FlushScheduler
+  readonly deadlines: DeadlineQueue
+  readonly budget: ByteBudget
+  readonly broadcasts: BroadcastQueue
+  readonly batches: FrameBatches
+  readonly compression: Compression
+  readonly totals: Counters
+  readonly streams: Set<Stream>
+  readonly http2Connections: Http2Connections
+  /** Emits `end` when a stream or a session is gone. */
+  readonly endings: EventEmitter
+  /** Whether the server is about to stop: no new sessions. */
+  draining: boolean
+}
+
+/**
+ * @param maxBufferedBytes bytes of memory for updates and events of all together
+ * @param maxCompressorBytes bytes of memory for compressors of one stream each
+ */
+export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number): Runtime {
+  const budget = new ByteBudget(maxBufferedBytes)
+  const batches = new FrameBatches()
+  const scheduler = new FlushScheduler(budget, () => batches.clear())
+  return {
+    scheduler,
+    deadlines: new DeadlineQueue(),
+    budget,
+    broadcasts: scheduler.broadcasts,
+    batches,
+    compression: new Compression(maxCompressorBytes),
+    totals: new Counters(),
+    streams: new Set(),
+    http2Connections: new Http2Connections(),
+    endings: new EventEmitter(),
+    draining: false
+  }
+}

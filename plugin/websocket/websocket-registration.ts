@@ -1,0 +1,78 @@
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ModeError } from '../../schemas/errors.ts'
+import { logThrown } from '../../schemas/thrown.ts'
+import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
+import { claimHandshake, takeHandshake, wantsWebSocket } from './handshake.ts'
+import { UpgradeRelay, isRouted } from './upgrade-relay.ts'
+
+/** What a route does with a WebSocket. */
+export type SocketHandler = (peer: WebSocketPeer, request: FastifyRequest) => void
+
+/** The server of sockets that `@fastify/websocket` makes for an instance. */
+interface SocketServer {
+  handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer, accept: (peer: WebSocketPeer) => void) => void
+}
+
+/**
+ * Sees to it that the routes of an instance can take WebSockets: by the application's
+ * own `@fastify/websocket`, where it has registered that, otherwise by one that only
+ * these routes know of, and that gets its requests from the router alone.
+ */
+export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number): Promise<void> {
+  // A hook of the application's may refuse an upgrade before its `@fastify/websocket` has seen it; nothing reads from that connection any more.
+  routes.addHook('onResponse', function endRefusedTetherUpgrade (request, _reply, done) {
+    if (wantsWebSocket(request.raw.headers) && isRouted(request.raw) && request.ws !== true) request.raw.socket.destroySoon()
+    done()
+  })
+  if (routes.hasDecorator('websocketServer')) return
+  UpgradeRelay.install(routes)
+  routes.addHook('onSend', function answerTetherHandshake (request, _reply, payload, done) {
+    claimHandshake(request.raw)
+    done(null, payload)
+  })
+  await routes.register(await load(mode), {
+    // It would take all of a server's requests for an upgrade.
+    options: { server: new EventEmitter() as never, maxPayload },
+    // Our streams end by themselves, with a goodbye.
+    preClose: (done: () => void) => { done() },
+    // What breaks the protocol has been closed with a code that says so.
+    errorHandler: (error: Error, _socket: unknown, request: { log: FastifyInstance['log'] }) => { noteFailure(error, request) }
+  })
+}
+
+/** Makes a WebSocket of a request that the router has brought here, if it asks for one. */
+export function acceptHandshake (request: FastifyRequest, reply: FastifyReply, handler: SocketHandler): boolean {
+  const handshake = takeHandshake(request.raw)
+  if (handshake === null) return false
+  reply.hijack()
+  const { websocketServer } = request.server as unknown as { websocketServer: SocketServer }
+  websocketServer.handleUpgrade(request.raw, handshake.socket, handshake.head, (peer) => {
+    peer.on('error', (error: Error) => { noteFailure(error, request) })
+    handler(peer, request)
+  })
+  return true
+}
+
+function noteFailure (error: Error, { log }: { log: FastifyInstance['log'] }): void {
+  logThrown(log, 'info', error, 'a WebSocket failed')
+}
+
+/** Imported only where it is needed, since most applications do without. */
+async function load (mode: string) {
+  try {
+    return (await import('@fastify/websocket')).default
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes('@fastify/websocket')) throw error
+    throw new ModeError(mode, 'needs a package that is not installed: npm install @fastify/websocket')
+  }
+}
+
+/** Whether a server speaks nothing but HTTP/2, which has no upgrade. */
+export function isHttp2Only (instance: FastifyInstance): boolean {
+  const { http2, https } = instance.initialConfig as { http2?: boolean, https?: boolean | { allowHTTP1?: boolean } }
+  return http2 === true && !(typeof https === 'object' && https.allowHTTP1 === true)
+}

@@ -1,0 +1,108 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { defaults } from '../../schemas/defaults.ts'
+import { NoSocketError } from '../../schemas/errors.ts'
+import { WebSocketCarrier, type WebSocketPeer } from '../carriers/websocket-carrier.ts'
+import { closeCodes } from '../protocol/close-code.ts'
+import { turnedAwayFrame } from '../protocol/control-frame.ts'
+import { encodeRetry } from '../protocol/frame.ts'
+import { lastEventId } from '../protocol/last-event-id.ts'
+import { FrameStream } from '../streams/frame-stream.ts'
+import { PlainTransport } from '../streams/plain-transport.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { AnyRequest, Transport } from '../streams/transport.ts'
+
+/** Options of `app.tether.websocket.upgrade()`. */
+export interface WebSocketUpgradeOptions {
+  /**
+   * Frames that may wait while the socket takes no more; when so many do, `send`
+   * blocks and the session's loop stalls. Default 4; 0 means the default.
+   */
+  writeBuffer?: number
+  /**
+   * Milliseconds without a write after which a heartbeat is written, and a ping; a
+   * peer that has not answered the one before loses its stream. Default 20,000; 0 means none.
+   */
+  heartbeatMs?: number
+  /** Milliseconds that a client waits before it comes back, sent as `retry:`. Default 1,000; 0 sends none. */
+  retryMs?: number
+  /**
+   * Milliseconds in which a reader must take something of what was written to it,
+   * or lose its stream. Default 30,000; 0 means that it is never cut.
+   */
+  stallTimeoutMs?: number
+  /**
+   * Whether a transport without a session says goodbye (a frame of the event type `tether`) when
+   * the server stops; without, there is the `retry:` line alone, and the closing code tells. Sessions
+   * always do. Default false.
+   */
+  goodbye?: boolean
+  /** Milliseconds in which a new socket must name its session. At least 1. Default 10,000. */
+  openTimeoutMs?: number
+}
+
+export type ResolvedWebSocketOptions = Readonly<Required<WebSocketUpgradeOptions>>
+
+const keepAliveMs = 30_000
+const closedState = 3
+
+const resolvedOptions = Symbol('fastify-tether.websocket')
+
+/**
+ * Turns a WebSocket into a transport: the event stream that server-sent events would
+ * carry, in text messages. `socket` is what a route of `@fastify/websocket` gets.
+ *
+ * @returns a promise that rejects only with `FST_ERR_TETHER_NO_SOCKET`, where `socket` is none.
+ */
+export interface WebSocketUpgrade {
+  (request: AnyRequest, socket: WebSocketPeer): Promise<Transport>
+  readonly [resolvedOptions]: ResolvedWebSocketOptions
+}
+
+export function createWebSocketUpgrade (options: ResolvedWebSocketOptions, runtime: Runtime): WebSocketUpgrade {
+  const upgrade = async (request: AnyRequest, socket: WebSocketPeer) => {
+    if (!isSocket(socket)) throw new NoSocketError(adviceFor(request, socket))
+    return new PlainTransport(openSocketStream(request, socket, options, runtime), lastEventId(request), runtime)
+  }
+  return Object.assign(upgrade, { [resolvedOptions]: options } as const)
+}
+
+const methods = ['close', 'terminate', 'ping', 'pause', 'resume', 'on'] as const
+
+function isSocket (socket: unknown): socket is WebSocketPeer {
+  const peer = socket as Partial<WebSocketPeer> | null | undefined
+  return typeof peer?.readyState === 'number' && methods.every((name) => typeof peer[name] === 'function')
+}
+
+/** What to do, for who has been given something else in a socket's place. */
+function adviceFor (request: unknown, socket: unknown): string {
+  if (isSocket(request)) return 'the request comes first, then the socket'
+  const server = (socket as Partial<FastifyReply> | null | undefined)?.server ?? (request as Partial<FastifyRequest> | null | undefined)?.server
+  if (server?.hasDecorator('websocketServer') === true) {
+    return 'the route needs { websocket: true }, and must be made after @fastify/websocket has been registered (with await); its handler gets the socket, and then the request'
+  }
+  return 'register @fastify/websocket (with await) before the route, which needs { websocket: true }'
+}
+
+/** The options of what `app.tether.websocket.upgrade()` returned; null for anything else. */
+export function webSocketOptions (upgrade: unknown): ResolvedWebSocketOptions | null {
+  return (upgrade as Partial<WebSocketUpgrade> | null | undefined)?.[resolvedOptions] ?? null
+}
+
+/** Opens the stream on a WebSocket that has just been accepted. */
+export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, options: ResolvedWebSocketOptions, runtime: Runtime): FrameStream {
+  // A server of sockets closes those that it knows as soon as the application closes, and says no goodbye.
+  const { websocketServer } = request.server as { websocketServer?: { clients?: Set<unknown> } }
+  websocketServer?.clients?.delete(peer)
+  // A socket made by `injectWS` belongs to no connection of a request.
+  const pipe = (request.raw.socket as Duplex | undefined) ?? (peer as unknown as { _socket: Duplex })._socket
+  // TCP asks an idle peer whether it is still there, also where there are no pings.
+  request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
+  const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
+  const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening, request.log)
+  // Its end has been told before anybody listened.
+  if (peer.readyState === closedState) stream.destroy('client')
+  // Those that were open when the server began to stop have been told; this one comes after.
+  if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
+  return stream
+}

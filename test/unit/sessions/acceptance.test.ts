@@ -1,0 +1,180 @@
+import { deepStrictEqual, equal } from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
+import fc from 'fast-check'
+import fastify from 'fastify'
+import t from 'tap'
+import tether, { defineContract } from '../../../plugin/index.ts'
+import { refusal } from '../../../plugin/sessions/acceptance.ts'
+import { defaults } from '../../../schemas/defaults.ts'
+
+const contract = defineContract({ events: { count: Type.Object({ to: Type.Integer() }) }, updates: {} })
+const commandBuffer = 4
+
+interface Posted {
+  readonly to: number
+  /** 0 for none. */
+  readonly seq: number
+}
+
+/** What numbers and the channel's bound come to, as one would tell it. */
+class Model {
+  accepted = 0
+  ran: number[] = []
+  running: number | null = null
+  waiting: number[] = []
+
+  /** Returns the status, and what the body says. */
+  post (events: readonly Posted[]): [status: number, body: { seq: number } | { expected: number } | null, known?: number] {
+    let accepted = this.accepted
+    let known = 0
+    const fresh: Posted[] = []
+    for (const event of events) {
+      if (event.seq > accepted + 1) return [409, { expected: this.accepted + 1 }]
+      if (event.seq > 0 && event.seq <= accepted) {
+        known++
+        continue
+      }
+      if (event.seq > 0) accepted = event.seq
+      fresh.push(event)
+    }
+    if (this.waiting.length + fresh.length > commandBuffer) return [429, null]
+    this.accepted = accepted
+    this.waiting.push(...fresh.map(({ to }) => to))
+    this.run()
+    return [202, { seq: accepted }, known]
+  }
+
+  /** The handler that runs comes to its end. */
+  settle (): void {
+    this.running = null
+    this.run()
+  }
+
+  run (): void {
+    if (this.running !== null || this.waiting.length === 0) return
+    this.running = this.waiting.shift()!
+    this.ran.push(this.running)
+  }
+}
+
+type Step =
+  /** Each number is so far beyond the last accepted; null for none. */
+  | { readonly kind: 'post', readonly offsets: ReadonlyArray<number | null> }
+  /** The same once more, or several times at once, as of a client that got no answer. */
+  | { readonly kind: 'again', readonly times: number }
+  | { readonly kind: 'settle' }
+
+const offset = fc.oneof({ arbitrary: fc.integer({ min: -3, max: 3 }), weight: 2 }, { arbitrary: fc.constant(null), weight: 1 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { arbitrary: fc.record({ kind: fc.constant('post' as const), offsets: fc.array(offset, { minLength: 1, maxLength: 4 }) }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('post' as const), offsets: fc.constantFrom([1], [1, 2], [1, 2, 3], [0, 1], [-1, 0, 1, 2]) }), weight: 4 },
+  { arbitrary: fc.record({ kind: fc.constant('again' as const), times: fc.integer({ min: 1, max: 3 }) }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('settle' as const) }), weight: 4 }
+)
+
+t.test('numbers, batches, retries and a full channel: as the model has it', async (t) => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(tether, { maxPending: 1_000, pendingMs: 600_000 })
+  const ran = new Map<string, number[]>()
+  const settles = new Map<string, () => void>()
+  const live = app.tether.stateful('/live', {
+    contract,
+    commandBuffer,
+    on: {
+      count: (session, { to }) => {
+        ran.get(session.id)!.push(to)
+        return new Promise<void>((resolve) => { settles.set(session.id, resolve) })
+      }
+    }
+  })
+  app.get('/page', async (request) => live.get((await live.prepare(request))!)!.id)
+  await app.ready()
+  const seen: Record<number, number> = { 202: 0, 409: 0, 429: 0 }
+
+  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 30, size: 'max' }), async (steps) => {
+    const { body: id } = await app.inject('/page')
+    ran.set(id, [])
+    const model = new Model()
+    let to = 0
+    let last: Posted[] = [{ to: 0, seq: 1 }]
+
+    const post = async (events: Posted[]) => {
+      const envelopes = events.map(({ to, seq }) => ({ event: 'count', data: { to }, ...seq === 0 ? {} : { seq } }))
+      return app.inject({ method: 'POST', url: '/live', headers: { 'x-tether-session': id }, payload: envelopes.length === 1 ? envelopes[0]! : envelopes })
+    }
+    const check = (expected: ReturnType<Model['post']>, answer: Awaited<ReturnType<typeof post>>) => {
+      const [status, body, known] = expected
+      equal(answer.statusCode, status, answer.body)
+      seen[status]!++
+      const json = answer.json() as Record<string, unknown>
+      for (const [key, value] of Object.entries(body ?? {})) equal(json[key], value, key)
+      if (status === 202) equal(Number(answer.headers['x-tether-known'] ?? 0), known)
+      if (status === 429) equal(answer.headers['retry-after'], '1')
+    }
+
+    for (const step of steps) {
+      switch (step.kind) {
+        case 'post':
+          // Numbers begin at 1; what is before that is none.
+          last = step.offsets.map((offset) => ({ to: ++to, seq: offset === null ? 0 : Math.max(0, model.accepted + offset) }))
+          check(model.post(last), await post(last))
+          break
+        case 'again': {
+          // They are alike, so it is the same whichever of them is first.
+          const answers = await Promise.all(Array.from({ length: step.times }, () => post(last)))
+          for (const answer of answers) check(model.post(last), answer)
+          break
+        }
+        case 'settle':
+          settles.get(id)?.()
+          settles.delete(id)
+          await setImmediate()
+          if (model.running !== null) model.settle()
+      }
+      await setImmediate()
+      deepStrictEqual(ran.get(id), model.ran, 'what ran, in order')
+      equal(live.get(id)!.stats.queuedCommands, model.waiting.length)
+    }
+    const closing = live.get(id)!.close()
+    while (settles.size > 0) {
+      for (const settle of settles.values()) settle()
+      settles.clear()
+      await setImmediate()
+    }
+    await closing
+    deepStrictEqual(ran.get(id), [...model.ran, ...model.waiting], 'what was accepted runs before the session is gone')
+  }), { numRuns: 150 })
+  for (const [status, count] of Object.entries(seen)) t.ok(count > 20, `${count} times ${status}`)
+})
+
+t.test('a refusal names no more faults than its text may be long', async (t) => {
+  const { faults, faultBytes, faultPathBytes, faultTextBytes, faultMessageBytes } = defaults.fixed
+  const few = [{ path: '/data/n', message: 'must be integer' }, { path: '', message: 'is wrong' }]
+  t.same(refusal(few).errors, few)
+  t.equal(refusal(few).message, '/data/n must be integer; is wrong')
+  t.equal(refusal(Array.from({ length: 1_000 }, (_, index) => ({ path: `/${index}`, message: 'no' }))).errors.length, faults)
+
+  const long = { path: `/${'k'.repeat(60_000)}/0`, message: 'must be integer' }
+  const { errors } = refusal(Array<typeof long>(faults).fill(long))
+  t.same(errors[0], { path: `${long.path.slice(0, faultPathBytes)}…`, message: 'must be integer' })
+  t.equal(errors.length, Math.floor(faultBytes / (JSON.stringify(errors[0]).length + 3)), 'the dots are three bytes, and a comma one')
+  const many = refusal(Array.from({ length: 100 }, (_, index) => ({ path: `/${index}`, message: 'must be integer' })))
+  t.equal(many.errors.length, 100)
+  t.match(many.message, /^\/0 must be integer; \/1 must be integer; .*; and [0-9]+ more$/)
+  t.ok(many.message.length < faultMessageBytes + 50)
+
+  const wordy = { path: '/data', message: 'x'.repeat(2 * faultBytes) }
+  t.same(refusal([wordy, ...few]).errors, [{ path: '/data', message: `${'x'.repeat(faultTextBytes)}…` }, ...few], 'a text is cut')
+
+  for (const character of ['k', '"', '\\', '\0', 'é', '漢', '🌍', '\ud800', '\u2028']) {
+    for (const length of [1, 20, 500, 10_000]) {
+      const error = refusal(Array.from({ length: 200 }, (_, index) => ({ path: `/${index}/${character.repeat(length)}`, message: character.repeat(length) })))
+      const bytes = Buffer.byteLength(JSON.stringify({ statusCode: 400, code: error.code, error: 'Bad Request', message: error.message, errors: error.errors }))
+      t.ok(bytes <= 16_384, `${bytes} bytes for ${length} of U+${character.codePointAt(0)!.toString(16)}`)
+      t.ok(error.errors.length > 0)
+      t.ok(character === '\ud800' || error.errors.every(({ path, message }) => !/\ud83c…/.test(`${path} ${message}`)), 'no character is cut in two')
+    }
+  }
+})
