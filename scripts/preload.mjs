@@ -8,8 +8,8 @@ delete process.env.NODE_OPTIONS
 
 const [, file = ''] = process.argv
 const packages = ['tap']
-// These start servers.
-if (/[\\/]test[\\/](browser|client|e2e|proxies)[\\/]/.test(file)) {
+// These start servers, or are many in one.
+if (/[\\/]test[\\/](browser|client|e2e|proxies|unit[\\/]all)\b/.test(file)) {
   packages.push('@sinclair/typebox', 'ajv', 'ajv/dist/2019.js', 'ajv-formats', 'fast-json-stringify', 'fastify', 'fastify-plugin', '@fastify/error', '@fastify/formbody', 'negotiator', 'eventsource-parser', 'ws')
 }
 for (const name of packages) await import(name)

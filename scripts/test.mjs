@@ -1,8 +1,8 @@
 // Runs every check and ends with one line of totals:
 //   npm test                                      every check, and the socket suites on other Node.js versions
 //   npm run test:long                             the same at length
-//   npm test -- test/outbox.test.ts               only these test files
-//   npm test -- --node 24 test/outbox.test.ts     the same on another Node.js
+//   npm test -- test/unit/delivery/outbox.test.ts only these test files
+//   npm test -- --node 24 test/e2e/drain.test.ts   the same on another Node.js
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -105,9 +105,10 @@ function allSteps () {
   return [
     [[{ name: 'system', script: 'setup:system' }]],
     [[{ name: 'rooms', script: 'check:rooms' }, { name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
-    [[tapStage('tap', undefined, [])]],
+    [[tapStage('unit', undefined, ['test/unit/all.ts'])]],
+    [[tapStage('tap', undefined, suites(/^(?!unit\/|long\/)/))]],
     ...others.map((major) => [[tapStage(`on ${major}`, major, suites(inShort.includes(major) && !values.long ? streamSuites : socketSuites))]]),
-    ...values.long ? [[[tapStage('long', undefined, suites(/^long\//))]], [[{ name: 'chaos', script: 'chaos' }]]] : [],
+    ...values.long ? [[[tapStage('long', undefined, suites(/^(long|unit)\//))]], [[{ name: 'chaos', script: 'chaos' }]]] : [],
     [
       [{ name: 'types', script: 'test:types', reader: tstycheReader }, { name: 'unused', script: 'check:unused' }],
       [{ name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }]
@@ -128,7 +129,7 @@ async function run (stage, print) {
   const { reader = plainReader } = stage
   const child = spawn(...commandOf(stage, print), {
     cwd: root,
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...values.long ? { TETHER_TEST_LONG: '1' } : {} },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const { line, counts } = reader(print)
@@ -172,6 +173,6 @@ for (const [name, { passed, failed, skipped, seconds }] of results) {
   const parts = [`${passed} passed`, failed > 0 && `${failed} FAILED`, skipped > 0 && `${skipped} skipped`]
   console.log(`${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${parts.filter(Boolean).join(', ')}`)
 }
-if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites on Node.js 22 and 26, the files in test/long, and two minutes of chaos')
+if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites on Node.js 22 and 26, the files in test/long, ten times as many runs of each property of a unit test, and two minutes of chaos')
 process.exitCode = total.failed > 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)

@@ -2,6 +2,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import fc from 'fast-check'
 import t from 'tap'
 import { EventValidator } from '../../../plugin/contract/event-validator.ts'
+import { effort } from '../../harness/effort.ts'
 
 /** What a handler would get of a form, or the faults, as `path message`. */
 function read (schema: TSchema | object, data: unknown): unknown {
@@ -110,6 +111,6 @@ t.test('whatever fits as it is is delivered unchanged; and what is converted fit
       }
     }
     return true
-  }), { numRuns: 150 })
+  }), { numRuns: 40 * effort })
   t.ok(fitting > 10 && converted > 5, `${fitting} fitted, ${converted} were converted`)
 })

@@ -7,6 +7,7 @@ import t from 'tap'
 import tether, { defineContract } from '../../../plugin/index.ts'
 import { refusal } from '../../../plugin/sessions/acceptance.ts'
 import { defaults } from '../../../schemas/defaults.ts'
+import { effort } from '../../harness/effort.ts'
 
 const contract = defineContract({ events: { count: Type.Object({ to: Type.Integer() }) }, updates: {} })
 const commandBuffer = 4
@@ -145,7 +146,7 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
     }
     await closing
     deepStrictEqual(ran.get(id), [...model.ran, ...model.waiting], 'what was accepted runs before the session is gone')
-  }), { numRuns: 150 })
+  }), { numRuns: 50 * effort })
   for (const [status, count] of Object.entries(seen)) t.ok(count > 20, `${count} times ${status}`)
 })
 
