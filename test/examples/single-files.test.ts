@@ -142,9 +142,8 @@ runs('table.ts', async (t, { open, join }) => {
   for (const [host, seen] of changes) {
     t.strictSame(seen, [...new Set(seen)].sort((a, b) => a - b), `${host}: always forward`)
   }
-  const seen = [...changes.values()]
-  const received = () => seen.reduce((sum, { length }) => sum + length, 0)
-  const made = () => seen.reduce((sum, states) => sum + states.at(-1)! - states[0]!, 0)
+  const received = () => [...changes.values()].reduce((sum, { length }) => sum + length, 0)
+  const made = () => [...changes.values()].reduce((sum, states) => sum + states.at(-1)! - states[0]!, 0)
   await until(() => received() < made() / 2, 'fewer updates than half of the changes, since only the newest of each row waits')
 
   const tab = await open()
