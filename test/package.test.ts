@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -35,12 +35,42 @@ try {
 const [packed] = JSON.parse((await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch], { cwd: stage })).stdout)
 const tarball = join(scratch, packed.filename)
 
-t.test('the tarball holds the built library, its documents and nothing else', async (t) => {
-  const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
+const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
+
+t.test('the tarball holds the built library, its sources, its documents and nothing else', async (t) => {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
     t.ok(paths.includes(path), path)
   }
-  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/.+|dist\/(plugin|schemas|client)\/[a-z0-9-]+\.(js|js\.map|d\.ts))$/.test(path)), [])
+  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.md|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts)$/.test(path)), [])
+})
+
+t.test('every map leads to a source that is there', async (t) => {
+  const maps = paths.filter((path) => path.endsWith('.map'))
+  for (const kind of ['.js', '.d.ts']) {
+    t.strictSame(maps.filter((path) => path.endsWith(`${kind}.map`)).length, paths.filter((path) => path.startsWith('dist/') && path.endsWith(kind)).length, `each ${kind} has one`)
+  }
+  const lost = maps.flatMap((map) => {
+    const { sources, sourceRoot } = JSON.parse(readFileSync(join(stage, map), 'utf8'))
+    return sources.map((source: string) => join(dirname(map), sourceRoot ?? '', source)).filter((source: string) => !paths.includes(source))
+  })
+  t.strictSame(lost, [])
+  const plain = maps.filter((map) => /^dist\/client\/.*\.js\.map$/.test(map) && JSON.parse(readFileSync(join(stage, map), 'utf8')).sourcesContent?.length !== 1)
+  t.strictSame(plain, [], 'what is served to browsers brings its source along')
+})
+
+// npm's site resolves the README's relative links against `repository`, so pictures need not be packed.
+t.test('the pictures of the documents are in the repository, and not in the tarball', async (t) => {
+  const { repository, homepage, bugs } = manifest
+  const [, url = ''] = /^git\+(https:\/\/github\.com\/[\w-]+\/fastify-tether)\.git$/.exec(repository.url) ?? []
+  t.not(url, '', repository.url)
+  t.strictSame([homepage, bugs.url], [`${url}#readme`, `${url}/issues`])
+  const pictures = paths.filter((path) => path.endsWith('.md')).flatMap((document) => {
+    const text = readFileSync(join(root, document), 'utf8')
+    return [...text.matchAll(/!\[[^\]]*\]\(([^)]+)\)|<img [^>]*?src="([^"]+)"/g)].map((match) => join(dirname(document), match[1] ?? match[2]!))
+  })
+  t.ok(pictures.length >= 3, `${pictures.length} pictures`)
+  for (const picture of pictures) t.ok(existsSync(join(root, picture)), picture)
+  t.strictSame(paths.filter((path) => /\.(png|svg|jpe?g|gif|webp)$/.test(path)), [])
 })
 
 t.test('in an empty TypeScript project', async (t) => {
@@ -65,6 +95,7 @@ t.test('in an empty TypeScript project', async (t) => {
       on: { pause: (session) => session.send('row', session.state.name) }
     })
     export const group = live.group('all')
+    export const reached = live.broadcast('load', { v: 1 })
     export const upgrade = app.tether.sse.upgrade()
     export function greet (session: Session<{ name: string }, typeof contract.updates>) {
       return session.send('load', { v: 1 })
@@ -84,6 +115,39 @@ t.test('in an empty TypeScript project', async (t) => {
     t.match(declared, /const live: import\("fastify-tether"\)\.Handler<\{\s*name: string;\s*\}, \{/)
     t.match(declared, /const upgrade: import\("fastify-tether"\)\.Upgrade;/)
     t.notMatch(declared, /\bany\b/)
+  })
+
+  t.test('an editor that is asked for a definition opens the source', async (t) => {
+    const page = `
+      import { connect } from 'fastify-tether/client'
+      import { connectStored } from 'fastify-tether/client/indexed-db'
+      import { connectShared } from 'fastify-tether/client/shared'
+      import { webSocketLink } from 'fastify-tether/client/websocket'
+      import type { contract } from './live.js'
+      export const live = connect<typeof contract>('/live', { link: webSocketLink() })
+      export const all = [live.emit('pause'), connectStored, connectShared]
+    `
+    writeFileSync(join(project, 'page.ts'), page)
+    const live = readFileSync(join(project, 'live.ts'), 'utf8')
+    const found = await definitions(project, [
+      ['live.ts', live, 'tether)'],
+      ['live.ts', live, 'defineContract('],
+      ['live.ts', live, 'conflate('],
+      ['live.ts', live, 'stateful('],
+      ['live.ts', live, 'broadcast('],
+      ['live.ts', live, 'group('],
+      ['live.ts', live, 'upgrade('],
+      ['live.ts', live, "send('row'"],
+      ['page.ts', page, 'connect<'],
+      ['page.ts', page, 'emit('],
+      ['page.ts', page, 'connectStored,'],
+      ['page.ts', page, 'connectShared]'],
+      ['page.ts', page, 'webSocketLink()']
+    ])
+    for (const { word, file, line } of found) {
+      t.match(file, /^(plugin|schemas|client)\/[a-z0-9/-]+(?<!\.d)\.ts$/, `${word}: ${file}`)
+      t.match(line, new RegExp(`\\b${word}\\b`), `${word}: ${line}`)
+    }
   })
 
   t.test('the example runs', (t) => runsExample(t, project, 'out/server.js'))
@@ -155,6 +219,46 @@ async function compile (cwd: string, ...args: string[]): Promise<void> {
     // The compiler's messages go to its standard output.
     throw new Error((error as { stdout: string }).stdout || String(error))
   }
+}
+
+/**
+ * Asks TypeScript's server, as editors do, where the first word of each of these places is defined.
+ *
+ * @returns the word, the file within the installed package, and the line of that file which the editor shows
+ */
+async function definitions (project: string, places: Array<[file: string, text: string, place: string]>): Promise<Array<{ word: string, file: string, line: string }>> {
+  const server = spawn(process.execPath, [join(modules, 'typescript/lib/tsserver.js'), '--disableAutomaticTypingAcquisition'], { cwd: project, stdio: ['pipe', 'pipe', 'inherit'] })
+  const closed = new Promise((resolve) => server.on('close', resolve))
+  const answers = new Map<number, any>()
+  const done = (async () => {
+    // Between the answers are headers, and the events that nobody asked for.
+    for await (const line of createInterface({ input: server.stdout })) {
+      if (!line.startsWith('{')) continue
+      const message = JSON.parse(line)
+      if (message.type === 'response' && message.command === 'definition') answers.set(message.request_seq, message)
+      if (answers.size === places.length) break
+    }
+  })()
+  let seq = 0
+  const ask = (command: string, args: object) => server.stdin.write(`${JSON.stringify({ seq: seq++, type: 'request', command, arguments: args })}\n`)
+  const opened = [...new Set(places.map(([file]) => file))]
+  try {
+    for (const file of opened) ask('open', { file: join(project, file) })
+    for (const [file, text, place] of places) {
+      const before = text.slice(0, text.indexOf(place, text.lastIndexOf('import '))).split('\n')
+      ask('definition', { file: join(project, file), line: before.length, offset: before.at(-1)!.length + 1 })
+    }
+    await done
+  } finally {
+    server.kill()
+    await closed
+  }
+  const own = join(project, 'node_modules/fastify-tether')
+  return places.map(([, , place], index) => {
+    const { body: [definition] } = answers.get(opened.length + index)
+    const file = relative(own, definition.file)
+    return { word: /^\w+/.exec(place)![0], file, line: readFileSync(definition.file, 'utf8').split('\n')[definition.start.line - 1]!.trim() }
+  })
 }
 
 /** Starts the example, reads its stream and posts to it, as the README has it done with curl. */

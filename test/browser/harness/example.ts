@@ -19,11 +19,11 @@ export interface Example {
   ended: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
 }
 
-/** Runs `npm run <script>` and waits for the line with the URL. */
-export async function startExample (t: Test, script: 'start' | 'start:htmx', port: number): Promise<Example> {
+/** Runs `npm run <script> [file]` and waits for the line with the URL. */
+export async function startExample (t: Test, script: 'start' | 'start:htmx' | 'example', port: number, ...file: string[]): Promise<Example> {
   const giveTurn = await takeBuildTurn()
   try {
-    const example = spawnGroup(t, { PORT: String(port) }, 'npm', ['run', script])
+    const example = spawnGroup(t, { PORT: String(port) }, 'npm', ['run', script, ...file])
     let isOver = false
     example.ended.then(() => { isOver = true })
     await until(() => {
