@@ -1,30 +1,31 @@
-import { once } from 'node:events'
 import http, { type ServerResponse } from 'node:http'
-import { listeningPort } from '../harness/listening-port.ts'
-import { blockedQuery, streamHeaders, type FanOutOptions, type FanOutServer } from './fan-out-server.ts'
-import { Pipes } from './pipe.ts'
-import { encodeFrame, fillerFor, mark, now } from './sample.ts'
+import type { BroadcastOptions, BroadcastServer } from '../harness/broadcast/server.ts'
+import { liveUrl, streamHeaders } from '../harness/streams/socket-stream.ts'
+import { Samples } from './samples.ts'
 
-/** How a frame gets to a response. */
-export type Spread = (streams: ReadonlySet<ServerResponse>, frame: Buffer) => void
+/** How the frames of one tick get to all responses. */
+export type Spread = (streams: ReadonlySet<ServerResponse>, frames: readonly string[]) => void
 
-/** The loop that everybody writes first: one buffer, written to each response, whatever `write` says. */
-export const writeToResponses: Spread = (streams, frame) => {
-  for (const response of streams) response.write(frame)
+/** The loop that everybody writes first: a buffer for each frame, written to each response, whatever `write` says. */
+export const loop: Spread = (streams, frames) => {
+  for (const frame of frames) {
+    const bytes = Buffer.from(frame)
+    for (const response of streams) response.write(bytes)
+  }
 }
 
-/** The least that Node's sockets can do: what `response.write` puts around a frame is made once. */
-export const writeToSockets: Spread = (streams, frame) => {
-  const chunk = Buffer.concat([Buffer.from(`${frame.length.toString(16)}\r\n`), frame, Buffer.from('\r\n')])
-  for (const response of streams) response.socket?.write(chunk)
+/** The least that Node can do: one chunk for all of a tick, framed once, and one write for each socket. */
+export const floor: Spread = (streams, frames) => {
+  const body = Buffer.from(frames.join(''))
+  const chunk = Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')])
+  for (const { socket } of streams) socket?.write(chunk)
 }
 
-export async function startBareServer ({ frameBytes }: FanOutOptions, spread: Spread): Promise<FanOutServer> {
+export async function startBareServer ({ frameBytes }: BroadcastOptions, spread: Spread): Promise<BroadcastServer> {
   const streams = new Set<ServerResponse>()
-  const pipes = new Pipes()
-  const text = fillerFor(frameBytes)
-  const server = http.createServer((request, response) => {
-    if (request.method === 'POST') {
+  const samples = new Samples(frameBytes)
+  const listener = http.createServer((request, response) => {
+    if (request.url?.startsWith(liveUrl) !== true) {
       request.resume()
       response.writeHead(204).end()
       return
@@ -33,21 +34,12 @@ export async function startBareServer ({ frameBytes }: FanOutOptions, spread: Sp
     response.flushHeaders()
     streams.add(response)
     response.on('close', () => streams.delete(response))
-    if (request.url?.endsWith(blockedQuery) === true) pipes.add(response)
   })
   // As long as Fastify's: a connection that posts may pause between two parts of a round.
-  server.keepAliveTimeout = 72_000
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  listener.keepAliveTimeout = 72_000
   return {
-    port: listeningPort(server),
-    path: '/live',
-    headers: { accept: 'text/event-stream' },
-    postPath: '/post',
+    listener,
     audience: () => streams.size,
-    emit: (frames) => {
-      for (let count = 0; count < frames; count += 1) spread(streams, Buffer.from(encodeFrame({ mark, t: now(), text })))
-    },
-    fill: async () => await pipes.fill()
+    emit: (frames) => spread(streams, Array.from({ length: frames }, () => samples.nextFrame()))
   }
 }

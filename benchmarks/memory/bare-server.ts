@@ -1,10 +1,15 @@
-import { once } from 'node:events'
 import http, { type ServerResponse } from 'node:http'
-import { listeningPort } from '../harness/listening-port.ts'
-import { firstFrame, streamHeaders, type BroadcastServer } from './stream-server.ts'
+import { listen } from '../harness/streams/loopback.ts'
+import { streamHeaders } from '../harness/streams/socket-stream.ts'
+import type { StreamServer } from './stream-server.ts'
+
+/** As many bytes as a session begins with. */
+const firstFrame = 'retry: 1000\nid: AAAAAAAAAAAAAAAAAAAAAAAA.0\nevent: tether\n' +
+  'data: {"type":"hello","session":"AAAAAAAAAAAAAAAAAAAAAAAA","verdict":"new","seq":0,' +
+  '"heartbeatMs":20000,"maxBatch":32,"maxEventBytes":65536}\n\n'
 
 /** Node's own server: the least that a stream can cost. */
-export async function startBareServer (): Promise<BroadcastServer> {
+export async function startBareServer (): Promise<StreamServer> {
   // Anything that serves streams must be able to reach them.
   const streams = new Set<ServerResponse>()
   const server = http.createServer((request, response) => {
@@ -16,10 +21,8 @@ export async function startBareServer (): Promise<BroadcastServer> {
   function forget (this: ServerResponse): void {
     streams.delete(this)
   }
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
   return {
-    port: listeningPort(server),
+    port: await listen(server),
     openCount: () => streams.size,
     broadcast: (text) => {
       const frame = Buffer.from(`event: notice\ndata: ${JSON.stringify({ text })}\n\n`)

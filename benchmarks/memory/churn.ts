@@ -1,19 +1,12 @@
-import { withChild } from '../harness/child-process.ts'
-import type { Progress } from '../harness/progress.ts'
-import type { StreamClientCalls } from '../harness/stream-client.ts'
-import { formatTable } from '../harness/table.ts'
+import type { Progress } from '../harness/report/progress.ts'
+import { formatTable } from '../harness/report/table.ts'
+import { withContestant, type Outcome } from './contestant.ts'
 import { loadedKinds, type Kind } from './kind.ts'
-import type { StreamsReading, ServerCalls } from './server.ts'
+import type { StreamsReading } from './server.ts'
 
 export interface Churn {
   readonly name: string
   readonly readings: ReadonlyArray<StreamsReading & { readonly connects: number }>
-}
-
-export interface ChurnVerdict {
-  readonly name: string
-  readonly met: boolean
-  readonly text: string
 }
 
 const parts = 2
@@ -37,41 +30,40 @@ export async function measureChurn (connects: number, progress: Progress): Promi
 
 async function measure (kind: Kind, connects: number, progress: Progress): Promise<Churn> {
   const { name } = kind
-  const serverOptions = { name: `the server of '${name}'`, nodeArguments: ['--expose-gc'] }
-  return await withChild<ServerCalls, Churn>(new URL('server.ts', import.meta.url), serverOptions, async (server) =>
-    await withChild<StreamClientCalls, Churn>(new URL('../harness/stream-client.ts', import.meta.url), { name: 'the client' }, async (client) => {
-      const port = await server.call('start', { kind: kind.server, options: { streams: concurrency } })
-      const pass = async (count: number): Promise<StreamsReading> => {
-        await client.call('pass', { port, path: '/live', headers: kind.headers, count, concurrency, timeoutMs: callMs }, callMs)
-        await server.call('empty', emptyMs, emptyMs + 5_000)
-        return await server.call('read', undefined)
-      }
-      const readings = [{ connects: 0, ...await pass(Math.min(warmUpConnects, connects)) }]
-      for (let part = 1; part <= parts; part += 1) {
-        progress.begin(`${connects} connects, ${name}, part ${part} of ${parts}`)
-        readings.push({ connects: part * connects / parts, ...await pass(Math.round(connects / parts)) })
-        progress.end()
-      }
-      return { name, readings }
-    }))
+  return await withContestant(kind, { streams: concurrency }, async ({ server, client, target }) => {
+    const pass = async (count: number): Promise<StreamsReading> => {
+      await client.call('pass', { ...target, count, concurrency, timeoutMs: callMs }, callMs)
+      await server.call('empty', emptyMs, emptyMs + 5_000)
+      return await server.call('read', undefined)
+    }
+    const readings = [{ connects: 0, ...await pass(Math.min(warmUpConnects, connects)) }]
+    for (let part = 1; part <= parts; part += 1) {
+      progress.begin(`${connects} connects, ${name}, part ${part} of ${parts}`)
+      readings.push({ connects: part * connects / parts, ...await pass(Math.round(connects / parts)) })
+      progress.end()
+    }
+    return { name, readings }
+  })
 }
 
 export function describeChurn (all: readonly Churn[]): string[] {
   const [first] = all
   if (first === undefined) return []
-  const kibibytes = (bytes: number | undefined): string => ((bytes ?? Number.NaN) / 1024).toFixed(0)
+  const divided = (bytes: number | undefined, unit: number): string => ((bytes ?? Number.NaN) / unit).toFixed(0)
   return [
-    'KiB of heap in use after so many connects and disconnects, when all sessions have ended', '',
+    'KiB of heap in use after so many connects and disconnects, when all sessions have ended',
     formatTable(all, [
       { title: 'kind', value: ({ name }) => name },
-      ...first.readings.map(({ connects }, index) => ({ title: String(connects), value: ({ readings }: Churn) => kibibytes(readings[index]?.heapUsedBytes) })),
-      { title: 'resident MiB, first', value: ({ readings }) => ((readings[0]?.residentBytes ?? Number.NaN) / 2 ** 20).toFixed(0) },
-      { title: 'last', value: ({ readings }) => ((readings.at(-1)?.residentBytes ?? Number.NaN) / 2 ** 20).toFixed(0) }
-    ]), ''
+      ...first.readings.map(({ connects }, index) => ({
+        title: String(connects), value: ({ readings }: Churn) => divided(readings[index]?.heapUsedBytes, 1024)
+      })),
+      { title: 'resident MiB, first', value: ({ readings }) => divided(readings[0]?.residentBytes, 2 ** 20) },
+      { title: 'last', value: ({ readings }) => divided(readings.at(-1)?.residentBytes, 2 ** 20) }
+    ])
   ]
 }
 
-export function judgeChurn (all: readonly Churn[]): ChurnVerdict[] {
+export function judgeChurn (all: readonly Churn[]): Outcome[] {
   return all.filter(({ name }) => name.startsWith('tether')).map(({ name, readings }) => {
     const grown = (readings.at(-1)?.heapUsedBytes ?? Number.NaN) - (readings[0]?.heapUsedBytes ?? Number.NaN)
     const connects = readings.at(-1)?.connects ?? Number.NaN

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { withChild } from '../harness/child-process.ts'
-import type { Progress } from '../harness/progress.ts'
-import type { StreamClientCalls } from '../harness/stream-client.ts'
-import { formatTable } from '../harness/table.ts'
 import { defaults } from '../../schemas/defaults.ts'
+import type { Progress } from '../harness/report/progress.ts'
+import { quantile } from '../harness/report/statistics.ts'
+import { formatTable } from '../harness/report/table.ts'
+import { withContestant, type Outcome } from './contestant.ts'
 import { loadedKinds, type Kind } from './kind.ts'
-import type { MemorySample, ServerCalls } from './server.ts'
+import type { MemorySample } from './server.ts'
 
 export interface GrowthSettings {
   readonly streams: number
@@ -21,12 +21,6 @@ export interface Growth {
   /** Whether readers that take nothing keep their streams. */
   readonly keepsBlocked: boolean
   readonly samples: readonly MemorySample[]
-}
-
-export interface GrowthVerdict {
-  readonly name: string
-  readonly met: boolean
-  readonly text: string
 }
 
 interface Setting {
@@ -64,23 +58,20 @@ export async function measureGrowth (settings: GrowthSettings, progress: Progres
 
 async function measure ({ name, kind, keepsBlocked }: Setting, settings: GrowthSettings): Promise<Growth> {
   const { streams, frozen, seconds, frameBytes, bytesPerSecond } = settings
-  const serverOptions = { name: `the server of '${name}'`, nodeArguments: ['--expose-gc'] }
-  return await withChild<ServerCalls, Growth>(new URL('server.ts', import.meta.url), serverOptions, async (server) =>
-    await withChild<StreamClientCalls, Growth>(new URL('../harness/stream-client.ts', import.meta.url), { name: 'the client' }, async (client) => {
-      const port = await server.call('start', { kind: kind.server, options: { streams, keepsBlocked } })
-      const target = { port, path: '/live', headers: kind.headers, timeoutMs: openTimeoutMs }
-      await client.call('open', { ...target, count: frozen, frozen: true }, openTimeoutMs)
-      await client.call('open', { ...target, count: streams - frozen }, openTimeoutMs)
-      await server.call('broadcast', { frameBytes, bytesPerSecond })
-      const samples: MemorySample[] = []
-      while ((samples.at(-1)?.seconds ?? 0) < seconds) {
-        await delay(sampleSeconds * 1000)
-        samples.push(await server.call('sample', undefined, callMs))
-      }
-      const open = samples.at(-1)?.openStreams ?? 0
-      if (open < streams - frozen) throw new Error(`${name}: only ${open} of ${streams - frozen} readers that read are still there`)
-      return { name, keepsBlocked, samples }
-    }))
+  return await withContestant(kind, { streams, keepsBlocked }, async ({ server, client, target }) => {
+    const open = { ...target, timeoutMs: openTimeoutMs }
+    await client.call('open', { ...open, count: frozen, frozen: true }, openTimeoutMs)
+    await client.call('open', { ...open, count: streams - frozen }, openTimeoutMs)
+    await server.call('broadcast', { frameBytes, bytesPerSecond })
+    const samples: MemorySample[] = []
+    while ((samples.at(-1)?.seconds ?? 0) < seconds) {
+      await delay(sampleSeconds * 1000)
+      samples.push(await server.call('sample', undefined, callMs))
+    }
+    const left = samples.at(-1)?.openStreams ?? 0
+    if (left < streams - frozen) throw new Error(`${name}: only ${left} of ${streams - frozen} readers that read are still there`)
+    return { name, keepsBlocked, samples }
+  })
 }
 
 export function describeGrowth (all: readonly Growth[], settings: GrowthSettings): string[] {
@@ -89,7 +80,7 @@ export function describeGrowth (all: readonly Growth[], settings: GrowthSettings
   const marks = [1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1].map((part) => Math.round(part * seconds))
   const at = ({ samples }: Growth, mark: number): MemorySample | undefined => samples.find((sample) => sample.seconds >= mark) ?? samples.at(-1)
   return [
-    `${streams} streams, ${frozen} of them frozen, ${bytesPerSecond / 1e6} MB a second to each: MiB in the heap and beside it, after a collection`, '',
+    `${streams} streams, ${frozen} of them frozen, ${bytesPerSecond / 1e6} MB a second to each: MiB in the heap and beside it, after a collection`,
     formatTable(all, [
       { title: 'kind', value: ({ name }) => name },
       ...marks.map((mark) => ({ title: `${mark} s`, value: (growth: Growth) => mebibytes(at(growth, mark)?.liveBytes ?? Number.NaN) })),
@@ -97,12 +88,12 @@ export function describeGrowth (all: readonly Growth[], settings: GrowthSettings
       { title: 'buffered, most', value: ({ samples }) => mebibytes(Math.max(...samples.map(({ bufferedBytes }) => bufferedBytes))) },
       { title: 'MB sent to each', value: ({ samples }) => ((samples.at(-1)?.broadcastBytes ?? Number.NaN) / 1e6).toFixed(0) },
       { title: 'streams left', value: ({ samples }) => String(samples.at(-1)?.openStreams) }
-    ]), ''
+    ])
   ]
 }
 
 /** What has grown in the last two thirds of the time; and what the limits allow to be held. */
-export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings): GrowthVerdict[] {
+export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings): Outcome[] {
   return all.filter(({ name }) => name.startsWith('tether')).flatMap(({ name, samples }) => {
     const early = median(samples.filter((sample) => sample.seconds >= seconds / 3 && sample.seconds < seconds / 2))
     const late = median(samples.filter((sample) => sample.seconds >= seconds * 5 / 6))
@@ -124,6 +115,5 @@ export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings
 }
 
 function median (samples: readonly MemorySample[]): number {
-  const sorted = samples.map(({ liveBytes }) => liveBytes).sort((first, second) => first - second)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+  return quantile(samples.map(({ liveBytes }) => liveBytes), 0.5)
 }

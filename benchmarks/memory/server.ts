@@ -1,15 +1,8 @@
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { answer } from '../harness/child-endpoint.ts'
-import { readMemory, type MemoryReading } from '../harness/memory-reading.ts'
-import type { BroadcastServer, StreamServer, StreamServerOptions } from './stream-server.ts'
-
-/** The modules are loaded only by those who need them: each would weigh on the others. */
-const starters: Record<string, (options: StreamServerOptions) => Promise<StreamServer | BroadcastServer>> = {
-  bare: async () => await (await import('./bare-server.ts')).startBareServer(),
-  fastify: async () => await (await import('./fastify-server.ts')).startFastifyServer(),
-  tether: async (options) => await (await import('./tether-server.ts')).startTetherServer(options)
-}
+import { answer } from '../harness/process/child-endpoint.ts'
+import { collect, readMemory, type MemoryReading } from '../harness/process/memory-reading.ts'
+import type { StreamServer, StreamServerOptions } from './stream-server.ts'
 
 /** A reading with the streams that were open. */
 export interface StreamsReading extends MemoryReading {
@@ -29,14 +22,9 @@ export interface MemorySample {
   readonly openStreams: number
 }
 
-export interface BroadcastOptions {
-  readonly frameBytes: number
-  readonly bytesPerSecond: number
-}
-
 const emptyLookMs = 200
 
-let server: StreamServer | BroadcastServer | undefined
+let server: StreamServer | undefined
 let startedAt = 0
 let broadcastBytes = 0
 
@@ -45,30 +33,20 @@ function running (): StreamServer {
   return server
 }
 
-function broadcasting (): BroadcastServer {
-  if (server === undefined || !('broadcast' in server)) throw new Error('this server does not broadcast')
-  return server
-}
-
-function collect (): void {
-  if (globalThis.gc === undefined) throw new Error('this process needs --expose-gc')
-  globalThis.gc()
-}
-
 const calls = {
-  start: async ({ kind, options }: { kind: string, options: StreamServerOptions }): Promise<number> => {
-    const start = starters[kind]
-    if (start === undefined) throw new Error(`there is no server of the kind '${kind}'`)
-    server = await start(options)
+  start: async ({ kind, options }: { kind: 'bare' | 'tether', options: StreamServerOptions }): Promise<number> => {
+    server = kind === 'bare'
+      ? await (await import('./bare-server.ts')).startBareServer()
+      : await (await import('./tether-server.ts')).startTetherServer(options)
     return server.port
   },
   read: async (): Promise<StreamsReading> => {
-    const openStreams = await running().openCount()
+    const openStreams = running().openCount()
     return { ...await readMemory(), openStreams }
   },
   /** Broadcasts from now on. */
-  broadcast: ({ frameBytes, bytesPerSecond }: BroadcastOptions): void => {
-    const server = broadcasting()
+  broadcast: ({ frameBytes, bytesPerSecond }: { frameBytes: number, bytesPerSecond: number }): void => {
+    const server = running()
     const text = 'x'.repeat(frameBytes)
     startedAt = performance.now()
     setInterval(() => {
@@ -76,8 +54,8 @@ const calls = {
       for (; broadcastBytes + frameBytes <= due; broadcastBytes += frameBytes) server.broadcast(text)
     }, frameBytes / bytesPerSecond * 1000)
   },
-  sample: async (): Promise<MemorySample> => {
-    const server = broadcasting()
+  sample: (): MemorySample => {
+    const server = running()
     collect()
     const { rss, heapUsed, external } = process.memoryUsage()
     return {
@@ -86,14 +64,13 @@ const calls = {
       residentBytes: rss,
       liveBytes: heapUsed + external,
       bufferedBytes: server.bufferedBytes(),
-      openStreams: await server.openCount()
+      openStreams: server.openCount()
     }
   },
   /** Waits until nothing is left of streams that are gone. */
   empty: async (withinMs: number): Promise<void> => {
-    const server = broadcasting()
     const end = Date.now() + withinMs
-    while (!server.isEmpty()) {
+    while (!running().isEmpty()) {
       if (Date.now() > end) throw new Error('something is left of streams that are gone')
       await delay(emptyLookMs)
     }

@@ -1,11 +1,8 @@
 /** One way of serving streams, listening on a loopback port of its own. */
 export interface StreamServer {
   readonly port: number
-  openCount (): number | Promise<number>
-}
-
-/** One that also sends to them all. */
-export interface BroadcastServer extends StreamServer {
+  openCount (): number
+  /** Sends to all streams. */
   broadcast (text: string): void
   /** Bytes that wait or are kept for its streams, as far as it knows. */
   bufferedBytes (): number
@@ -16,17 +13,8 @@ export interface BroadcastServer extends StreamServer {
 export interface StreamServerOptions {
   /** Streams that will be opened. */
   readonly streams: number
+  /** Folder of another build of the library, where one is compared. */
+  readonly library?: string
   /** Whether a reader that takes nothing keeps its stream for ever, so that all that its limits allow waits for it. */
   readonly keepsBlocked?: boolean
 }
-
-export const streamHeaders = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no'
-}
-
-/** The bare streams begin with as many bytes as a session does with its hello. */
-export const firstFrame = 'retry: 1000\nid: AAAAAAAAAAAAAAAAAAAAAAAA.0\nevent: tether\n' +
-  'data: {"type":"hello","session":"AAAAAAAAAAAAAAAAAAAAAAAA","verdict":"new","seq":0,' +
-  '"heartbeatMs":20000,"maxBatch":32,"maxEventBytes":65536}\n\n'
