@@ -1,6 +1,6 @@
 import { Contestant, deliveryOf, type BroadcastKind, type ContestantParts, type Delivery } from '../harness/broadcast/contestant.ts'
+import { measureStreamMemory, type MemoryRound } from '../harness/broadcast/stream-memory.ts'
 import { withChildren } from '../harness/process/child-process.ts'
-import { memoryOfStreams, warmUpStreams, type MemoryReading, type StreamMemory } from '../harness/process/memory-reading.ts'
 import { rotated, takeTurns } from '../harness/report/rotation.ts'
 
 export interface Settings {
@@ -22,11 +22,6 @@ export interface Round extends Delivery {
   readonly repeat: number
   /** What the library says of its compression; null where there is none to say. */
   readonly stats: object | null
-}
-
-export interface MemoryRound extends StreamMemory {
-  readonly kind: string
-  readonly repeat: number
 }
 
 const module = new URL('server.ts', import.meta.url)
@@ -62,15 +57,5 @@ export async function measureRound (kinds: readonly BroadcastKind[], repeat: num
 
 /** One server alone: what its streams take once each has got some bursts. */
 export async function measureMemory (kind: BroadcastKind, repeat: number, { streams, burst }: Settings): Promise<MemoryRound> {
-  return await withChildren(async (children) => {
-    const warmUp = warmUpStreams(streams)
-    const contestant = await Contestant.start(children, partsOf(kind, burst, streams + warmUp))
-    const openAndRead = async (count: number): Promise<MemoryReading> => {
-      await contestant.open(count)
-      await contestant.run({ seconds: 1 })
-      return await contestant.memory()
-    }
-    const before = await openAndRead(warmUp)
-    return { kind: kind.name, repeat, ...memoryOfStreams(before, await openAndRead(streams), streams) }
-  })
+  return await measureStreamMemory(partsOf(kind, burst, streams), repeat, async (contestant) => await contestant.run({ seconds: 1 }))
 }

@@ -1,3 +1,4 @@
+import type { MemoryRound } from '../harness/broadcast/stream-memory.ts'
 import { requireDescriptors } from '../harness/process/descriptor-limit.ts'
 import { comparedKinds, requireBuild } from '../harness/process/library.ts'
 import { warmUpStreams } from '../harness/process/memory-reading.ts'
@@ -10,7 +11,7 @@ import { rotated } from '../harness/report/rotation.ts'
 import { summarise } from '../harness/report/statistics.ts'
 import { formatTable } from '../harness/report/table.ts'
 import { comparableKinds, control, each, identity, kinds as usualKinds, moreKinds, shared } from './kind.ts'
-import { measureMemory, measureRound, type MemoryRound, type Round, type Settings } from './round.ts'
+import { measureMemory, measureRound, type Round, type Settings } from './round.ts'
 
 const descriptorsForItself = 256
 

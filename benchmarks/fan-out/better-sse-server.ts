@@ -1,8 +1,8 @@
 import { createChannel, createSession } from 'better-sse'
 import Fastify from 'fastify'
+import { Samples } from '../harness/broadcast/samples.ts'
 import type { BroadcastOptions, BroadcastServer } from '../harness/broadcast/server.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
-import { Samples } from './samples.ts'
 
 /** One channel. Samples are serialised before they are sent, which its `serializer` allows. */
 export async function startBetterSseServer ({ frameBytes }: BroadcastOptions): Promise<BroadcastServer> {

@@ -1,8 +1,8 @@
 import fastifySse, { type SSEPluginOptions, type SSEReplyInterface } from '@fastify/sse'
 import Fastify, { type FastifyPluginAsync } from 'fastify'
+import { Samples } from '../harness/broadcast/samples.ts'
 import type { BroadcastOptions, BroadcastServer } from '../harness/broadcast/server.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
-import { Samples } from './samples.ts'
 
 /** What its default export is; its types give an ES module the namespace instead. */
 const plugin = fastifySse as unknown as FastifyPluginAsync<SSEPluginOptions>

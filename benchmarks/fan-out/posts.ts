@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { latencyOf, type Latency } from '../harness/report/latency.ts'
 import { loopback } from '../harness/streams/loopback.ts'
 
-/** Answers a POST and does nothing else. */
-export const postUrl = '/post'
+/** Bare and tether servers answer a POST there, and do nothing else. */
+const postUrl = '/post'
 
 export interface PostOptions {
   readonly port: number

@@ -52,7 +52,10 @@ export async function measureRound (
       onStep(`opening ${name}`)
       const contestant = await Contestant.start(children, { kind, module, unit: 'frame', burst, frameBytes, streams: streamsOf(workload) })
       // The blocked ones first, where a loop over all of them meets them first.
-      if (blocked !== undefined) await contestant.openBlocked(blocked.count, blocked.pace)
+      if (blocked !== undefined) {
+        await contestant.openBlocked(blocked.count, blocked.pace)
+        await contestant.fillPipes()
+      }
       await contestant.open(readers)
       contestants.push({ name, contestant })
     }

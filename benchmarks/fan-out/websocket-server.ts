@@ -1,8 +1,8 @@
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
+import { Samples } from '../harness/broadcast/samples.ts'
 import type { BroadcastOptions, BroadcastServer } from '../harness/broadcast/server.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
-import { Samples } from './samples.ts'
 
 /** The part of a WebSocket that is used here. */
 interface Peer {

@@ -1,12 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Contestant, type BroadcastKind } from '../harness/broadcast/contestant.ts'
+import type { StreamStats } from '../harness/broadcast/server.ts'
+import { withChildren } from '../harness/process/child-process.ts'
+import type { MemoryReading } from '../harness/process/memory-reading.ts'
 import type { Progress } from '../harness/report/progress.ts'
 import { formatTable } from '../harness/report/table.ts'
-import { withContestant, type Outcome } from './contestant.ts'
-import { loadedKinds, type Kind } from './kind.ts'
-import type { StreamsReading } from './server.ts'
+import { streamClient } from '../harness/streams/event-streams.ts'
+import type { StreamClientCalls } from '../harness/streams/stream-client.ts'
+import { loadedKinds, partsOf, type Outcome } from './kind.ts'
 
 export interface Churn {
   readonly name: string
-  readonly readings: ReadonlyArray<StreamsReading & { readonly connects: number }>
+  readonly readings: ReadonlyArray<MemoryReading & { readonly connects: number }>
 }
 
 const parts = 2
@@ -16,6 +21,7 @@ const concurrency = 100
 const callMs = 300_000
 /** A session outlives its stream by the time that it may come back. */
 const emptyMs = 60_000
+const emptyLookMs = 200
 /** Less than that for each connect is none that stays. */
 const goalBytes = 10
 
@@ -28,13 +34,16 @@ export async function measureChurn (connects: number, progress: Progress): Promi
   return all
 }
 
-async function measure (kind: Kind, connects: number, progress: Progress): Promise<Churn> {
+async function measure (kind: BroadcastKind, connects: number, progress: Progress): Promise<Churn> {
   const { name } = kind
-  return await withContestant(kind, { streams: concurrency }, async ({ server, client, target }) => {
-    const pass = async (count: number): Promise<StreamsReading> => {
-      await client.call('pass', { ...target, count, concurrency, timeoutMs: callMs }, callMs)
-      await server.call('empty', emptyMs, emptyMs + 5_000)
-      return await server.call('read', undefined)
+  return await withChildren(async (children) => {
+    const contestant = await Contestant.start(children, partsOf(kind, concurrency))
+    const client = await children.start<StreamClientCalls>(streamClient, { name: 'the client' })
+    const target = { port: contestant.port, headers: kind.headers, concurrency, timeoutMs: callMs }
+    const pass = async (count: number): Promise<MemoryReading> => {
+      await client.call('pass', { ...target, count }, callMs)
+      await waitUntilEmpty(contestant)
+      return await contestant.memory()
     }
     const readings = [{ connects: 0, ...await pass(Math.min(warmUpConnects, connects)) }]
     for (let part = 1; part <= parts; part += 1) {
@@ -44,6 +53,15 @@ async function measure (kind: Kind, connects: number, progress: Progress): Promi
     }
     return { name, readings }
   })
+}
+
+/** Until nothing is left of streams that are gone. */
+async function waitUntilEmpty (contestant: Contestant): Promise<void> {
+  const end = Date.now() + emptyMs
+  while ((await contestant.stats() as StreamStats).sessions > 0) {
+    if (Date.now() > end) throw new Error(`${contestant.name}: something is left of streams that are gone`)
+    await delay(emptyLookMs)
+  }
 }
 
 export function describeChurn (all: readonly Churn[]): string[] {

@@ -1,16 +1,10 @@
-import type { LibraryKind } from '../harness/process/library.ts'
+import type { BroadcastKind, ContestantParts } from '../harness/broadcast/contestant.ts'
 import { countedHeaders, exactHeaders } from '../harness/streams/socket-stream.ts'
-
-/** A way of serving streams that is measured. */
-export interface Kind extends LibraryKind {
-  readonly server: 'bare' | 'tether'
-  readonly headers: Readonly<Record<string, string>>
-}
 
 export const baseline = 'bare'
 const control = 'bare, control'
 
-export const kinds: readonly Kind[] = [
+export const kinds: readonly BroadcastKind[] = [
   { name: baseline, server: 'bare', headers: exactHeaders },
   { name: control, server: 'bare', headers: exactHeaders },
   { name: 'tether, counted', server: 'tether', headers: countedHeaders },
@@ -22,3 +16,19 @@ export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
 
 /** Those that are loaded, too: with broadcasts that some do not read, and with streams that come and go. */
 export const loadedKinds = kinds.filter(({ name }) => name !== control)
+
+/** With frames of some size, broadcast one by one. */
+export function partsOf (kind: BroadcastKind, streams: number, frameBytes = 200): ContestantParts {
+  return { kind, module: new URL('server.ts', import.meta.url), unit: 'frame', burst: 1, frameBytes, streams }
+}
+
+/** Whether a bound that is no ratio holds. */
+export interface Outcome {
+  readonly name: string
+  readonly met: boolean
+  readonly text: string
+}
+
+export function describeOutcome ({ name, met, text }: Outcome): string {
+  return `${met ? 'MET' : 'MISSED'}: ${name}: ${text}`
+}

@@ -7,10 +7,9 @@ import { describeMachine } from '../harness/report/machine.ts'
 import { Progress } from '../harness/report/progress.ts'
 import { publish } from '../harness/report/report.ts'
 import { churnSteps, describeChurn, judgeChurn, measureChurn } from './churn.ts'
-import { describeOutcome } from './contestant.ts'
 import { describeGrowth, growthSteps, judgeGrowth, measureGrowth, type GrowthSettings } from './growth.ts'
 import { describeIdle, judgeIdle, measureIdle, type IdleSettings } from './idle.ts'
-import { baseline, comparableKinds, kinds } from './kind.ts'
+import { baseline, comparableKinds, describeOutcome, kinds } from './kind.ts'
 
 const descriptorsForItself = 128
 

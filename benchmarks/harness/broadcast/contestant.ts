@@ -7,7 +7,7 @@ import { liveUrl, type StreamTarget } from '../streams/socket-stream.ts'
 import type { Pace } from './frame-reader.ts'
 import { blockedQuery } from './pipes.ts'
 import type { OpenOptions, ReaderCalls, Unit } from './readers.ts'
-import type { ServerCalls, ServerReading } from './server.ts'
+import type { MemorySample, ServerCalls, ServerReading } from './server.ts'
 
 /** A way of sending the same to many that is measured. */
 export interface BroadcastKind extends LibraryKind {
@@ -98,9 +98,13 @@ export class Contestant {
     await this.#open({ ...this.#target(), count })
   }
 
-  /** Readers that take nothing, or little; resolves when their pipes are full. */
+  /** Readers that take nothing, or little, and are not counted. */
   async openBlocked (count: number, pace: Pace): Promise<void> {
     await this.#open({ ...this.#target(), path: liveUrl + blockedQuery, count, pace })
+  }
+
+  /** Fills the pipes of those, so that what is sent afterwards is felt. */
+  async fillPipes (): Promise<void> {
     await this.#server.call('fill', undefined, fillTimeoutMs)
   }
 
@@ -140,16 +144,22 @@ export class Contestant {
     await this.#readers.call('decode', this.#frames, slackMs)
   }
 
+  /** Throws where a reader that is counted has lost its stream. */
+  async check (): Promise<void> {
+    await this.#readers.call('check', undefined)
+  }
+
+  async sample (): Promise<MemorySample> {
+    return await this.#server.call('sample', undefined)
+  }
+
+  /** When all has settled. */
   async memory (): Promise<MemoryReading> {
     return await this.#server.call('memory', undefined)
   }
 
   async stats (): Promise<object | null> {
     return await this.#server.call('stats', undefined)
-  }
-
-  async stop (): Promise<void> {
-    await Promise.all([this.#readers.stop(), this.#server.stop()])
   }
 
   #target (): StreamTarget {

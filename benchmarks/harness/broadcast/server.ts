@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import { monitorEventLoopDelay, performance, type IntervalHistogram } from 'node:perf_hooks'
 import process from 'node:process'
 import { answer } from '../process/child-endpoint.ts'
-import { readMemory, type MemoryReading } from '../process/memory-reading.ts'
+import { collect, readMemory, type MemoryReading } from '../process/memory-reading.ts'
 import { Profile } from '../process/profile.ts'
 import { latencyOf, type Latency } from '../report/latency.ts'
 import { listen } from '../streams/loopback.ts'
@@ -31,6 +31,22 @@ export interface BroadcastServer {
   emit (frames: number): void
   /** What it says of itself. */
   stats? (): object
+}
+
+/** What servers tell of themselves whose streams are watched under load. */
+export interface StreamStats {
+  readonly connected: number
+  /** Those that may come back included. */
+  readonly sessions: number
+  /** That wait or are kept for the streams, as far as it knows. */
+  readonly bufferedBytes: number
+}
+
+/** Memory under load. */
+export interface MemorySample {
+  readonly residentBytes: number
+  /** In the heap and beside it, after a full collection. */
+  readonly liveBytes: number
 }
 
 /** Each loads its own modules, which would weigh on the others. */
@@ -85,6 +101,12 @@ function callsOf (starters: Starters) {
     audience: (): number => running().server.audience(),
     stats: (): object | null => running().server.stats?.() ?? null,
     memory: async (): Promise<MemoryReading> => await readMemory(),
+    /** Does not wait for anything to settle. */
+    sample: (): MemorySample => {
+      collect()
+      const { rss, heapUsed, external } = process.memoryUsage()
+      return { residentBytes: rss, liveBytes: heapUsed + external }
+    },
     /** Fills the pipes of the streams that were opened as blocked. */
     fill: async (): Promise<void> => await pipes.fill(),
     watchLoop: (): void => {

@@ -6,8 +6,6 @@ export interface StreamsOptions extends StreamTarget {
   readonly concurrency?: number
   /** Bounds the opening of all of them. */
   readonly timeoutMs?: number
-  /** Whether they read nothing after their first frame. */
-  readonly frozen?: boolean
 }
 
 /** The module of a process that holds such streams; it answers `StreamClientCalls`. */
@@ -82,7 +80,7 @@ export class EventStreams {
           this.openCount += 1
           if (session !== '') this.sessions.push(session)
           resolve(stream)
-          return target.frozen !== true
+          return true
         },
         onFault: (reason) => {
           if (isOpen) this.openCount -= 1

@@ -1,7 +1,7 @@
-import { mark, type Marked } from '../harness/broadcast/frame-counter.ts'
-import { microseconds } from '../harness/process/clock.ts'
+import { microseconds } from '../process/clock.ts'
+import { mark, type Marked } from './frame-counter.ts'
 
-/** What every kind broadcasts. */
+/** What kinds broadcast of which the content does not matter. */
 export interface Sample extends Marked {
   readonly text: string
 }

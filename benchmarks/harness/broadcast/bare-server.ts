@@ -1,7 +1,12 @@
 import http, { type ServerResponse } from 'node:http'
-import type { BroadcastOptions, BroadcastServer } from '../harness/broadcast/server.ts'
-import { liveUrl, streamHeaders } from '../harness/streams/socket-stream.ts'
+import { liveUrl, streamHeaders } from '../streams/socket-stream.ts'
 import { Samples } from './samples.ts'
+import type { BroadcastOptions, BroadcastServer } from './server.ts'
+
+/** As many bytes as a session begins with. */
+const firstFrame = 'retry: 1000\nid: AAAAAAAAAAAAAAAAAAAAAAAA.0\nevent: tether\n' +
+  'data: {"type":"hello","session":"AAAAAAAAAAAAAAAAAAAAAAAA","verdict":"new","seq":0,' +
+  '"heartbeatMs":20000,"maxBatch":32,"maxEventBytes":65536}\n\n'
 
 /** How the frames of one tick get to all responses. */
 export type Spread = (streams: ReadonlySet<ServerResponse>, frames: readonly string[]) => void
@@ -21,7 +26,8 @@ export const floor: Spread = (streams, frames) => {
   for (const { socket } of streams) socket?.write(chunk)
 }
 
-export async function startBareServer ({ frameBytes }: BroadcastOptions, spread: Spread): Promise<BroadcastServer> {
+/** Node's own server, and nothing else. */
+export function createBareServer ({ frameBytes }: BroadcastOptions, spread: Spread): BroadcastServer {
   const streams = new Set<ServerResponse>()
   const samples = new Samples(frameBytes)
   const listener = http.createServer((request, response) => {
@@ -31,15 +37,24 @@ export async function startBareServer ({ frameBytes }: BroadcastOptions, spread:
       return
     }
     response.writeHead(200, streamHeaders)
-    response.flushHeaders()
+    response.write(firstFrame)
     streams.add(response)
-    response.on('close', () => streams.delete(response))
+    response.on('close', forget)
   })
+  // One for all of them: what a stream costs is measured, too.
+  function forget (this: ServerResponse): void {
+    streams.delete(this)
+  }
   // As long as Fastify's: a connection that posts may pause between two parts of a round.
   listener.keepAliveTimeout = 72_000
   return {
     listener,
     audience: () => streams.size,
-    emit: (frames) => spread(streams, Array.from({ length: frames }, () => samples.nextFrame()))
+    emit: (frames) => spread(streams, Array.from({ length: frames }, () => samples.nextFrame())),
+    stats: () => ({
+      connected: streams.size,
+      sessions: streams.size,
+      bufferedBytes: [...streams].reduce((sum, response) => sum + response.writableLength, 0)
+    })
   }
 }
