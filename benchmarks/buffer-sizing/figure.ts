@@ -1,4 +1,4 @@
-import { quantile } from '../harness/statistics.ts'
+import { quantile } from '../harness/report/statistics.ts'
 import type { Measurement } from './measurement.ts'
 
 /** One figure of a measurement; nothing where it was not taken. */

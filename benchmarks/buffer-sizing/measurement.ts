@@ -1,6 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ChildProcess, withChild } from '../harness/child-process.ts'
-import type { LoadCalls, LoadReading } from './load.ts'
+import type { Connection } from '../harness/load/generator.ts'
+import { Load } from '../harness/load/load.ts'
+import { refusedOf, type LoadReading } from '../harness/load/recorder.ts'
+import { withChildren, type ChildProcess, type Children } from '../harness/process/child-process.ts'
+import { inUseBytes } from '../harness/process/memory-reading.ts'
+import { liveUrl } from '../harness/streams/socket-stream.ts'
 import type { IdleMemory } from './memory-model.ts'
 import type { ReadersCalls, ReadersReading } from './readers.ts'
 import type { MemorySample, ServerCalls, SessionsReading } from './server.ts'
@@ -50,36 +54,34 @@ export interface Measurement extends Cell {
   readonly pipeBytes: number | null
 }
 
-const driveSlackMs = 15_000
+interface Drive {
+  readonly port: number
+  readonly seconds: number
+  readonly connectionsPerSession: number
+  /** Of each session; without it each connection sends as soon as it has been answered. */
+  readonly eventsPerSecond?: number
+}
+
 const settleMs = 150
 const warmUpStreams = 10
 
 /** The processes that stay over all cells; each cell gets a server of its own. */
 export class Bench {
   readonly #readers: ChildProcess<ReadersCalls>
-  readonly #load: ChildProcess<LoadCalls>
+  readonly #load: Load
 
-  private constructor (readers: ChildProcess<ReadersCalls>, load: ChildProcess<LoadCalls>) {
+  private constructor (readers: ChildProcess<ReadersCalls>, load: Load) {
     this.#readers = readers
     this.#load = load
   }
 
-  static async start (): Promise<Bench> {
-    const readers = await ChildProcess.start<ReadersCalls>(module('readers'), { name: 'the readers' })
-    try {
-      return new Bench(readers, await ChildProcess.start<LoadCalls>(module('load'), { name: 'the load generator' }))
-    } catch (error) {
-      await readers.stop()
-      throw error
-    }
-  }
-
-  async stop (): Promise<void> {
-    await Promise.all([this.#readers.stop(), this.#load.stop()])
+  static async start (children: Children): Promise<Bench> {
+    return new Bench(await children.start<ReadersCalls>(module('readers'), { name: 'the readers' }), await Load.start(children))
   }
 
   async measure (cell: Cell, repeat: number, settings: MeasurementSettings): Promise<Measurement> {
-    return await withChild<ServerCalls, Measurement>(module('server'), { name: 'the server' }, async (server) => {
+    return await withChildren(async (children) => {
+      const server = await children.start<ServerCalls>(module('server'), { name: 'the server' })
       const port = await server.call('start', cell)
       const { speeds, sessionsPerSpeed } = settings
       const sessions = await this.#open(port, cell.workload.updateBytes, speeds, sessionsPerSpeed)
@@ -104,8 +106,8 @@ export class Bench {
 
   /** What a server takes without a stream, what one idle stream adds, and what a waiting command adds. */
   async measureIdle (cell: Cell, streams: number): Promise<IdleMemory> {
-    const options = { name: 'the server', nodeArguments: ['--expose-gc'] }
-    return await withChild<ServerCalls, IdleMemory>(module('server'), options, async (server) => {
+    return await withChildren(async (children) => {
+      const server = await children.start<ServerCalls>(module('server'), { name: 'the server' })
       const port = await server.call('start', cell)
       try {
         // What the first streams make the engine compile is not of the streams; many would leave memory for the rest.
@@ -119,8 +121,8 @@ export class Bench {
         const withCommands = await server.call('resident', undefined)
         return {
           residentBytes: before.residentBytes,
-          streamBytes: Math.max(0, withStreams.inUseBytes - before.inUseBytes) / streams,
-          commandBytes: Math.max(0, withCommands.inUseBytes - withStreams.inUseBytes) / commands
+          streamBytes: Math.max(0, inUseBytes(withStreams) - inUseBytes(before)) / streams,
+          commandBytes: Math.max(0, inUseBytes(withCommands) - inUseBytes(withStreams)) / commands
         }
       } finally {
         await this.#readers.call('close', undefined)
@@ -167,11 +169,11 @@ export class Bench {
 
   async #window (
     server: ChildProcess<ServerCalls>, sessions: Record<string, string[]>, settings: MeasurementSettings,
-    drive: { port: number, seconds: number, connectionsPerSession: number, eventsPerSecond?: number }
+    drive: Drive
   ): Promise<{ readings: Record<string, Reading>, busy: number }> {
     await this.#readers.call('begin', Object.keys(sessions))
     await server.call('begin', sessions)
-    const posted = await this.#load.call('drive', { ...drive, sessions }, drive.seconds * 1000 + driveSlackMs)
+    const posted = await this.#drive(sessions, drive)
     const before = await server.call('end', undefined)
     await this.#waitForUpdates(before.groups, settings)
     const served = await server.call('end', undefined)
@@ -193,6 +195,17 @@ export class Bench {
     return { readings: Object.fromEntries(readings), busy: before.busy }
   }
 
+  async #drive (sessions: Record<string, string[]>, { connectionsPerSession, eventsPerSecond, ...drive }: Drive): Promise<Record<string, LoadReading>> {
+    // One connection of each session, then the next of each: so those of one session begin far apart.
+    const connections = Array.from({ length: connectionsPerSession }, () => Object.entries(sessions).flatMap(([record, ids]) =>
+      ids.map((session): Connection => ({ record, requests: [requestTo(session)] })))).flat()
+    const pace = eventsPerSecond === undefined ? {} : { requestsPerSecond: Math.max(1, Math.round(eventsPerSecond / connectionsPerSession)) }
+    await this.#load.drive({ ...drive, ...pace, connections, stamped: true })
+    const readings: Record<string, LoadReading> = {}
+    for (const record of Object.keys(sessions)) readings[record] = await this.#load.take(record)
+    return readings
+  }
+
   /** Those who keep up have them in a moment; the others get some time, which may not suffice. */
   async #waitForUpdates (groups: Record<string, SessionsReading>, settings: MeasurementSettings): Promise<void> {
     await Promise.all(settings.speeds.filter(({ name, bytesPerSecond }) => groups[name] !== undefined && bytesPerSecond > 0)
@@ -202,13 +215,22 @@ export class Bench {
   }
 }
 
+function requestTo (session: string): Connection['requests'][number] {
+  return {
+    method: 'POST',
+    path: `${liveUrl}/refresh`,
+    headers: { 'content-type': 'application/json', 'x-tether-session': session },
+    body: '{"at":0}'
+  }
+}
+
 function answersOf (post: LoadReading | undefined): number {
   return post === undefined ? 0 : post.accepted + post.busy
 }
 
 function requireAnswers (posted: readonly LoadReading[]): void {
   const answered = posted.reduce((sum, post) => sum + answersOf(post), 0)
-  const refused = posted.reduce((sum, post) => sum + post.refused, 0)
+  const refused = posted.reduce((sum, post) => sum + refusedOf(post), 0)
   const errors = Math.max(0, ...posted.map((post) => post.errors))
   if (answered > 0 && errors + refused <= answered) return
   throw new Error(`the server did not take the events: ${answered} answered, ${refused} refused, ${errors} failed`)

@@ -1,4 +1,5 @@
-import net from 'node:net'
+import { readFirstFrame } from '../harness/streams/event-streams.ts'
+import { SocketStream, type StreamTarget } from '../harness/streams/socket-stream.ts'
 import type { Speed } from './speed.ts'
 import type { StampScanner } from './stamp-scanner.ts'
 
@@ -9,53 +10,47 @@ const leastPieceBytes = 512
 /** What an idle reader may catch up with, in seconds of its speed. */
 const burstSeconds = 0.1
 
-const firstFrame = /^HTTP\/1\.1 (\d+)[^]*?\r\n\r\n[^]*?\ndata:([^\n]*)\n/
-const sessionId = /"session":"([A-Za-z0-9_-]+)"/
-
 export interface ReaderParts {
-  readonly port: number
+  readonly target: StreamTarget
   readonly speed: Speed
   readonly scanner: StampScanner
-  readonly onStamp: (at: number) => void
+  onStamp (at: number): void
 }
 
-/** One stream over a plain socket, read as fast as its speed allows: a bucket of tokens, one for a byte. */
+/** One stream, read as fast as its speed allows: a bucket of tokens, one for a byte. */
 export class Reader {
   readonly speed: Speed
   session = ''
   /** Why it reads no more; undefined while it does. */
   fault: string | undefined
   readonly #parts: ReaderParts
-  readonly #socket: net.Socket
-  readonly #buffer: Buffer
-  #head: string | null = ''
+  readonly #stream: SocketStream
+  readonly #pieceBytes: number
+  /** What has come before the end of the first frame. */
+  #beginning: string | null = ''
   #tokens = 0
   #tokensAt = 0
-  #isOpenTap = false
+  #isTapOpen = false
   #settleOpen: (() => void) | null = null
 
   constructor (parts: ReaderParts) {
     this.#parts = parts
     this.speed = parts.speed
-    const { bytesPerSecond } = parts.speed
-    const piece = Math.min(fastPieceBytes, Math.max(leastPieceBytes, Math.round(bytesPerSecond / piecesPerSecond)))
-    this.#buffer = Buffer.allocUnsafeSlow(piece)
-    this.#socket = net.connect({
-      port: parts.port,
-      host: '127.0.0.1',
-      onread: { buffer: this.#buffer, callback: (length) => this.#read(length) }
+    this.#pieceBytes = Math.min(fastPieceBytes, Math.max(leastPieceBytes, Math.round(this.speed.bytesPerSecond / piecesPerSecond)))
+    this.#stream = new SocketStream({
+      target: parts.target,
+      buffer: Buffer.allocUnsafeSlow(this.#pieceBytes),
+      onBody: (bytes, length) => this.#read(bytes, length),
+      onFault: (reason) => this.#fail(reason)
     })
-    this.#socket.on('error', (error) => this.#fail(error.message))
-    this.#socket.on('close', () => this.#fail('the server closed the stream'))
   }
 
   get bytesRead (): number {
-    return this.#socket.bytesRead
+    return this.#stream.socket.bytesRead
   }
 
   /** Resolves when the stream has begun; slow readers read nothing more from then on until `begin`. */
   async open (timeoutMs: number): Promise<void> {
-    this.#socket.write('GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\nX-Tether-Session: new\r\n\r\n')
     const timer = setTimeout(() => this.#fail('no first frame in time'), timeoutMs)
     await new Promise<void>((resolve) => { this.#settleOpen = resolve })
     clearTimeout(timer)
@@ -66,42 +61,40 @@ export class Reader {
   begin (now: number): void {
     this.#tokens = 0
     this.#tokensAt = now
-    this.#isOpenTap = true
+    this.#isTapOpen = true
   }
 
   /** Puts in the tokens of the time that has passed. */
   tick (now: number): void {
     const { bytesPerSecond } = this.speed
-    if (!this.#isOpenTap || bytesPerSecond === 0 || bytesPerSecond === Number.POSITIVE_INFINITY) return
-    const most = Math.max(this.#buffer.length, bytesPerSecond * burstSeconds)
+    if (!this.#isTapOpen || bytesPerSecond === 0 || bytesPerSecond === Number.POSITIVE_INFINITY) return
+    const most = Math.max(this.#pieceBytes, bytesPerSecond * burstSeconds)
     this.#tokens = Math.min(most, this.#tokens + bytesPerSecond * (now - this.#tokensAt) / 1000)
     this.#tokensAt = now
-    if (this.#tokens > 0) this.#socket.resume()
+    if (this.#tokens > 0) this.#stream.socket.resume()
   }
 
   destroy (): void {
     this.fault ??= 'closed'
-    this.#socket.destroy()
+    this.#stream.leave()
   }
 
   /** Returns whether to go on reading. */
-  #read (length: number): boolean {
-    if (this.#head !== null) return this.#readHead(this.#head + this.#buffer.toString('latin1', 0, length))
-    this.#parts.scanner.scan(this.#buffer, length, this.#parts.onStamp)
-    if (this.speed.bytesPerSecond === Number.POSITIVE_INFINITY) return true
+  #read (bytes: Buffer, length: number): boolean {
+    const isFast = this.speed.bytesPerSecond === Number.POSITIVE_INFINITY
+    if (this.#beginning !== null) {
+      this.#beginning += bytes.toString('latin1', 0, length)
+      const session = readFirstFrame(this.#beginning)
+      if (session === null) return true
+      this.#beginning = null
+      this.session = session
+      this.#settleOpen?.()
+      return isFast
+    }
+    this.#parts.scanner.scan(bytes, length, this.#parts.onStamp)
+    if (isFast) return true
     this.#tokens -= length
     return this.#tokens > 0
-  }
-
-  #readHead (head: string): boolean {
-    this.#head = head
-    const match = firstFrame.exec(head)
-    if (match === null) return true
-    this.#head = null
-    this.session = sessionId.exec(match[2] ?? '')?.[1] ?? ''
-    if (match[1] !== '200' || this.session === '') this.#fail(`was answered ${JSON.stringify(head.slice(0, 200))}`)
-    this.#settleOpen?.()
-    return this.speed.bytesPerSecond === Number.POSITIVE_INFINITY
   }
 
   #fail (reason: string): void {

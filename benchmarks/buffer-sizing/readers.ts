@@ -1,8 +1,9 @@
-import { createHistogram, performance } from 'node:perf_hooks'
+import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
-import { answer } from '../harness/child-endpoint.ts'
-import { microseconds } from './clock.ts'
-import { latencyOf, type Latency } from './latency.ts'
+import { answer } from '../harness/process/child-endpoint.ts'
+import { microseconds } from '../harness/process/clock.ts'
+import { latencyOf, type Latency } from '../harness/report/latency.ts'
+import { countedHeaders } from '../harness/streams/socket-stream.ts'
 import { Reader } from './reader.ts'
 import type { Speed } from './speed.ts'
 import { StampScanner } from './stamp-scanner.ts'
@@ -29,9 +30,9 @@ const atOnce = 100
 const pollMs = 10
 
 let readers: Reader[] = []
-const histograms = new Map<string, ReturnType<typeof createHistogram>>()
+const histograms = new Map<string, RecordableHistogram>()
 
-function histogramOf (speed: string): ReturnType<typeof createHistogram> {
+function histogramOf (speed: string): RecordableHistogram {
   let histogram = histograms.get(speed)
   if (histogram === undefined) histograms.set(speed, histogram = createHistogram({ figures: 3 }))
   return histogram
@@ -45,7 +46,7 @@ async function open ({ port, updateBytes, speeds, count }: OpenOptions): Promise
     const onStamp = (at: number): void => { histogram.record(Math.max(1, microseconds() - at)) }
     for (let begun = 0; begun < count; begun += atOnce) {
       const batch = Array.from({ length: Math.min(atOnce, count - begun) }, () =>
-        new Reader({ port, speed, scanner: new StampScanner(updateBytes), onStamp }))
+        new Reader({ target: { port, headers: countedHeaders }, speed, scanner: new StampScanner(updateBytes), onStamp }))
       readers.push(...batch)
       await Promise.all(batch.map(async (reader) => await reader.open(openTimeoutMs)))
     }
@@ -90,7 +91,7 @@ const calls = {
     Object.entries(accepted).map(([name, count]) => {
       const group = ofSpeed(name)
       return [name, {
-        latency: latencyOf(histogramOf(name), count),
+        latency: latencyOf(histogramOf(name), { expected: count }),
         bytesRead: group.reduce((sum, reader) => sum + reader.bytesRead, 0) / Math.max(1, group.length),
         lost: group.filter(({ fault }) => fault !== undefined).length
       }]

@@ -1,4 +1,4 @@
-import { quantile } from '../harness/statistics.ts'
+import { quantile } from '../harness/report/statistics.ts'
 
 /** What one repeat showed of one buffer size. */
 export interface Sample {

@@ -1,4 +1,4 @@
-import { quantile } from '../harness/statistics.ts'
+import { quantile } from '../harness/report/statistics.ts'
 import type { Results } from './results.ts'
 
 /** Below this part of the rate that was asked for, the figures are of a slower one. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Machine } from '../harness/machine.ts'
+import type { Machine } from '../harness/report/machine.ts'
 import type { Goals, WorkloadAdvice } from './advice.ts'
 import type { FanOutFigure } from './fan-out.ts'
 import type { Cell, Measurement, MeasurementSettings } from './measurement.ts'

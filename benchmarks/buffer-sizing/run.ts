@@ -1,108 +1,35 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { defaults } from '../../schemas/defaults.ts'
-import { readCommandLine, readCount, readPositive, runBenchmark } from '../harness/command-line.ts'
-import { requireDescriptors } from '../harness/descriptor-limit.ts'
-import { describeMachine } from '../harness/machine.ts'
-import { requirePluginBuild } from '../harness/plugin-build.ts'
-import { Progress } from '../harness/progress.ts'
-import { rotated } from '../harness/rotation.ts'
+import { withChildren } from '../harness/process/child-process.ts'
+import { requireDescriptors } from '../harness/process/descriptor-limit.ts'
+import { requireBuild } from '../harness/process/library.ts'
+import { renderImage } from '../harness/report/chart.ts'
+import { readCommandLine, readCount, readCounts as readCountList, readPositive, runBenchmark } from '../harness/report/command-line.ts'
+import { describeMachine } from '../harness/report/machine.ts'
+import { Progress } from '../harness/report/progress.ts'
+import { parseBytes, parseDuration } from '../harness/report/quantity.ts'
+import { rotated } from '../harness/report/rotation.ts'
 import { advise, type Goals } from './advice.ts'
-import { measureFanOut, readFanOut, type FanOutExtent, type FanOutFigure } from './fan-out.ts'
+import { extents, powersOfTwo, type Extent } from './extent.ts'
+import { readFanOut } from './fan-out.ts'
 import { Bench, type Measurement, type MeasurementSettings } from './measurement.ts'
 import type { IdleMemory } from './memory-model.ts'
-import { renderImage } from './image.ts'
 import { renderPage } from './page.ts'
 import { planCells } from './plan.ts'
 import { plotsOf } from './plots.ts'
-import { parseBytes, parseDuration } from './quantity.ts'
 import { readResults, writeResults, type Results } from './results.ts'
 import { parseSpeeds } from './speed.ts'
 import { describeResults } from './terminal.ts'
 import { describeWorkload, type Workload } from './workload.ts'
 
-interface Extent {
-  readonly writeBuffers: string
-  readonly commandBuffers: string
-  readonly updateSizes: string
-  readonly updates: string
-  readonly rates: string
-  readonly sessions: number
-  readonly repeats: number
-  readonly seconds: number
-  readonly tailSeconds: number
-  readonly idleStreams: number
-  readonly minutes: number
-  readonly crossed: boolean
-  readonly fanOut: FanOutExtent
-  /** Kept for it, of the minutes. */
-  readonly fanOutMinutes: number
-}
-
-const powersOfTwo = '1,2,4,8,16,32,64,128,256'
-
-const extents: Readonly<Record<'quick' | 'default' | 'full', Extent>> = {
-  quick: {
-    writeBuffers: '1,4,64',
-    commandBuffers: '64',
-    updateSizes: '2KB',
-    updates: '16',
-    rates: '40',
-    sessions: 2,
-    repeats: 3,
-    seconds: 1,
-    tailSeconds: 0.5,
-    idleStreams: 500,
-    minutes: 1.7,
-    crossed: false,
-    fanOut: { readers: 500, repeats: 1, seconds: 0.5, everybody: false },
-    fanOutMinutes: 0.4
-  },
-  default: {
-    writeBuffers: powersOfTwo,
-    commandBuffers: '16,64,256',
-    updateSizes: '2KB',
-    updates: '16',
-    rates: '40',
-    sessions: 4,
-    repeats: 5,
-    seconds: 4,
-    tailSeconds: 1,
-    idleStreams: 1_000,
-    minutes: 20,
-    crossed: false,
-    fanOut: { readers: 1_000, repeats: 3, seconds: 1, everybody: true },
-    fanOutMinutes: 5
-  },
-  full: {
-    writeBuffers: powersOfTwo,
-    commandBuffers: '16,64,256',
-    updateSizes: '200B,2KB,20KB',
-    updates: '4,16',
-    rates: '10,40',
-    sessions: 4,
-    repeats: 5,
-    seconds: 10,
-    tailSeconds: 10,
-    idleStreams: 2_000,
-    minutes: 720,
-    crossed: true,
-    fanOut: { readers: 1_000, repeats: 9, seconds: 2, everybody: true },
-    fanOutMinutes: 30
-  }
-}
-
 /** Beside streams and connections: modules, standard streams, the child's channel. */
 const descriptorsForItself = 128
 
-interface Run {
-  readonly settings: Results['settings']
-  readonly goals: Goals
-  fanOut: readonly FanOutFigure[]
-  readonly machine: Results['machine']
+/** What there is to publish, at whatever time the run ends. */
+interface Run extends Pick<Results, 'settings' | 'goals' | 'fanOut' | 'machine'> {
   readonly measurements: Measurement[]
   readonly folder: string
   readonly images: string | undefined
@@ -129,7 +56,7 @@ await runBenchmark(async () => {
     repeats: { value: 'N', help: 'fresh servers of each setting (5)' },
     seconds: { value: 'N', help: 'duration of the window at a fixed rate (4)' },
     minutes: { value: 'N', help: 'no new measurement begins after that (20)' },
-    'fan-out': { value: 'FILE', help: 'JSON of benchmarks/fan-out, for the bars in the report, instead of a short run of it; none: no bars' },
+    'fan-out': { value: 'FILE', help: 'JSON of bench:fan-out, for bars in the report (none)' },
     from: { value: 'FILE', help: 'measure nothing: advice and report from the figures of an earlier run' },
     images: { value: 'FOLDER', help: 'also write the charts there, an SVG file each' },
     out: { value: 'FOLDER', help: 'where report and figures go (benchmarks/results)' }
@@ -150,7 +77,7 @@ await runBenchmark(async () => {
     publish({ settings, machine, measurements: [...measurements], idle, complete, goals, fanOut: fanOut.length > 0 ? fanOut : earlier, folder, images: given.images })
     return
   }
-  const extent = extents[given.quick !== undefined ? 'quick' : given.full !== undefined ? 'full' : 'default']
+  const extent = extents[given.quick !== undefined ? 'quick' : given.full !== undefined ? 'full' : 'usual']
   const seconds = readPositive('seconds', given.seconds, extent.seconds)
   const settings: MeasurementSettings = {
     speeds: parseSpeeds('readers', given.readers ?? 'fast,1MB/s,100KB/s,20KB/s,frozen'),
@@ -181,8 +108,8 @@ await runBenchmark(async () => {
   const repeats = readCount('repeats', given.repeats, extent.repeats)
   const minutes = readPositive('minutes', given.minutes, extent.minutes)
   const streams = settings.speeds.length * settings.sessionsPerSpeed
-  requireDescriptors(Math.max(extent.idleStreams, extent.fanOut.readers, streams * (1 + settings.connectionsPerSession)) + descriptorsForItself)
-  requirePluginBuild()
+  requireDescriptors(Math.max(extent.idleStreams, streams * (1 + settings.connectionsPerSession)) + descriptorsForItself)
+  requireBuild()
 
   const run: Run = {
     settings: { ...settings, ...kept, repeats, cells },
@@ -197,30 +124,21 @@ await runBenchmark(async () => {
   }
   // Also reached by Ctrl-C, after which nothing asynchronous happens any more.
   process.on('exit', () => publish(run))
-  await measureAll(run, extent, fanOutFile === undefined, Date.now() + minutes * 60_000)
+  await measureAll(run, extent, Date.now() + minutes * 60_000)
 })
 
-async function measureAll (run: Run, { idleStreams, fanOut, fanOutMinutes }: Extent, withFanOut: boolean, endAt: number): Promise<void> {
+async function measureAll (run: Run, { idleStreams }: Extent, endAt: number): Promise<void> {
   const { settings: { cells, repeats, commandBuffer } } = run
   const [first] = cells
   if (first === undefined) throw new Error('there is nothing to measure')
-  const fanOutAt = withFanOut ? endAt - fanOutMinutes * 60_000 : endAt
-  const progress = new Progress(1 + repeats * cells.length + (withFanOut ? 1 : 0), endAt)
-  const bench = await Bench.start()
-  try {
+  const progress = new Progress(1 + repeats * cells.length, endAt)
+  await withChildren(async (children) => {
+    const bench = await Bench.start(children)
     progress.begin('memory of idle streams')
     run.idle = await bench.measureIdle({ ...first, commandBuffer }, idleStreams)
     progress.end()
-    run.complete = await measureCells(run, bench, progress, fanOutAt)
-  } finally {
-    await bench.stop()
-  }
-  if (!withFanOut) return
-  // What of it still runs then ends with this process.
-  const timeUp = delay(Math.max(0, endAt - Date.now()), 'time is up')
-  const ended = await Promise.race([timeUp, measureFanOut(fanOut, (step) => progress.begin(step), (figures) => { run.fanOut = figures })])
-  if (ended === undefined) progress.end()
-  else process.stderr.write('\ntime is up before the fan-out was measured to its end (--minutes)\n')
+    run.complete = await measureCells(run, bench, progress, endAt)
+  })
 }
 
 /** Returns whether all of them were measured before the time was up. */
@@ -243,26 +161,20 @@ async function measureCells (run: Run, bench: Bench, progress: Progress, endAt: 
 }
 
 /** Writes and prints what there is. */
-function publish (run: Run): void {
-  const { measurements, folder, idle, goals, settings } = run
+function publish ({ folder, images, ...run }: Run): void {
+  const { measurements, idle, goals, settings: { speeds, commandBuffer, writeBuffer } } = run
   if (measurements.length === 0) return
   const results: Results = {
+    ...run,
     benchmark: 'buffer-sizing',
     finishedAt: new Date().toISOString(),
-    complete: run.complete,
-    machine: run.machine,
-    settings,
-    goals,
-    idle,
-    measurements,
-    advice: advise({ measurements, speeds: settings.speeds, idle, goals, commandBuffer: settings.commandBuffer, writeBuffer: settings.writeBuffer }),
-    fanOut: run.fanOut
+    advice: advise({ measurements, speeds, idle, goals, commandBuffer, writeBuffer })
   }
   const figures = join(folder, 'buffer-sizing.json')
   const page = join(folder, 'buffer-sizing.html')
   writeFileSync(figures, writeResults(results))
   writeFileSync(page, renderPage(results))
-  if (run.images !== undefined) writeImages(results, run.images)
+  if (images !== undefined) writeImages(results, images)
   process.stdout.write(`${describeResults(results)}\n\nreport: ${page}\nfigures: ${figures}\n`)
 }
 
@@ -270,7 +182,7 @@ function writeImages (results: Results, folder: string): void {
   mkdirSync(folder, { recursive: true })
   const [first] = results.advice
   if (first === undefined) return
-  for (const plot of plotsOf(results, first)) writeFileSync(join(folder, `sizing-${plot.id}.svg`), renderImage(plot))
+  for (const plot of plotsOf(results, first)) writeFileSync(join(folder, `sizing-${plot.id}.svg`), renderImage(plot.svg))
 }
 
 function readWorkloads (sizes: string, updates: string, rates: string): Workload[] {
@@ -280,8 +192,7 @@ function readWorkloads (sizes: string, updates: string, rates: string): Workload
 }
 
 function readCounts (name: string, list: string): number[] {
-  const counts = list.split(',').map((text) => readCount(name, text, 0))
-  return [...new Set(counts)].sort((first, second) => first - second)
+  return [...new Set(readCountList(name, list))].sort((first, second) => first - second)
 }
 
 function readShare (name: string, text: string | undefined, otherwise: number): number {

@@ -1,11 +1,13 @@
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import process from 'node:process'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
-import { getHeapStatistics } from 'node:v8'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import tether, { defineContract, type Session, type SessionStats } from 'fastify-tether'
-import { answer } from '../harness/child-endpoint.ts'
+import { answer } from '../harness/process/child-endpoint.ts'
+import { readMemory, type MemoryReading } from '../harness/process/memory-reading.ts'
+import { listen } from '../harness/streams/loopback.ts'
+import { liveUrl } from '../harness/streams/socket-stream.ts'
 import type { Workload } from './workload.ts'
 
 export interface ServerOptions {
@@ -37,12 +39,6 @@ export interface MemorySample {
   readonly heapBytes: number
   /** Held by all outboxes, as `app.tether.stats()` tells. */
   readonly bufferedBytes: number
-}
-
-export interface ResidentReading {
-  readonly residentBytes: number
-  /** Without what the heap holds and does not use, which hides what was added. */
-  readonly inUseBytes: number
 }
 
 export interface ServerReading {
@@ -91,7 +87,7 @@ async function start (given: ServerOptions): Promise<number> {
   text = 'x'.repeat(Math.max(0, workload.updateBytes - emptyUpdateBytes))
   app = Fastify()
   await app.register(tether, { maxBufferedBytes: 2 ** 40 })
-  const live = app.tether.stateful('/live', {
+  const live = app.tether.stateful(liveUrl, {
     contract,
     // Frozen readers are meant to stay.
     upgrade: app.tether.sse.upgrade({ writeBuffer, stallTimeoutMs: 0 }),
@@ -105,9 +101,9 @@ async function start (given: ServerOptions): Promise<number> {
     onConnect: (session, { request }) => { sockets.set(session.id, request.raw.socket) }
   })
   find = (id) => live.get(id)
-  await app.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 })
+  const port = await listen(app)
   setInterval(sampleMemory, memoryIntervalMs).unref()
-  return (app.server.address() as AddressInfo).port
+  return port
 }
 
 async function answerEvent (session: LiveSession, { at }: { at: number }): Promise<void> {
@@ -205,16 +201,8 @@ const calls = {
   end,
   /** Everything since the server began. */
   memory: (): readonly MemorySample[] => memory,
-  /** After a full collection, where the process was started with `--expose-gc`. */
-  resident: async (): Promise<ResidentReading> => {
-    for (let round = 0; round < 5; round += 1) {
-      globalThis.gc?.()
-      await delay(50)
-    }
-    const residentBytes = process.memoryUsage.rss()
-    const heap = getHeapStatistics()
-    return { residentBytes, inUseBytes: residentBytes - (heap.total_physical_size - heap.used_heap_size) }
-  },
+  /** After a full collection. */
+  resident: async (): Promise<MemoryReading> => await readMemory(),
   /** Fills the channels of sessions whose present command never ends, and gives the number of commands that wait. */
   queueCommands: (ids: readonly string[]): number => {
     for (const one of ids.map(session)) {

@@ -1,4 +1,4 @@
-import { parseBytes } from './quantity.ts'
+import { parseBytes } from '../harness/report/quantity.ts'
 
 /** How fast a reader takes what is sent to it. */
 export interface Speed {

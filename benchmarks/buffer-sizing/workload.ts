@@ -1,4 +1,4 @@
-import { formatBytes } from './quantity.ts'
+import { formatBytes } from '../harness/report/quantity.ts'
 
 /** What one session gets to do. */
 export interface Workload {

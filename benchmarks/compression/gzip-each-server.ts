@@ -1,16 +1,14 @@
-import { once } from 'node:events'
 import http, { type ServerResponse } from 'node:http'
 import { constants, createGzip, type Gzip } from 'node:zlib'
-import { listeningPort } from '../harness/listening-port.ts'
-import { streamHeaders } from '../fan-out/fan-out-server.ts'
-import { Samples } from './sample.ts'
-import type { CompressionServer } from './server.ts'
+import type { BroadcastServer } from '../harness/broadcast/server.ts'
+import { streamHeaders } from '../harness/streams/socket-stream.ts'
+import { Samples } from './samples.ts'
 
 /** What everybody else does: a compressor for each response, level 1, flushed after each burst. */
-export async function startGzipEachServer (): Promise<CompressionServer> {
+export function createGzipEachServer (): BroadcastServer {
   const compressors = new Map<Gzip, ServerResponse>()
   const samples = new Samples()
-  const server = http.createServer((request, response) => {
+  const listener = http.createServer((request, response) => {
     response.writeHead(200, { ...streamHeaders, 'content-encoding': 'gzip' })
     const gzip = createGzip({ level: 1 })
     compress(gzip, response, Buffer.from(': hello\n\n'))
@@ -20,10 +18,8 @@ export async function startGzipEachServer (): Promise<CompressionServer> {
       gzip.destroy()
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
   return {
-    port: listeningPort(server),
+    listener,
     audience: () => compressors.size,
     emit: (frames) => {
       let text = ''

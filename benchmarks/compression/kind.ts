@@ -1,32 +1,29 @@
-export interface Kind {
-  readonly name: string
-  readonly server: 'tether' | 'gzip each'
-  /** Of `app.tether.sse.upgrade`, where the default is not what is meant. */
-  readonly compression?: object
-  readonly headers: Record<string, string>
-}
+import type { BroadcastKind } from '../harness/broadcast/contestant.ts'
+import { countedHeaders, exactHeaders } from '../harness/streams/socket-stream.ts'
 
-const counted = { Accept: 'text/event-stream', 'X-Tether-Session': 'new' }
-const exact = { Accept: 'text/event-stream' }
-const gzip = { 'Accept-Encoding': 'gzip' }
+const gzip = { 'accept-encoding': 'gzip' }
+const brotli = { 'accept-encoding': 'br' }
 
 export const identity = 'identity'
 export const control = 'identity again'
 export const shared = 'shared gzip'
 export const each = 'gzip for each'
 
-export const kinds: readonly Kind[] = [
-  { name: identity, server: 'tether', headers: counted },
-  { name: control, server: 'tether', headers: counted },
-  { name: shared, server: 'tether', headers: { ...counted, ...gzip } },
-  { name: each, server: 'gzip each', headers: { ...exact, ...gzip } }
+export const kinds: readonly BroadcastKind[] = [
+  { name: identity, server: 'tether', headers: countedHeaders },
+  { name: control, server: 'tether', headers: countedHeaders },
+  { name: shared, server: 'tether', headers: { ...countedHeaders, ...gzip } },
+  { name: each, server: 'gzip each', headers: { ...exactHeaders, ...gzip } }
 ]
 
+/** Those that are measured a second time with another build of the library. */
+export const comparableKinds = kinds.filter(({ name }) => name === identity || name === shared)
+
 /** Beside these, what readers with exact ids get, and what a compressor of each stream's own makes of it. */
-export const moreKinds: readonly Kind[] = [
-  { name: 'own gzip', server: 'tether', compression: { own: 'all' }, headers: { ...counted, ...gzip } },
-  { name: 'own brotli', server: 'tether', compression: { own: 'all', encodings: ['br'] }, headers: { ...counted, 'Accept-Encoding': 'br' } },
-  { name: 'exact ids, identity', server: 'tether', headers: exact },
-  { name: 'exact ids, shared gzip', server: 'tether', headers: { ...exact, ...gzip } },
-  { name: 'exact ids, own gzip', server: 'tether', compression: { own: 'uncounted' }, headers: { ...exact, ...gzip } }
+export const moreKinds: readonly BroadcastKind[] = [
+  { name: 'own gzip', server: 'tether', compression: { own: 'all' }, headers: { ...countedHeaders, ...gzip } },
+  { name: 'own brotli', server: 'tether', compression: { own: 'all', encodings: ['br'] }, headers: { ...countedHeaders, ...brotli } },
+  { name: 'exact ids, identity', server: 'tether', headers: exactHeaders },
+  { name: 'exact ids, shared gzip', server: 'tether', headers: { ...exactHeaders, ...gzip } },
+  { name: 'exact ids, own gzip', server: 'tether', compression: { own: 'uncounted' }, headers: { ...exactHeaders, ...gzip } }
 ]

@@ -1,21 +1,16 @@
 import http from 'node:http'
 import { createHistogram, performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
-import { answer } from '../harness/child-endpoint.ts'
+import { latencyOf, type Latency } from '../harness/report/latency.ts'
+import { loopback } from '../harness/streams/loopback.ts'
+
+/** Bare and tether servers answer a POST there, and do nothing else. */
+const postUrl = '/post'
 
 export interface PostOptions {
   readonly port: number
-  readonly path: string
   readonly perSecond: number
   readonly seconds: number
-}
-
-export interface PostReading {
-  readonly sent: number
-  /** From when it was due to its answer, in milliseconds: a request that had to wait to be sent has waited too. */
-  readonly p50: number
-  readonly p99: number
-  readonly maximum: number
 }
 
 const connections = 50
@@ -23,9 +18,29 @@ const timeoutMs = 10_000
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: connections })
 
-function post ({ port, path }: PostOptions): Promise<void> {
+/** Posts at a fixed rate, whatever the answers do. A request that had to wait to be sent has waited too: it counts from when it was due. */
+export async function drivePosts ({ port, perSecond, seconds }: PostOptions): Promise<Latency> {
+  const latencies = createHistogram({ figures: 3 })
+  const startedAt = performance.now()
+  const answers: Array<Promise<void>> = []
+  for (let count = 0; count < Math.round(perSecond * seconds); count += 1) {
+    const dueAt = startedAt + count * 1000 / perSecond
+    const earlyMs = dueAt - performance.now()
+    if (earlyMs > 0) await delay(earlyMs)
+    const answer = post(port).then(() => {
+      latencies.record(Math.max(1, Math.round((performance.now() - dueAt) * 1000)))
+    })
+    // Reported below; until then a failure must not end the process.
+    answer.catch(() => {})
+    answers.push(answer)
+  }
+  await Promise.all(answers)
+  return latencyOf(latencies)
+}
+
+function post (port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const request = http.request({ agent, port, path, host: '127.0.0.1', method: 'POST', timeout: timeoutMs }, (response) => {
+    const request = http.request({ agent, port, path: postUrl, host: loopback, method: 'POST', timeout: timeoutMs }, (response) => {
       response.resume()
       response.on('end', () => {
         if (response.statusCode === 204) resolve()
@@ -37,35 +52,3 @@ function post ({ port, path }: PostOptions): Promise<void> {
     request.end()
   })
 }
-
-const calls = {
-  /** Posts at a fixed rate, whatever the answers do. */
-  drive: async (options: PostOptions): Promise<PostReading> => {
-    const latencies = createHistogram({ figures: 3 })
-    const total = Math.round(options.perSecond * options.seconds)
-    const startedAt = performance.now()
-    const answers: Array<Promise<void>> = []
-    for (let count = 0; count < total; count += 1) {
-      const dueAt = startedAt + count * 1000 / options.perSecond
-      const earlyMs = dueAt - performance.now()
-      if (earlyMs > 0) await delay(earlyMs)
-      const answer = post(options).then(() => {
-        latencies.record(Math.max(1, Math.round((performance.now() - dueAt) * 1000)))
-      })
-      // Reported below; until then a failure must not end the process.
-      answer.catch(() => {})
-      answers.push(answer)
-    }
-    await Promise.all(answers)
-    return {
-      sent: total,
-      p50: latencies.percentile(50) / 1000,
-      p99: latencies.percentile(99) / 1000,
-      maximum: latencies.max / 1000
-    }
-  }
-}
-
-export type PostCalls = typeof calls
-
-answer(calls)

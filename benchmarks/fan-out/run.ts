@@ -1,23 +1,25 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { mkdirSync } from 'node:fs'
 import process from 'node:process'
-import { readCommandLine, readCount, readPositive, runBenchmark } from '../harness/command-line.ts'
-import { requireDescriptors } from '../harness/descriptor-limit.ts'
-import { describeMachine, formatMachine } from '../harness/machine.ts'
-import { requirePluginBuild } from '../harness/plugin-build.ts'
-import { Progress } from '../harness/progress.ts'
-import { describeComparison, judgeRounds } from './goals.ts'
-import { chooseKinds, comparedKinds, kinds as allKinds, type Kind } from './kind.ts'
+import { comparedKinds, requireBuild } from '../harness/process/library.ts'
+import { requireDescriptors } from '../harness/process/descriptor-limit.ts'
+import { readCommandLine, readCount, readCounts, readPositive, runBenchmark } from '../harness/report/command-line.ts'
+import { Comparison } from '../harness/report/comparison.ts'
+import { chooseNamed } from '../harness/report/kinds.ts'
+import { describeMachine } from '../harness/report/machine.ts'
+import { Progress } from '../harness/report/progress.ts'
+import { publish } from '../harness/report/report.ts'
+import { judgeRounds } from './goals.ts'
+import { bare, comparableKinds, kinds as allKinds } from './kind.ts'
 import { measureRound, type Round, type RoundSettings } from './round.ts'
 import { describeSlicing, measureSlicing, type SlicingRound, type SlicingSettings } from './slicing.ts'
-import { describeWorkload } from './tables.ts'
+import { describeRounds } from './tables.ts'
 import { allWorkloads, defaultWorkloads, entriesOf, streamsOf, workload, type Workload } from './workload.ts'
 
 /** Beside the streams: the control connections, modules, standard streams. */
 const descriptorsForItself = 256
 const readersBesideBlocked = 900
 const slicedStreams = 10_000
-const packages = ['fastify', '@sinclair/typebox', 'better-sse', '@fastify/sse', 'fastify-sse-v2', '@fastify/websocket', 'ws']
+const packages = ['fastify', '@sinclair/typebox', 'better-sse', '@fastify/sse', '@fastify/websocket', 'ws']
 
 await runBenchmark(async () => {
   const given = readCommandLine('bench:fan-out', {
@@ -38,8 +40,7 @@ await runBenchmark(async () => {
     json: { value: 'FILE', help: 'write the raw figures there' }
   })
   const quick = given.quick !== undefined
-  const available = given.compare === undefined ? allKinds : [...allKinds, ...comparedKinds(resolve(given.compare))]
-  const { kinds, missing } = present(chooseKinds(available, given.kinds))
+  const kinds = chooseNamed([...allKinds, ...comparedKinds(comparableKinds, given.compare)], given.kinds, bare)
   const withSlicing = given.slicing !== undefined || given.full !== undefined
   const workloads = chooseWorkloads(given)
   const repeats = readCount('repeats', given.repeats, quick ? 3 : 9)
@@ -61,16 +62,15 @@ await runBenchmark(async () => {
     warmUpSeconds: settings.warmUpSeconds
   }
   requireDescriptors(Math.max(0, ...workloads.map(streamsOf), withSlicing ? slicedStreams : 0) + descriptorsForItself)
-  requirePluginBuild()
+  requireBuild()
   if (given.profile !== undefined) mkdirSync(given.profile, { recursive: true })
-  for (const text of missing) process.stderr.write(`left out: ${text}\n`)
 
   const machine = describeMachine(packages)
   const progress = new Progress((workloads.length + (withSlicing ? 1 : 0)) * repeats)
   const rounds: Round[] = []
   const slicingRounds: SlicingRound[] = []
   // Also reached by Ctrl-C, after which nothing asynchronous happens any more.
-  process.on('exit', publish)
+  process.on('exit', report)
   for (let repeat = 0; repeat < repeats; repeat += 1) {
     const which = `repeat ${repeat + 1} of ${repeats}`
     for (const workload of workloads) {
@@ -83,47 +83,33 @@ await runBenchmark(async () => {
     progress.end()
   }
 
-  function publish (): void {
+  function report (): void {
     if (rounds.length + slicingRounds.length === 0) return
-    const measured = workloads.filter(({ name }) => rounds.some(({ workload }) => workload === name))
-    const verdicts = judgeRounds(rounds, measured)
-    const sections = [
-      [formatMachine(machine)],
-      ...measured.map((workload) => describeWorkload(rounds, workload, entriesOf(workload, kinds).map(({ name }) => name))),
-      ...withSlicing ? [describeSlicing(slicingRounds, slicing)] : [],
-      ...missing.map((text) => [`LEFT OUT: ${text}`]),
-      verdicts.map(describeComparison)
-    ]
-    process.stdout.write(`${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`)
-    if (given.json === undefined) return
-    writeFileSync(given.json, `${JSON.stringify({
+    const measured = workloads.filter(({ name }) => rounds.some(({ workload }) => workload === name)).map((workload) => {
+      const own = rounds.filter((round) => round.workload === workload.name)
+      return { workload, comparison: new Comparison(own, bare), ticksPerSecond: own[0]?.fixedRate?.ticksPerSecond }
+    })
+    publish({
       benchmark: 'fan-out',
-      finishedAt: new Date().toISOString(),
       machine,
       settings: { ...settings, repeats, slicing },
-      workloads: measured,
+      workloads: measured.map(({ workload }) => workload),
       rounds,
       slicingRounds,
-      verdicts,
-      missing
-    }, null, 2)}\n`)
-    process.stdout.write(`raw figures: ${given.json}\n`)
+      verdicts: measured.flatMap(({ workload, comparison }) => judgeRounds(workload, comparison))
+    }, [
+      ...measured.flatMap(({ workload, comparison, ticksPerSecond }) =>
+        describeRounds(workload.name, comparison, entriesOf(workload, kinds).map(({ name }) => name), ticksPerSecond)),
+      ...slicingRounds.length > 0 ? describeSlicing(slicingRounds, slicing) : []
+    ], given.json)
   }
 })
-
-function present (chosen: readonly Kind[]): { kinds: Kind[], missing: string[] } {
-  const reasons = chosen.map((kind) => kind.missing?.())
-  return {
-    kinds: chosen.filter((kind, index) => reasons[index] === undefined),
-    missing: reasons.filter((reason) => reason !== undefined)
-  }
-}
 
 function chooseWorkloads (
   given: Partial<Record<'clients' | 'burst' | 'size' | 'frozen' | 'slow' | 'slicing' | 'full', string>>
 ): readonly Workload[] {
   if (given.full !== undefined) return allWorkloads
-  const sizes = counts('size', given.size ?? '200')
+  const sizes = readCounts('size', given.size ?? '200')
   const blocked = (['frozen', 'slow'] as const).flatMap((pace) => {
     const count = given[pace]
     if (count === undefined) return []
@@ -133,11 +119,7 @@ function chooseWorkloads (
     if (blocked.length > 0 || given.slicing !== undefined) return blocked
     if (given.size === undefined) return defaultWorkloads
   }
-  const crossed = counts('clients', given.clients ?? '1000').flatMap((readers) =>
-    counts('burst', given.burst ?? '1').flatMap((burst) => sizes.map((size) => workload(readers, burst, size))))
+  const crossed = readCounts('clients', given.clients ?? '1000').flatMap((readers) =>
+    readCounts('burst', given.burst ?? '1').flatMap((burst) => sizes.map((size) => workload(readers, burst, size))))
   return [...crossed, ...blocked]
-}
-
-function counts (name: string, list: string): number[] {
-  return list.split(',').map((text) => readCount(name, text, 0))
 }

@@ -1,14 +1,11 @@
-import { withChild } from '../harness/child-process.ts'
-import { summarise } from '../harness/statistics.ts'
-import { formatTable, type Column } from '../harness/table.ts'
-import { Contestant } from './contestant.ts'
-import { baseline, counted, type Kind } from './kind.ts'
-import { rotated } from '../harness/rotation.ts'
-import type { PostCalls, PostReading } from './posts.ts'
-import type { LatencyReading } from './readers.ts'
-import type { LoopDelay } from './server.ts'
-import { unslicedLibrary } from './unsliced-library.ts'
-import { workload } from './workload.ts'
+import { Contestant } from '../harness/broadcast/contestant.ts'
+import { withChildren } from '../harness/process/child-process.ts'
+import { Comparison, type Figure } from '../harness/report/comparison.ts'
+import type { Latency } from '../harness/report/latency.ts'
+import { rotated } from '../harness/report/rotation.ts'
+import { formatTable } from '../harness/report/table.ts'
+import { bare, counted, kinds } from './kind.ts'
+import type { PosterCalls } from './poster.ts'
 
 export interface SlicingSettings {
   readonly streams: number
@@ -23,85 +20,54 @@ export interface SlicingRound {
   readonly kind: string
   readonly repeat: number
   /** While nothing is broadcast. */
-  readonly quietPosts: PostReading
+  readonly quietPosts: Latency
   /** While it is. */
-  readonly posts: PostReading
-  readonly loopDelayMs: LoopDelay
-  readonly latencyMs: LatencyReading
+  readonly posts: Latency
+  readonly loopDelay: Latency
+  readonly delivery: Latency
 }
 
-const unsliced = 'tether unsliced'
-const names = [baseline, unsliced, counted]
-
+const slicedKinds = kinds.filter(({ name }) => name === bare || name === counted)
 /** What may be late beyond the duration. */
 const slackMs = 30_000
 
 /** What a broadcast to many does to requests that arrive meanwhile. One kind at a time: idle neighbours beat their hearts too. */
-export async function measureSlicing (
-  repeat: number,
-  settings: SlicingSettings,
-  onStep: (step: string) => void
-): Promise<SlicingRound[]> {
-  const kinds: readonly Kind[] = [
-    { name: baseline, server: 'bare', fills: true },
-    { name: unsliced, server: counted, library: unslicedLibrary(), fills: true },
-    { name: counted, server: counted, fills: true }
-  ]
+export async function measureSlicing (repeat: number, settings: SlicingSettings, onStep: (step: string) => void): Promise<SlicingRound[]> {
+  const { streams, frameBytes, ticksPerSecond, postsPerSecond: perSecond, seconds, warmUpSeconds } = settings
   const rounds: SlicingRound[] = []
-  for (const kind of rotated(kinds, repeat)) {
+  for (const kind of rotated(slicedKinds, repeat)) {
     onStep(kind.name)
-    rounds.push(await measureKind(kind, repeat, settings))
+    rounds.push(await withChildren(async (children) => {
+      const poster = await children.start<PosterCalls>(new URL('poster.ts', import.meta.url), { name: 'the process that posts' })
+      const contestant = await Contestant.start(children, { kind, module: new URL('server.ts', import.meta.url), unit: 'frame', burst: 1, frameBytes, streams })
+      await contestant.open(streams)
+      const drive = async (duration: number): Promise<Latency> =>
+        await poster.call('drive', { port: contestant.port, perSecond, seconds: duration }, duration * 1000 + slackMs)
+      await Promise.all([contestant.run({ seconds: warmUpSeconds }), drive(warmUpSeconds)])
+      const quietPosts = await drive(seconds)
+      await contestant.watchLoop()
+      const [posts] = await Promise.all([drive(seconds), contestant.run({ seconds, ticksPerSecond })])
+      return { kind: kind.name, repeat, quietPosts, posts, loopDelay: await contestant.loopDelay(), delivery: await contestant.latency() }
+    }))
   }
   return rounds
 }
 
-async function measureKind (kind: Kind, repeat: number, settings: SlicingSettings): Promise<SlicingRound> {
-  const { streams, frameBytes, ticksPerSecond, postsPerSecond: perSecond, seconds, warmUpSeconds } = settings
-  return await withChild<PostCalls, SlicingRound>(new URL('posts.ts', import.meta.url), { name: 'the process that posts' }, async (posts) => {
-    const contestant = await Contestant.start({ name: kind.name, kind }, workload(streams, 1, frameBytes))
-    try {
-      const { port, postPath } = contestant.address
-      const drive = async (duration: number): Promise<PostReading> =>
-        await posts.call('drive', { port, path: postPath, perSecond, seconds: duration }, duration * 1000 + slackMs)
-      await Promise.all([contestant.run({ seconds: warmUpSeconds }), drive(warmUpSeconds)])
-      const quietPosts = await drive(seconds)
-      await contestant.watchLoop()
-      const [driven] = await Promise.all([drive(seconds), contestant.run({ seconds, ticksPerSecond })])
-      return {
-        kind: kind.name,
-        repeat,
-        quietPosts,
-        posts: driven,
-        loopDelayMs: await contestant.loopDelay(),
-        latencyMs: await contestant.latency()
-      }
-    } finally {
-      await contestant.stop()
-    }
-  })
-}
-
-export function describeSlicing (rounds: readonly SlicingRound[], settings: SlicingSettings): string[] {
-  const column = (title: string, figure: (round: SlicingRound) => number): Column<string> => ({
-    title,
-    value: (name) => {
-      const { median, lowerQuartile, upperQuartile } = summarise(rounds.filter(({ kind }) => kind === name).map(figure))
-      return `${median.toFixed(1)} (${lowerQuartile.toFixed(1)}–${upperQuartile.toFixed(1)})`
-    }
-  })
-  const { streams, ticksPerSecond, postsPerSecond } = settings
+export function describeSlicing (rounds: readonly SlicingRound[], { streams, ticksPerSecond, postsPerSecond }: SlicingSettings): string[] {
+  const comparison = new Comparison(rounds, bare)
+  const columns = (title: string, figure: Figure<SlicingRound>) => [comparison.median(title, figure, 1), comparison.range(figure, 1)]
   return [
-    `slicing: ${ticksPerSecond} broadcasts a second to ${streams} streams, ${postsPerSecond} POSTs a second; medians and quartiles in ms`,
-    '',
-    formatTable(names, [
+    `slicing: ${ticksPerSecond} broadcasts a second to ${streams} streams, ${postsPerSecond} POSTs a second; medians in ms`,
+    formatTable(slicedKinds.map(({ name }) => name), [
       { title: 'kind', value: (name) => name },
-      column('POST p99, no broadcasts', ({ quietPosts }) => quietPosts.p99),
-      column('POST p50', ({ posts }) => posts.p50),
-      column('POST p99', ({ posts }) => posts.p99),
-      column('POST max', ({ posts }) => posts.maximum),
-      column('loop delay p99', ({ loopDelayMs }) => loopDelayMs.p99),
-      column('loop delay max', ({ loopDelayMs }) => loopDelayMs.maximum),
-      column('delivery p99', ({ latencyMs }) => latencyMs.p99)
+      ...columns('POST p99, no broadcasts', ({ quietPosts }) => quietPosts.p99),
+      ...columns('POST p50', ({ posts }) => posts.p50),
+      ...columns('POST p99', ({ posts }) => posts.p99),
+      ...columns('POST max', ({ posts }) => posts.maximum),
+      ...columns('loop delay p99', ({ loopDelay }) => loopDelay.p99),
+      ...columns('loop delay max', ({ loopDelay }) => loopDelay.maximum),
+      ...columns('delivery p50', ({ delivery }) => delivery.p50),
+      ...columns('delivery p99', ({ delivery }) => delivery.p99)
     ])
   ]
 }

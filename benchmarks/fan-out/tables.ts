@@ -1,49 +1,30 @@
-import { summarise } from '../harness/statistics.ts'
-import { formatTable, type Column } from '../harness/table.ts'
-import {
-  figuresOf, maximum, p50, p99, pacedProcessorTime, processorTime, ratiosOf, reachedRate, readerTime, residentMiB, throughput, userTime, type Figure
-} from './figures.ts'
+import type { Comparison } from '../harness/report/comparison.ts'
+import { formatTable } from '../harness/report/table.ts'
+import { bare, floor } from './kind.ts'
 import type { Round } from './round.ts'
-import type { Workload } from './workload.ts'
 
-/** The tables of one workload: medians, quartiles, and the median of the ratios to the bare loop. */
-export function describeWorkload (rounds: readonly Round[], { name: workload }: Workload, names: readonly string[]): string[] {
-  const median = (title: string, figure: Figure, digits: number): Column<string> => ({
-    title,
-    value: (name) => show(summarise(figuresOf(rounds, workload, name, figure)).median, digits)
-  })
-  const quartiles = (values: readonly number[], digits: number): string => {
-    const { lowerQuartile, upperQuartile } = summarise(values)
-    return `${show(lowerQuartile, digits)}–${show(upperQuartile, digits)}`
-  }
-  const compared = (title: string, figure: Figure, digits: number): Array<Column<string>> => [
-    median(title, figure, digits),
-    { title: 'quartiles', value: (name) => quartiles(figuresOf(rounds, workload, name, figure), digits) },
-    { title: '× bare', value: (name) => show(summarise(ratiosOf(rounds, workload, name, figure)).median, 2) },
-    { title: 'quartiles', value: (name) => quartiles(ratiosOf(rounds, workload, name, figure), 2) }
-  ]
-  const lines = [`${workload}: closed loop`, '', formatTable(names, [
+/** The tables of one workload, of those kinds that are named. */
+export function describeRounds (title: string, comparison: Comparison<Round>, names: readonly string[], ticksPerSecond: number | undefined): string[] {
+  // Every ratio is to the loop that everybody writes first, and to the least that Node can do.
+  const others = [bare, floor].filter((name) => names.includes(name))
+  const closedLoop = formatTable(names, [
     { title: 'kind', value: (name) => name },
-    ...compared('CPU µs/delivery', processorTime, 2),
-    median('of it user', userTime, 2),
-    { title: '× bare', value: (name) => show(summarise(ratiosOf(rounds, workload, name, userTime)).median, 2) },
-    ...compared('deliveries/s', throughput, 0),
-    median('readers CPU µs', readerTime, 2),
-    median('server MiB', residentMiB, 0)
-  ])]
-  const paced = rounds.find((round) => round.workload === workload)?.fixedRate
-  if (paced === undefined) return lines
-  return [...lines, '', `${workload}: fixed rate, ${paced.ticksPerSecond.toFixed(1)} ticks a second`, '', formatTable(names, [
+    ...comparison.compared('CPU µs/delivery', ({ closedLoop }) => closedLoop.processorMicroseconds, 2, others),
+    comparison.median('of it user', ({ closedLoop }) => closedLoop.userMicroseconds, 2),
+    ...others.map((other) => comparison.ratio(({ closedLoop }) => closedLoop.userMicroseconds, other)),
+    ...comparison.compared('deliveries/s', ({ closedLoop }) => closedLoop.deliveriesPerSecond, 0, others),
+    comparison.median('readers CPU µs', ({ closedLoop }) => closedLoop.readerMicroseconds, 2),
+    comparison.median('server MiB', ({ closedLoop, fixedRate }) => (fixedRate ?? closedLoop).residentBytes / 2 ** 20, 0)
+  ])
+  if (ticksPerSecond === undefined) return [`${title}: closed loop`, closedLoop]
+  const fixedRate = formatTable(names, [
     { title: 'kind', value: (name) => name },
-    median('p50 ms', p50, 2),
-    ...compared('p99 ms', p99, 2),
-    median('max ms', maximum, 1),
-    median('CPU µs/delivery', pacedProcessorTime, 2),
-    median('of the rate', reachedRate, 2)
-  ])]
-}
-
-/** What is not known, such as the user time of a server that is not ours, is left open. */
-function show (value: number, digits: number): string {
-  return Number.isNaN(value) ? '?' : value.toFixed(digits)
+    comparison.median('p50 ms', ({ fixedRate }) => fixedRate?.latency.p50, 2),
+    ...comparison.compared('p99 ms', ({ fixedRate }) => fixedRate?.latency.p99, 2, others),
+    comparison.median('max ms', ({ fixedRate }) => fixedRate?.latency.maximum, 1),
+    comparison.median('CPU µs/delivery', ({ fixedRate }) => fixedRate?.processorMicroseconds, 2),
+    ...others.map((other) => comparison.ratio(({ fixedRate }) => fixedRate?.processorMicroseconds, other)),
+    comparison.median('of the rate', ({ fixedRate }) => fixedRate === undefined ? null : fixedRate.ticks / fixedRate.seconds / ticksPerSecond, 2)
+  ])
+  return [`${title}: closed loop`, closedLoop, `${title}: fixed rate, ${ticksPerSecond.toFixed(1)} ticks a second`, fixedRate]
 }

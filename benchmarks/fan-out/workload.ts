@@ -1,9 +1,10 @@
-import type { Kind } from './kind.ts'
+import type { BroadcastKind } from '../harness/broadcast/contestant.ts'
+import type { Pace } from '../harness/broadcast/frame-reader.ts'
 
 /** Readers beside the others that take nothing, or little; they are not counted. */
 export interface Blocked {
   readonly count: number
-  readonly pace: 'frozen' | 'slow'
+  readonly pace: Pace
 }
 
 /** What is sent to whom. */
@@ -20,7 +21,7 @@ export interface Workload {
 /** What takes part in a workload: a kind, with or without blocked readers. */
 export interface Entry {
   readonly name: string
-  readonly kind: Kind
+  readonly kind: BroadcastKind
   readonly blocked?: Blocked
 }
 
@@ -32,11 +33,10 @@ export function workload (readers: number, burst: number, frameBytes: number, bl
 }
 
 /** With blocked readers each kind is measured without them too, in the same run. */
-export function entriesOf ({ blocked }: Workload, kinds: readonly Kind[]): Entry[] {
-  if (blocked === undefined) return kinds.map((kind) => ({ name: kind.name, kind }))
-  return kinds.filter(({ fills }) => fills).flatMap((kind) => [
+export function entriesOf ({ blocked }: Workload, kinds: readonly BroadcastKind[]): Entry[] {
+  return kinds.flatMap((kind) => [
     { name: kind.name, kind },
-    { name: besideBlocked(kind.name, blocked), kind, blocked }
+    ...blocked === undefined ? [] : [{ name: besideBlocked(kind.name, blocked), kind, blocked }]
   ])
 }
 
@@ -48,7 +48,7 @@ function describe ({ count, pace }: Blocked): string {
   return `${count} ${pace}`
 }
 
-/** What issue and goals ask for: client counts, bursts, frame sizes, blocked readers. */
+/** Client counts, bursts, frame sizes, blocked readers. */
 export const allWorkloads: readonly Workload[] = [
   workload(100, 1, 200),
   workload(1_000, 1, 200),

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
-import { listeningPort } from '../harness/listening-port.ts'
+import { listen } from '../harness/streams/loopback.ts'
 import { RangeSet } from './event.ts'
 import type { EventServer } from './event-server.ts'
 
@@ -16,9 +16,8 @@ export async function startBareServer (): Promise<EventServer> {
     reply.code(202)
     return { seq: handled }
   })
-  await app.listen({ port: 0, host: '127.0.0.1' })
   return {
-    port: listeningPort(app.server),
+    port: await listen(app),
     handledCount: () => {
       if (handled > 0 && state === undefined) throw new Error('an event was counted and not applied')
       return handled

@@ -1,18 +1,20 @@
 import type { Request } from 'autocannon'
+import type { LibraryKind } from '../harness/process/library.ts'
+import { liveUrl } from '../harness/streams/socket-stream.ts'
 import { eventName, rangeSet } from './event.ts'
 
 /** A way of taking events that is measured. */
-export interface Kind {
-  readonly name: string
+export interface Kind extends LibraryKind {
   readonly server: 'bare' | 'tether'
-  /** Folder of the build of the library that it runs, where it is not the one that users get. */
-  readonly library?: string
   /** How one event is posted, given the session to post it to. */
   request (session: string): Request
 }
 
-const json = { 'content-type': 'application/json' }
 export const baseline = 'bare'
+
+const json = { 'content-type': 'application/json' }
+/** As long as a session's id: a route must know whose event it is, by a header like this or a cookie. */
+const somebody = 'A'.repeat(24)
 
 export const kinds: readonly Kind[] = [
   { name: baseline, server: 'bare', request: postBare },
@@ -22,7 +24,7 @@ export const kinds: readonly Kind[] = [
     server: 'tether',
     request: (session) => ({
       method: 'POST',
-      path: '/live',
+      path: liveUrl,
       headers: { ...json, 'x-tether-session': session },
       body: JSON.stringify({ event: eventName, data: rangeSet })
     })
@@ -32,20 +34,15 @@ export const kinds: readonly Kind[] = [
     server: 'tether',
     request: (session) => ({
       method: 'POST',
-      path: `/live/${eventName}`,
+      path: `${liveUrl}/${eventName}`,
       headers: { ...json, 'x-tether-session': session },
       body: JSON.stringify(rangeSet)
     })
   }
 ]
 
-/** Another build of the library, measured beside the present one. */
-export function comparedKinds (library: string): Kind[] {
-  return kinds.filter(({ server }) => server === 'tether').map((kind) => ({ ...kind, name: `${kind.name}, compared`, library }))
-}
-
-/** As long as a session's id: a route must know whose event it is, by a header like this or a cookie. */
-const somebody = 'A'.repeat(24)
+/** Those that are measured a second time with another build of the library. */
+export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
 
 function postBare (): Request {
   return { method: 'POST', path: '/events', headers: { ...json, 'x-tether-session': somebody }, body: JSON.stringify(rangeSet) }

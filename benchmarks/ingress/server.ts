@@ -1,11 +1,6 @@
 import process from 'node:process'
-import { answer } from '../harness/child-endpoint.ts'
+import { answer } from '../harness/process/child-endpoint.ts'
 import type { EventServer } from './event-server.ts'
-
-const starters: Record<string, (library: string | undefined) => Promise<EventServer>> = {
-  bare: async () => await (await import('./bare-server.ts')).startBareServer(),
-  tether: async (library) => await (await import('./tether-server.ts')).startTetherServer(library)
-}
 
 export interface ServerReading {
   readonly handled: number
@@ -23,10 +18,10 @@ function handledCount (): number {
 }
 
 const calls = {
-  start: async ({ kind, library }: { kind: string, library?: string }): Promise<number> => {
-    const start = starters[kind]
-    if (start === undefined) throw new Error(`there is no server of the kind '${kind}'`)
-    server = await start(library)
+  start: async ({ kind, library }: { kind: 'bare' | 'tether', library?: string }): Promise<number> => {
+    server = kind === 'bare'
+      ? await (await import('./bare-server.ts')).startBareServer()
+      : await (await import('./tether-server.ts')).startTetherServer(library)
     return server.port
   },
   beginSlice: (): void => {
@@ -35,10 +30,7 @@ const calls = {
   },
   endSlice: (): ServerReading => {
     const { user, system } = process.cpuUsage(processorBefore)
-    return {
-      handled: handledCount() - handledBefore,
-      processorMicroseconds: user + system
-    }
+    return { handled: handledCount() - handledBefore, processorMicroseconds: user + system }
   }
 }
 

@@ -1,81 +1,71 @@
-import { summarise } from '../harness/statistics.ts'
-import { formatTable, type Column } from '../harness/table.ts'
-import { eventsPerSecond, figures, p99, processorTime, ratios, sumOf, type Figure, type Measurement, type Part, type Round } from './measurement.ts'
+import { refusedOf } from '../harness/load/recorder.ts'
+import type { Comparison, Figure } from '../harness/report/comparison.ts'
+import { formatTable, type Column } from '../harness/report/table.ts'
+import type { Measurement, Round } from './round.ts'
+
+export type Part = 'closedLoop' | 'fixedRate'
 
 /** Below this the load generator sets the pace and the closed loop says little about the server. */
 const busyEnough = 0.85
 /** Below this part of the fixed rate, the latencies are those of another rate. */
 const rateEnough = 0.97
 
-export function closedLoopTable (rounds: readonly Round[], names: readonly string[]): string {
+/** A figure of one part of a round. */
+export function figureOf (part: Part, figure: Figure<Measurement>): Figure<Round> {
+  return (round) => figure(round[part])
+}
+
+export const eventsPerSecond: Figure<Measurement> = (measurement) => measurement.eventsPerSecond
+export const processorTime: Figure<Measurement> = (measurement) => measurement.processorMicrosecondsPerEvent
+export const p99: Figure<Measurement> = ({ latency }) => latency.p99
+
+export function closedLoopTable (comparison: Comparison<Round>, names: readonly string[]): string {
+  const of = (figure: Figure<Measurement>): Figure<Round> => figureOf('closedLoop', figure)
   return formatTable(names, [
     { title: 'POST event', value: (name) => name },
-    ...columns(rounds, 'closedLoop', 'events/s', eventsPerSecond, 0),
-    ...columns(rounds, 'closedLoop', 'CPU µs/event', processorTime, 1),
-    median(rounds, 'closedLoop', 'server busy %', ({ busy }) => busy * 100, 0),
-    median(rounds, 'closedLoop', 'p99 ms', p99, 2),
-    ...faults(rounds, 'closedLoop')
+    ...comparison.compared('events/s', of(eventsPerSecond), 0),
+    ...comparison.compared('CPU µs/event', of(processorTime), 1),
+    comparison.median('server busy %', of(({ busyShare }) => busyShare * 100), 0),
+    comparison.median('p99 ms', of(p99), 2),
+    ...faults(comparison, 'closedLoop')
   ])
 }
 
-export function fixedRateTable (rounds: readonly Round[], names: readonly string[]): string {
+export function fixedRateTable (comparison: Comparison<Round>, names: readonly string[]): string {
+  const of = (figure: Figure<Measurement>): Figure<Round> => figureOf('fixedRate', figure)
   return formatTable(names, [
     { title: 'POST event', value: (name) => name },
-    median(rounds, 'fixedRate', 'events/s', eventsPerSecond, 0),
-    median(rounds, 'fixedRate', 'p50 ms', ({ latencyMs }) => latencyMs.p50, 2),
-    ...columns(rounds, 'fixedRate', 'p99 ms', p99, 2),
-    median(rounds, 'fixedRate', 'max ms', ({ latencyMs }) => latencyMs.maximum, 1),
-    ...columns(rounds, 'fixedRate', 'CPU µs/event', processorTime, 1),
-    ...faults(rounds, 'fixedRate')
+    comparison.median('events/s', of(eventsPerSecond), 0),
+    comparison.median('p50 ms', of(({ latency }) => latency.p50), 2),
+    ...comparison.compared('p99 ms', of(p99), 2),
+    comparison.median('max ms', of(({ latency }) => latency.maximum), 1),
+    ...comparison.compared('CPU µs/event', of(processorTime), 1),
+    ...faults(comparison, 'fixedRate')
   ])
-}
-
-function median (rounds: readonly Round[], part: Part, title: string, figure: Figure, digits: number): Column<string> {
-  return { title, value: (name) => summarise(figures(rounds, name, part, figure)).median.toFixed(digits) }
-}
-
-/** The median, how far it strayed, and how it compares. */
-function columns (rounds: readonly Round[], part: Part, title: string, figure: Figure, digits: number): Array<Column<string>> {
-  return [
-    median(rounds, part, title, figure, digits),
-    {
-      title: 'min–max',
-      value: (name) => {
-        const { minimum, maximum } = summarise(figures(rounds, name, part, figure))
-        return `${minimum.toFixed(digits)}–${maximum.toFixed(digits)}`
-      }
-    },
-    { title: '× bare', value: (name) => summarise(ratios(rounds, name, part, figure)).median.toFixed(2) }
-  ]
 }
 
 /** Sums over all repeats of what is not counted as an event. */
-function faults (rounds: readonly Round[], part: Part): Array<Column<string>> {
-  const sum = (name: string, figure: Figure): string =>
-    String(figures(rounds, name, part, figure).reduce((total, value) => total + value, 0))
+function faults (comparison: Comparison<Round>, part: Part): Array<Column<string>> {
+  const sum = (title: string, figure: Figure<Measurement>): Column<string> => ({
+    title,
+    value: (name) => String(comparison.values(name, figureOf(part, figure)).reduce((total, value) => total + value, 0))
+  })
   return [
-    { title: '429', value: (name) => sum(name, ({ statuses }) => statuses[429] ?? 0) },
-    { title: 'errors', value: (name) => sum(name, errorsOf) },
-    { title: 'unhandled', value: (name) => sum(name, ({ unhandled }) => unhandled) }
+    sum('429', ({ statuses }) => statuses[429] ?? 0),
+    sum('errors', (measurement) => measurement.errors + refusedOf(measurement)),
+    sum('unhandled', ({ unhandled }) => unhandled)
   ]
 }
 
-function errorsOf ({ statuses, errors }: Measurement): number {
-  return errors + sumOf(statuses, (status) => (status < 200 || status > 299) && status !== 429)
-}
-
 /** What a reader of the tables must know before believing them. */
-export function remarks (rounds: readonly Round[]): string[] {
-  const remarks: string[] = []
-  for (const { kind, repeat, requestsPerSecond, closedLoop, fixedRate } of rounds) {
-    if (closedLoop.busy < busyEnough) {
-      remarks.push(`${kind}, repeat ${repeat + 1}: the server was busy for ${Math.round(closedLoop.busy * 100)} % ` +
-        'of the closed loop: the load generator or the machine set the pace')
-    }
-    if (fixedRate.eventsPerSecond < rateEnough * requestsPerSecond) {
-      remarks.push(`${kind}, repeat ${repeat + 1}: reached ${Math.round(fixedRate.eventsPerSecond)} ` +
-        `of ${requestsPerSecond} events a second at the fixed rate`)
-    }
-  }
-  return remarks.length === 0 ? [] : ['', ...remarks]
+export function remarksOn (rounds: readonly Round[]): string {
+  return rounds.flatMap(({ kind, repeat, requestsPerSecond, closedLoop, fixedRate }) => [
+    ...closedLoop.busyShare < busyEnough
+      ? [`${kind}, repeat ${repeat + 1}: the server was busy for ${Math.round(closedLoop.busyShare * 100)} % ` +
+          'of the closed loop: the load generator or the machine set the pace']
+      : [],
+    ...fixedRate.eventsPerSecond < rateEnough * requestsPerSecond
+      ? [`${kind}, repeat ${repeat + 1}: reached ${Math.round(fixedRate.eventsPerSecond)} of ${requestsPerSecond} events a second at the fixed rate`]
+      : []
+  ]).join('\n')
 }

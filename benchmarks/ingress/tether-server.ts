@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
-import { listeningPort } from '../harness/listening-port.ts'
-import { loadLibrary } from '../harness/plugin-build.ts'
+import { loadLibrary } from '../harness/process/library.ts'
+import { listen } from '../harness/streams/loopback.ts'
+import { liveUrl } from '../harness/streams/socket-stream.ts'
 import { eventName, RangeSet } from './event.ts'
 import type { EventServer } from './event-server.ts'
 
@@ -15,7 +16,7 @@ export async function startTetherServer (library: string | undefined): Promise<E
   let handled = 0
   const app = Fastify()
   await app.register(tether)
-  app.tether.stateful('/live', {
+  app.tether.stateful(liveUrl, {
     contract,
     initialState: (): { range: RangeSet | undefined } => ({ range: undefined }),
     on: {
@@ -25,6 +26,5 @@ export async function startTetherServer (library: string | undefined): Promise<E
       }
     }
   })
-  await app.listen({ port: 0, host: '127.0.0.1' })
-  return { port: listeningPort(app.server), handledCount: () => handled }
+  return { port: await listen(app), handledCount: () => handled }
 }

@@ -1,19 +1,17 @@
-import { withChild } from '../harness/child-process.ts'
-import type { Progress } from '../harness/progress.ts'
-import type { StreamClientCalls } from '../harness/stream-client.ts'
-import { formatTable } from '../harness/table.ts'
-import { loadedKinds, type Kind } from './kind.ts'
-import type { StreamsReading, ServerCalls } from './server.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Contestant, type BroadcastKind } from '../harness/broadcast/contestant.ts'
+import type { StreamStats } from '../harness/broadcast/server.ts'
+import { withChildren } from '../harness/process/child-process.ts'
+import type { MemoryReading } from '../harness/process/memory-reading.ts'
+import type { Progress } from '../harness/report/progress.ts'
+import { formatTable } from '../harness/report/table.ts'
+import { streamClient } from '../harness/streams/event-streams.ts'
+import type { StreamClientCalls } from '../harness/streams/stream-client.ts'
+import { loadedKinds, partsOf, type Outcome } from './kind.ts'
 
 export interface Churn {
   readonly name: string
-  readonly readings: ReadonlyArray<StreamsReading & { readonly connects: number }>
-}
-
-export interface ChurnVerdict {
-  readonly name: string
-  readonly met: boolean
-  readonly text: string
+  readonly readings: ReadonlyArray<MemoryReading & { readonly connects: number }>
 }
 
 const parts = 2
@@ -23,6 +21,7 @@ const concurrency = 100
 const callMs = 300_000
 /** A session outlives its stream by the time that it may come back. */
 const emptyMs = 60_000
+const emptyLookMs = 200
 /** Less than that for each connect is none that stays. */
 const goalBytes = 10
 
@@ -35,43 +34,54 @@ export async function measureChurn (connects: number, progress: Progress): Promi
   return all
 }
 
-async function measure (kind: Kind, connects: number, progress: Progress): Promise<Churn> {
+async function measure (kind: BroadcastKind, connects: number, progress: Progress): Promise<Churn> {
   const { name } = kind
-  const serverOptions = { name: `the server of '${name}'`, nodeArguments: ['--expose-gc'] }
-  return await withChild<ServerCalls, Churn>(new URL('server.ts', import.meta.url), serverOptions, async (server) =>
-    await withChild<StreamClientCalls, Churn>(new URL('../harness/stream-client.ts', import.meta.url), { name: 'the client' }, async (client) => {
-      const port = await server.call('start', { kind: kind.server, options: { streams: concurrency } })
-      const pass = async (count: number): Promise<StreamsReading> => {
-        await client.call('pass', { port, path: '/live', headers: kind.headers, count, concurrency, timeoutMs: callMs }, callMs)
-        await server.call('empty', emptyMs, emptyMs + 5_000)
-        return await server.call('read', undefined)
-      }
-      const readings = [{ connects: 0, ...await pass(Math.min(warmUpConnects, connects)) }]
-      for (let part = 1; part <= parts; part += 1) {
-        progress.begin(`${connects} connects, ${name}, part ${part} of ${parts}`)
-        readings.push({ connects: part * connects / parts, ...await pass(Math.round(connects / parts)) })
-        progress.end()
-      }
-      return { name, readings }
-    }))
+  return await withChildren(async (children) => {
+    const contestant = await Contestant.start(children, partsOf(kind, concurrency))
+    const client = await children.start<StreamClientCalls>(streamClient, { name: 'the client' })
+    const target = { port: contestant.port, headers: kind.headers, concurrency, timeoutMs: callMs }
+    const pass = async (count: number): Promise<MemoryReading> => {
+      await client.call('pass', { ...target, count }, callMs)
+      await waitUntilEmpty(contestant)
+      return await contestant.memory()
+    }
+    const readings = [{ connects: 0, ...await pass(Math.min(warmUpConnects, connects)) }]
+    for (let part = 1; part <= parts; part += 1) {
+      progress.begin(`${connects} connects, ${name}, part ${part} of ${parts}`)
+      readings.push({ connects: part * connects / parts, ...await pass(Math.round(connects / parts)) })
+      progress.end()
+    }
+    return { name, readings }
+  })
+}
+
+/** Until nothing is left of streams that are gone. */
+async function waitUntilEmpty (contestant: Contestant): Promise<void> {
+  const end = Date.now() + emptyMs
+  while ((await contestant.stats() as StreamStats).sessions > 0) {
+    if (Date.now() > end) throw new Error(`${contestant.name}: something is left of streams that are gone`)
+    await delay(emptyLookMs)
+  }
 }
 
 export function describeChurn (all: readonly Churn[]): string[] {
   const [first] = all
   if (first === undefined) return []
-  const kibibytes = (bytes: number | undefined): string => ((bytes ?? Number.NaN) / 1024).toFixed(0)
+  const divided = (bytes: number | undefined, unit: number): string => ((bytes ?? Number.NaN) / unit).toFixed(0)
   return [
-    'KiB of heap in use after so many connects and disconnects, when all sessions have ended', '',
+    'KiB of heap in use after so many connects and disconnects, when all sessions have ended',
     formatTable(all, [
       { title: 'kind', value: ({ name }) => name },
-      ...first.readings.map(({ connects }, index) => ({ title: String(connects), value: ({ readings }: Churn) => kibibytes(readings[index]?.heapUsedBytes) })),
-      { title: 'resident MiB, first', value: ({ readings }) => ((readings[0]?.residentBytes ?? Number.NaN) / 2 ** 20).toFixed(0) },
-      { title: 'last', value: ({ readings }) => ((readings.at(-1)?.residentBytes ?? Number.NaN) / 2 ** 20).toFixed(0) }
-    ]), ''
+      ...first.readings.map(({ connects }, index) => ({
+        title: String(connects), value: ({ readings }: Churn) => divided(readings[index]?.heapUsedBytes, 1024)
+      })),
+      { title: 'resident MiB, first', value: ({ readings }) => divided(readings[0]?.residentBytes, 2 ** 20) },
+      { title: 'last', value: ({ readings }) => divided(readings.at(-1)?.residentBytes, 2 ** 20) }
+    ])
   ]
 }
 
-export function judgeChurn (all: readonly Churn[]): ChurnVerdict[] {
+export function judgeChurn (all: readonly Churn[]): Outcome[] {
   return all.filter(({ name }) => name.startsWith('tether')).map(({ name, readings }) => {
     const grown = (readings.at(-1)?.heapUsedBytes ?? Number.NaN) - (readings[0]?.heapUsedBytes ?? Number.NaN)
     const connects = readings.at(-1)?.connects ?? Number.NaN

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { withChild } from '../harness/child-process.ts'
-import type { Progress } from '../harness/progress.ts'
-import type { StreamClientCalls } from '../harness/stream-client.ts'
-import { formatTable } from '../harness/table.ts'
 import { defaults } from '../../schemas/defaults.ts'
-import { loadedKinds, type Kind } from './kind.ts'
-import type { MemorySample, ServerCalls } from './server.ts'
+import { Contestant, type BroadcastKind } from '../harness/broadcast/contestant.ts'
+import type { MemorySample, StreamStats } from '../harness/broadcast/server.ts'
+import { withChildren } from '../harness/process/child-process.ts'
+import type { Progress } from '../harness/report/progress.ts'
+import { quantile } from '../harness/report/statistics.ts'
+import { formatTable } from '../harness/report/table.ts'
+import { loadedKinds, partsOf, type Outcome } from './kind.ts'
 
 export interface GrowthSettings {
   readonly streams: number
@@ -16,98 +17,85 @@ export interface GrowthSettings {
   readonly seconds: number
 }
 
+/** Since the first broadcast. */
+interface Sample extends MemorySample, StreamStats {
+  readonly seconds: number
+}
+
 export interface Growth {
   readonly name: string
-  /** Whether readers that take nothing keep their streams. */
-  readonly keepsBlocked: boolean
-  readonly samples: readonly MemorySample[]
+  /** To each stream. */
+  readonly sentBytes: number
+  readonly samples: readonly Sample[]
 }
 
-export interface GrowthVerdict {
-  readonly name: string
-  readonly met: boolean
-  readonly text: string
-}
-
-interface Setting {
-  readonly name: string
-  readonly kind: Kind
-  readonly keepsBlocked: boolean
-}
-
-const openTimeoutMs = 60_000
 const sampleSeconds = 1
-const callMs = 20_000
 /** What a heap may stray by that does not grow. */
 const strayBytes = 8 * 2 ** 20
 
 /** With the defaults, and with all that a server could be told to keep for those that take nothing. */
-const settingsOf = (): Setting[] => loadedKinds.flatMap((kind) => kind.server === 'bare'
-  ? [{ name: kind.name, kind, keepsBlocked: false }]
+const grownKinds = loadedKinds.flatMap((kind): BroadcastKind[] => kind.server === 'bare'
+  ? [kind]
   : [
-      { name: `${kind.name}, defaults`, kind, keepsBlocked: false },
-      { name: `${kind.name}, nobody disconnected`, kind, keepsBlocked: true }
+      { ...kind, name: `${kind.name}, defaults` },
+      { ...kind, name: `${kind.name}, nobody disconnected`, server: 'tether keeping' }
     ])
 
-export const growthSteps = settingsOf().length
+export const growthSteps = grownKinds.length
 
 /** A server under a steady broadcast that some of its readers do not read. */
 export async function measureGrowth (settings: GrowthSettings, progress: Progress): Promise<Growth[]> {
   const all: Growth[] = []
-  for (const setting of settingsOf()) {
-    progress.begin(`growth for ${settings.seconds} s, ${setting.name}`)
-    all.push(await measure(setting, settings))
+  for (const kind of grownKinds) {
+    progress.begin(`growth for ${settings.seconds} s, ${kind.name}`)
+    all.push(await measure(kind, settings))
     progress.end()
   }
   return all
 }
 
-async function measure ({ name, kind, keepsBlocked }: Setting, settings: GrowthSettings): Promise<Growth> {
-  const { streams, frozen, seconds, frameBytes, bytesPerSecond } = settings
-  const serverOptions = { name: `the server of '${name}'`, nodeArguments: ['--expose-gc'] }
-  return await withChild<ServerCalls, Growth>(new URL('server.ts', import.meta.url), serverOptions, async (server) =>
-    await withChild<StreamClientCalls, Growth>(new URL('../harness/stream-client.ts', import.meta.url), { name: 'the client' }, async (client) => {
-      const port = await server.call('start', { kind: kind.server, options: { streams, keepsBlocked } })
-      const target = { port, path: '/live', headers: kind.headers, timeoutMs: openTimeoutMs }
-      await client.call('open', { ...target, count: frozen, frozen: true }, openTimeoutMs)
-      await client.call('open', { ...target, count: streams - frozen }, openTimeoutMs)
-      await server.call('broadcast', { frameBytes, bytesPerSecond })
-      const samples: MemorySample[] = []
+async function measure (kind: BroadcastKind, { streams, frozen, seconds, frameBytes, bytesPerSecond }: GrowthSettings): Promise<Growth> {
+  return await withChildren(async (children) => {
+    const contestant = await Contestant.start(children, partsOf(kind, streams, frameBytes))
+    await contestant.openBlocked(frozen, 'frozen')
+    await contestant.open(streams - frozen)
+    const samples: Sample[] = []
+    const startedAt = performance.now()
+    const watch = async (): Promise<void> => {
       while ((samples.at(-1)?.seconds ?? 0) < seconds) {
         await delay(sampleSeconds * 1000)
-        samples.push(await server.call('sample', undefined, callMs))
+        samples.push({ seconds: (performance.now() - startedAt) / 1000, ...await contestant.sample(), ...await contestant.stats() as StreamStats })
       }
-      const open = samples.at(-1)?.openStreams ?? 0
-      if (open < streams - frozen) throw new Error(`${name}: only ${open} of ${streams - frozen} readers that read are still there`)
-      return { name, keepsBlocked, samples }
-    }))
+    }
+    const [{ ticks }] = await Promise.all([contestant.run({ seconds, ticksPerSecond: bytesPerSecond / frameBytes }), watch()])
+    return { name: kind.name, sentBytes: ticks * frameBytes, samples }
+  })
 }
 
 export function describeGrowth (all: readonly Growth[], settings: GrowthSettings): string[] {
   const { streams, frozen, bytesPerSecond, seconds } = settings
   const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
   const marks = [1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1].map((part) => Math.round(part * seconds))
-  const at = ({ samples }: Growth, mark: number): MemorySample | undefined => samples.find((sample) => sample.seconds >= mark) ?? samples.at(-1)
+  const at = ({ samples }: Growth, mark: number): Sample | undefined => samples.find((sample) => sample.seconds >= mark) ?? samples.at(-1)
   return [
-    `${streams} streams, ${frozen} of them frozen, ${bytesPerSecond / 1e6} MB a second to each: MiB in the heap and beside it, after a collection`, '',
+    `${streams} streams, ${frozen} of them frozen, ${bytesPerSecond / 1e6} MB a second to each: MiB in the heap and beside it, after a collection`,
     formatTable(all, [
       { title: 'kind', value: ({ name }) => name },
       ...marks.map((mark) => ({ title: `${mark} s`, value: (growth: Growth) => mebibytes(at(growth, mark)?.liveBytes ?? Number.NaN) })),
       { title: 'resident, end', value: ({ samples }) => mebibytes(samples.at(-1)?.residentBytes ?? Number.NaN) },
       { title: 'buffered, most', value: ({ samples }) => mebibytes(Math.max(...samples.map(({ bufferedBytes }) => bufferedBytes))) },
-      { title: 'MB sent to each', value: ({ samples }) => ((samples.at(-1)?.broadcastBytes ?? Number.NaN) / 1e6).toFixed(0) },
-      { title: 'streams left', value: ({ samples }) => String(samples.at(-1)?.openStreams) }
-    ]), ''
+      { title: 'MB sent to each', value: ({ sentBytes }) => (sentBytes / 1e6).toFixed(0) },
+      { title: 'streams left', value: ({ samples }) => String(samples.at(-1)?.connected) }
+    ])
   ]
 }
 
 /** What has grown in the last two thirds of the time; and what the limits allow to be held. */
-export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings): GrowthVerdict[] {
-  return all.filter(({ name }) => name.startsWith('tether')).flatMap(({ name, samples }) => {
+export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings): Outcome[] {
+  return all.filter(({ name }) => name.startsWith('tether')).flatMap(({ name, samples, sentBytes }) => {
     const early = median(samples.filter((sample) => sample.seconds >= seconds / 3 && sample.seconds < seconds / 2))
     const late = median(samples.filter((sample) => sample.seconds >= seconds * 5 / 6))
     const grown = late - early
-    const sent = (samples.at(-1)?.broadcastBytes ?? 0) / 2
     const { queueBytes, replayBytes } = defaults.stateful
     // All get the same, so what is held for them together is as much as for the one that is furthest behind.
     const allowed = queueBytes + replayBytes + defaults.fixed.broadcastBytes
@@ -116,14 +104,13 @@ export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings
       {
         name: `${name}: levels off`,
         met: grown <= strayBytes,
-        text: `${(grown / 2 ** 20).toFixed(1)} MiB more in the end than after a third of the time, ${(sent / 2 ** 20).toFixed(0)} MiB were sent to each meanwhile`
+        text: `${(grown / 2 ** 20).toFixed(1)} MiB more in the end than after a third of the time, ${(sentBytes / 2 ** 21).toFixed(0)} MiB were sent to each meanwhile`
       },
       { name: `${name}: within the limits`, met: most <= allowed, text: `${most} bytes held at most, the limits allow ${allowed}` }
     ]
   })
 }
 
-function median (samples: readonly MemorySample[]): number {
-  const sorted = samples.map(({ liveBytes }) => liveBytes).sort((first, second) => first - second)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+function median (samples: readonly Sample[]): number {
+  return quantile(samples.map(({ liveBytes }) => liveBytes), 0.5)
 }

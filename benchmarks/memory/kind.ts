@@ -1,23 +1,34 @@
-export interface Kind {
-  readonly name: string
-  readonly server: 'bare' | 'fastify' | 'tether'
-  readonly headers: Record<string, string>
-  /** Most memory of an idle stream, as a multiple of the bare server's. */
-  readonly goal?: number
-}
-
-const eventStream = { Accept: 'text/event-stream' }
-const counting = { ...eventStream, 'X-Tether-Session': 'new' }
+import type { BroadcastKind, ContestantParts } from '../harness/broadcast/contestant.ts'
+import { countedHeaders, exactHeaders } from '../harness/streams/socket-stream.ts'
 
 export const baseline = 'bare'
+const control = 'bare, control'
 
-export const kinds: readonly Kind[] = [
-  { name: baseline, server: 'bare', headers: eventStream },
-  { name: 'bare, control', server: 'bare', headers: eventStream },
-  { name: 'bare-fastify', server: 'fastify', headers: eventStream },
-  { name: 'tether, counted', server: 'tether', headers: counting, goal: 1.75 },
-  { name: 'tether, exact ids', server: 'tether', headers: eventStream, goal: 1.75 }
+export const kinds: readonly BroadcastKind[] = [
+  { name: baseline, server: 'bare', headers: exactHeaders },
+  { name: control, server: 'bare', headers: exactHeaders },
+  { name: 'tether, counted', server: 'tether', headers: countedHeaders },
+  { name: 'tether, exact ids', server: 'tether', headers: exactHeaders }
 ]
 
+/** Those that are measured a second time with another build of the library. */
+export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
+
 /** Those that are loaded, too: with broadcasts that some do not read, and with streams that come and go. */
-export const loadedKinds = kinds.filter(({ name, server }) => server !== 'fastify' && name !== 'bare, control')
+export const loadedKinds = kinds.filter(({ name }) => name !== control)
+
+/** With frames of some size, broadcast one by one. */
+export function partsOf (kind: BroadcastKind, streams: number, frameBytes = 200): ContestantParts {
+  return { kind, module: new URL('server.ts', import.meta.url), unit: 'frame', burst: 1, frameBytes, streams }
+}
+
+/** Whether a bound that is no ratio holds. */
+export interface Outcome {
+  readonly name: string
+  readonly met: boolean
+  readonly text: string
+}
+
+export function describeOutcome ({ name, met, text }: Outcome): string {
+  return `${met ? 'MET' : 'MISSED'}: ${name}: ${text}`
+}

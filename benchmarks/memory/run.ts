@@ -1,13 +1,15 @@
-import { readCommandLine, readCount, readPositive, runBenchmark } from '../harness/command-line.ts'
-import { requireDescriptors } from '../harness/descriptor-limit.ts'
-import { describeMachine } from '../harness/machine.ts'
-import { requirePluginBuild } from '../harness/plugin-build.ts'
-import { Progress } from '../harness/progress.ts'
-import { publish } from '../harness/report.ts'
+import { requireDescriptors } from '../harness/process/descriptor-limit.ts'
+import { comparedKinds, requireBuild } from '../harness/process/library.ts'
+import { warmUpStreams } from '../harness/process/memory-reading.ts'
+import { readCommandLine, readCount, readCounts, readPositive, runBenchmark } from '../harness/report/command-line.ts'
+import { chooseContaining } from '../harness/report/kinds.ts'
+import { describeMachine } from '../harness/report/machine.ts'
+import { Progress } from '../harness/report/progress.ts'
+import { publish } from '../harness/report/report.ts'
 import { churnSteps, describeChurn, judgeChurn, measureChurn } from './churn.ts'
 import { describeGrowth, growthSteps, judgeGrowth, measureGrowth, type GrowthSettings } from './growth.ts'
-import { describeIdle, judgeIdle, measureIdle, warmUpStreams, type IdleSettings } from './idle.ts'
-import { baseline, kinds } from './kind.ts'
+import { describeIdle, judgeIdle, measureIdle, type IdleSettings } from './idle.ts'
+import { baseline, comparableKinds, describeOutcome, kinds } from './kind.ts'
 
 const descriptorsForItself = 128
 
@@ -23,6 +25,7 @@ await runBenchmark(async () => {
     seconds: { value: 'N', help: 'duration of the broadcast (60)' },
     readers: { value: 'N', help: 'streams that it goes to (100)' },
     connects: { value: 'N', help: 'connects and disconnects (100000)' },
+    compare: { value: 'FOLDER', help: "idle streams also with another working copy's build of the library" },
     json: { value: 'FILE', help: 'write the raw figures there' }
   })
   const isFull = given.full !== undefined
@@ -32,10 +35,10 @@ await runBenchmark(async () => {
   const readers = readCount('readers', given.readers, 100)
   const connects = readCount('connects', given.connects, 100_000)
   const idle: IdleSettings = {
-    streams: (given.streams ?? (isFull ? '5000,10000' : '5000')).split(',').map((text) => readCount('streams', text, 0)),
+    streams: readCounts('streams', given.streams ?? (isFull ? '5000,10000' : '5000')),
     repeats: readCount('repeats', given.repeats, 5),
     holdSeconds: given.hold === undefined ? 0 : readPositive('hold', given.hold, 0),
-    kinds: kinds.filter(({ name }) => name === baseline || name.includes(given.only ?? ''))
+    kinds: chooseContaining([...kinds, ...comparedKinds(comparableKinds, given.compare)], given.only, baseline)
   }
   const growth: GrowthSettings = {
     streams: readers,
@@ -46,7 +49,7 @@ await runBenchmark(async () => {
   }
   const most = hasIdle ? Math.max(...idle.streams) : readers
   requireDescriptors(most + warmUpStreams(most) + descriptorsForItself)
-  requirePluginBuild()
+  requireBuild()
 
   const machine = describeMachine(['fastify', '@sinclair/typebox'])
   const progress = new Progress((hasIdle ? idle.streams.length * idle.repeats * idle.kinds.length : 0) +
@@ -61,11 +64,13 @@ await runBenchmark(async () => {
     settings: { idle, growth, connects },
     rounds,
     verdicts: hasIdle ? judgeIdle(rounds, idle) : [],
-    more: { growth: grown, churn: churned, outcomes }
+    growth: grown,
+    churn: churned,
+    outcomes
   }, [
     ...hasIdle ? describeIdle(rounds, idle) : [],
     ...hasGrowth ? describeGrowth(grown, growth) : [],
     ...hasChurn ? describeChurn(churned) : [],
-    ...outcomes.map(({ name, met, text }) => `${met ? 'MET' : 'MISSED'}: ${name}: ${text}`)
+    outcomes.map(describeOutcome).join('\n')
   ], given.json)
 })

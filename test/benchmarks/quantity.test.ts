@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseBytes, parseDuration } from '../../benchmarks/buffer-sizing/quantity.ts'
+import { parseBytes, parseDuration } from '../../benchmarks/harness/report/quantity.ts'
 import { parseSpeeds } from '../../benchmarks/buffer-sizing/speed.ts'
 
 t.test('reads what people write', async (t) => {

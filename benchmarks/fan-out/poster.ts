@@ -1,0 +1,9 @@
+import { answer } from '../harness/process/child-endpoint.ts'
+import { drivePosts } from './posts.ts'
+
+// A process of its own that posts.
+const calls = { drive: drivePosts }
+
+export type PosterCalls = typeof calls
+
+answer(calls)

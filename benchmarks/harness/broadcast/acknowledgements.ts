@@ -1,0 +1,31 @@
+import net from 'node:net'
+import { listen } from '../streams/loopback.ts'
+
+/**
+ * A connection of its own, from the readers' process to the server's, on which one byte says that all
+ * readers have all frames of a tick. It goes past the parent, which would cost more than what is measured.
+ */
+export class Acknowledgements {
+  readonly port: number
+  /** Called for each tick that has reached everybody. */
+  onTick: () => void = () => {}
+  /** Called when the readers' process is gone. */
+  onLost: () => void = () => {}
+
+  private constructor (port: number, server: net.Server) {
+    this.port = port
+    server.on('connection', (socket) => {
+      socket.setNoDelay(true)
+      socket.on('data', (bytes) => {
+        for (let count = 0; count < bytes.length; count += 1) this.onTick()
+      })
+      socket.on('error', () => {})
+      socket.on('close', () => this.onLost())
+    })
+  }
+
+  static async listen (): Promise<Acknowledgements> {
+    const server = net.createServer()
+    return new Acknowledgements(await listen(server), server)
+  }
+}

@@ -1,0 +1,150 @@
+import { once } from 'node:events'
+import net from 'node:net'
+import { createHistogram, performance } from 'node:perf_hooks'
+import process from 'node:process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { answer } from '../process/child-endpoint.ts'
+import { latencyOf, type Latency } from '../report/latency.ts'
+import { loopback } from '../streams/loopback.ts'
+import type { StreamTarget } from '../streams/socket-stream.ts'
+import { ChunkReader } from './chunk-reader.ts'
+import { FrameCounter } from './frame-counter.ts'
+import { FrameReader, openBlocked, type Pace, type ReaderParts } from './frame-reader.ts'
+
+/** What readers count of what comes. */
+export type Unit = 'frame' | 'chunk'
+
+export interface PrepareOptions {
+  readonly acknowledgementPort: number
+  readonly unit: Unit
+  /** No frame is shorter. */
+  readonly frameBytes: number
+}
+
+export interface OpenOptions extends StreamTarget {
+  readonly count: number
+  /** Of readers that are not counted. */
+  readonly pace?: Pace
+}
+
+export interface BeginOptions {
+  /** That a reader gets in one tick; a tick that has reached all readers is acknowledged. */
+  readonly unitsPerTick: number
+  /** Of this many readers the latency is taken, spread evenly; 0 for none. */
+  readonly sampled: number
+}
+
+export interface ReadersReading {
+  /** Of all bodies together. */
+  readonly bytes: number
+  readonly processorMicroseconds: number
+}
+
+const lastUnitsMs = 30_000
+const pollMs = 5
+/** Of those that count chunks: they keep what they get, so that it can be decoded. */
+const keptReaders = 2
+
+const readers: Array<FrameReader | ChunkReader> = []
+const latencies = createHistogram({ figures: 3 })
+let unit: Unit = 'frame'
+let counter = new FrameCounter(1)
+let acknowledgement: net.Socket | undefined
+let fault: Error | undefined
+/** Units of all readers since the last beginning, and how many complete the present tick. */
+let received = 0
+let tickComplete = Infinity
+let tickUnits = Infinity
+let bytesBefore = 0
+let processorBefore = process.cpuUsage()
+
+function onUnits (units: number): void {
+  received += units
+  while (received >= tickComplete) {
+    tickComplete += tickUnits
+    acknowledgement?.write('.')
+  }
+}
+
+function createReader (target: StreamTarget): FrameReader | ChunkReader {
+  const number = readers.length + 1
+  const parts: ReaderParts = {
+    target,
+    onUnits,
+    onFault: (reason) => {
+      fault ??= new Error(`reader ${number} ${reason}`)
+      // Ends the closed loop, which would wait for ever.
+      acknowledgement?.destroy()
+    }
+  }
+  return unit === 'frame' ? new FrameReader(parts, counter) : new ChunkReader(parts, number <= keptReaders)
+}
+
+function check (): void {
+  if (fault !== undefined) throw fault
+}
+
+function totalBytes (): number {
+  return readers.reduce((total, { bytes }) => total + bytes, 0)
+}
+
+const calls = {
+  /** Throws what went wrong, if anything did. */
+  check,
+  prepare: async (options: PrepareOptions): Promise<void> => {
+    unit = options.unit
+    counter = new FrameCounter(options.frameBytes)
+    acknowledgement = net.connect({ port: options.acknowledgementPort, host: loopback, noDelay: true })
+    await once(acknowledgement, 'connect')
+    acknowledgement.on('error', (error) => { fault ??= error })
+  },
+  open: ({ count, pace, ...target }: OpenOptions): void => {
+    check()
+    for (let begun = 0; begun < count; begun += 1) {
+      if (pace === undefined) readers.push(createReader(target))
+      else openBlocked(target, pace)
+    }
+  },
+  openCount: (): number => readers.filter(({ isOpen }) => isOpen).length,
+  begin: ({ unitsPerTick, sampled }: BeginOptions): void => {
+    check()
+    received = 0
+    tickUnits = unitsPerTick * readers.length
+    tickComplete = tickUnits
+    const step = sampled === 0 ? 0 : Math.max(1, Math.floor(readers.length / sampled))
+    for (const [index, reader] of readers.entries()) {
+      reader.units = 0
+      if (reader instanceof FrameReader) reader.latencies = step > 0 && index % step === 0 ? latencies : null
+    }
+    bytesBefore = totalBytes()
+    processorBefore = process.cpuUsage()
+  },
+  /** Waits until each reader has so many units, and says what they saw since the beginning. */
+  finish: async (unitsEach: number): Promise<ReadersReading> => {
+    const end = performance.now() + lastUnitsMs
+    while (received < unitsEach * readers.length && performance.now() < end) {
+      check()
+      await delay(pollMs)
+    }
+    const { user, system } = process.cpuUsage(processorBefore)
+    check()
+    const wrong = readers.findIndex(({ units }) => units !== unitsEach)
+    if (wrong !== -1) {
+      throw new Error(`reader ${wrong + 1} of ${readers.length} got ${readers[wrong]?.units} ${unit}s, ${unitsEach} were sent`)
+    }
+    return { bytes: totalBytes() - bytesBefore, processorMicroseconds: user + system }
+  },
+  /** From the call that broadcasts to the read that brings the frame, of all parts in which it was taken. */
+  latency: (): Latency => latencyOf(latencies),
+  /** Decodes what some have got since they were opened, and throws where that is not so many frames. */
+  decode: (expected: number): void => {
+    for (const [index, reader] of readers.entries()) {
+      const frames = reader instanceof ChunkReader ? reader.countFrames() : null
+      if (frames !== null && frames !== expected) throw new Error(`reader ${index + 1} decoded ${frames} frames, ${expected} were sent`)
+    }
+  }
+}
+
+export type ReaderCalls = typeof calls
+
+answer(calls)

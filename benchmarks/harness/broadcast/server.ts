@@ -1,0 +1,138 @@
+import type { Server } from 'node:http'
+import { monitorEventLoopDelay, performance, type IntervalHistogram } from 'node:perf_hooks'
+import process from 'node:process'
+import { answer } from '../process/child-endpoint.ts'
+import { collect, readMemory, type MemoryReading } from '../process/memory-reading.ts'
+import { Profile } from '../process/profile.ts'
+import { latencyOf, type Latency } from '../report/latency.ts'
+import { listen } from '../streams/loopback.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import { BlockedPipes } from './pipes.ts'
+import { runClosedLoop, runFixedRate } from './ticks.ts'
+
+export interface BroadcastOptions {
+  /** Streams that will be opened. */
+  readonly streams: number
+  /** Bytes of one frame, for those that send frames of any size. */
+  readonly frameBytes: number
+  /** Folder of another build of the library, where one is compared. */
+  readonly library?: string
+  /** Of the library's streams, where the default is not what is meant. */
+  readonly compression?: object
+}
+
+/** One way of sending the same to many. */
+export interface BroadcastServer {
+  /** What listens: Node's server, or an application of Fastify. */
+  readonly listener: Parameters<typeof listen>[0]
+  /** Streams that a broadcast reaches by now. */
+  audience (): number
+  /** Broadcasts so many frames in this turn of the event loop. */
+  emit (frames: number): void
+  /** What it says of itself. */
+  stats? (): object
+}
+
+/** What servers tell of themselves whose streams are watched under load. */
+export interface StreamStats {
+  readonly connected: number
+  /** Those that may come back included. */
+  readonly sessions: number
+  /** That wait or are kept for the streams, as far as it knows. */
+  readonly bufferedBytes: number
+}
+
+/** Memory under load. */
+export interface MemorySample {
+  readonly residentBytes: number
+  /** In the heap and beside it, after a full collection. */
+  readonly liveBytes: number
+}
+
+/** Each loads its own modules, which would weigh on the others. */
+export type Starters = Readonly<Record<string, (options: BroadcastOptions) => Promise<BroadcastServer>>>
+
+export interface ServerReading {
+  readonly ticks: number
+  /** From the first broadcast until the last was acknowledged, or the last interval was over. */
+  readonly seconds: number
+  readonly processorMicroseconds: number
+  /** The part of it that was spent outside of system calls. */
+  readonly userMicroseconds: number
+  readonly residentBytes: number
+}
+
+interface RunOptions {
+  readonly seconds: number
+  /** Frames of one tick. */
+  readonly burst: number
+  /** Without it the next tick begins when the last has reached everybody. */
+  readonly ticksPerSecond?: number
+  /** Where to write a profile of it. */
+  readonly profile?: string
+}
+
+/** Makes this process the server of one kind, at the parent's request. */
+export function serveBroadcasts (starters: Starters): void {
+  answer(callsOf(starters))
+}
+
+function callsOf (starters: Starters) {
+  const pipes = new BlockedPipes()
+  let server: BroadcastServer | undefined
+  let acknowledgements: Acknowledgements | undefined
+  let loopDelay: IntervalHistogram | undefined
+
+  function running (): { server: BroadcastServer, acknowledgements: Acknowledgements } {
+    if (server === undefined || acknowledgements === undefined) throw new Error('the server has not been started')
+    return { server, acknowledgements }
+  }
+
+  return {
+    start: async ({ kind, options }: { kind: string, options: BroadcastOptions }): Promise<{ port: number, acknowledgementPort: number }> => {
+      const starter = starters[kind]
+      if (starter === undefined) throw new Error(`there is no server of the kind '${kind}'`)
+      acknowledgements = await Acknowledgements.listen()
+      server = await starter(options)
+      const port = await listen(server.listener)
+      pipes.watch(('server' in server.listener ? server.listener.server : server.listener) as Server)
+      return { port, acknowledgementPort: acknowledgements.port }
+    },
+    audience: (): number => running().server.audience(),
+    stats: (): object | null => running().server.stats?.() ?? null,
+    memory: async (): Promise<MemoryReading> => await readMemory(),
+    /** Does not wait for anything to settle. */
+    sample: (): MemorySample => {
+      collect()
+      const { rss, heapUsed, external } = process.memoryUsage()
+      return { residentBytes: rss, liveBytes: heapUsed + external }
+    },
+    /** Fills the pipes of the streams that were opened as blocked. */
+    fill: async (): Promise<void> => await pipes.fill(),
+    watchLoop: (): void => {
+      loopDelay = monitorEventLoopDelay({ resolution: 1 })
+      loopDelay.enable()
+    },
+    /** How late the event loop came back to its timers, since it is watched. */
+    loopDelay: (): Latency => {
+      if (loopDelay === undefined) throw new Error('the event loop is not watched')
+      return latencyOf(loopDelay, { unitsPerMillisecond: 1e6 })
+    },
+    run: async ({ seconds: duration, burst, ticksPerSecond, profile }: RunOptions): Promise<ServerReading> => {
+      const { server, acknowledgements } = running()
+      const recording = profile === undefined ? undefined : await Profile.start()
+      const before = process.cpuUsage()
+      const startedAt = performance.now()
+      const emit = (): void => server.emit(burst)
+      const ticks = ticksPerSecond === undefined
+        ? await runClosedLoop(emit, acknowledgements, duration)
+        : await runFixedRate(emit, duration, ticksPerSecond)
+      const seconds = (performance.now() - startedAt) / 1000
+      const { user, system } = process.cpuUsage(before)
+      if (profile !== undefined) await recording?.write(profile)
+      return { ticks, seconds, processorMicroseconds: user + system, userMicroseconds: user, residentBytes: process.memoryUsage.rss() }
+    }
+  }
+}
+
+export type ServerCalls = ReturnType<typeof callsOf>

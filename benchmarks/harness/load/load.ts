@@ -1,0 +1,28 @@
+import type { ChildProcess, Children } from '../process/child-process.ts'
+import type { DriveOptions, LoadCalls } from './generator.ts'
+import type { LoadReading } from './recorder.ts'
+
+/** What autocannon may take beyond the duration that it is given. */
+const slackMs = 20_000
+
+/** Posts events, from a process of its own. */
+export class Load {
+  readonly #generator: ChildProcess<LoadCalls>
+
+  private constructor (generator: ChildProcess<LoadCalls>) {
+    this.#generator = generator
+  }
+
+  static async start (children: Children): Promise<Load> {
+    return new Load(await children.start<LoadCalls>(new URL('generator.ts', import.meta.url), { name: 'the load generator' }))
+  }
+
+  async drive (options: DriveOptions): Promise<void> {
+    await this.#generator.call('drive', options, options.seconds * 1000 + slackMs)
+  }
+
+  /** What was recorded under a name since it was last taken. */
+  async take (record: string): Promise<LoadReading> {
+    return await this.#generator.call('take', record)
+  }
+}

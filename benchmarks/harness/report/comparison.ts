@@ -1,0 +1,93 @@
+import { summarise } from './statistics.ts'
+import type { Column } from './table.ts'
+import { judge, type Goal, type Verdict } from './verdict.ts'
+
+/** What was measured of one kind in one repeat. */
+export interface Round {
+  readonly kind: string
+  readonly repeat: number
+}
+
+/** One number of a round; nothing where it was not taken. */
+export type Figure<Measured> = (measured: Measured) => number | null | undefined
+
+/** A figure that two kinds are held against each other by. */
+export interface Contest<Measured> {
+  readonly what: string
+  readonly kind: string
+  /** The baseline by default. */
+  readonly against?: string
+  readonly figure: Figure<Measured>
+  readonly direction: Goal['direction']
+  readonly limit: number
+}
+
+/** Kinds beside each other, over several repeats. */
+export class Comparison<Measured extends Round> {
+  readonly #rounds: readonly Measured[]
+  readonly #baseline: string
+
+  /** @param baseline the kind that ratios are to, where nothing else is said */
+  constructor (rounds: readonly Measured[], baseline: string) {
+    this.#rounds = rounds
+    this.#baseline = baseline
+  }
+
+  /** In the order of the repeats; NaN where it was not taken. */
+  values (kind: string, figure: Figure<Measured>): number[] {
+    return this.#of(kind).map((round) => figure(round) ?? Number.NaN)
+  }
+
+  /** Within each repeat, so that a drift of the machine cancels out. */
+  ratios (kind: string, figure: Figure<Measured>, against = this.#baseline): number[] {
+    const others = new Map(this.#of(against).map((round) => [round.repeat, figure(round)]))
+    return this.#of(kind).map((round) => (figure(round) ?? Number.NaN) / (others.get(round.repeat) ?? Number.NaN))
+  }
+
+  median (title: string, figure: Figure<Measured>, digits: number): Column<string> {
+    return { title, value: (kind) => show(summarise(this.values(kind, figure)).median, digits) }
+  }
+
+  /** From the least to the greatest. */
+  range (figure: Figure<Measured>, digits: number): Column<string> {
+    return { title: 'min–max', value: (kind) => between(this.values(kind, figure), 'minimum', 'maximum', digits) }
+  }
+
+  /** The median of the ratios. */
+  ratio (figure: Figure<Measured>, against = this.#baseline): Column<string> {
+    return { title: `× ${against}`, value: (kind) => show(summarise(this.ratios(kind, figure, against)).median, 2) }
+  }
+
+  /** The median, and its ratios to one or several others with their quartiles. */
+  compared (title: string, figure: Figure<Measured>, digits: number, others: readonly string[] = [this.#baseline]): Array<Column<string>> {
+    return [
+      this.median(title, figure, digits),
+      { title: 'quartiles', value: (kind) => between(this.values(kind, figure), 'lowerQuartile', 'upperQuartile', digits) },
+      ...others.flatMap((other) => [
+        this.ratio(figure, other),
+        { title: 'quartiles', value: (kind: string) => between(this.ratios(kind, figure, other), 'lowerQuartile', 'upperQuartile', 2) }
+      ])
+    ]
+  }
+
+  /** Nothing where one of the two was not measured. */
+  judge ({ what, kind, against = this.#baseline, figure, direction, limit }: Contest<Measured>): Verdict[] {
+    const ratios = this.ratios(kind, figure, against).filter(Number.isFinite)
+    return ratios.length === 0 ? [] : [judge({ name: `${kind}: ${what}`, direction, limit, against }, ratios)]
+  }
+
+  #of (kind: string): Measured[] {
+    return this.#rounds.filter((round) => round.kind === kind)
+  }
+}
+
+type Edge = 'minimum' | 'lowerQuartile' | 'upperQuartile' | 'maximum'
+
+function between (values: readonly number[], low: Edge, high: Edge, digits: number): string {
+  const spread = summarise(values)
+  return `${show(spread[low], digits)}–${show(spread[high], digits)}`
+}
+
+function show (value: number, digits: number): string {
+  return Number.isNaN(value) ? '?' : value.toFixed(digits)
+}

@@ -1,0 +1,12 @@
+import { markdownTable } from 'markdown-table'
+
+export interface Column<Row> {
+  readonly title: string
+  readonly value: (row: Row) => string
+}
+
+/** A Markdown table, which the terminal shows as well: first column to the left, the others to the right. */
+export function formatTable<Row> (rows: readonly Row[], columns: ReadonlyArray<Column<Row>>): string {
+  const lines = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ value }) => value(row)))]
+  return markdownTable(lines, { align: columns.map((column, index) => index === 0 ? 'left' : 'right') })
+}
