@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { defaults } from '../schemas/defaults.ts'
 import { BindingError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../schemas/errors.ts'
 import { acceptEvents, acknowledge, bodyBytes, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from './event-acceptance.ts'
 import { readEnvelopes, readEventData } from './ingress.ts'
@@ -14,7 +15,7 @@ export function postEnvelopes (host: SessionHost, request: FastifyRequest, reply
     const faults: Fault[] = []
     const events = readEnvelopes(request.body, host.contract, host.limits.maxBatch, faults)
     if (faults.length > 0) throw refusal(faults)
-    const accepted = acceptEvents(session, events, bodyBytes(request.headers, request.body))
+    const accepted = acceptEvents(session, events, bodyBytes(request.headers, request.body), senderOf(request))
     acknowledge(session, request.headers['last-event-id'])
     noteKnown(reply, accepted)
     reply.code(202).send({ seq: accepted.seq })
@@ -54,6 +55,11 @@ export function postEvent (host: SessionHost, name: string, request: FastifyRequ
     if (isForm) reply.code(204).send()
     else reply.code(202).send({ seq: accepted.seq })
   })
+}
+
+function senderOf (request: FastifyRequest): string | null {
+  const sender = request.headers['x-tether-sender']
+  return typeof sender === 'string' && sender !== '' && sender.length <= defaults.fixed.senderLength ? sender : null
 }
 
 /** A header, so that the body of a 202 is the same however often the same is sent. */

@@ -11,6 +11,7 @@ import type { Deadline } from './deadline-queue.ts'
 import type { Frame } from './frame.ts'
 import type { Holder } from './memory-relief.ts'
 import { isMomentary } from './momentary-callback.ts'
+import type { NumberTakers } from './number-takers.ts'
 import type { Applicant, SessionHost } from './session-host.ts'
 import { Outbox } from './outbox.ts'
 import { Room } from './room.ts'
@@ -142,6 +143,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   servedUpTo: number
   /** Groups that it is in; null before the first. */
   groups: Set<string> | null = null
+  /** Who took its events' numbers; null before the first that says who it is. */
+  takers: NumberTakers | null = null
   #phase: Phase
   /** Whether it still takes a place in the pool of prepared sessions. */
   #isPooled: boolean
