@@ -101,6 +101,26 @@ t.test('a refusal by something between may come after the events were accepted',
   }
 })
 
+t.test('what such a refusal has left in doubt goes into no other session', async (t) => {
+  const { server, ran } = await start(t)
+  let isRefusing = true
+  const { client, became } = connectTo(t, server, server.port, {
+    fetch: async (url, init) => {
+      const response = await fetch(url, init)
+      if (init?.method !== 'POST' || !isRefusing) return response
+      isRefusing = false
+      await server.live.get(client.session!)!.close('closed', { reconnect: true })
+      return new Response('no', { status: 400 })
+    }
+  })
+  const doubtful = client.emit('count', { to: 1 })
+  await t.rejects(doubtful, { code: 'TETHER_IN_DOUBT' })
+  t.equal((await became('open', 2)).verdict, 'expired')
+  await client.emit('count', { to: 2 })
+  await until(() => ran.length >= 2, 'the handlers')
+  t.strictSame(ran, [1, 2])
+})
+
 t.test('what was sent before and is known was accepted then', async (t) => {
   const { server, ran } = await start(t)
   let lose = true
