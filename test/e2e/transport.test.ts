@@ -179,7 +179,7 @@ for (const protocol of protocols) {
   })
 
   t.test(`${protocol}: a reader that takes nothing for stallTimeoutMs is cut`, async (t) => {
-    const { open, app } = await startPlain(t, protocol, { writeBuffer: 1, stallTimeoutMs: 200 })
+    const { open, app } = await startPlain(t, protocol, { writeBuffer: 1, stallTimeoutMs: 1_000 })
     const { reader, transport } = await open()
     const { blocked } = await fillUp(reader, transport)
     t.equal(await within(blocked, 'the blocked send'), false)
