@@ -156,14 +156,15 @@ export function createEventQueue (
         isWarned = false
         continue
       }
+      let why = code === 'FST_ERR_TETHER_BINDING' ? 'binding' : !isFinal(answer) && 'unanswered'
+      const isRefusal = /40[0356]|422/.test(status as never)
       // An answer of the server's own says that nothing was accepted; a proxy's may come after it was.
-      if (/^4/.test(status as never) || (status === 503 && code)) doubtful = before
+      if ((/^4/.test(status as never) && !(isRefusal && why === 'unanswered')) || (status === 503 && code)) doubtful = before
       if (status === 409 && expected! > 0) {
         accepted = expected! - 1
         doubtful = 0
       }
-      let why = code === 'FST_ERR_TETHER_BINDING' ? 'binding' : !isFinal(answer) && 'unanswered'
-      if (why && /40[0356]|422/.test(status as never)) {
+      if (why && isRefusal) {
         if (isWarned) why = false
         isWarned = true
       }

@@ -6,12 +6,14 @@ const json = 'application/json'
 
 /** Server-sent events read with `fetch`, and events sent as POSTs. */
 export function sseLink (url: string, { credentials, fetch: own, headers, requestTimeoutMs }: LinkOptions): Link {
+  // By which the server tells a POST that the browser has sent twice from one of another party.
+  const sender = Math.random() + ''
   const request = async ({ session, seq }: Claim, path: string, init: RequestInit, onText?: (text: string) => Promise<unknown>): Promise<Answer> => {
     const response = await (own ?? fetch)(path, {
       ...init,
       headers: {
         ...await ((headers as HeadersOption & { call?: () => HeadersOption })?.call?.() ?? headers),
-        ...(onText ? { accept: 'text/event-stream' } : { accept: json, 'content-type': json }),
+        ...(onText ? { accept: 'text/event-stream' } : { accept: json, 'content-type': json, 'x-tether-sender': sender }),
         'x-tether-session': session ?? 'new',
         ...(seq! >= 0 && { 'last-event-id': `${session}.${seq}` })
       },

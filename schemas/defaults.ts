@@ -78,6 +78,9 @@ export const defaults = Object.freeze({
     addressShare: 0.1,
     /** Sessions closed for good that are still answered with 204 and 410. */
     tombstones: 1_024,
+    /** Characters of the name by which a client marks the events that it numbers, and turns that are kept of those who did. */
+    senderLength: 64,
+    numberTurns: 16,
     /** Bytes handed to one `write()`, on HTTP/1.1; one frame may be larger only over several. */
     writeBytes: 65_536,
     /** The same on HTTP/2, where one stream's bytes hold up the others. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { defaults } from '../../schemas/defaults.ts'
 import { BindingError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { readEnvelopes, readEventData } from '../contract/envelope-reader.ts'
 import { acceptEvents, acknowledge, bodyBytes, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from '../sessions/acceptance.ts'
@@ -14,7 +15,7 @@ export function postEnvelopes (endpoint: Endpoint, request: FastifyRequest, repl
     const faults: Fault[] = []
     const events = readEnvelopes(request.body, endpoint.contract, endpoint.limits.maxBatch, faults)
     if (faults.length > 0) throw refusal(faults)
-    const accepted = acceptEvents(session, events, bodyBytes(request.headers, request.body))
+    const accepted = acceptEvents(session, events, bodyBytes(request.headers, request.body), senderOf(request))
     acknowledge(session, request.headers['last-event-id'])
     noteKnown(reply, accepted)
     reply.code(202).send({ seq: accepted.seq })
@@ -54,6 +55,11 @@ export function postEvent (endpoint: Endpoint, name: string, request: FastifyReq
     if (isForm) reply.code(204).send()
     else reply.code(202).send({ seq: accepted.seq })
   })
+}
+
+function senderOf (request: FastifyRequest): string | null {
+  const sender = request.headers['x-tether-sender']
+  return typeof sender === 'string' && sender !== '' && sender.length <= defaults.fixed.senderLength ? sender : null
 }
 
 /** A header, so that the body of a 202 is the same however often the same is sent. */

@@ -88,7 +88,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, endpoint: E
     const hasEvents = Object.keys(events).length > 0
     routes.post(url, options({
       summary: 'Send events to a session',
-      headers,
+      headers: Type.Object({ ...headers.properties, 'x-tether-sender': Type.Optional(Type.String({ description: 'Who numbers the events' })) }),
       ...hasEvents ? { body: envelopeSchema(events, maxBatch) } : {},
       response: { 202: acceptedSchema, ...responses }
     }), function postTetherEnvelopes (request, reply) { postEnvelopes(endpoint, request, reply) })

@@ -4,6 +4,7 @@ import { shareContext } from '../commands/command-context.ts'
 import type { CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
+import type { NumberTakers } from './number-takers.ts'
 import type { TetherSession } from './session.ts'
 
 /** The name under which a page says that it goes away; not an event of any contract. */
@@ -13,7 +14,7 @@ export const leaveEvent = 'tether.close'
 export interface Accepted {
   /** Last `seq` accepted. */
   seq: number
-  /** How many of the events were accepted before. */
+  /** How many of the events were accepted before, up to the last whose number another than their sender took. */
   known: number
 }
 
@@ -41,22 +42,28 @@ export function checkOpen (session: TetherSession): void {
  * Queues events, all or none, in the same step that takes their numbers.
  *
  * @param bytes of the body that they came in
+ * @param sender who numbered them; null where it does not say
  * @returns what the answer says
  * @throws `FST_ERR_TETHER_SEQUENCE`, `FST_ERR_TETHER_BUSY`
  */
-export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[], bytes: number): Accepted {
+export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[], bytes: number, sender: string | null = null): Accepted {
   const due = session.acceptedSeq + 1
   let expected = due
+  let skipped = 0
   let known = 0
-  for (const event of events) {
-    if (event.seq === 0) continue
-    if (event.seq > expected) throw new SequenceError(event.seq, due)
-    if (event.seq === expected) expected++
-    else known++
+  for (const { seq } of events) {
+    if (seq === 0) continue
+    if (seq > expected) throw new SequenceError(seq, due)
+    if (seq === expected) expected++
+    else {
+      skipped++
+      if (sender === null || (seq < due && session.takers?.wasTaken(sender, seq) !== true)) known = skipped
+    }
   }
-  const fresh = events.length - known
+  const fresh = events.length - skipped
   const weight = defaults.fixed.commandWeight + bytes / events.length
   if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
+  if (expected > due && (sender ?? session.takers) !== null) (session.takers ??= new NumberTakers()).note(sender, due)
   if (events.length === 1) queueEvents(session, events, weight)
   else shareContext(() => queueEvents(session, events, weight))
   return { seq: session.acceptedSeq, known }

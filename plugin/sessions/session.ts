@@ -17,6 +17,7 @@ import type { Verdict } from '../protocol/verdict.ts'
 import type { DisconnectReason, Stream, StreamReader } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
 import type { Applicant } from './applicant.ts'
+import { NumberTakers } from './number-takers.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
@@ -58,6 +59,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   servedUpTo: number
   /** Groups that it is in; null before the first. */
   groups: Set<string> | null = null
+  /** Who took its events' numbers; null before the first that says who it is. */
+  takers: NumberTakers | null = null
   #phase: Phase
   /** Whether it still takes a place in the pool of prepared sessions. */
   #isPooled: boolean

@@ -1,5 +1,6 @@
 import type { BrowserContext, Dialog, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { startLink } from '../e2e/harness/link.ts'
 import { startLive, type LiveOptions, type LiveServer } from '../e2e/harness/live.ts'
 import { startServer } from '../e2e/harness/server.ts'
 import { until } from '../e2e/harness/until.ts'
@@ -21,7 +22,10 @@ async function start (t: Test, options: LiveOptions = {}, own?: BrowserContext):
   const said: Said = []
   const server = await startLive(t, {
     ...options,
-    setup: serveClient,
+    setup: async (app) => {
+      await serveClient(app)
+      await options.setup?.(app)
+    },
     live: { on: { say: (session, { text }) => { said.push([session.id, text]) } }, ...options.live }
   })
   const context = own ?? await browser.newContext()
@@ -87,6 +91,29 @@ t.test('works in a page, offline and online', async (t) => {
   t.strictSame(await page.evaluate('seen'), ['one', 'two'])
   t.strictSame(said, [[session, 'online'], [session, 'offline']])
   t.equal(await page.evaluate('live.session'), session)
+})
+
+t.test('a POST that Chromium sends again by itself runs once', async (t) => {
+  let posts = 0
+  const { server, context, said } = await start(t, {
+    setup: (app) => { app.addHook('preHandler', async ({ method }) => { if (method === 'POST') posts++ }) }
+  })
+  const network = await startLink(t, server)
+  const page = await context.newPage()
+  await page.goto(`http://127.0.0.1:${network.port}/page`)
+  await connect(page)
+  await is(page, 'live.state === "open"')
+  const session = await page.evaluate('live.session')
+  // It does so on a connection that has served before, which may have been closed meanwhile.
+  await page.evaluate('live.emit("say", { text: "one" })')
+  network.loseAnswer()
+  await page.evaluate('Promise.all(["two", "three"].map((text) => live.emit("say", { text })))')
+  t.equal(posts, 3, 'the server has seen one of the client\'s two POSTs twice')
+  await page.evaluate('live.emit("say", { text: "four" })')
+  await until(() => said.length >= 4, 'the last', patienceMs)
+  t.strictSame(said, ['one', 'two', 'three', 'four'].map((text) => [session, text]))
+  t.equal(posts, 4)
+  t.strictSame(await page.evaluate('states'), ['connecting', 'open new'], 'on one stream')
 })
 
 t.test('works in a worker', async (t) => {

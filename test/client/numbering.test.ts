@@ -51,6 +51,76 @@ t.test('numbers that another party takes beside the client swallow nothing', asy
   t.notOk(sent.some(({ status }) => status === 409))
 })
 
+t.test('a POST that the browser or a proxy sends twice takes its numbers once, whoever else takes some', async (t) => {
+  const { server, ran } = await start(t)
+  let twice = 0
+  const { client, became, sent } = connectTo(t, server, server.port, {
+    fetch: async (url, init) => {
+      // Bounded, for a client that took each for new would never come to an end.
+      if (init?.method === 'POST' && twice < 20) {
+        twice++
+        t.equal((await fetch(url, init)).status, 202)
+      }
+      return fetch(url, init)
+    }
+  })
+  await became('open')
+  await client.emit('count', { to: 1 })
+  await Promise.all([2, 3, 4].map((to) => client.emit('count', { to })))
+  for (const seq of [5, 6]) await beside(server, client.session!, 100 + seq, seq)
+  await Promise.all([5, 6, 7].map((to) => client.emit('count', { to })))
+  await client.emit('count', { to: 8 })
+  await until(() => ran.length >= 10, 'all handlers')
+  // Behind the one of its request whose number was free.
+  t.strictSame(ran, [1, 2, 3, 4, 105, 106, 7, 5, 6, 8])
+  t.equal(twice, 5, 'one more than there would be alone')
+  t.notOk(sent.some(({ status }) => status === 409))
+})
+
+t.test('a refusal by something between may come after the events were accepted', async (t) => {
+  for (const status of [400, 405, 406, 422]) {
+    const { server, ran } = await start(t)
+    let refusals = 0
+    const { client, states } = connectTo(t, server, server.port, {
+      fetch: async (url, init) => {
+        const response = await fetch(url, init)
+        return init?.method === 'POST' && refusals > 0 && refusals-- ? new Response('no', { status }) : response
+      }
+    })
+    await client.emit('count', { to: 1 })
+    refusals = 1
+    await Promise.all([2, 3].map((to) => client.emit('count', { to })))
+    await client.emit('count', { to: 4 })
+    t.equal(states.filter(([, { reason }]) => reason === 'unanswered').length, 1)
+    refusals = 2
+    t.equal(await client.emit('count', { to: 5 }).catch((error) => error.status), status)
+    await client.emit('count', { to: 6 })
+    await until(() => ran.length >= 6, 'the handlers')
+    t.strictSame(ran, [1, 2, 3, 4, 5, 6], `${status}`)
+    client.close()
+  }
+})
+
+t.test('what such a refusal has left in doubt goes into no other session', async (t) => {
+  const { server, ran } = await start(t)
+  let isRefusing = true
+  const { client, became } = connectTo(t, server, server.port, {
+    fetch: async (url, init) => {
+      const response = await fetch(url, init)
+      if (init?.method !== 'POST' || !isRefusing) return response
+      isRefusing = false
+      await server.live.get(client.session!)!.close('closed', { reconnect: true })
+      return new Response('no', { status: 400 })
+    }
+  })
+  const doubtful = client.emit('count', { to: 1 })
+  await t.rejects(doubtful, { code: 'TETHER_IN_DOUBT' })
+  t.equal((await became('open', 2)).verdict, 'expired')
+  await client.emit('count', { to: 2 })
+  await until(() => ran.length >= 2, 'the handlers')
+  t.strictSame(ran, [1, 2])
+})
+
 t.test('what was sent before and is known was accepted then', async (t) => {
   const { server, ran } = await start(t)
   let lose = true
@@ -117,29 +187,40 @@ type Fate =
   | 'unanswered'
   /** It arrives when the next has been answered; until then nobody knows. */
   | 'late'
+  /** It arrives twice, and the second time is answered. */
+  | 'twice'
+  /** It arrives, and what is between says that it is a bad request. */
+  | 'denied'
   /** There is no room. */
   | 'busy'
 
 t.test('each event runs once, whatever becomes of requests and whoever else takes numbers', async (t) => {
-  const fate = fc.constantFrom<Fate>('arrives', 'arrives', 'arrives', 'lost', 'unanswered', 'late', 'busy')
+  const fate = fc.constantFrom<Fate>('arrives', 'arrives', 'arrives', 'lost', 'unanswered', 'late', 'twice', 'denied', 'busy')
   let fetched = 0
   await fc.assert(fc.asyncProperty(
     fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 4 }), fc.array(fc.record({ fate, beside: fc.integer({ min: 0, max: 2 }) }), { maxLength: 25 }), fc.boolean(),
     async (many, maxBatch, fates, resumes) => {
       let accepted = resumes ? 3 : 0
       const ran: number[] = []
+      /** Numbers that the queue's own requests took. */
+      const own = new Set<number>()
       const take = (body: string): Answer => {
         const envelopes = [JSON.parse(body)].flat() as Array<{ data: { to: number }, seq: number }>
+        let skipped = 0
         let known = 0
         let expected = accepted + 1
         for (const { seq } of envelopes) {
           if (seq > expected) return { status: 409, code: 'FST_ERR_TETHER_SEQUENCE', expected: accepted + 1 }
           if (seq === expected) expected++
-          else known++
+          else {
+            skipped++
+            if (!own.has(seq)) known = skipped
+          }
         }
         for (const { data, seq } of envelopes) {
           if (seq <= accepted) continue
           accepted = seq
+          own.add(seq)
           ran.push(data.to)
         }
         return { status: 202, seq: accepted, ...known > 0 && { known } }
@@ -149,6 +230,7 @@ t.test('each event runs once, whatever becomes of requests and whoever else take
       const late: string[] = []
       let next = 0
       let isAhead = false
+      let wasDenied = false
       const [emit, begin] = createEventQueue(resumes ? { session: 's' } : {}, { maxQueued: 100 } as never, () => current, async (body) => {
         fetched++
         let { fate, beside } = fates[next++] ?? { fate: 'arrives' as const, beside: 0 }
@@ -159,8 +241,15 @@ t.test('each event runs once, whatever becomes of requests and whoever else take
         if (fate === 'busy') return { status: 429, code: 'FST_ERR_TETHER_BUSY', retryAfterMs: 0.01 }
         if (fate === 'late') late.push(body)
         if (fate === 'lost' || fate === 'late') return { status: 0 }
+        if (fate === 'twice') take(body)
         const answer = take(body)
         if (fate === 'unanswered') return { status: 0 }
+        if (fate === 'denied' && answer.status === 202 && !wasDenied) {
+          // A second time in a row it is taken for a refusal.
+          wasDenied = true
+          return { status: 400 }
+        }
+        wasDenied = false
         // Another party, which always knows what is due.
         accepted += beside
         isAhead = beside > 0

@@ -108,7 +108,7 @@ t.test('replayAgeMs', async (t) => {
 
 t.test('what is written grows too old on a quiet stream as well', async (t) => {
   for (const heartbeatMs of [100, 0]) {
-    const server = await startLive(t, { upgrade: { heartbeatMs }, live: { replayAgeMs: 150 } })
+    const server = await startLive(t, { upgrade: { heartbeatMs }, live: { replayAgeMs: 1_000 } })
     const { reader, session } = await server.connect()
     sendRows(session, 1, 20)
     await until(() => rows(reader).length === 20, 'the rows')

@@ -1,5 +1,6 @@
 import { connect as connectSocket } from 'node:net'
 import t from 'tap'
+import { defaults } from '../../schemas/defaults.ts'
 import { counting, exactly } from './harness/claim.ts'
 import { startLive } from './harness/live.ts'
 import { refused } from './harness/refusal.ts'
@@ -55,6 +56,44 @@ for (const protocol of protocols) {
     await turns()
     t.same(ran, range(1, 7))
     t.equal(session.stats.eventsAccepted, 7)
+  })
+
+  t.test(`${protocol}: of known events, those count that another than the sender numbered, and what is before them`, async (t) => {
+    const { server, session, ran } = await start(t, { protocol })
+    const known = async (sender: string | null, from: number, to: number) => {
+      const answer = await request(server, '/live', {
+        headers: { 'x-tether-session': session.id, ...sender !== null && { 'x-tether-sender': sender } },
+        body: range(from, to).map((seq) => count(seq, seq))
+      })
+      accepted(t, answer, session.stats.eventsAccepted, `${from} to ${to} by ${sender}`)
+      return Number(answer.headers['x-tether-known'] ?? 0)
+    }
+    t.equal(await known(null, 1, 1), 0)
+    t.equal(await known('a', 1, 3), 1, 'the first was there')
+    t.equal(await known('a', 1, 3), 1, 'the same once more')
+    t.equal(await known('a', 2, 3), 0, 'the sender\'s own')
+    t.equal(await known('b', 2, 3), 2, 'another\'s')
+    t.equal(await known(null, 1, 3), 3, 'nobody\'s own')
+    t.equal(await known('b', 3, 4), 1)
+    t.equal(await known('a', 5, 5), 0)
+    t.equal(await known('a', 2, 6), 3, 'also what is the sender\'s own before another\'s')
+    t.equal(await known('b', 4, 4), 0)
+
+    const { numberTurns, senderLength } = defaults.fixed
+    const longest = 'x'.repeat(senderLength)
+    t.equal(await known(longest, 7, 7), 0)
+    t.equal(await known(longest, 7, 7), 0, 'as long as it may be')
+    for (let seq = 8; seq < 7 + numberTurns; seq++) await known(`${seq % 2}`, seq, seq)
+    t.equal(await known(longest, 7, 7), 0, 'kept for as many turns as that')
+    t.equal(await known('a', 7 + numberTurns, 7 + numberTurns), 0)
+    t.equal(await known(longest, 7, 7), 1, 'and no longer')
+    const tooLong = `${longest}x`
+    t.equal(await known(tooLong, 8 + numberTurns, 8 + numberTurns), 0)
+    t.equal(await known(tooLong, 8 + numberTurns, 8 + numberTurns), 1, 'too long to be looked at')
+    t.equal(await known('', 9 + numberTurns, 9 + numberTurns), 0)
+    t.equal(await known('', 9 + numberTurns, 9 + numberTurns), 1, 'nothing')
+    await until(() => ran.length === 9 + numberTurns, 'all of them')
+    t.same(ran, range(1, 9 + numberTurns), 'once each')
   })
 }
 

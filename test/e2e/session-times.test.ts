@@ -16,23 +16,22 @@ async function start (t: Parameters<typeof startLive>[0], live: LiveConfig) {
 }
 
 t.test('reconnectMs: a session without a stream is kept so long', async (t) => {
-  const server = await start(t, { reconnectMs: 150 })
+  const server = await start(t, { reconnectMs: 1_000 })
   const { reader, session } = await server.connect()
   reader.destroy()
   await until(() => !session.connected, 'the disconnect')
   const detachedAt = performance.now()
   const again = await server.connect({ headers: exactly(session.id, 0) })
   t.equal(again.reader.controls[0]!.verdict, 'resumed', 'within it, the session resumes')
-  await until(() => performance.now() - detachedAt > 200, 'the time to pass')
+  await until(() => performance.now() - detachedAt > 1_200, 'the time to pass')
   t.equal(session.connected, true, 'and lives on, however long the stream does')
   t.same(server.closes, [])
 
+  const left = performance.now()
   again.reader.destroy()
-  await until(() => !session.connected, 'the disconnect')
-  const gone = performance.now()
   await until(() => server.closes.length === 1, 'onClose')
   t.equal(server.closes[0]!.reason, 'reconnect-timeout')
-  t.ok(server.closes[0]!.at - gone > 100, 'not before its time')
+  t.ok(server.closes[0]!.at - left >= 1_000, 'not before its time')
   t.equal(session.signal.reason, 'reconnect-timeout')
   refused(t, await post(server, session.id, ping), 404, 'FST_ERR_TETHER_SESSION_NOT_FOUND', 'a POST afterwards')
   const late = await server.connect({ headers: exactly(session.id, 0) })
@@ -74,16 +73,16 @@ t.test('idleMs: neither a stream nor an event for so long', async (t) => {
   }
   await until(() => server.closes.length === 1, 'onClose')
   t.equal(server.closes[0]!.reason, 'idle')
-  t.ok(server.closes[0]!.at - lastEventAt > 1_490, 'counted from the last event')
+  t.ok(server.closes[0]!.at - lastEventAt >= 1_500, 'counted from the last event')
 })
 
 t.test('maxLifetimeMs: whatever it does', async (t) => {
-  const server = await start(t, { maxLifetimeMs: 150 })
+  const server = await start(t, { maxLifetimeMs: 1_000 })
   const startedAt = performance.now()
   const { reader, session } = await server.connect()
   await post(server, session.id, ping)
   await until(() => reader.ended, 'the end of the stream')
-  t.ok(performance.now() - startedAt > 145)
+  t.ok(performance.now() - startedAt >= 1_000)
   t.same(reader.controls.at(-1), { type: 'goodbye', reason: 'lifetime', reconnect: true })
   await until(() => server.closes.length === 1, 'onClose')
   t.equal(server.closes[0]!.reason, 'lifetime')

@@ -4,7 +4,7 @@ import type { FrameFields, Transport, UpgradeOptions } from '../../plugin/index.
 import { openReader, type Reader } from './harness/reader.ts'
 import { request } from './harness/request.ts'
 import { protocols, startServer, type Protocol, type Server } from './harness/server.ts'
-import { isSettled, turns, until, within } from './harness/until.ts'
+import { isSettled, staysPending, turns, until, within } from './harness/until.ts'
 
 /** An application whose route `/` gives each of its streams to the test. */
 async function startPlain (t: Test, protocol: Protocol, upgradeOptions: UpgradeOptions = {}): Promise<Server & { open: (path?: string, headers?: Record<string, string>) => Promise<{ reader: Reader, transport: Transport }> }> {
@@ -34,9 +34,8 @@ async function fillUp (reader: Reader, transport: Transport): Promise<{ blocked:
   reader.pause()
   for (;;) {
     const blocked = transport.send({ data: large })
-    const granted = await Promise.race([blocked, new Promise<null>((resolve) => setTimeout(resolve, 100, null))])
-    if (granted === null) return { blocked }
-    if (!granted) throw new Error('the stream was closed')
+    if (await staysPending(blocked, 100)) return { blocked }
+    if (!await blocked) throw new Error('the stream was closed')
   }
 }
 
@@ -180,7 +179,7 @@ for (const protocol of protocols) {
   })
 
   t.test(`${protocol}: a reader that takes nothing for stallTimeoutMs is cut`, async (t) => {
-    const { open, app } = await startPlain(t, protocol, { writeBuffer: 1, stallTimeoutMs: 200 })
+    const { open, app } = await startPlain(t, protocol, { writeBuffer: 1, stallTimeoutMs: 1_000 })
     const { reader, transport } = await open()
     const { blocked } = await fillUp(reader, transport)
     t.equal(await within(blocked, 'the blocked send'), false)

@@ -100,7 +100,7 @@ t.test('a message holds whole frames, and a large frame is one message of severa
 })
 
 t.test('the first message', async (t) => {
-  const server = await start(t, { socket: { openTimeoutMs: 300 }, live: { maxEventBytes: 100 } })
+  const server = await start(t, { socket: { openTimeoutMs: 1_500 }, live: { maxEventBytes: 100 } })
   for (const [opening, code, reason, answer] of [
     ['{', 4400, 'bad-opening', { status: 400, code: 'FST_ERR_CTP_INVALID_JSON_BODY' }],
     ['', 4400, 'bad-opening', { status: 400, code: 'FST_ERR_CTP_EMPTY_JSON_BODY' }],

@@ -11,6 +11,8 @@ export interface Link {
   thaw: () => void
   /** Breaks all connections. */
   cut: () => void
+  /** Of the next POST, breaks the connection when the server has answered, before a byte of that has gone through. */
+  loseAnswer: () => void
 }
 
 /** Puts a link before a server; it is taken down when the test ends. */
@@ -19,6 +21,7 @@ export async function startLink (t: Test, server: Server): Promise<Link> {
   /** By the side of the server, the side of the client. */
   const pairs = new Map<Socket, Socket>()
   let frozen = false
+  let isLosing = false
   const listener = createServer((outside) => {
     const inside = connect(server.port, '127.0.0.1')
     for (const socket of [outside, inside]) {
@@ -32,6 +35,12 @@ export async function startLink (t: Test, server: Server): Promise<Link> {
       })
     }
     outside.pipe(inside)
+    outside.on('data', (piece: Buffer) => {
+      if (!isLosing || !piece.includes('POST ')) return
+      isLosing = false
+      inside.unpipe(outside)
+      inside.once('data', () => { outside.resetAndDestroy() }).resume()
+    })
     if (!frozen) inside.pipe(outside)
     pairs.set(inside, outside)
   })
@@ -51,6 +60,7 @@ export async function startLink (t: Test, server: Server): Promise<Link> {
       frozen = false
       for (const [inside, outside] of pairs) inside.pipe(outside)
     },
-    cut
+    cut,
+    loseAnswer: () => { isLosing = true }
   }
 }

@@ -33,6 +33,17 @@ export async function turns (count = 10): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
+/** Whether `promise` is pending after so long. A process that stood still meanwhile gets some turns more, for what has come by then. */
+export async function staysPending (promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let isPending = true
+  const settle = () => { isPending = false }
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([promise.then(settle, settle), new Promise((resolve) => { timer = setTimeout(resolve, ms) })])
+  clearTimeout(timer)
+  if (isPending) await turns()
+  return isPending
+}
+
 /** Whether `promise` has settled by now. */
 export async function isSettled (promise: Promise<unknown>): Promise<boolean> {
   const unsettled = Symbol('unsettled')

@@ -12,6 +12,8 @@ import { effort } from '../../harness/effort.ts'
 const contract = defineContract({ events: { count: Type.Object({ to: Type.Integer() }) }, updates: {} })
 const commandBuffer = 4
 
+type Sender = 'one' | 'other' | null
+
 interface Posted {
   readonly to: number
   /** 0 for none. */
@@ -24,22 +26,35 @@ class Model {
   ran: number[] = []
   running: number | null = null
   waiting: number[] = []
+  /** By number: who took it, and in which turn. */
+  takers: Array<{ sender: Sender, turn: number }> = []
+  turns = 0
+  last: Sender = null
 
   /** Returns the status, and what the body says. */
-  post (events: readonly Posted[]): [status: number, body: { seq: number } | { expected: number } | null, known?: number] {
+  post (events: readonly Posted[], sender: Sender): [status: number, body: { seq: number } | { expected: number } | null, known?: number] {
     let accepted = this.accepted
+    let skipped = 0
     let known = 0
     const fresh: Posted[] = []
     for (const event of events) {
       if (event.seq > accepted + 1) return [409, { expected: this.accepted + 1 }]
       if (event.seq > 0 && event.seq <= accepted) {
-        known++
+        skipped++
+        // Undefined for one that is in the same array twice.
+        const taker = this.takers[event.seq] ?? { sender, turn: this.turns }
+        if (sender === null || taker.sender !== sender || taker.turn <= this.turns - defaults.fixed.numberTurns) known = skipped
         continue
       }
       if (event.seq > 0) accepted = event.seq
       fresh.push(event)
     }
     if (this.waiting.length + fresh.length > commandBuffer) return [429, null]
+    if (accepted > this.accepted) {
+      if (this.last !== sender) this.turns++
+      this.last = sender
+      for (let seq = this.accepted + 1; seq <= accepted; seq++) this.takers[seq] = { sender, turn: this.turns }
+    }
     this.accepted = accepted
     this.waiting.push(...fresh.map(({ to }) => to))
     this.run()
@@ -61,16 +76,17 @@ class Model {
 
 type Step =
   /** Each number is so far beyond the last accepted; null for none. */
-  | { readonly kind: 'post', readonly offsets: ReadonlyArray<number | null> }
-  /** The same once more, or several times at once, as of a client that got no answer. */
-  | { readonly kind: 'again', readonly times: number }
+  | { readonly kind: 'post', readonly offsets: ReadonlyArray<number | null>, readonly sender: Sender }
+  /** The same once more, or several times at once, as of a client that got no answer; or as of another. */
+  | { readonly kind: 'again', readonly times: number, readonly sender: Sender | undefined }
   | { readonly kind: 'settle' }
 
 const offset = fc.oneof({ arbitrary: fc.integer({ min: -3, max: 3 }), weight: 2 }, { arbitrary: fc.constant(null), weight: 1 })
+const sender = fc.constantFrom<Sender[]>('one', 'one', 'other', null)
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { arbitrary: fc.record({ kind: fc.constant('post' as const), offsets: fc.array(offset, { minLength: 1, maxLength: 4 }) }), weight: 3 },
-  { arbitrary: fc.record({ kind: fc.constant('post' as const), offsets: fc.constantFrom([1], [1, 2], [1, 2, 3], [0, 1], [-1, 0, 1, 2]) }), weight: 4 },
-  { arbitrary: fc.record({ kind: fc.constant('again' as const), times: fc.integer({ min: 1, max: 3 }) }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('post' as const), offsets: fc.array(offset, { minLength: 1, maxLength: 4 }), sender }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('post' as const), offsets: fc.constantFrom([1], [1, 2], [1, 2, 3], [0, 1], [-1, 0, 1, 2]), sender }), weight: 4 },
+  { arbitrary: fc.record({ kind: fc.constant('again' as const), times: fc.integer({ min: 1, max: 3 }), sender: fc.option(sender, { freq: 1, nil: undefined }) }), weight: 3 },
   { arbitrary: fc.record({ kind: fc.constant('settle' as const) }), weight: 4 }
 )
 
@@ -100,10 +116,11 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
     const model = new Model()
     let to = 0
     let last: Posted[] = [{ to: 0, seq: 1 }]
+    let by: Sender = null
 
     const post = async (events: Posted[]) => {
       const envelopes = events.map(({ to, seq }) => ({ event: 'count', data: { to }, ...seq === 0 ? {} : { seq } }))
-      return app.inject({ method: 'POST', url: '/live', headers: { 'x-tether-session': id }, payload: envelopes.length === 1 ? envelopes[0]! : envelopes })
+      return app.inject({ method: 'POST', url: '/live', headers: { 'x-tether-session': id, ...by !== null && { 'x-tether-sender': by } }, payload: envelopes.length === 1 ? envelopes[0]! : envelopes })
     }
     const check = (expected: ReturnType<Model['post']>, answer: Awaited<ReturnType<typeof post>>) => {
       const [status, body, known] = expected
@@ -120,12 +137,14 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
         case 'post':
           // Numbers begin at 1; what is before that is none.
           last = step.offsets.map((offset) => ({ to: ++to, seq: offset === null ? 0 : Math.max(0, model.accepted + offset) }))
-          check(model.post(last), await post(last))
+          by = step.sender
+          check(model.post(last, by), await post(last))
           break
         case 'again': {
+          if (step.sender !== undefined) by = step.sender
           // They are alike, so it is the same whichever of them is first.
           const answers = await Promise.all(Array.from({ length: step.times }, () => post(last)))
-          for (const answer of answers) check(model.post(last), answer)
+          for (const answer of answers) check(model.post(last, by), answer)
           break
         }
         case 'settle':
