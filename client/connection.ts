@@ -2,6 +2,7 @@ import type { AnyContract, UpdateData } from '../schemas/contract.ts'
 import { isFinal, type Answer } from './answer.ts'
 import { backOff, mostMs } from './back-off.ts'
 import { defaults } from './defaults.ts'
+import type { Emit } from './emit.ts'
 import { createEventQueue } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
 import type { Hello, Verdict } from './hello.ts'
@@ -40,13 +41,10 @@ export interface StateDetail extends Partial<Answer> {
 /** Stops a listener; a second call does nothing. */
 export type Unsubscribe = () => void
 
-type Events<Contract extends AnyContract> = Contract['events']
 type Updates<Contract extends AnyContract> = Contract['updates']
 
 /** Name of an update. */
 export type UpdateName<Contract extends AnyContract> = keyof Updates<Contract> & string
-/** Name of an event. */
-export type EventName<Contract extends AnyContract> = keyof Events<Contract> & string
 /** What a listener of that update gets. */
 export type DataOf<Contract extends AnyContract, Name extends UpdateName<Contract>> = UpdateData<Updates<Contract>[Name]>
 
@@ -54,10 +52,6 @@ export type DataOf<Contract extends AnyContract, Name extends UpdateName<Contrac
 export type NamedUpdate<Contract extends AnyContract> = {
   [Name in UpdateName<Contract>]: { name: Name, data: DataOf<Contract, Name> }
 }[UpdateName<Contract>]
-
-// `UpdateData` of an event's schema is its data as well, and is less deep for the compiler than TypeBox's `Static`.
-/** The data may be left out where `{}` would do. */
-type EmitArguments<Data> = {} extends Data ? [data?: Data] : [data: Data]
 
 /** A page's session, as the page sees it. */
 export interface Connection<Contract extends AnyContract = AnyContract> {
@@ -82,7 +76,7 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
    * `ClientError`: refused (the server's code, and `errors`), `TETHER_IN_DOUBT`,
    * `TETHER_QUEUE_FULL`, `TETHER_CLOSED`. Nobody need listen.
    */
-  emit: <Name extends EventName<Contract>>(name: Name, ...data: EmitArguments<UpdateData<Events<Contract>[Name]>>) => Promise<void>
+  emit: Emit<Contract>
   /** Calls `listener` with each new state and what goes with it. */
   onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
   /** Calls `listener` when updates were lost, with the number of the last of them. */

@@ -1,5 +1,4 @@
 import type { Answer } from './answer.ts'
-import type { LinkOptions } from './options.ts'
 
 /** The session that a stream or a POST is for. */
 export interface Claim {
@@ -33,6 +32,3 @@ export interface Link {
    */
   send: (claim: Claim, body: string, keepalive: boolean) => Promise<Answer>
 }
-
-/** Makes the link of one connection. */
-export type LinkFactory = (url: string, options: LinkOptions) => Link

@@ -1,8 +1,8 @@
 import type { AnyContract } from '../schemas/contract.ts'
 import { mostMs } from './back-off.ts'
-import type { Connection } from './connection.ts'
+import type { Emit } from './emit.ts'
 import type { Verdict } from './hello.ts'
-import type { LinkFactory } from './link.ts'
+import type { Link } from './link.ts'
 
 /** Headers of every request: an object, or a function that is asked before each, so that a token can be fresh. */
 export type HeadersOption = Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)
@@ -22,6 +22,9 @@ export interface RequestOptions {
 export interface LinkOptions extends RequestOptions {
   requestTimeoutMs: number
 }
+
+/** Makes the link of one connection. */
+export type LinkFactory = (url: string, options: LinkOptions) => Link
 
 /** Where an earlier connection of this page, or of one before it, stopped. */
 export interface ResumePoint {
@@ -43,7 +46,7 @@ export interface SetupContext {
 }
 
 /** Sends an event within `setup`; of any contract, so that options without one can be handed on. */
-type SetupEmit<Contract extends AnyContract> = string extends keyof Contract['events'] ? (name: any, data?: any) => Promise<void> : Connection<Contract>['emit']
+type SetupEmit<Contract extends AnyContract> = string extends keyof Contract['events'] ? (name: any, data?: any) => Promise<void> : Emit<Contract>
 
 /** Brings a new session to where the page needs it; see `ConnectOptions`. */
 export type Setup<Contract extends AnyContract = AnyContract> = (emit: SetupEmit<Contract>, context: SetupContext) => unknown

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts'
-import type { Claim, Link, LinkFactory } from './link.ts'
-import { resolveNumbers } from './options.ts'
+import type { Claim, Link } from './link.ts'
+import { resolveNumbers, type LinkFactory } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
 /** What is used of a WebSocket. */
