@@ -17,15 +17,10 @@ export interface Answer extends ErrorFields {
   readonly cause?: unknown
 }
 
-/** Whether an answer is one of Fastify's or the plugin's, and not of something between. */
-export function isOurs ({ code }: Answer): boolean {
-  return /^FST_/.test(code!)
-}
-
 /**
- * Whether the same request would be answered so again. What may pass: 404 and 410, for a session; 404, for a server
- * that is being replaced; and what a proxy or a portal says in the server's place.
+ * Whether the same request would get the same answer again. These may pass: 404 and 410, for a session; 404, while a
+ * server is being replaced; and what a proxy or a portal answers in the server's place, without a code of Fastify's.
  */
-export function isFinal (answer: Answer): boolean {
-  return /40[13]|41[35]/.test(answer.status as never) || (isOurs(answer) && /40[056]|422/.test(answer.status as never))
+export function isFinal ({ code, status }: Answer): boolean {
+  return /40[13]|41[35]/.test(status as never) || (/^FST_/.test(code!) && /40[056]|422/.test(status as never))
 }

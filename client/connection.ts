@@ -109,7 +109,7 @@ interface PageEvent {
  */
 export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions<Contract> = {}): Connection<Contract> {
   const settings = resolveNumbers(options, defaults) as Settings<Contract>
-  const { hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError = (error) => setTimeout(() => { throw error }), requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+  const { hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError, requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
   let { session, seq }: Partial<ResumePoint> = resume
   const { open, send } = link(url + '', settings)
   const page = globalThis as PageGlobals

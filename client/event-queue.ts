@@ -3,6 +3,8 @@ import { mostMs } from './back-off.ts'
 import { ClientError } from './client-error.ts'
 import type { Hello, Verdict } from './hello.ts'
 import type { ResumePoint, Settings } from './options.ts'
+import { quietPromise } from './quiet-promise.ts'
+import { blankVerdict } from './verdict.ts'
 
 /** JSON of the envelope, but for its number and the brace at its end; and what settles the promise. */
 type Entry = [json: string, resolve: () => void, reject: (error: Error) => void]
@@ -185,18 +187,13 @@ export function createEventQueue (
     isPumping = false
   }
 
-  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}): Promise<void> => {
-    const promise = new Promise<void>((resolve, reject) => {
-      if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
-      if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
-      // As it is now, whatever becomes of the object meanwhile.
-      list.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
-      pump()
-    })
-    // Nobody need listen.
-    promise.catch(() => {})
-    return promise
-  }
+  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
+    if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
+    if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+    // As it is now, whatever becomes of the object meanwhile.
+    list.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
+    pump()
+  })
 
   const runSetup = async (own: Entry[], verdict: Verdict) => {
     try {
@@ -214,7 +211,7 @@ export function createEventQueue (
   return [
     emitTo(queue),
     (verdict: Verdict) => {
-      if (setup && /new|expired/.test(verdict)) setupDue = verdict
+      if (setup && blankVerdict.test(verdict)) setupDue = verdict
       isSetUp = false
       if (setupDue) runSetup(lane = [], setupDue)
       pump()

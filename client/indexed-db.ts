@@ -1,11 +1,14 @@
 import type { AnyContract } from '../schemas/contract.ts'
 import { connect, type Connection } from './connection.ts'
 import { ClientError } from './client-error.ts'
-import { openQueue, type StoredEvent } from './stored-queue.ts'
 import { defaults } from './defaults.ts'
+import { createListeners } from './listeners.ts'
+import { markedLink } from './marked-link.ts'
 import { resolveNumbers, type ConnectOptions, type InnerOptions } from './options.ts'
-import { sseLink } from './sse-link.ts'
+import { quietPromise } from './quiet-promise.ts'
 import { storedDefaults } from './stored-defaults.ts'
+import { openQueue, type StoredEvent } from './stored-queue.ts'
+import { blankVerdict } from './verdict.ts'
 
 export { storedDefaults } from './stored-defaults.ts'
 export type { StoredEvent } from './stored-queue.ts'
@@ -42,22 +45,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     ...options,
     onReady: () => { isReady = true },
     ...(session !== undefined && { resume: { session, accepted, doubtful } }),
-    link: (path, linkOptions) => {
-      const { open, send } = (options.link ?? sseLink)(path, linkOptions)
-      return {
-        open,
-        // Noted before it leaves: a page that dies meanwhile cannot tell what became of it.
-        send: async (claim, body, keepalive) => {
-          if (body !== '' && isReady) {
-            // What was settled just now is removed first: it is not of those that are marked.
-            await null
-            const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
-            await queue.mark(claim.session!, envelopes[0]!.seq - 1, envelopes.length)
-          }
-          return send(claim, body, keepalive)
-        }
-      }
-    }
+    link: markedLink(options.link, (...sent) => isReady && queue.mark(...sent))
   }
   const connection = connect<Contract>(url, connectOptions)
   const { emit } = connection
@@ -75,32 +63,18 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     }
     return follow(id, emit(name as never, data as never))
   }
-  const { onRestored, onError = (error) => setTimeout(() => { throw error }) } = options
   // An array first: they are sent whether anybody is told or not.
   const restored = [
-    ...lost.map(([event, code]) => [event, rejected(code)] as const),
+    ...lost.map(([event, code]) => [event, quietPromise<void>((_resolve, reject) => reject(new ClientError({ code })))] as const),
     ...events.map((event) => [event, follow(event.id, emit(event.name as never, event.data as never))] as const)
   ]
-  for (const [event, outcome] of restored) {
-    try {
-      onRestored?.(event, outcome)
-    } catch (error) {
-      onError(error)
-    }
-  }
+  const [on, call] = createListeners(options.onError)
+  on('restored', options.onRestored ?? (() => {}))
+  for (const [event, outcome] of restored) call('restored', event, outcome)
   // Its lock goes with the page, or with the connection.
-  connection.onState((state, { verdict = '' }) => {
-    if (options.setup && /new|expired/.test(verdict)) isReady = false
+  connection.onState((state, { verdict }) => {
+    if (options.setup && blankVerdict.test(verdict!)) isReady = false
     if (state === 'closed') queue.release()
   })
-  return Object.defineProperties({} as Connection<Contract>, {
-    ...Object.getOwnPropertyDescriptors(connection),
-    emit: { value: emitStored, enumerable: true }
-  })
-}
-
-function rejected (code: string): Promise<void> {
-  const promise = Promise.reject(new ClientError({ code }))
-  promise.catch(() => {})
-  return promise
+  return Object.assign(connection, { emit: emitStored })
 }

@@ -3,9 +3,9 @@ type Listener = (...args: any[]) => unknown
 /**
  * Functions by the name of what they listen to: gives one that adds, and one that calls.
  *
- * @param onError gets what a listener throws; the others are called all the same
+ * @param onError gets what a listener throws; the others are called all the same. By default it is an uncaught error.
  */
-export function createListeners (onError: (error: unknown) => void) {
+export function createListeners (onError: (error: unknown) => void = (error) => setTimeout(() => { throw error })) {
   const sets: Record<string, Set<Listener[]>> = { __proto__: null } as never
   return [
     (name: string, listener: Listener): (() => void) => {

@@ -5,9 +5,12 @@ import { defaults } from './defaults.ts'
 import type { Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
+import { advance, markedLink, settle, type Mark } from './marked-link.ts'
 import { resolveNumbers, type ConnectOptions, type InnerOptions, type ResumePoint, type Settings } from './options.ts'
+import { quietPromise } from './quiet-promise.ts'
 import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
+import { blankVerdict } from './verdict.ts'
 
 export { sharedDefaults } from './shared-defaults.ts'
 
@@ -67,17 +70,16 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   const options = resolveNumbers(given, { ...defaults, ...sharedDefaults }) as SharedOptions<Contract> & Pick<Settings, 'maxQueued'> & { leaderTimeoutMs: number }
   if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
   const lockName = `fastify-tether shared ${options.name ?? String(url)}`
-  const { leaderTimeoutMs, maxQueued, onError = (error) => setTimeout(() => { throw error }), signal } = options
+  const { leaderTimeoutMs, maxQueued, signal } = options
   const tab = crypto.randomUUID()
   const channel = new BroadcastChannel(lockName)
-  const [on, call] = createListeners(onError)
+  const [on, call] = createListeners(options.onError)
   const life = new AbortController()
   let state: ConnectionState = 'connecting'
   let session: string | undefined
   /** Number of the last update received; undefined before this tab has heard of any session. */
   let seq: number | undefined
-  let accepted = 0
-  let doubtful = 0
+  let mark: Mark = { accepted: 0, doubtful: 0 }
   /** While `setup` has not come to its end in the session: what it is told. */
   let setupDue: Verdict | undefined
   let order: SharedEvent[] = []
@@ -110,10 +112,10 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       // A new leader may have resumed from a little earlier than this tab, or later.
       if (!isResumed || of !== session || seq === undefined) seq = detail.seq!
       if (isResumed && !hasOpened) detail = joined(detail.seq!)
-      if (of !== session) accepted = doubtful = 0
+      if (of !== session) mark = { accepted: 0, doubtful: 0 }
       session = of
       hasOpened = true
-      if (options.setup && /new|expired/.test(detail.verdict!)) setupDue = detail.verdict
+      if (options.setup && blankVerdict.test(detail.verdict!)) setupDue = detail.verdict
     }
     call(stateChange, next, detail)
   }
@@ -128,15 +130,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     call(anyUpdate, { name, data })
   }
 
-  const settle = (id: string, error: ErrorFields | undefined) => {
-    const index = order.findIndex((event) => event.id === id)
-    if (index >= 0) {
-      order.splice(index, 1)
-      if (index < doubtful) {
-        doubtful--
-        accepted++
-      }
-    }
+  const finish = (id: string, error: ErrorFields | undefined) => {
+    settle(mark, order, id)
     const waiting = own.get(id)
     own.delete(id)
     if (error === undefined) waiting?.resolve()
@@ -160,16 +155,16 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
 
   const forward = ({ id, name, data }: SharedEvent) => {
     const connection = leading!
-    const finish = (error?: ErrorFields) => {
+    const done = (error?: ErrorFields) => {
       // A leader that leaves has not settled what its successor will send.
       if (leading !== connection || connection.state === 'closed') return
       tell({ type: 'settled', id, error })
-      settle(id, error)
+      finish(id, error)
     }
-    connection.emit(name as never, data as never).then(() => finish(), ({ code, message, status, errors }: ClientError) => finish({ code: code!, message, status: status!, errors: errors! }))
+    connection.emit(name as never, data as never).then(() => done(), ({ code, message, status, errors }: ClientError) => done({ code: code!, message, status: status!, errors: errors! }))
   }
 
-  const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful, setupDue } })
+  const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { ...mark, session, seq, setupDue } })
 
   const tellLeading = (to?: string) => tell({ type: 'leading', tab: to, state: leading!.state, progress: progress() })
 
@@ -177,7 +172,9 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
 
   const query = (): Promise<LockManagerSnapshot> => navigator.locks.query().catch(() => ({}))
 
-  const isDeposed = async () => (await query()).held?.find(isOurs)?.clientId !== clientId
+  const getHolder = async () => (await query()).held?.find(isOurs)?.clientId
+
+  const isDeposed = async () => await getHolder() !== clientId
 
   const lead = () => {
     term = Math.max(term + 1, Date.now())
@@ -196,33 +193,26 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         setupDue = undefined
         tell({ type: 'ready' })
       },
-      ...(resume !== undefined && { resume }),
-      link: (path, linkOptions) => {
+      resume: resume!,
+      link: markedLink((path, linkOptions) => {
         const { open, send } = (options.link ?? sseLink)(path, { ...linkOptions, fetch: guard(linkOptions.fetch ?? fetch) })
-        const sendMarked = guard((...[claim, body, keepalive]: Parameters<typeof send>) => {
-          const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
-          const message: Message = { type: 'marked', session: claim.session!, accepted: envelopes[0]!.seq - 1, count: envelopes.length }
-          tell(message)
-          marked(message.accepted, message.count)
-          return send(claim, body, keepalive)
-        })
         return {
           open: guard(open),
           send: async (claim, body, keepalive) => {
-            // What `setup` emits is not of those that others know.
-            if (body !== '' && setupDue !== undefined) return guard(send)(claim, body, keepalive)
-            if (body !== '') {
-              // What was settled just now is told first: it is not of those that are marked.
-              await null
-              return sendMarked(claim, body, keepalive)
+            if (!body) {
+              const { held = [], pending = [] } = await query()
+              // The session goes on in another tab.
+              if (pending.some(isOurs) || held.some((lock) => isOurs(lock) && lock.clientId !== clientId)) return { status: 202 }
             }
-            const { held = [], pending = [] } = await query()
-            // The session goes on in another tab.
-            if (pending.some(isOurs) || held.some((lock) => isOurs(lock) && lock.clientId !== clientId)) return { status: 202 }
             return send(claim, body, keepalive)
           }
         }
-      }
+      }, guard(async (of: string, accepted: number, count: number) => {
+        // What `setup` emits is not of those that others know.
+        if (setupDue) return
+        tell({ type: 'marked', session: of, accepted, count })
+        marked(of, accepted, count)
+      }))
     }
     const connection: Connection = connect(url, connectOptions) as Connection<any>
     leading = connection
@@ -272,7 +262,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       isGranted = true
       // What the one before has told is heard first.
       if (steal) await new Promise((resolve) => setTimeout(resolve, listenMs))
-      clientId = (await query()).held?.find(isOurs)?.clientId
+      clientId = await getHolder()
       if (turn.signal.aborted) return
       lead()
       await new Promise((resolve) => { turn.signal.onabort = resolve })
@@ -286,7 +276,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   }
 
   const listen = () => {
-    if (leading !== undefined || ++missed < 2) return
+    if (leading || ++missed < 2) return
     // A tab that knows the session goes first.
     if (missed < (session === undefined ? 7 : 4)) return tell({ type: 'ping' })
     missed = 0
@@ -296,14 +286,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     seek(true)
   }
 
-  const marked = (first: number, count: number) => {
-    const ahead = first - accepted
-    // Behind others that are on their way.
-    if (ahead >= 0 && ahead <= doubtful) doubtful = Math.max(doubtful, ahead + count)
-    else {
-      accepted = first
-      doubtful = count
-    }
+  const marked = (of: string, accepted: number, count: number) => {
+    if (of === session) advance(mark, accepted, count)
   }
 
   const gap = (next: number) => {
@@ -314,35 +298,35 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   channel.onmessage = ({ data: message }: MessageEvent<Message & { term: number }>) => {
     const { type } = message
     if (type === 'emit') {
-      if (leading !== undefined) return take(message.event)
+      if (leading) return take(message.event)
       const [from, number] = placeOf(message.event)
       // Nobody may have heard it who leads: the next leader is to begin with it.
       taken[from] ??= number - 1
       return
     }
     if (type === 'joined' || type === 'ping') {
-      if (leading === undefined) return
+      if (!leading) return
       if (type === 'joined') tellLeading(message.tab)
       // A page that is frozen hears other tabs, but has no timers, and no stream either.
-      else setTimeout(() => { if (leading !== undefined) tell({ type: 'alive' }) })
+      else setTimeout(() => { if (leading) tell({ type: 'alive' }) })
       return
     }
     if (message.term > term) {
       term = message.term
-      if (leading !== undefined) follow(leading)
+      if (leading) follow(leading)
     }
     // Of a leader that is one no more, or of a tab that is about to be. The next update is that, whoever had it.
-    if (message.term < term ? type !== 'update' || message.seq !== seq! + 1 : leading !== undefined) return
+    if (message.term < term ? type !== 'update' || message.seq !== seq! + 1 : leading) return
     if (/alive|update|state/.test(type)) missed = 0
     switch (type) {
       case 'ordered':
         if (order.every(({ id }) => id !== message.event.id)) put(message.event)
         break
       case 'marked':
-        if (message.session === session) marked(message.accepted, message.count)
+        marked(message.session, message.accepted, message.count)
         break
       case 'settled':
-        settle(message.id, message.error)
+        finish(message.id, message.error)
         break
       case 'update':
         update(message.session, message.seq, message.name, message.data)
@@ -362,14 +346,13 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         const { order: waiting, resume } = message.progress
         // Whoever knows nothing of this session cannot tell what became of what may have reached it.
         if (resume?.session !== session) {
-          for (const { id } of order.slice(0, doubtful)) {
-            if (waiting.every((event) => event.id !== id)) settle(id, { code: 'TETHER_IN_DOUBT' })
+          for (const { id } of order.slice(0, mark.doubtful)) {
+            if (waiting.every((event) => event.id !== id)) finish(id, { code: 'TETHER_IN_DOUBT' })
           }
         }
         Object.assign(taken, message.progress.taken)
         order = waiting
-        accepted = resume?.accepted ?? 0
-        doubtful = resume?.doubtful ?? 0
+        mark = { accepted: 0, doubtful: 0, ...resume }
         setupDue = resume?.setupDue
         if (resume !== undefined && resume.session !== session) {
           session = resume.session
@@ -411,19 +394,15 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     get session () { return session },
     get state () { return state },
     ...createListening(on, () => life.signal.aborted, () => {}),
-    emit: (name: string, data: unknown = {}): Promise<void> => {
-      const promise = new Promise<void>((resolve, reject) => {
-        if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
-        if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
-        const copy = JSON.parse(JSON.stringify(data)) as unknown
-        const event = { id: `${tab} ${++counter}`, name, data: copy }
-        own.set(event.id, { event, resolve, reject })
-        if (leading !== undefined) take(event)
-        else tell({ type: 'emit', event })
-      })
-      promise.catch(() => {})
-      return promise
-    },
+    emit: (name: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
+      if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
+      if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+      const copy = JSON.parse(JSON.stringify(data)) as unknown
+      const event = { id: `${tab} ${++counter}`, name, data: copy }
+      own.set(event.id, { event, resolve, reject })
+      if (leading) take(event)
+      else tell({ type: 'emit', event })
+    }),
     close
   } as Connection<Contract>
 }

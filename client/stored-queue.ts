@@ -1,3 +1,4 @@
+import { advance, settle, type Mark } from './marked-link.ts'
 import { storedDefaults } from './stored-defaults.ts'
 
 /** An event as an earlier page left it. */
@@ -11,14 +12,12 @@ export interface StoredEvent {
 }
 
 /** What is noted of a session: see `ResumePoint`. */
-interface Mark {
+interface SessionMark extends Mark {
   session: string | undefined
-  accepted: number
-  doubtful: number
 }
 
 /** One page's events in IndexedDB. */
-export interface StoredQueue extends Mark {
+export interface StoredQueue extends SessionMark {
   /** What an earlier page left, oldest first. */
   readonly events: readonly StoredEvent[]
   /** What will not be sent, and why: it was too old, or was perhaps sent by a page whose session nobody resumes. */
@@ -32,7 +31,7 @@ export interface StoredQueue extends Mark {
 }
 
 /** What is kept under the key of one queue. */
-interface Slot extends Mark {
+interface Slot extends SessionMark {
   slot: string
 }
 
@@ -165,10 +164,8 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
     events,
     lost,
     mark (session, accepted, count) {
-      const ahead = accepted - mine.accepted
-      // Behind others that are on their way.
-      if (mine.session === session && ahead >= 0 && ahead <= mine.doubtful) mine.doubtful = Math.max(mine.doubtful, ahead + count)
-      else Object.assign(mine, { session, accepted, doubtful: count })
+      if (mine.session !== session) Object.assign(mine, { session, accepted, doubtful: 0 })
+      advance(mine, accepted, count)
       const writing = write((slots) => slots.put(mine))
       // Nothing is held up again and again by a database that does not work.
       return isFailing ? Promise.resolve() : writing
@@ -182,13 +179,7 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
       return row.id
     },
     remove (id) {
-      const index = order.findIndex((row) => row.id === id)
-      if (index < 0) return
-      order.splice(index, 1)
-      if (index < mine.doubtful) {
-        mine.doubtful--
-        mine.accepted++
-      }
+      if (!settle(mine, order, id)) return
       write((slots, events) => {
         slots.put(mine)
         events.delete([mine.slot, id])
