@@ -1,16 +1,11 @@
+import type { Answer as WireAnswer } from '../schemas/answer.ts'
 import type { ErrorFields } from './client-error.ts'
 
 /** How a request ended: its status (0: no answer came), and what its body said, if it was JSON. */
-export interface Answer extends ErrorFields {
+export interface Answer extends ErrorFields, Readonly<Pick<WireAnswer, 'seq' | 'known' | 'expected'>> {
   readonly status: number
   /** What `Retry-After` asks for; nothing, 0, or what is no number, for none. */
   readonly retryAfterMs?: number
-  /** At a 202: the last number that the session has accepted. */
-  readonly seq?: number
-  /** At a 202: how many of the events had been accepted before. */
-  readonly known?: number
-  /** At a 409: the number that is due. */
-  readonly expected?: number
   /** Where the answer was no event stream: `'not-a-stream'`. */
   readonly reason?: string | undefined
   /** What went wrong where there was no answer. */

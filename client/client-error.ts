@@ -1,8 +1,4 @@
-/** One fault of an event that was refused; `path` is a JSON pointer into it: `/data/range`. */
-export interface Fault {
-  path: string
-  message: string
-}
+import type { Fault } from '../schemas/fault.ts'
 
 /** What goes wrong on this side. Refusals keep the server's own code, such as `FST_ERR_VALIDATION`. */
 export type ClientErrorCode =
@@ -16,10 +12,10 @@ export type ClientErrorCode =
 
 /** What a {@link ClientError} tells. */
 export interface ErrorFields {
-  readonly code?: ClientErrorCode
+  readonly code?: ClientErrorCode | undefined
   readonly message?: string
-  readonly status?: number
-  readonly errors?: Fault[]
+  readonly status?: number | undefined
+  readonly errors?: Fault[] | undefined
 }
 
 /** Why an event was not accepted. */

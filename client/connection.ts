@@ -1,11 +1,14 @@
 import type { AnyContract, UpdateData } from '../schemas/contract.ts'
+import type { ControlFrame } from '../schemas/control-frame.ts'
+import type { Goodbye } from '../schemas/goodbye.ts'
+import type { Hello } from '../schemas/hello.ts'
+import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, type Answer } from './answer.ts'
 import { backOff, mostMs } from './back-off.ts'
 import { defaults } from './defaults.ts'
 import type { Emit } from './emit.ts'
 import { createEventQueue } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
-import type { Hello, Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
 import type { Claim } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
@@ -169,7 +172,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     finish({ reason: 'closed' })
   }
 
-  const control = (frame: Hello & { type: string, reason: string, reconnect: boolean }) => {
+  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye) => {
     const { type, reason, seq: next } = frame
     if (type === 'goodbye') {
       isOver = true

@@ -1,10 +1,11 @@
+import type { Hello } from '../schemas/hello.ts'
+import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, type Answer } from './answer.ts'
 import { mostMs } from './back-off.ts'
 import { ClientError } from './client-error.ts'
-import type { Hello, Verdict } from './hello.ts'
 import type { ResumePoint, Settings } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
-import { blankVerdict } from './verdict.ts'
+import { blankVerdict } from './blank-verdict.ts'
 
 /** JSON of the envelope, but for its number and the brace at its end; and what settles the promise. */
 type Entry = [json: string, resolve: () => void, reject: (error: Error) => void]

@@ -8,7 +8,7 @@ import { resolveNumbers, type ConnectOptions, type InnerOptions } from './option
 import { quietPromise } from './quiet-promise.ts'
 import { storedDefaults } from './stored-defaults.ts'
 import { openQueue, type StoredEvent } from './stored-queue.ts'
-import { blankVerdict } from './verdict.ts'
+import { blankVerdict } from './blank-verdict.ts'
 
 export { storedDefaults } from './stored-defaults.ts'
 export type { StoredEvent } from './stored-queue.ts'

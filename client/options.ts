@@ -1,7 +1,7 @@
 import type { AnyContract } from '../schemas/contract.ts'
+import type { Verdict } from '../schemas/verdict.ts'
 import { mostMs } from './back-off.ts'
 import type { Emit } from './emit.ts'
-import type { Verdict } from './hello.ts'
 import type { Link } from './link.ts'
 
 /** Headers of every request: an object, or a function that is asked before each, so that a token can be fresh. */

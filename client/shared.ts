@@ -1,8 +1,8 @@
 import type { AnyContract } from '../schemas/contract.ts'
+import type { Verdict } from '../schemas/verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
 import { defaults } from './defaults.ts'
-import type { Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { advance, markedLink, settle, type Mark } from './marked-link.ts'
@@ -10,7 +10,7 @@ import { resolveNumbers, type ConnectOptions, type InnerOptions, type ResumePoin
 import { quietPromise } from './quiet-promise.ts'
 import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
-import { blankVerdict } from './verdict.ts'
+import { blankVerdict } from './blank-verdict.ts'
 
 export { sharedDefaults } from './shared-defaults.ts'
 
@@ -161,7 +161,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       tell({ type: 'settled', id, error })
       finish(id, error)
     }
-    connection.emit(name as never, data as never).then(() => done(), ({ code, message, status, errors }: ClientError) => done({ code: code!, message, status: status!, errors: errors! }))
+    connection.emit(name as never, data as never).then(() => done(), ({ code, message, status, errors }: ClientError) => done({ code, message, status, errors }))
   }
 
   const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { ...mark, session, seq, setupDue } })

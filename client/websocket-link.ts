@@ -1,3 +1,5 @@
+import type { Answer as WireAnswer } from '../schemas/answer.ts'
+import type { CloseCode } from '../schemas/close-code.ts'
 import type { Answer } from './answer.ts'
 import type { Claim, Link } from './link.ts'
 import { resolveNumbers, type LinkFactory } from './options.ts'
@@ -51,7 +53,7 @@ const opening = /^(retry: \d+|(id: .*\n)?event: tether)\n/
 const answerLine = /^event: tether\ndata: (\{"type":"answer".*)$/gm
 
 /** What the server's codes say, as statuses; others are the end of a stream. */
-const statuses: Readonly<Record<number, number>> = { 1003: 415, 1009: 413, 1011: 500, 1013: 503, 4400: 400, 4410: 204 }
+const statuses: Readonly<Partial<Record<CloseCode, number>>> = { 1003: 415, 1009: 413, 1011: 500, 1013: 503, 4400: 400, 4410: 204 }
 
 interface Asked {
   resolve: (answer: Answer) => void
@@ -107,7 +109,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
         if (throughAt === 0) return reject(new NotThroughError(`no WebSocket got through: ${code}`, { cause }))
         shortLives = code === 1006 && Date.now() - throughAt < shortLifeMs && !signal.aborted ? shortLives + 1 : 0
         if (code === 1006) reject(new Error('the WebSocket broke'))
-        else resolve(refusal ?? { status: statuses[code] ?? 200 })
+        else resolve(refusal ?? { status: statuses[code as CloseCode] ?? 200 })
       }
       const abort = () => {
         opened.close()
@@ -135,8 +137,8 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
           socket = opened
         }
         for (const [, json] of text.matchAll(answerLine)) {
-          const { type, retryAfter, ...fields } = JSON.parse(json!)
-          const answer: Answer = { ...fields, ...retryAfter >= 0 && { retryAfterMs: retryAfter * 1000 } }
+          const { type, retryAfter, ...fields } = JSON.parse(json!) as WireAnswer & { type: string }
+          const answer: Answer = { ...fields, ...retryAfter! >= 0 && { retryAfterMs: retryAfter! * 1000 } }
           const first = asked.shift()
           // Nothing was asked, so it says why there is no session.
           if (first === undefined) refusal = answer
