@@ -1,14 +1,14 @@
 import type { Answer as WireAnswer } from '../schemas/answer.ts'
 import type { ErrorFields } from './client-error.ts'
 
-/** How a request ended: its status (0: no answer came), and what its body said, if it was JSON. */
+/** How a request ended: the status (0: no answer came), and the fields of the body if it was JSON. */
 export interface Answer extends ErrorFields, Readonly<Pick<WireAnswer, 'seq' | 'known' | 'expected'>> {
   readonly status: number
-  /** What `Retry-After` asks for; nothing, 0, or what is no number, for none. */
+  /** Milliseconds that `Retry-After` asks for. Absent, 0 and NaN mean none. */
   readonly retryAfterMs?: number
-  /** Where the answer was no event stream: `'not-a-stream'`. */
+  /** `'not-a-stream'` where a stream was asked for and the answer was none. */
   readonly reason?: string | undefined
-  /** What went wrong where there was no answer. */
+  /** The error where no answer came. */
   readonly cause?: unknown
 }
 

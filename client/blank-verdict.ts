@@ -1,2 +1,2 @@
-/** Matches the verdicts of a session that knows nothing of the page yet, so that `setup` must run. */
+/** Matches the verdicts after which the session knows nothing of the page, and `setup` must run. */
 export const blankVerdict = /new|expired/

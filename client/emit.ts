@@ -6,7 +6,7 @@ type Events<Contract extends AnyContract> = Contract['events']
 export type EventName<Contract extends AnyContract> = keyof Events<Contract> & string
 
 // `UpdateData` of an event's schema is its data as well, and is less deep for the compiler than TypeBox's `Static`.
-/** The data may be left out where `{}` would do. */
+/** The data is optional where `{}` would do. */
 type EmitArguments<Data> = {} extends Data ? [data?: Data] : [data: Data]
 
 /** Sends an event of a contract. */

@@ -15,31 +15,30 @@ export type { StoredEvent } from './stored-queue.ts'
 
 /** Options of `connectStored`, beside those of `connect`. */
 export interface StoredOptions<Contract extends AnyContract = AnyContract> extends Omit<ConnectOptions<Contract>, 'resume'> {
-  /** Names the queue; two URLs, or two users of one browser, should not share one. Default: the URL. */
+  /** Name of the queue. Two URLs, or two users of one browser, need two names. Default: the URL. */
   name?: string
-  /** Milliseconds that an event may wait to be sent, over all reloads. Default 86,400,000, a day. */
+  /** Longest wait of an event to be sent, in milliseconds, across reloads. Default 86,400,000, a day. */
   maxAgeMs?: number
-  /** Gets each event that an earlier page left, and the promise of what becomes of it. */
+  /** Gets each event that an earlier page left, and a promise of its outcome. */
   onRestored?: (event: StoredEvent, outcome: Promise<void>) => void
 }
 
 /**
- * Connects as `connect` does, and keeps events that are not accepted yet in IndexedDB.
+ * Connects as `connect` does, and keeps events in IndexedDB until they are accepted.
  *
- * The page that comes next, after a reload or a crash, resumes the session and sends
- * them: with the same numbers into the same session. If that is gone, what was perhaps
- * accepted is in doubt and is not sent again. Each tab has a queue of its own; what a closed tab
- * left goes to the next that opens. Where there is no IndexedDB or no Web Locks, it is as `connect`.
+ * After a reload or a crash, the next page resumes the session and sends the events with the same numbers. If the
+ * session is gone, events that it may have accepted are in doubt and are not sent again. Each tab has its own queue.
+ * The next tab that opens takes over the events of closed tabs. Without IndexedDB or Web Locks, this is `connect`.
  *
- * @returns a promise, since reading the queue takes a moment. It rejects with a `RangeError` for a time or a bound that is
- * no number, or too small, and never else.
+ * @returns a promise, since reading the queue takes a moment. It rejects only with a `RangeError`, for a time or a limit
+ * that is no number or is too small.
  */
 export async function connectStored<Contract extends AnyContract = AnyContract> (url: string | URL, given: StoredOptions<Contract> = {}): Promise<Connection<Contract>> {
   const options = resolveNumbers(given, { ...defaults, ...storedDefaults })
   const queue = await openQueue(options.name ?? String(url), options.maxAgeMs).catch(() => null)
   if (queue === null) return connect<Contract>(url, options)
   const { events, lost, session, accepted, doubtful } = queue
-  /** Not while `setup` is to run: a page that dies meanwhile leaves the session before, of which the next is told that it expired. */
+  /** False until `setup` has run: a page that dies before leaves the mark of the previous session, and the next page learns that it expired. */
   let isReady = true
   const connectOptions: ConnectOptions<Contract> & InnerOptions = {
     ...options,
@@ -58,12 +57,12 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     try {
       id = queue.add(name, data)
     } catch {
-      // Which rejects, and says what it is about the data.
+      // `emit` rejects with the reason why the data is no JSON.
       return emit(name as never, data as never)
     }
     return follow(id, emit(name as never, data as never))
   }
-  // An array first: they are sent whether anybody is told or not.
+  // All are sent before the first listener hears of one.
   const restored = [
     ...lost.map(([event, code]) => [event, quietPromise<void>((_resolve, reject) => reject(new ClientError({ code })))] as const),
     ...events.map((event) => [event, follow(event.id, emit(event.name as never, event.data as never))] as const)
@@ -71,7 +70,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
   const [on, call] = createListeners(options.onError)
   on('restored', options.onRestored ?? (() => {}))
   for (const [event, outcome] of restored) call('restored', event, outcome)
-  // Its lock goes with the page, or with the connection.
+  // The queue's lock lasts as long as the page or the connection.
   connection.onState((state, { verdict }) => {
     if (options.setup && blankVerdict.test(verdict!)) isReady = false
     if (state === 'closed') queue.release()

@@ -1,15 +1,15 @@
 import type { LinkFactory } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
-/** How far the events of a session have come; the next page, or tab, goes on from here. */
+/** Progress of a session's events. The next page or tab continues from it. */
 export interface Mark {
-  /** Number of the last event that is known to be accepted. */
+  /** Number of the last event known to be accepted. */
   accepted: number
-  /** Events after that one which were sent, or are about to be, and have no answer yet. */
+  /** Number of events after it that are sent, or about to be, and have no answer yet. */
   doubtful: number
 }
 
-/** Notes that `count` events are about to be sent, numbered after `accepted`. */
+/** Notes that `count` events after number `accepted` are about to be sent. */
 export function advance (mark: Mark, accepted: number, count: number): void {
   const ahead = accepted - mark.accepted
   // An earlier request may still be on its way.
@@ -18,9 +18,9 @@ export function advance (mark: Mark, accepted: number, count: number): void {
 }
 
 /**
- * Takes a settled event out of those that wait, and out of the mark.
+ * Removes a settled event from the waiting ones, and moves the mark past it.
  *
- * @returns whether it was among them
+ * @returns whether the event was waiting
  */
 export function settle (mark: Mark, waiting: Array<{ id: unknown }>, id: unknown): boolean {
   const index = waiting.findIndex((event) => event.id === id)
@@ -34,11 +34,11 @@ export function settle (mark: Mark, waiting: Array<{ id: unknown }>, id: unknown
 }
 
 /**
- * Wraps a link so that events are noted before they leave. A page that dies afterwards cannot tell whether they arrived.
+ * Wraps a link so that events are noted before they leave. A page that dies in between cannot say whether they arrived.
  *
  * @param link the link to wrap; default: server-sent events
- * @param note gets the session, the number before the first event, and the number of events; the request waits for what
- * it returns, and is not sent if that rejects
+ * @param note gets the session, the number before the first event, and the number of events. The request waits for its
+ * promise, and is not sent if that rejects.
  */
 export function markedLink (link: LinkFactory = sseLink, note: (session: string, accepted: number, count: number) => unknown): LinkFactory {
   return (url, options) => {
