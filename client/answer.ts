@@ -1,31 +1,21 @@
+import type { Answer as WireAnswer } from '../schemas/answer.ts'
 import type { ErrorFields } from './client-error.ts'
 
-/** How a request ended: its status (0: no answer came), and what its body said, if it was JSON. */
-export interface Answer extends ErrorFields {
+/** How a request ended: the status (0: no answer came), and the fields of the body if it was JSON. */
+export interface Answer extends ErrorFields, Readonly<Pick<WireAnswer, 'seq' | 'known' | 'expected'>> {
   readonly status: number
-  /** What `Retry-After` asks for; nothing, 0, or what is no number, for none. */
+  /** Milliseconds that `Retry-After` asks for. Absent, 0 and NaN mean none. */
   readonly retryAfterMs?: number
-  /** At a 202: the last number that the session has accepted. */
-  readonly seq?: number
-  /** At a 202: how many of the events had been accepted before. */
-  readonly known?: number
-  /** At a 409: the number that is due. */
-  readonly expected?: number
-  /** Where the answer was no event stream: `'not-a-stream'`. */
+  /** `'not-a-stream'` where a stream was asked for and the answer was none. */
   readonly reason?: string | undefined
-  /** What went wrong where there was no answer. */
+  /** The error where no answer came. */
   readonly cause?: unknown
 }
 
-/** Whether an answer is one of Fastify's or the plugin's, and not of something between. */
-export function isOurs ({ code }: Answer): boolean {
-  return /^FST_/.test(code!)
-}
-
 /**
- * Whether the same request would be answered so again. What may pass: 404 and 410, for a session; 404, for a server
- * that is being replaced; and what a proxy or a portal says in the server's place.
+ * Whether the same request would get the same answer again. These may pass: 404 and 410, for a session; 404, while a
+ * server is being replaced; and what a proxy or a portal answers in the server's place, without a code of Fastify's.
  */
-export function isFinal (answer: Answer): boolean {
-  return /40[13]|41[35]/.test(answer.status as never) || (isOurs(answer) && /40[056]|422/.test(answer.status as never))
+export function isFinal ({ code, status }: Answer): boolean {
+  return /40[13]|41[35]/.test(status as never) || (/^FST_/.test(code!) && /40[056]|422/.test(status as never))
 }

@@ -1,13 +1,13 @@
-/** Of a timer: from 2 ** 31 on, it fires at once. */
+/** Longest delay of a timer, in milliseconds. A timer of 2 ** 31 or more fires at once. */
 export const mostMs = 2e9
 
 /**
  * Milliseconds until the next try.
  *
- * @param attempt how many came before
- * @param askedMs what the server asked for: nothing, 0, or what is no number, for none
+ * @param attempt number of tries before this one
+ * @param askedMs milliseconds that the server asked for. Absent, 0 and NaN mean none.
  */
 export function backOff (attempt: number, retryMs: number, retryMaxMs: number, askedMs?: number): number {
-  // Beyond, the power would be infinite, and no number at all times a `retryMs` of 0.
+  // An unbounded power becomes infinite, and infinity times a `retryMs` of 0 is NaN.
   return Math.min(mostMs, (askedMs || 0) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** Math.min(attempt, 99)))
 }

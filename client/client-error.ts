@@ -1,32 +1,28 @@
-/** One fault of an event that was refused; `path` is a JSON pointer into it: `/data/range`. */
-export interface Fault {
-  path: string
-  message: string
-}
+import type { Fault } from '../schemas/fault.ts'
 
-/** What goes wrong on this side. Refusals keep the server's own code, such as `FST_ERR_VALIDATION`. */
+/** Codes of the client's own errors. A refusal keeps the server's code, such as `FST_ERR_VALIDATION`. */
 export type ClientErrorCode =
-  /** The event was sent, its session is gone, and nobody knows whether it ran. It has not been sent again. */
+  /** The event was sent, and its session is gone. It may or may not have run. It is not sent again. */
   | 'TETHER_IN_DOUBT'
-  /** The connection was closed before the event was sent, or before what was waited for came. */
+  /** The connection was closed before the event was sent, or before the awaited update came. */
   | 'TETHER_CLOSED'
-  /** `maxQueued` events wait. */
+  /** `maxQueued` events wait already. */
   | 'TETHER_QUEUE_FULL'
   | (string & {})
 
-/** What a {@link ClientError} tells. */
+/** Fields of a {@link ClientError}. */
 export interface ErrorFields {
-  readonly code?: ClientErrorCode
+  readonly code?: ClientErrorCode | undefined
   readonly message?: string
-  readonly status?: number
-  readonly errors?: Fault[]
+  readonly status?: number | undefined
+  readonly errors?: Fault[] | undefined
 }
 
-/** Why an event was not accepted. */
+/** Why the session did not accept an event. */
 export class ClientError extends Error {
-  /** Undefined when the answer named none, as a proxy's does. */
+  /** Undefined where the answer has no code, such as a proxy's. */
   declare readonly code: ClientErrorCode | undefined
-  /** Status of the answer; undefined when there was none. */
+  /** Status of the answer; undefined where none came. */
   declare readonly status: number | undefined
   /** Every fault of the event, at a 400. */
   declare readonly errors: Fault[] | undefined

@@ -1,53 +1,54 @@
 import type { AnyContract, UpdateData } from '../schemas/contract.ts'
+import type { ControlFrame } from '../schemas/control-frame.ts'
+import type { Goodbye } from '../schemas/goodbye.ts'
+import type { Hello } from '../schemas/hello.ts'
+import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, type Answer } from './answer.ts'
 import { backOff, mostMs } from './back-off.ts'
 import { defaults } from './defaults.ts'
+import type { Emit } from './emit.ts'
 import { createEventQueue } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
-import type { Hello, Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
 import type { Claim } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
-/** How a connection is. */
+/** State of a connection. */
 export type ConnectionState =
-  /** Its stream is being opened. */
+  /** The stream is being opened. */
   | 'connecting'
   /** Updates come, and events go. */
   | 'open'
-  /** The stream was lost or refused; it will be tried again. */
+  /** The stream was lost or refused, and will be tried again. */
   | 'waiting'
-  /** Over for good. */
+  /** The connection has ended for good. */
   | 'closed'
 
-/** What goes with a state. */
+/** Details of a state. */
 export interface StateDetail extends Partial<Answer> {
   /** With `open`. After `new`, `gap` and `expired`, the server's `onConnect` sends a snapshot. */
   readonly verdict?: Verdict
   /**
-   * With `waiting` and `closed`: what the server's goodbye said; or `'silent'`, `'gap'`, `'unanswered'`, `'binding'`,
-   * `'not-a-stream'`, `'too-long'`, `'setup'`, `'hidden'`; `'closed'` when the page closed it.
+   * With `waiting` and `closed`: the reason of the server's goodbye; or `'silent'`, `'gap'`, `'unanswered'`, `'binding'`,
+   * `'not-a-stream'`, `'too-long'`, `'setup'`, `'hidden'`; or `'closed'` after `close()`.
    */
   readonly reason?: string | undefined
-  /** With `open`: number of the update that the first to come follows. */
+  /** With `open`: number of the update before the next one. */
   readonly seq?: number
-  /** With `waiting`: milliseconds until the next try, unless something wakes it. */
+  /** With `waiting`: milliseconds until the next try, unless something wakes the connection sooner. */
   readonly retryMs?: number
 }
 
-/** Stops a listener; a second call does nothing. */
+/** Removes a listener; a second call does nothing. */
 export type Unsubscribe = () => void
 
-type Events<Contract extends AnyContract> = Contract['events']
 type Updates<Contract extends AnyContract> = Contract['updates']
 
 /** Name of an update. */
 export type UpdateName<Contract extends AnyContract> = keyof Updates<Contract> & string
-/** Name of an event. */
-export type EventName<Contract extends AnyContract> = keyof Events<Contract> & string
-/** What a listener of that update gets. */
+/** Data of an update, as its listeners get it. */
 export type DataOf<Contract extends AnyContract, Name extends UpdateName<Contract>> = UpdateData<Updates<Contract>[Name]>
 
 /** Any update, with its name. */
@@ -55,43 +56,39 @@ export type NamedUpdate<Contract extends AnyContract> = {
   [Name in UpdateName<Contract>]: { name: Name, data: DataOf<Contract, Name> }
 }[UpdateName<Contract>]
 
-// `UpdateData` of an event's schema is its data as well, and is less deep for the compiler than TypeBox's `Static`.
-/** The data may be left out where `{}` would do. */
-type EmitArguments<Data> = {} extends Data ? [data?: Data] : [data: Data]
-
-/** A page's session, as the page sees it. */
+/** The page's view of its session. */
 export interface Connection<Contract extends AnyContract = AnyContract> {
-  /** Id of the session, a secret of this page's; undefined before the first hello. */
+  /** Id of the session, a secret of this page; undefined before the first hello. */
   readonly session: string | undefined
   readonly state: ConnectionState
-  /** Calls `listener` with each update of that name. What it throws is reported, and stops no other. */
+  /** Calls `listener` with each update of that name. An error that it throws goes to `onError` and stops no other listener. */
   on: <Name extends UpdateName<Contract>>(name: Name, listener: (data: DataOf<Contract, Name>) => unknown) => Unsubscribe
-  /** The same for the next one only. Without a listener: a promise for it, which rejects with `TETHER_CLOSED`. */
+  /** Calls `listener` with the next update of that name only. Without a listener: a promise for it, which rejects with `TETHER_CLOSED`. */
   once: {
     <Name extends UpdateName<Contract>>(name: Name, listener: (data: DataOf<Contract, Name>) => unknown): Unsubscribe
     <Name extends UpdateName<Contract>>(name: Name): Promise<DataOf<Contract, Name>>
   }
-  /** Iterates over the updates of that name. When many wait to be taken, no more is read from the network. Ends when the connection is closed. */
+  /** Iterates over the updates of that name. While about a hundred wait, nothing is read from the network. Ends when the connection is closed. */
   updates: <Name extends UpdateName<Contract>>(name: Name) => AsyncGenerator<DataOf<Contract, Name>, void>
-  /** The same for all updates, each with its name. */
+  /** Iterates over all updates, each with its name, in the same way. */
   [Symbol.asyncIterator]: () => AsyncGenerator<NamedUpdate<Contract>, void>
   /**
-   * Sends an event, behind those before it; while there is no stream, it waits.
+   * Sends an event, after all events before it. While there is no stream, the event waits.
    *
-   * @returns a promise that resolves when the session has accepted it, and rejects with a
-   * `ClientError`: refused (the server's code, and `errors`), `TETHER_IN_DOUBT`,
-   * `TETHER_QUEUE_FULL`, `TETHER_CLOSED`. Nobody need listen.
+   * @returns a promise that resolves when the session has accepted the event. It rejects with a
+   * `ClientError`: a refusal (the server's code, and `errors`), `TETHER_IN_DOUBT`,
+   * `TETHER_QUEUE_FULL` or `TETHER_CLOSED`. A rejection without a listener is no uncaught error.
    */
-  emit: <Name extends EventName<Contract>>(name: Name, ...data: EmitArguments<UpdateData<Events<Contract>[Name]>>) => Promise<void>
-  /** Calls `listener` with each new state and what goes with it. */
+  emit: Emit<Contract>
+  /** Calls `listener` with each new state and its details. */
   onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
-  /** Calls `listener` when updates were lost, with the number of the last of them. */
+  /** Calls `listener` when updates are lost, with the number of the last lost one. */
   onGap: (listener: (seq: number) => unknown) => Unsubscribe
-  /** Ends stream and session. Events that wait reject. */
+  /** Ends the stream and the session. Events that wait reject. */
   close: () => void
 }
 
-/** What a page has beside `fetch`; a worker has less, and Node nothing. */
+/** Globals of a page. A worker has some of them, Node has none. */
 interface PageGlobals {
   document?: { hidden: boolean }
   addEventListener?: (type: string, listener: (event: PageEvent) => void, options: { signal: AbortSignal }) => void
@@ -103,19 +100,18 @@ interface PageEvent {
 }
 
 /**
- * Opens a session at a `stateful` URL, and keeps it: the stream is opened again
- * whenever it is lost, and resumes where it stopped.
+ * Opens a session at a `stateful` URL and keeps it. A lost stream is opened again and resumes where it stopped.
  *
  * @example
  * const live = connect<typeof contract>('/live')
  * live.on('sample', ({ series, v }) => draw(series, v))
  * await live.emit('range.set', { range: '1h' })
  * @see docs/client.md
- * @throws `RangeError` for a time or a bound that is no number, or too small
+ * @throws `RangeError` for a time or a limit that is no number or is too small
  */
 export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions<Contract> = {}): Connection<Contract> {
   const settings = resolveNumbers(options, defaults) as Settings<Contract>
-  const { hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError = (error) => setTimeout(() => { throw error }), requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+  const { hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError, requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
   let { session, seq }: Partial<ResumePoint> = resume
   const { open, send } = link(url + '', settings)
   const page = globalThis as PageGlobals
@@ -123,19 +119,19 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   let stream = life
   let state: ConnectionState = 'connecting'
   let hello: Hello | undefined
-  /** Why the stream is being given up. */
+  /** Why the client ends the stream. */
   let why: StateDetail = {}
-  /** What the server last asked for with `retry:`; it counts when it says goodbye. */
+  /** Milliseconds of the server's last `retry:`; they count after a goodbye. */
   let askedMs = 0
   let floorMs = 0
   let attempt = 0
-  /** Of the next try; while there is a stream, of its silence. */
+  /** Timer of the next try; while there is a stream, of its silence. */
   let timer: ReturnType<typeof setTimeout>
   let silentAt = Infinity
   let hideTimer: ReturnType<typeof setTimeout>
-  /** Pending while an iteration has more than enough. */
+  /** Pending while an iteration has a full buffer. */
   let taken: Promise<void> | undefined
-  /** Whether nothing more of the stream counts, not even what has come. */
+  /** Whether the rest of the stream is ignored, even text that has arrived. */
   let isOver: boolean
 
   const [on, call] = createListeners(onError)
@@ -151,7 +147,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   }
 
   const post = (body: string, keepalive: boolean, claim: Claim = { session, seq }): Promise<Answer> => send(claim, body, keepalive)
-    // Others of the page may have used up what a browser keeps alive, and it is shown again or lives long enough.
+    // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
     .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
 
   const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose)
@@ -175,7 +171,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     finish({ reason: 'closed' })
   }
 
-  const control = (frame: Hello & { type: string, reason: string, reconnect: boolean }) => {
+  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye) => {
     const { type, reason, seq: next } = frame
     if (type === 'goodbye') {
       isOver = true
@@ -184,7 +180,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       else finish({ reason })
     }
     if (type === 'heartbeat' && seq !== next) {
-      // More than any session has sent: named in a claim, it is answered with the verdict `gap`, and so with a snapshot.
+      // Higher than any number sent, so that the server answers with the verdict `gap`, and thus with a snapshot.
       seq = 9e14
       isOver = true
       call(gapFound, next)
@@ -195,7 +191,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       hello = frame
       session = frame.session
       become('open', frame)
-      // A listener may close.
+      // A listener may have closed the connection.
       if (state === 'open') begin(frame.verdict)
     }
     if (type === 'gap' || frame.verdict === 'gap') call(gapFound, next)
@@ -220,13 +216,13 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       let value: any = data
       try {
         if (!hello?.text?.includes(name)) value = JSON.parse(data)
-      } catch { /* text, then */ }
+      } catch { /* the update is text */ }
       if (name === 'tether') return control(value)
       seq!++
       call(name, value)
       call(anyUpdate, { name, data: value })
     }, (ms) => { askedMs = ms })
-    // First, for a listener may close.
+    // Before the call of listeners, which may close the connection.
     watch()
     become('connecting')
     const answer = await Promise.race<Answer>([
@@ -244,16 +240,16 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
           if (!signal.aborted) watch()
         })
       }, signal).catch((cause) => ({ status: 0, cause })),
-      // The reader of a fetch that is aborted may wait for ever, in Node.
+      // In Node, the reader of an aborted fetch may wait for ever.
       new Promise((resolve) => { signal.onabort = () => resolve({ status: 0 }) })
     ])
-    // Node keeps the signal of a request that was aborted, and with it all that its listener knows.
+    // Node keeps the signal of an aborted request, and with it the closure of its listener.
     signal.onabort = null
-    // Also what is left of an answer that was no stream.
+    // Frees the rest of an answer that was no stream.
     stream.abort()
     if (life.signal.aborted) return
     clearTimeout(timer)
-    // The next stream begins behind what has come. Whoever is to take that may wait for an event first.
+    // The next stream starts after the updates that came. Their consumer may first await an event, so sending goes on.
     timer = setInterval(pump, 1000)
     await given.catch(() => {})
     if (life.signal.aborted) return
@@ -274,7 +270,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     if (isGoing) {
       if (hiddenMs) {
         hideTimer = setTimeout(() => {
-          // Nor is another opened, where there is none at the moment.
+          // A hidden tab without a stream opens none.
           clearTimeout(timer)
           lose('hidden')
         }, hiddenMs)
@@ -287,9 +283,9 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   }
   for (const type of ['online', 'visibilitychange', 'pageshow', 'pagehide']) page.addEventListener?.(type, look, life)
   ender?.addEventListener('abort', close, life)
-  // Not at once: whoever called can listen first.
+  // In a later turn, so that the caller can add listeners first.
   timer = setTimeout(start)
-  // A tab may be hidden from its start.
+  // A tab may be hidden from the start.
   look({})
   if (ender?.aborted) close()
 

@@ -1,4 +1,4 @@
-/** Every default of the client, in one frozen table; `docs/client.md` lists the same, and a test holds the two together. Times are milliseconds. */
+/** Every default of the client, in one frozen table. Times are milliseconds. A test compares the table with `docs/client.md`. */
 export const defaults = Object.freeze({
   retryMs: 500,
   retryMaxMs: 10_000,

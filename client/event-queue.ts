@@ -1,24 +1,28 @@
+import type { Hello } from '../schemas/hello.ts'
+import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, type Answer } from './answer.ts'
 import { mostMs } from './back-off.ts'
 import { ClientError } from './client-error.ts'
-import type { Hello, Verdict } from './hello.ts'
 import type { ResumePoint, Settings } from './options.ts'
+import { quietPromise } from './quiet-promise.ts'
+import { blankVerdict } from './blank-verdict.ts'
 
-/** JSON of the envelope, but for its number and the brace at its end; and what settles the promise. */
+/** JSON of the envelope without its number and closing brace; and the functions that settle the promise. */
 type Entry = [json: string, resolve: () => void, reject: (error: Error) => void]
 
 const encoder = new TextEncoder()
 
 /**
- * Events on their way to the session, oldest first: sent one request at a time and
- * numbered, so that none is lost, doubled or overtaken. Those of `setup` go before all others.
+ * Queue of events on their way to the session, oldest first. One numbered request at a time carries them, so that
+ * none is lost, doubled or overtaken. Events of `setup` go before all others.
  *
- * The number of an event follows from its place: the first that waits has `accepted + 1`.
+ * An event's number follows from its place: the first waiting event has `accepted + 1`.
  *
- * @param getHello the stream's hello; undefined while there is none
- * @param lose is called when only a new stream can tell how things are
- * @returns what emits; what a hello is told to; what sends again what is still unsent; what tells whether the page may go, before which all is sent at once; what
- * the end of a stream is told to, and gives whether `setup` was cut short by it; what rejects all
+ * @param getHello returns the stream's hello; undefined while there is no stream
+ * @param lose ends the stream, where only a new one can settle the state of the session
+ * @returns six functions: `emit`; `begin` starts on a new stream; `pump` sends waiting events; `flush` takes whether
+ * the page may go, and then sends all at once; `cutShort` ends `setup` with the stream, and returns whether it was
+ * running; `close` rejects all events
  */
 export function createEventQueue (
   { session, accepted = 0, doubtful = 0, setupDue }: Partial<ResumePoint>,
@@ -28,34 +32,34 @@ export function createEventQueue (
   lose: (reason: string, cause?: unknown) => void
 ) {
   const queue: Entry[] = []
-  /** What `setup` emits, while it runs. */
+  /** Events of `setup`, while it runs. */
   let lane: Entry[] | undefined
-  /** That of the two which is sent from: `doubtful` of its first are in doubt. */
+  /** The one of the two lists that is being sent. Its first `doubtful` entries are in doubt. */
   let entries = queue
-  /** Whether the promise of `setup` has resolved; with the last of its events, the session is ready. */
+  /** Whether the promise of `setup` has resolved. The session is ready when its last event is settled, too. */
   let isSetUp = false
   let last: Hello | undefined
   let isPumping = false
   /** Whether the page may go away at any moment. */
   let isGoing = false
-  /** Bytes more that may outlive the page: a browser takes 64 KiB, in all requests together. */
+  /** Bytes left for requests that outlive the page. A browser takes 64 KiB in all of them together. */
   let room = 6e4
-  /** What `doubtful` was before the request that is on its way. */
+  /** Value of `doubtful` before the current request. */
   let before = 0
-  /** Events in a request at most, while one among more is refused. */
+  /** Most events of a request, while a refused event is being isolated. */
   let most = Infinity
-  /** Whether the next refusal that may be the word of something between stands. */
+  /** Whether a refusal that may be a proxy's has come once. The second one in a row counts. */
   let isWarned = false
   let timer: ReturnType<typeof setTimeout>
 
   if (!setup) setupDue = undefined
 
-  /** The session to send to. A page that goes loses its stream first, but its session is still there. */
+  /** Hello of the session to send to. A page that goes away loses its stream first, while its session lives on. */
   const current = () => getHello() ?? (isGoing && last)
 
-  /** Takes `count` entries off: accepted, or rejected with `error`. */
+  /** Removes `count` entries from the head: accepted, or rejected with `error`. */
   const settle = (count: number, error?: ClientError, list = entries) => {
-    // A number that may have been taken is not used for other data; if it was not, a 409 will say so.
+    // A number that may be taken is not used for other data. If it was free, a 409 says so.
     const taken = list === entries ? Math.min(count, doubtful) : 0
     doubtful -= taken
     accepted += taken
@@ -69,7 +73,7 @@ export function createEventQueue (
     settle(list.length, new ClientError({ code: 'TETHER_CLOSED' }), list)
   }
 
-  /** Ends `setup` before its time: whatever it emits from now on rejects. */
+  /** Ends `setup` early. Events that it emits afterwards reject. */
   const cutShort = () => {
     const own = lane
     if (!own) return
@@ -79,7 +83,7 @@ export function createEventQueue (
     return own
   }
 
-  /** Sends as much from `start` on as one request may hold; gives how much that is. */
+  /** Sends as many entries from `start` on as one request holds; returns how many. */
   const transmit = (hello: Hello, start = 0): [count: number, answer: Answer | Promise<Answer>] => {
     let count = 0
     let body = ''
@@ -100,7 +104,7 @@ export function createEventQueue (
     return [count, send(count > 1 ? `[${body}]` : body, keepalive).finally(() => { room += bytes })]
   }
 
-  /** Lets nothing from `start` on wait for an answer while the page may go, in a session that has all the others; as far as it may be kept. */
+  /** While the page may go, sends the entries from `start` on without waiting for answers, as far as keepalive allows. The session must have all entries before them. */
   const hurry = (start: number) => {
     const hello = current()
     if (!isGoing || !hello || session !== hello.session || entries !== (setupDue ? lane : queue)) return
@@ -112,7 +116,7 @@ export function createEventQueue (
   }
 
   const pump = async () => {
-    // What is emitted in one go goes up in one request.
+    // Events emitted in one turn share a request.
     if (isPumping) {
       await null
       hurry(doubtful)
@@ -125,7 +129,7 @@ export function createEventQueue (
       if (session !== hello.session) {
         settleDoubtful()
         accepted = told ?? 0
-        // What is in doubt keeps its numbers; else, others that number events of this session may be ahead.
+        // Events in doubt keep their numbers. Otherwise another sender of this session may be ahead.
       } else if (last !== hello && !doubtful && told! > accepted) accepted = told!
       session = hello.session
       last = hello
@@ -141,11 +145,11 @@ export function createEventQueue (
       const [count, answering] = transmit(hello)
       hurry(doubtful)
       const answer = await answering
-      // They were of a `setup` that was cut short.
+      // The entries were of a `setup` that was cut short.
       if (list !== entries) continue
       const { status, code, errors, expected, known, seq, retryAfterMs } = answer
       if (status === 202) {
-        // Known, but never sent before: another has taken their numbers.
+        // Known to the server, but never sent before: another sender took their numbers.
         const swallowed = list.splice(tried, Math.min(known!, count) - tried)
         settle(count - swallowed.length)
         accepted += swallowed.length
@@ -175,7 +179,7 @@ export function createEventQueue (
         }
         await new Promise((resolve) => { timer = setTimeout(resolve, Math.min(mostMs, retryAfterMs)) })
       } else if (count > 1 && (status === 400 || status === 413)) {
-        // The events before the faulty one go up, then that one alone.
+        // First the events before the faulty one are sent, then the faulty one alone.
         most = +(String(errors?.[0]?.path).split('/')[1] ?? count >> 1) || 1
       } else {
         settle(count, new ClientError(answer))
@@ -186,18 +190,13 @@ export function createEventQueue (
     isPumping = false
   }
 
-  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}): Promise<void> => {
-    const promise = new Promise<void>((resolve, reject) => {
-      if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
-      if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
-      // As it is now, whatever becomes of the object meanwhile.
-      list.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
-      pump()
-    })
-    // Nobody need listen.
-    promise.catch(() => {})
-    return promise
-  }
+  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
+    if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
+    if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+    // Serialised now, since the caller may change the object later.
+    list.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
+    pump()
+  })
 
   const runSetup = async (own: Entry[], verdict: Verdict) => {
     try {
@@ -215,7 +214,7 @@ export function createEventQueue (
   return [
     emitTo(queue),
     (verdict: Verdict) => {
-      if (setup && /new|expired/.test(verdict)) setupDue = verdict
+      if (setup && blankVerdict.test(verdict)) setupDue = verdict
       isSetUp = false
       if (setupDue) runSetup(lane = [], setupDue)
       pump()

@@ -1,9 +1,9 @@
 /**
- * Parses an event stream, fed in pieces of any size. An event is told as soon as its last line has ended.
+ * Parses an event stream that comes in pieces of any size. Each event is passed on as soon as its last line ends.
  *
- * @param onEvent gets each event that has data; `name` is empty where the stream gives none
+ * @param onEvent gets each event with data; `name` is empty where the stream gives none
  * @param onRetry gets the milliseconds of each `retry:`
- * @returns what takes the next piece, and gives how many characters it keeps of an event that has not ended
+ * @returns a function that takes the next piece, and returns the number of characters held of an unfinished event
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
 export function createParser (onEvent: (name: string, data: string) => void, onRetry: (ms: number) => void): (text: string) => number {
@@ -12,11 +12,11 @@ export function createParser (onEvent: (name: string, data: string) => void, onR
   let name = ''
   let data = ''
   return (text) => {
-    // The second half of a CRLF, whose line has ended with the first.
+    // The second half of a CRLF. The first half ended the line.
     if (endsInCr && text[0] === '\n') text = text.slice(1)
     else if (!text) return 0
     endsInCr = text.endsWith('\r')
-    // A long line comes in many pieces; looking for its end in all of them again and again would be quadratic.
+    // A long line comes in many pieces. Searching all of them for its end at each piece would be quadratic.
     const hasEnd = /[\r\n]/.test(text)
     rest += text
     if (hasEnd) {

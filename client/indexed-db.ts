@@ -1,63 +1,50 @@
 import type { AnyContract } from '../schemas/contract.ts'
 import { connect, type Connection } from './connection.ts'
 import { ClientError } from './client-error.ts'
-import { openQueue, type StoredEvent } from './stored-queue.ts'
 import { defaults } from './defaults.ts'
+import { createListeners } from './listeners.ts'
+import { markedLink } from './marked-link.ts'
 import { resolveNumbers, type ConnectOptions, type InnerOptions } from './options.ts'
-import { sseLink } from './sse-link.ts'
+import { quietPromise } from './quiet-promise.ts'
 import { storedDefaults } from './stored-defaults.ts'
+import { openQueue, type StoredEvent } from './stored-queue.ts'
+import { blankVerdict } from './blank-verdict.ts'
 
 export { storedDefaults } from './stored-defaults.ts'
 export type { StoredEvent } from './stored-queue.ts'
 
 /** Options of `connectStored`, beside those of `connect`. */
 export interface StoredOptions<Contract extends AnyContract = AnyContract> extends Omit<ConnectOptions<Contract>, 'resume'> {
-  /** Names the queue; two URLs, or two users of one browser, should not share one. Default: the URL. */
+  /** Name of the queue. Two URLs, or two users of one browser, need two names. Default: the URL. */
   name?: string
-  /** Milliseconds that an event may wait to be sent, over all reloads. Default 86,400,000, a day. */
+  /** Longest wait of an event to be sent, in milliseconds, across reloads. Default 86,400,000, a day. */
   maxAgeMs?: number
-  /** Gets each event that an earlier page left, and the promise of what becomes of it. */
+  /** Gets each event that an earlier page left, and a promise of its outcome. */
   onRestored?: (event: StoredEvent, outcome: Promise<void>) => void
 }
 
 /**
- * Connects as `connect` does, and keeps events that are not accepted yet in IndexedDB.
+ * Connects as `connect` does, and keeps events in IndexedDB until they are accepted.
  *
- * The page that comes next, after a reload or a crash, resumes the session and sends
- * them: with the same numbers into the same session. If that is gone, what was perhaps
- * accepted is in doubt and is not sent again. Each tab has a queue of its own; what a closed tab
- * left goes to the next that opens. Where there is no IndexedDB or no Web Locks, it is as `connect`.
+ * After a reload or a crash, the next page resumes the session and sends the events with the same numbers. If the
+ * session is gone, events that it may have accepted are in doubt and are not sent again. Each tab has its own queue.
+ * The next tab that opens takes over the events of closed tabs. Without IndexedDB or Web Locks, this is `connect`.
  *
- * @returns a promise, since reading the queue takes a moment. It rejects with a `RangeError` for a time or a bound that is
- * no number, or too small, and never else.
+ * @returns a promise, since reading the queue takes a moment. It rejects only with a `RangeError`, for a time or a limit
+ * that is no number or is too small.
  */
 export async function connectStored<Contract extends AnyContract = AnyContract> (url: string | URL, given: StoredOptions<Contract> = {}): Promise<Connection<Contract>> {
   const options = resolveNumbers(given, { ...defaults, ...storedDefaults })
   const queue = await openQueue(options.name ?? String(url), options.maxAgeMs).catch(() => null)
   if (queue === null) return connect<Contract>(url, options)
   const { events, lost, session, accepted, doubtful } = queue
-  /** Not while `setup` is to run: a page that dies meanwhile leaves the session before, of which the next is told that it expired. */
+  /** False until `setup` has run: a page that dies before leaves the mark of the previous session, and the next page learns that it expired. */
   let isReady = true
   const connectOptions: ConnectOptions<Contract> & InnerOptions = {
     ...options,
     onReady: () => { isReady = true },
     ...(session !== undefined && { resume: { session, accepted, doubtful } }),
-    link: (path, linkOptions) => {
-      const { open, send } = (options.link ?? sseLink)(path, linkOptions)
-      return {
-        open,
-        // Noted before it leaves: a page that dies meanwhile cannot tell what became of it.
-        send: async (claim, body, keepalive) => {
-          if (body !== '' && isReady) {
-            // What was settled just now is removed first: it is not of those that are marked.
-            await null
-            const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
-            await queue.mark(claim.session!, envelopes[0]!.seq - 1, envelopes.length)
-          }
-          return send(claim, body, keepalive)
-        }
-      }
-    }
+    link: markedLink(options.link, (...sent) => isReady && queue.mark(...sent))
   }
   const connection = connect<Contract>(url, connectOptions)
   const { emit } = connection
@@ -70,37 +57,23 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     try {
       id = queue.add(name, data)
     } catch {
-      // Which rejects, and says what it is about the data.
+      // `emit` rejects with the reason why the data is no JSON.
       return emit(name as never, data as never)
     }
     return follow(id, emit(name as never, data as never))
   }
-  const { onRestored, onError = (error) => setTimeout(() => { throw error }) } = options
-  // An array first: they are sent whether anybody is told or not.
+  // All are sent before the first listener hears of one.
   const restored = [
-    ...lost.map(([event, code]) => [event, rejected(code)] as const),
+    ...lost.map(([event, code]) => [event, quietPromise<void>((_resolve, reject) => reject(new ClientError({ code })))] as const),
     ...events.map((event) => [event, follow(event.id, emit(event.name as never, event.data as never))] as const)
   ]
-  for (const [event, outcome] of restored) {
-    try {
-      onRestored?.(event, outcome)
-    } catch (error) {
-      onError(error)
-    }
-  }
-  // Its lock goes with the page, or with the connection.
-  connection.onState((state, { verdict = '' }) => {
-    if (options.setup && /new|expired/.test(verdict)) isReady = false
+  const [on, call] = createListeners(options.onError)
+  on('restored', options.onRestored ?? (() => {}))
+  for (const [event, outcome] of restored) call('restored', event, outcome)
+  // The queue's lock lasts as long as the page or the connection.
+  connection.onState((state, { verdict }) => {
+    if (options.setup && blankVerdict.test(verdict!)) isReady = false
     if (state === 'closed') queue.release()
   })
-  return Object.defineProperties({} as Connection<Contract>, {
-    ...Object.getOwnPropertyDescriptors(connection),
-    emit: { value: emitStored, enumerable: true }
-  })
-}
-
-function rejected (code: string): Promise<void> {
-  const promise = Promise.reject(new ClientError({ code }))
-  promise.catch(() => {})
-  return promise
+  return Object.assign(connection, { emit: emitStored })
 }

@@ -1,38 +1,37 @@
 import type { Answer } from './answer.ts'
-import type { LinkOptions } from './options.ts'
 
-/** The session that a stream or a POST is for. */
+/** Names the session of a stream or a POST. */
 export interface Claim {
-  /** Undefined for a new one. */
+  /** Undefined asks for a new session. */
   readonly session: string | undefined
-  /** Number of the last update received; undefined when there was no hello yet. */
+  /** Number of the last update received; undefined before the first hello. */
   readonly seq: number | undefined
 }
 
 /**
- * What carries a session: text of an event stream down, events up.
+ * Transport of one session: text of an event stream down, events up.
  *
- * The connection does all the rest: parsing, counting, retries, order.
+ * The connection does the rest: parsing, counting, retries and order.
  */
 export interface Link {
   /**
-   * Opens the stream and hands on its text, in any pieces; waits for what `onText` returns before it reads on,
-   * or, where nobody can read less, bounds what waits and ends. What was handed on counts, also when `signal` is
-   * aborted after it: the next `open` is called when all of it has been taken.
+   * Opens the stream and passes its text on, in pieces of any size.
    *
-   * @returns a promise that resolves when the stream is over, with the answer's status (200: it
-   * was a stream, and ended); rejects when it broke or `signal` was aborted.
+   * It reads on when the promise of `onText` has resolved. A transport that cannot slow its sender bounds the text
+   * that waits, and ends the stream beyond. Text that was passed on counts, even after an abort of `signal`. The
+   * next call of `open` comes when the connection has taken all of it.
+   *
+   * @returns a promise that resolves at the end of the stream, with the answer's status (200: it was a stream). It
+   * rejects if the stream broke or `signal` was aborted.
    */
   open: (claim: Claim, onText: (text: string) => Promise<unknown>, signal: AbortSignal) => Promise<Answer>
   /**
-   * Sends events; there is one call at a time, except when the page is being hidden.
+   * Sends events. Calls overlap only while the page is being hidden.
    *
-   * @param body JSON of an envelope or of an array of them; empty when the page goes away
-   * @param keepalive whether the page may go away before the answer comes
-   * @returns a promise for the answer; rejects, within `requestTimeoutMs`, when it is not known whether they arrived.
+   * @param body JSON of an envelope or of an array of them; empty to leave the session
+   * @param keepalive whether the request must outlive the page
+   * @returns a promise for the answer. It rejects, within `requestTimeoutMs`, where the events may or may not have
+   * arrived.
    */
   send: (claim: Claim, body: string, keepalive: boolean) => Promise<Answer>
 }
-
-/** Makes the link of one connection. */
-export type LinkFactory = (url: string, options: LinkOptions) => Link

@@ -1,15 +1,15 @@
 type Listener = (...args: any[]) => unknown
 
 /**
- * Functions by the name of what they listen to: gives one that adds, and one that calls.
+ * Keeps listeners by name. Returns a function that adds one, and a function that calls all of one name.
  *
- * @param onError gets what a listener throws; the others are called all the same
+ * @param onError gets what a listener throws; the other listeners run all the same. Default: an uncaught error.
  */
-export function createListeners (onError: (error: unknown) => void) {
+export function createListeners (onError: (error: unknown) => void = (error) => setTimeout(() => { throw error })) {
   const sets: Record<string, Set<Listener[]>> = { __proto__: null } as never
   return [
     (name: string, listener: Listener): (() => void) => {
-      // In a list of its own: a function that listens twice is called twice, and each can be stopped.
+      // An array of its own: a function that is added twice is called twice, and each can be removed.
       const own = [listener]
       ;(sets[name] ??= new Set()).add(own)
       return () => { sets[name]!.delete(own.splice(0) && own) }

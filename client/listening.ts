@@ -1,15 +1,15 @@
 import { ClientError } from './client-error.ts'
 import type { createListeners } from './listeners.ts'
 
-// No update has such a name.
+// Names of listeners that no update can have.
 export const anyUpdate = ''
 export const stateChange = ' '
 export const gapFound = '  '
 
 /**
- * The ways to listen that every connection has.
+ * Methods of every connection for listening.
  *
- * @param hold is given a promise that is pending while an iteration has more than enough; there may be several at a time
+ * @param hold gets a promise that is pending while an iteration has a full buffer; several may be pending at a time
  */
 export function createListening (on: ReturnType<typeof createListeners>[0], isClosed: () => boolean, hold: (taken: Promise<void>) => void) {
   async function * iterate (name = anyUpdate): AsyncGenerator<any, void> {
@@ -20,7 +20,7 @@ export function createListening (on: ReturnType<typeof createListeners>[0], isCl
     const stops = [
       on(name, (value) => {
         buffer.push(value)
-        // As docs/client.md says: about a hundred.
+        // About a hundred, as docs/client.md says.
         if (buffer.length > 99 && !release) hold(new Promise((resolve) => { release = resolve }))
         arrived()
       }),
@@ -42,7 +42,7 @@ export function createListening (on: ReturnType<typeof createListeners>[0], isCl
   }
 
   const first = async (name: string): Promise<unknown> => {
-    // eslint-disable-next-line no-unreachable-loop -- of the first alone, and the iteration is ended with it
+    // eslint-disable-next-line no-unreachable-loop -- returning the first value ends the iteration
     for await (const value of iterate(name)) return value
     throw new ClientError({ code: 'TETHER_CLOSED' })
   }

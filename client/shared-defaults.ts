@@ -1,2 +1,2 @@
-/** Every default of the shared connection. */
+/** Every default that `connectShared` adds. */
 export const sharedDefaults = Object.freeze({ leaderTimeoutMs: 5_000 })

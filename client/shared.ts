@@ -1,13 +1,16 @@
 import type { AnyContract } from '../schemas/contract.ts'
+import type { Verdict } from '../schemas/verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
 import { defaults } from './defaults.ts'
-import type { Verdict } from './hello.ts'
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
+import { advance, markedLink, settle, type Mark } from './marked-link.ts'
 import { resolveNumbers, type ConnectOptions, type InnerOptions, type ResumePoint, type Settings } from './options.ts'
+import { quietPromise } from './quiet-promise.ts'
 import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
+import { blankVerdict } from './blank-verdict.ts'
 
 export { sharedDefaults } from './shared-defaults.ts'
 
@@ -15,22 +18,22 @@ export { sharedDefaults } from './shared-defaults.ts'
 export interface SharedOptions<Contract extends AnyContract = AnyContract> extends Omit<ConnectOptions<Contract>, 'resume' | 'hiddenMs' | 'leaveOnHide'> {
   /** Tabs with the same name share one session. Default: the URL. */
   name?: string
-  /** Milliseconds in which another tab takes over from a leading one that gives no sign of life. Default 5,000; 0: never. */
+  /** Milliseconds until another tab takes over from a leader without a sign of life. Default 5,000; 0: never. */
   leaderTimeoutMs?: number
 }
 
-/** An event on its way, whichever tab emitted it. */
+/** An event on its way, of any tab. */
 interface SharedEvent {
-  /** The tab's own, and the place among all that it emits, from 1. */
+  /** Id of the tab, a space, and the number of the event in that tab, from 1. */
   id: string
   name: string
   data: unknown
 }
 
-/** What a tab must know to go on where the leader stopped. */
+/** State from which a tab continues where the leader stopped. */
 interface Progress {
   resume: ResumePoint | undefined
-  /** Events that wait, in the order in which the leader sends them. */
+  /** Waiting events, in the order in which the leader sends them. */
   order: SharedEvent[]
   taken: Record<string, number>
 }
@@ -38,19 +41,19 @@ interface Progress {
 type Message =
   /** A tab emitted an event. */
   | { type: 'emit', event: SharedEvent }
-  /** The leader gives it its place. */
+  /** The leader puts an event behind the waiting ones. */
   | { type: 'ordered', event: SharedEvent }
-  /** The leader is about to send the first `count` that wait, numbered after `accepted`. */
+  /** The leader is about to send `count` waiting events after number `accepted`. */
   | { type: 'marked', session: string, accepted: number, count: number }
   | { type: 'settled', id: string, error: ErrorFields | undefined }
   | { type: 'update', session: string, seq: number, name: string, data: unknown }
   | { type: 'gap', seq: number }
-  /** `setup` has come to its end. */
+  /** `setup` has finished. */
   | { type: 'ready' }
   | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined }
-  /** A tab came, or leads no more. */
+  /** A tab has opened, or leads no more. */
   | { type: 'joined', tab: string }
-  /** The leader tells that tab, or all when it has just become the leader, how things are. What it may not have heard of is told again. */
+  /** The leader sends its state to that tab, or to all tabs when it starts to lead. Tabs then repeat their unsettled events. */
   | { type: 'leading', tab: string | undefined, state: ConnectionState, progress: Progress }
   /** A tab has not heard of the leader for a while. */
   | { type: 'ping' }
@@ -59,43 +62,42 @@ type Message =
 /**
  * Connects as `connect` does, with one stream, and so one session and its state, for all tabs of this origin.
  *
- * One tab leads: it has the stream, and hands on what comes. When it goes, or stands still, another takes over and
- * resumes the session. A tab that joins later hears nothing of what was before: its first `open` has the reason `'joined'`
- * and the verdict `gap`. Where there are no Web Locks or no BroadcastChannel, it is as `connect`.
+ * One tab leads: it has the stream, and passes updates on. When it closes or freezes, another tab takes over and
+ * resumes the session. A tab that joins later gets no earlier updates: its first `open` has the reason `'joined'`
+ * and the verdict `gap`. Without Web Locks or BroadcastChannel, this is `connect`.
  */
 export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, given: SharedOptions<Contract> = {}): Connection<Contract> {
   const options = resolveNumbers(given, { ...defaults, ...sharedDefaults }) as SharedOptions<Contract> & Pick<Settings, 'maxQueued'> & { leaderTimeoutMs: number }
   if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
   const lockName = `fastify-tether shared ${options.name ?? String(url)}`
-  const { leaderTimeoutMs, maxQueued, onError = (error) => setTimeout(() => { throw error }), signal } = options
+  const { leaderTimeoutMs, maxQueued, signal } = options
   const tab = crypto.randomUUID()
   const channel = new BroadcastChannel(lockName)
-  const [on, call] = createListeners(onError)
+  const [on, call] = createListeners(options.onError)
   const life = new AbortController()
   let state: ConnectionState = 'connecting'
   let session: string | undefined
   /** Number of the last update received; undefined before this tab has heard of any session. */
   let seq: number | undefined
-  let accepted = 0
-  let doubtful = 0
-  /** While `setup` has not come to its end in the session: what it is told. */
+  let mark: Mark = { accepted: 0, doubtful: 0 }
+  /** The verdict for `setup`, while `setup` has not finished in the session. */
   let setupDue: Verdict | undefined
   let order: SharedEvent[] = []
-  /** By tab, how many of its events a leader has taken in: all are taken once and in its order, however often it tells of them. */
+  /** By tab, the number of its last event that a leader took. Repeated messages thus count once, and in the tab's order. */
   const taken: Record<string, number> = {}
-  /** What this tab emitted and has not been settled. */
+  /** Unsettled events of this tab. */
   const own = new Map<string, { event: SharedEvent, resolve: () => void, reject: (error: Error) => void }>()
   let leading: Connection | undefined
-  /** Of the leader that was heard last: later ones have higher ones. */
+  /** Term of the last leader that was heard. Later leaders have higher terms. */
   let term = 0
-  /** The page that leads, as the locks know it. */
+  /** Client id of the leading page in the Web Locks API. */
   let clientId: string | undefined
-  /** Times that the leader was listened for since it was heard. */
+  /** Checks since the leader was heard last. */
   let missed = 0
   const listenMs = Math.min(2e9, leaderTimeoutMs / 5)
   let isLeaving = false
   let hasOpened = false
-  /** Gives back the lock, or the place in its queue. */
+  /** Releases the lock, or leaves its queue. */
   let release = () => {}
   let counter = 0
 
@@ -107,36 +109,29 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     state = next
     if (next === 'open' && of !== undefined) {
       const isResumed = detail.verdict === 'resumed'
-      // A new leader may have resumed from a little earlier than this tab, or later.
+      // A new leader may have resumed from an earlier or later update than this tab's last.
       if (!isResumed || of !== session || seq === undefined) seq = detail.seq!
       if (isResumed && !hasOpened) detail = joined(detail.seq!)
-      if (of !== session) accepted = doubtful = 0
+      if (of !== session) mark = { accepted: 0, doubtful: 0 }
       session = of
       hasOpened = true
-      if (options.setup && /new|expired/.test(detail.verdict!)) setupDue = detail.verdict
+      if (options.setup && blankVerdict.test(detail.verdict!)) setupDue = detail.verdict
     }
     call(stateChange, next, detail)
   }
 
   const update = (of: string, number: number, name: string, data: unknown) => {
-    // Told twice, when a new leader resumed from a little earlier.
+    // A new leader that resumed from an earlier update repeats some.
     if (of !== session || seq === undefined || number <= seq) return
-    // Which a tab that stood still, or another, was not given.
+    // A frozen tab misses updates.
     if (number > seq + 1) gap(number - 1)
     seq = number
     call(name, data)
     call(anyUpdate, { name, data })
   }
 
-  const settle = (id: string, error: ErrorFields | undefined) => {
-    const index = order.findIndex((event) => event.id === id)
-    if (index >= 0) {
-      order.splice(index, 1)
-      if (index < doubtful) {
-        doubtful--
-        accepted++
-      }
-    }
+  const finish = (id: string, error: ErrorFields | undefined) => {
+    settle(mark, order, id)
     const waiting = own.get(id)
     own.delete(id)
     if (error === undefined) waiting?.resolve()
@@ -149,7 +144,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     order.push(event)
   }
 
-  /** The leader takes an event in, unless it has, or one before it is missing: then its tab tells of both again. */
+  /** The leader takes an event once. If an earlier event of that tab is missing, the tab sends both again. */
   const take = (event: SharedEvent) => {
     const [from, number] = placeOf(event)
     if (number !== (taken[from] ?? number - 1) + 1) return
@@ -160,16 +155,16 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
 
   const forward = ({ id, name, data }: SharedEvent) => {
     const connection = leading!
-    const finish = (error?: ErrorFields) => {
-      // A leader that leaves has not settled what its successor will send.
+    const done = (error?: ErrorFields) => {
+      // The successor of a leaving leader sends the event, and settles it.
       if (leading !== connection || connection.state === 'closed') return
       tell({ type: 'settled', id, error })
-      settle(id, error)
+      finish(id, error)
     }
-    connection.emit(name as never, data as never).then(() => finish(), ({ code, message, status, errors }: ClientError) => finish({ code: code!, message, status: status!, errors: errors! }))
+    connection.emit(name as never, data as never).then(() => done(), ({ code, message, status, errors }: ClientError) => done({ code, message, status, errors }))
   }
 
-  const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { session, seq, accepted, doubtful, setupDue } })
+  const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { ...mark, session, seq, setupDue } })
 
   const tellLeading = (to?: string) => tell({ type: 'leading', tab: to, state: leading!.state, progress: progress() })
 
@@ -177,12 +172,14 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
 
   const query = (): Promise<LockManagerSnapshot> => navigator.locks.query().catch(() => ({}))
 
-  const isDeposed = async () => (await query()).held?.find(isOurs)?.clientId !== clientId
+  const getHolder = async () => (await query()).held?.find(isOurs)?.clientId
+
+  const isDeposed = async () => await getHolder() !== clientId
 
   const lead = () => {
     term = Math.max(term + 1, Date.now())
     const { resume } = progress()
-    /** A page that stood still leads no more, and is to do nothing before it knows. One that goes away cannot wait. */
+    /** Checks first that this page still leads: it may have been frozen. A page that goes away cannot wait for that. */
     const guard = <Given extends unknown[], Result>(work: (...given: Given) => Promise<Result>) => async (...given: Given): Promise<Result> => {
       if (!isLeaving && !life.signal.aborted && await isDeposed()) {
         follow(connection)
@@ -196,33 +193,26 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         setupDue = undefined
         tell({ type: 'ready' })
       },
-      ...(resume !== undefined && { resume }),
-      link: (path, linkOptions) => {
+      resume: resume!,
+      link: markedLink((path, linkOptions) => {
         const { open, send } = (options.link ?? sseLink)(path, { ...linkOptions, fetch: guard(linkOptions.fetch ?? fetch) })
-        const sendMarked = guard((...[claim, body, keepalive]: Parameters<typeof send>) => {
-          const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
-          const message: Message = { type: 'marked', session: claim.session!, accepted: envelopes[0]!.seq - 1, count: envelopes.length }
-          tell(message)
-          marked(message.accepted, message.count)
-          return send(claim, body, keepalive)
-        })
         return {
           open: guard(open),
           send: async (claim, body, keepalive) => {
-            // What `setup` emits is not of those that others know.
-            if (body !== '' && setupDue !== undefined) return guard(send)(claim, body, keepalive)
-            if (body !== '') {
-              // What was settled just now is told first: it is not of those that are marked.
-              await null
-              return sendMarked(claim, body, keepalive)
+            if (!body) {
+              const { held = [], pending = [] } = await query()
+              // Another tab continues the session.
+              if (pending.some(isOurs) || held.some((lock) => isOurs(lock) && lock.clientId !== clientId)) return { status: 202 }
             }
-            const { held = [], pending = [] } = await query()
-            // The session goes on in another tab.
-            if (pending.some(isOurs) || held.some((lock) => isOurs(lock) && lock.clientId !== clientId)) return { status: 202 }
             return send(claim, body, keepalive)
           }
         }
-      }
+      }, guard(async (of: string, accepted: number, count: number) => {
+        // Other tabs do not know the events of `setup`.
+        if (setupDue) return
+        tell({ type: 'marked', session: of, accepted, count })
+        marked(of, accepted, count)
+      }))
     }
     const connection: Connection = connect(url, connectOptions) as Connection<any>
     leading = connection
@@ -254,7 +244,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     for (const { event } of own.values()) take(event)
   }
 
-  /** Leads no more, since another tab does. */
+  /** Stops leading, since another tab leads. */
   const follow = (connection: Connection | undefined) => {
     if (leading !== connection) return
     leading = undefined
@@ -270,15 +260,15 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     let isGranted = false
     navigator.locks.request(lockName, steal ? { steal } : { signal: turn.signal }, async () => {
       isGranted = true
-      // What the one before has told is heard first.
+      // First the last messages of the previous leader arrive.
       if (steal) await new Promise((resolve) => setTimeout(resolve, listenMs))
-      clientId = (await query()).held?.find(isOurs)?.clientId
+      clientId = await getHolder()
       if (turn.signal.aborted) return
       lead()
       await new Promise((resolve) => { turn.signal.onabort = resolve })
     }).catch((error) => {
       if (turn.signal.aborted) return
-      // Where nobody can have a lock, as in a frame without an origin.
+      // No page can have a lock here, as in a frame without an origin.
       if (!isGranted) lead()
       else if (error.name === 'AbortError') follow(leading)
       else throw error
@@ -286,8 +276,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   }
 
   const listen = () => {
-    if (leading !== undefined || ++missed < 2) return
-    // A tab that knows the session goes first.
+    if (leading || ++missed < 2) return
+    // A tab that knows the session takes over first.
     if (missed < (session === undefined ? 7 : 4)) return tell({ type: 'ping' })
     missed = 0
     const message: Message = { type: 'state', state: 'waiting', detail: { reason: 'silent' }, session }
@@ -296,14 +286,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     seek(true)
   }
 
-  const marked = (first: number, count: number) => {
-    const ahead = first - accepted
-    // Behind others that are on their way.
-    if (ahead >= 0 && ahead <= doubtful) doubtful = Math.max(doubtful, ahead + count)
-    else {
-      accepted = first
-      doubtful = count
-    }
+  const marked = (of: string, accepted: number, count: number) => {
+    if (of === session) advance(mark, accepted, count)
   }
 
   const gap = (next: number) => {
@@ -314,35 +298,35 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   channel.onmessage = ({ data: message }: MessageEvent<Message & { term: number }>) => {
     const { type } = message
     if (type === 'emit') {
-      if (leading !== undefined) return take(message.event)
+      if (leading) return take(message.event)
       const [from, number] = placeOf(message.event)
-      // Nobody may have heard it who leads: the next leader is to begin with it.
+      // Perhaps no leader heard it. The next leader begins with it.
       taken[from] ??= number - 1
       return
     }
     if (type === 'joined' || type === 'ping') {
-      if (leading === undefined) return
+      if (!leading) return
       if (type === 'joined') tellLeading(message.tab)
-      // A page that is frozen hears other tabs, but has no timers, and no stream either.
-      else setTimeout(() => { if (leading !== undefined) tell({ type: 'alive' }) })
+      // A frozen page may get messages, but has no timers, and no stream either. So a timer answers.
+      else setTimeout(() => { if (leading) tell({ type: 'alive' }) })
       return
     }
     if (message.term > term) {
       term = message.term
-      if (leading !== undefined) follow(leading)
+      if (leading) follow(leading)
     }
-    // Of a leader that is one no more, or of a tab that is about to be. The next update is that, whoever had it.
-    if (message.term < term ? type !== 'update' || message.seq !== seq! + 1 : leading !== undefined) return
+    // A former leader, or a tab that begins to lead. The next update counts, whoever sends it.
+    if (message.term < term ? type !== 'update' || message.seq !== seq! + 1 : leading) return
     if (/alive|update|state/.test(type)) missed = 0
     switch (type) {
       case 'ordered':
         if (order.every(({ id }) => id !== message.event.id)) put(message.event)
         break
       case 'marked':
-        if (message.session === session) marked(message.accepted, message.count)
+        marked(message.session, message.accepted, message.count)
         break
       case 'settled':
-        settle(message.id, message.error)
+        finish(message.id, message.error)
         break
       case 'update':
         update(message.session, message.seq, message.name, message.data)
@@ -360,16 +344,15 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       case 'leading': {
         if ((message.tab ?? tab) !== tab) break
         const { order: waiting, resume } = message.progress
-        // Whoever knows nothing of this session cannot tell what became of what may have reached it.
+        // A leader without this session cannot know what the session accepted of the events in doubt.
         if (resume?.session !== session) {
-          for (const { id } of order.slice(0, doubtful)) {
-            if (waiting.every((event) => event.id !== id)) settle(id, { code: 'TETHER_IN_DOUBT' })
+          for (const { id } of order.slice(0, mark.doubtful)) {
+            if (waiting.every((event) => event.id !== id)) finish(id, { code: 'TETHER_IN_DOUBT' })
           }
         }
         Object.assign(taken, message.progress.taken)
         order = waiting
-        accepted = resume?.accepted ?? 0
-        doubtful = resume?.doubtful ?? 0
+        mark = { accepted: 0, doubtful: 0, ...resume }
         setupDue = resume?.setupDue
         if (resume !== undefined && resume.session !== session) {
           session = resume.session
@@ -395,7 +378,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     leading = undefined
     connection?.close()
     release()
-    // Where there was a leader, it may have taken in what it has not told of yet.
+    // A leader may have taken events that it has not announced yet.
     for (const { reject } of own.values()) reject(new ClientError({ code: term > 0 ? 'TETHER_IN_DOUBT' : 'TETHER_CLOSED' }))
     own.clear()
   }
@@ -411,24 +394,20 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     get session () { return session },
     get state () { return state },
     ...createListening(on, () => life.signal.aborted, () => {}),
-    emit: (name: string, data: unknown = {}): Promise<void> => {
-      const promise = new Promise<void>((resolve, reject) => {
-        if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
-        if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
-        const copy = JSON.parse(JSON.stringify(data)) as unknown
-        const event = { id: `${tab} ${++counter}`, name, data: copy }
-        own.set(event.id, { event, resolve, reject })
-        if (leading !== undefined) take(event)
-        else tell({ type: 'emit', event })
-      })
-      promise.catch(() => {})
-      return promise
-    },
+    emit: (name: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
+      if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
+      if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+      const copy = JSON.parse(JSON.stringify(data)) as unknown
+      const event = { id: `${tab} ${++counter}`, name, data: copy }
+      own.set(event.id, { event, resolve, reject })
+      if (leading) take(event)
+      else tell({ type: 'emit', event })
+    }),
     close
   } as Connection<Contract>
 }
 
-/** What goes with the first `open` of a tab that knows nothing of what was before. */
+/** Details of the first `open` in a tab that joined later. */
 function joined (seq: number): StateDetail {
   return { verdict: 'gap', reason: 'joined', seq }
 }

@@ -17,18 +17,18 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
         'x-tether-session': session ?? 'new',
         ...(seq! >= 0 && { 'last-event-id': `${session}.${seq}` })
       },
-      // Else Chromium lets a second tab wait for the end of the first one's stream.
+      // Otherwise a second tab in Chromium waits for the end of the first tab's stream.
       cache: 'no-store',
       credentials
     } as RequestInit)
-    // Of most redirections, fetch follows with a GET, which admits no stream here. It has reached no session.
+    // `fetch` follows most redirections of a POST with a GET for JSON, which gets a 406 and reaches no session.
     const status = !onText && response.redirected && response.status === 406 ? 0 : response.status
     const get = (field: string) => response.headers.get(field)!
     let reason: string | undefined
     if (onText && status === 200) {
       if (/^text\/event-stream *(;|$)/i.test(get('content-type'))) {
         const reader = response.body!.getReader()
-        // Not the stream that does the same, which not every platform has.
+        // Some platforms lack `TextDecoderStream`.
         const decoder = new TextDecoder()
         for (let piece; !(piece = await reader.read()).done;) await onText(decoder.decode(piece.value, { stream: true }))
       } else reason = 'not-a-stream'
@@ -38,14 +38,14 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
       ...(onText && status === 200 ? {} : await response.json().catch(() => {})) as object,
       status,
       reason,
-      // Seconds, or a date, which is seen by the clock of who answered.
+      // Seconds, or a date, compared with the server's own clock.
       retryAfterMs: Math.max(0, get('retry-after') as unknown as number * 1000 || Date.parse(get('retry-after')) - Date.parse(get('date')))
     }
   }
   return {
     open: (claim, onText, signal) => request(claim, url, { signal }, onText),
     send: (claim, body, keepalive) => {
-      // Not a signal of its own that times out: not every platform has that.
+      // Some platforms lack `AbortSignal.timeout`.
       const controller = new AbortController()
       const timer = setTimeout(() => controller.abort(), requestTimeoutMs)
       return request(claim, body ? url : url.replace(/\/?(?=[?#]|$)/, '/tether.close'), {

@@ -1,2 +1,2 @@
-/** Every default of the stored queue. */
+/** Every default that `connectStored` adds. */
 export const storedDefaults = Object.freeze({ maxAgeMs: 86_400_000 })

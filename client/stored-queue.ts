@@ -1,57 +1,55 @@
+import { advance, settle, type Mark } from './marked-link.ts'
 import { storedDefaults } from './stored-defaults.ts'
 
-/** An event as an earlier page left it. */
+/** An event that an earlier page left. */
 export interface StoredEvent {
-  /** Its place in the order of all. */
+  /** Position among all events, in their order. */
   readonly id: number
   readonly name: string
   readonly data: unknown
-  /** When it was emitted, milliseconds since 1970. */
+  /** Time of the emit, in milliseconds since 1970. */
   readonly at: number
 }
 
-/** What is noted of a session: see `ResumePoint`. */
-interface Mark {
+/** A mark and its session; see `ResumePoint`. */
+interface SessionMark extends Mark {
   session: string | undefined
-  accepted: number
-  doubtful: number
 }
 
-/** One page's events in IndexedDB. */
-export interface StoredQueue extends Mark {
-  /** What an earlier page left, oldest first. */
+/** Events of one page in IndexedDB. */
+export interface StoredQueue extends SessionMark {
+  /** Events that an earlier page left, oldest first. */
   readonly events: readonly StoredEvent[]
-  /** What will not be sent, and why: it was too old, or was perhaps sent by a page whose session nobody resumes. */
+  /** Events that will not be sent, and why: too old, or perhaps sent by a page whose session is not resumed. */
   readonly lost: ReadonlyArray<[event: StoredEvent, code: 'TETHER_EXPIRED' | 'TETHER_IN_DOUBT']>
-  /** Notes that so many events after `accepted` are about to be sent. */
+  /** Notes that `count` events after `accepted` are about to be sent. */
   mark: (session: string, accepted: number, count: number) => Promise<unknown>
-  /** @throws for data that no JSON can hold. */
+  /** @throws for data that JSON cannot hold */
   add: (name: string, data: unknown) => number
   remove: (id: number) => void
   release: () => void
 }
 
-/** What is kept under the key of one queue. */
-interface Slot extends Mark {
+/** Row of one queue. */
+interface Slot extends SessionMark {
   slot: string
 }
 
-/** By name, its key. */
+/** The key of each object store. */
 const stores = { slots: 'slot', events: ['slot', 'id'] }
 
 type Row = StoredEvent & { slot: string }
 
-/** A slot that no other page has, and what gives its lock back. */
+/** A slot that this page has locked, and the function that releases it. */
 type Held = [slot: string, release: () => void]
 
-/** Milliseconds in which IndexedDB must have done a thing; then all goes on without it. */
+/** Longest wait for IndexedDB, in milliseconds. Beyond, the page goes on without it. */
 const patienceMs = 2_000
 
 /**
- * Opens the first queue of this name that no other page has, with what was left in it
- * and in others that nobody has.
+ * Opens the first queue of this name that no other page holds, with the events of all queues that no page holds.
  *
- * @throws where there is no IndexedDB or no Web Locks, or either does not work.
+ * @throws where IndexedDB or Web Locks are absent or broken
  */
 export async function openQueue (name: string, maxAgeMs: number = storedDefaults.maxAgeMs): Promise<StoredQueue> {
   const free: Held[] = []
@@ -68,7 +66,7 @@ export async function openQueue (name: string, maxAgeMs: number = storedDefaults
 async function takeQueue (database: IDBDatabase, free: Held[], name: string, maxAgeMs: number): Promise<StoredQueue> {
   const slots = await ask(database.transaction('slots').objectStore('slots').getAllKeys()) as string[]
   for (const slot of slots) {
-    // A name may hold spaces, an id does not.
+    // A name may contain spaces, an id cannot.
     const release = slot.slice(0, slot.lastIndexOf(' ')) === name && await lock(slot)
     if (release) free.push([slot, release])
   }
@@ -81,13 +79,13 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
   const begin = () => database.transaction(['slots', 'events'], 'readwrite')
   const transaction = begin()
   const slotStore = transaction.objectStore('slots')
-  // Only now, since whoever had it may have written until its lock was free.
+  // Read under the lock: the previous holder may have written until it released.
   const read = async (slot: string): Promise<Slot> => await ask<Slot | undefined>(slotStore.get(slot)) ?? { slot, session: undefined, accepted: 0, doubtful: 0 }
   const mine = await read(own)
   const range = IDBKeyRange.bound([own], [own, []])
   const rowStore = transaction.objectStore('events')
   const rows = await ask<Row[]>(rowStore.getAll())
-  // Of a page that could note no more, less may be there.
+  // A page whose writes failed may have left fewer events than its mark says.
   mine.doubtful = Math.min(mine.doubtful, rows.filter(({ slot }) => slot === own).length)
   const of = (slot: string) => rows.filter((row) => row.slot === slot).sort((left, right) => left.id - right.id)
   const oldest = Date.now() - maxAgeMs
@@ -95,7 +93,7 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
   const lost: Array<[StoredEvent, 'TETHER_EXPIRED' | 'TETHER_IN_DOUBT']> = []
   const events: Row[] = []
   for (const [index, row] of of(mine.slot).entries()) {
-    // A number that may have been taken has to be asked for again, however old.
+    // An event whose number may be taken is sent again, however old.
     if (index < mine.doubtful || row.at >= oldest) events.push(row)
     else {
       lost.push([row, 'TETHER_EXPIRED'])
@@ -120,19 +118,19 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
   await done(transaction)
   for (const [, releaseOther] of others) releaseOther()
   const { session, accepted, doubtful } = mine
-  /** All that wait, in order. */
+  /** All waiting events, in order. */
   const order = [...events]
 
-  /** Of the database, after the browser closed it. */
+  /** Opening of a new database connection, after the browser closed the last one. */
   let opening: Promise<void> | undefined
-  /** Whether something could not be written, or is gone: all is written anew, then. */
+  /** Whether a write failed or the database was lost. The next write then stores everything again. */
   let isStale = false
   const attempt = async (work: (slots: IDBObjectStore, events: IDBObjectStore) => void): Promise<void> => {
     let transaction: IDBTransaction
     try {
       transaction = begin()
     } catch {
-      // One for all who wait, so that they stay in order.
+      // All writers wait for the same opening, so that they stay in order.
       await (opening ??= openDatabase()
         .then((opened) => {
           database.close()
@@ -165,16 +163,14 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
     events,
     lost,
     mark (session, accepted, count) {
-      const ahead = accepted - mine.accepted
-      // Behind others that are on their way.
-      if (mine.session === session && ahead >= 0 && ahead <= mine.doubtful) mine.doubtful = Math.max(mine.doubtful, ahead + count)
-      else Object.assign(mine, { session, accepted, doubtful: count })
+      if (mine.session !== session) Object.assign(mine, { session, accepted, doubtful: 0 })
+      advance(mine, accepted, count)
       const writing = write((slots) => slots.put(mine))
-      // Nothing is held up again and again by a database that does not work.
+      // A broken database delays one request, not each.
       return isFailing ? Promise.resolve() : writing
     },
     add (name, data) {
-      // What is sent is JSON; as it is, a proxy or what has methods could not be stored.
+      // Copied by JSON, as it is sent. IndexedDB cannot store a proxy or an object with methods.
       const row = { id: nextId, slot: mine.slot, name, data: JSON.parse(JSON.stringify({ data })).data, at: Date.now() }
       nextId++
       order.push(row)
@@ -182,13 +178,7 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
       return row.id
     },
     remove (id) {
-      const index = order.findIndex((row) => row.id === id)
-      if (index < 0) return
-      order.splice(index, 1)
-      if (index < mine.doubtful) {
-        mine.doubtful--
-        mine.accepted++
-      }
+      if (!settle(mine, order, id)) return
       write((slots, events) => {
         slots.put(mine)
         events.delete([mine.slot, id])
@@ -204,7 +194,7 @@ async function openDatabase (version?: number): Promise<IDBDatabase> {
   request.onupgradeneeded = () => {
     for (const [name, keyPath] of missing()) request.result.createObjectStore(name, { keyPath })
   }
-  // While a page has it open that does not give way to its deletion, this takes for ever.
+  // Takes for ever while the database is being deleted and another page keeps it open.
   const database = await ask(request).catch((error) => {
     request.onsuccess = () => request.result.close()
     throw error
@@ -229,14 +219,14 @@ function done (transaction: IDBTransaction): Promise<void> {
   })
 }
 
-/** What `begin` promises, in a bounded time; what takes longer is to have no effect. */
+/** Runs `begin` within a bounded time. A transaction that takes longer is aborted. */
 function soon<Result> (transaction: IDBTransaction | null, begin: (resolve: (value: Result) => void, reject: (error: unknown) => void) => void): Promise<Result> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(new Error('IndexedDB does not answer'))
       try {
         transaction?.abort()
-      } catch { /* it is over, and only the news of it are late */ }
+      } catch { /* the transaction has ended already */ }
     }, patienceMs)
     const settle = <Value>(how: (value: Value) => void) => (value: Value) => {
       clearTimeout(timer)
@@ -246,7 +236,7 @@ function soon<Result> (transaction: IDBTransaction | null, begin: (resolve: (val
   })
 }
 
-/** Takes a lock for as long as the page lives; gives what releases it, or null when somebody has it. */
+/** Takes a lock for the life of the page. Resolves with the function that releases it, or with null if another page holds it. */
 function lock (name: string): Promise<(() => void) | null> {
   return new Promise((resolve, reject) => {
     navigator.locks.request(`fastify-tether ${name}`, { ifAvailable: true }, (granted) => {

@@ -1,9 +1,11 @@
+import type { Answer as WireAnswer } from '../schemas/answer.ts'
+import type { CloseCode } from '../schemas/close-code.ts'
 import type { Answer } from './answer.ts'
-import type { Claim, Link, LinkFactory } from './link.ts'
-import { resolveNumbers } from './options.ts'
+import type { Claim, Link } from './link.ts'
+import { resolveNumbers, type LinkFactory } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
-/** What is used of a WebSocket. */
+/** The part of the class WebSocket that the link uses. */
 export interface WebSocketLike {
   send (message: string): void
   close (): void
@@ -15,50 +17,50 @@ export interface WebSocketLike {
 
 export interface WebSocketLinkOptions {
   /**
-   * `'both'` falls back to server-sent events where no WebSocket gets through; `'websocket'`
-   * never does. Default `'both'`.
+   * `'both'` falls back to server-sent events where no WebSocket gets through. `'websocket'`
+   * never falls back. Default `'both'`.
    */
   mode?: 'websocket' | 'both'
-  /** The class, in place of the platform's own: Node.js has none before version 22. */
+  /** Replaces the platform's class WebSocket. Node.js has none before version 22. */
   WebSocket?: new (url: string) => WebSocketLike
-  /** Milliseconds in which a WebSocket must open and bring its first message, one of the library's server. Default 4,000. */
+  /** Longest wait, in milliseconds, for a WebSocket to open and bring its first message from the library's server. Default 4,000. */
   openTimeoutMs?: number
-  /** Where to remember, for a day, that no WebSocket got through, such as `sessionStorage`. Default: only as long as the connection. */
+  /** Remembers for a day that no WebSocket got through, such as `sessionStorage`. Default: the connection's lifetime only. */
   storage?: { getItem (key: string): string | null, setItem (key: string, value: string): void }
 }
 
-/** A WebSocket that breaks sooner after its opening was cut by what stands between. */
+/** A WebSocket that breaks sooner than this was cut by a proxy. */
 const shortLifeMs = 60_000
-/** So many of those in a row, and it is not tried again. */
+/** After this many such breaks in a row, no WebSocket is tried again. */
 const mostShortLives = 2
 
 /**
- * Characters that may wait for an iteration which takes none: no WebSocket can be told to bring no more, so it is
- * closed. About what the buffers of a connection hold, where the reader of an event stream takes nothing.
+ * Most characters that wait for a slow iteration. A WebSocket cannot be paused, so it is closed beyond. An event
+ * stream that is not read leaves about as much in the buffers of its connection.
  */
 const mostWaiting = 8 << 20
 
-/** Where a WebSocket got through, so many in a row may fail: the server or a proxy may be starting anew, and be slow at it. */
+/** Failures in a row that are forgiven after a WebSocket got through: the server or a proxy may be restarting slowly. */
 const forgiven = 2
 
-/** Networks change, and so do proxies. */
+/** A day, since networks and proxies change. */
 const rememberMs = 86_400_000
 
-/** How the first message begins, if the server is one of ours. */
+/** Start of the first message from the library's server. */
 const opening = /^(retry: \d+|(id: .*\n)?event: tether)\n/
 
-/** An event stream's lines begin with the name of their field, so nothing else can look like this. */
+/** Lines of an event stream begin with the name of a field, so no data can match this. */
 const answerLine = /^event: tether\ndata: (\{"type":"answer".*)$/gm
 
-/** What the server's codes say, as statuses; others are the end of a stream. */
-const statuses: Readonly<Record<number, number>> = { 1003: 415, 1009: 413, 1011: 500, 1013: 503, 4400: 400, 4410: 204 }
+/** The server's close codes as statuses. Other codes are the end of a stream. */
+const statuses: Readonly<Partial<Record<CloseCode, number>>> = { 1003: 415, 1009: 413, 1011: 500, 1013: 503, 4400: 400, 4410: 204 }
 
 interface Asked {
   resolve: (answer: Answer) => void
   reject: (error: Error) => void
 }
 
-/** Before a WebSocket has brought anything, it may be that none gets through. */
+/** The WebSocket brought nothing, so perhaps none gets through. */
 class NotThroughError extends Error {}
 
 /**
@@ -77,11 +79,11 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
     const mayFallBack = mode === 'both'
     let isBarred = mayFallBack && (Socket === undefined || recall(storage, key))
     let shortLives = 0
-    /** Failures that are still forgiven. */
+    /** Failures that are still to be forgiven. */
     let credit = 0
-    /** While a WebSocket carries the session. */
+    /** The WebSocket that carries the session, while there is one. */
     let socket: WebSocketLike | undefined
-    /** What was sent on it and is not answered yet, oldest first. */
+    /** Requests sent on it without an answer yet, oldest first. */
     const asked: Asked[] = []
 
     const openSocket = ({ session, seq }: Claim, onText: (text: string) => Promise<unknown>, signal: AbortSignal) => new Promise<Answer>((resolve, reject) => {
@@ -89,7 +91,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
       try {
         opened = new Socket!(new URL(url, (globalThis as { location?: { href: string } }).location?.href).href.replace(/^http/, 'ws'))
       } catch (cause) {
-        // As where a policy forbids it: some browsers tell so here, others later.
+        // A policy may forbid it. Some browsers throw here, others report it later.
         throw new NotThroughError('no WebSocket can be made', { cause })
       }
       let throughAt = 0
@@ -103,15 +105,15 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
         signal.removeEventListener('abort', abort)
         if (socket === opened) socket = undefined
         for (const { reject } of asked.splice(0)) reject(new Error('the WebSocket was closed'))
-        // A proxy's refusal cannot be told from the server's: fetch sees the status.
+        // A WebSocket hides whether a proxy or the server refused. The fallback's `fetch` sees the status.
         if (throughAt === 0) return reject(new NotThroughError(`no WebSocket got through: ${code}`, { cause }))
         shortLives = code === 1006 && Date.now() - throughAt < shortLifeMs && !signal.aborted ? shortLives + 1 : 0
         if (code === 1006) reject(new Error('the WebSocket broke'))
-        else resolve(refusal ?? { status: statuses[code] ?? 200 })
+        else resolve(refusal ?? { status: statuses[code as CloseCode] ?? 200 })
       }
       const abort = () => {
         opened.close()
-        // Its own 'close' may take long, where nothing is answered.
+        // The socket's own event 'close' may take long where the server is silent.
         finish(1000)
       }
       const timer = setTimeout(() => {
@@ -127,7 +129,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
         if (throughAt === 0) {
           if (!opening.test(text)) {
             opened.close()
-            return finish(1006, 'no server of ours')
+            return finish(1006, 'another server')
           }
           throughAt = Date.now()
           credit = forgiven
@@ -135,10 +137,10 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
           socket = opened
         }
         for (const [, json] of text.matchAll(answerLine)) {
-          const { type, retryAfter, ...fields } = JSON.parse(json!)
-          const answer: Answer = { ...fields, ...retryAfter >= 0 && { retryAfterMs: retryAfter * 1000 } }
+          const { type, retryAfter, ...fields } = JSON.parse(json!) as WireAnswer & { type: string }
+          const answer: Answer = { ...fields, ...retryAfter! >= 0 && { retryAfterMs: retryAfter! * 1000 } }
           const first = asked.shift()
-          // Nothing was asked, so it says why there is no session.
+          // No request waits, so the answer says why there is no session.
           if (first === undefined) refusal = answer
           else first.resolve(answer)
         }
@@ -159,7 +161,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
     const openFallback = async (claim: Claim, onText: (text: string) => Promise<unknown>, signal: AbortSignal) => {
       let isThrough = false
       return fallback.open(claim, (text) => {
-        // Only now it is known that the WebSocket was to blame, not the network.
+        // Only now the network is known to work, so the WebSocket was to blame.
         if (!isThrough) {
           isThrough = true
           if (shortLives >= mostShortLives || credit-- < 1) {
@@ -182,12 +184,12 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
         }
       },
       send: (claim, body, keepalive) => {
-        // What is sent while a page goes away must outlive it.
+        // A request with keepalive must outlive the page, which a WebSocket does not.
         if (socket === undefined || keepalive || body === '') return fallback.send(claim, body, keepalive)
         const through = socket
         return new Promise<Answer>((resolve, reject) => {
           const timer = setTimeout(() => {
-            // Later answers could not be told apart from this one.
+            // A late answer would be taken for the next request's.
             through.close()
             reject(new Error('the WebSocket gave no answer'))
           }, Math.min(2e9, options.requestTimeoutMs))
@@ -214,5 +216,5 @@ function recall (storage: WebSocketLinkOptions['storage'], key: string): boolean
 function remember (storage: WebSocketLinkOptions['storage'], key: string): void {
   try {
     storage?.setItem(key, String(Date.now() + rememberMs))
-  } catch { /* a full or forbidden storage only forgets */ }
+  } catch { /* a full or forbidden storage just forgets */ }
 }

@@ -1,15 +1,11 @@
 import { createError } from '@fastify/error'
 import { defaults } from './defaults.ts'
+import type { Fault } from './fault.ts'
+
+export type { Fault } from './fault.ts'
 
 // Answers to requests are made by the thousand under load, and their stack shows only us.
 const withoutStack = false
-
-/** One fault of a refused body. */
-export interface Fault {
-  /** JSON pointer (RFC 6901) into the body; empty for the body as a whole. */
-  path: string
-  message: string
-}
 
 /** `400 FST_ERR_VALIDATION`: the body names no session, is no envelope, or its data is bad. */
 export class ValidationError extends createError('FST_ERR_VALIDATION', '%s', 400, Error, withoutStack) {

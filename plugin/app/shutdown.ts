@@ -1,5 +1,5 @@
+import { closeCodes } from '../../schemas/close-code.ts'
 import { defaults } from '../../schemas/defaults.ts'
-import { closeCodes } from '../protocol/close-code.ts'
 import { partingFrame } from '../protocol/control-frame.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
 import type { TetherSession } from '../sessions/session.ts'

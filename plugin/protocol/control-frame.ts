@@ -1,23 +1,11 @@
+import type { Answer } from '../../schemas/answer.ts'
+import type { ControlFrame } from '../../schemas/control-frame.ts'
 import { defaults } from '../../schemas/defaults.ts'
-import type { Fault } from '../../schemas/errors.ts'
-import type { Verdict } from './verdict.ts'
-
-/** What a hello frame says. */
-export interface Hello {
-  session: string
-  verdict: Verdict
-  seq: number
-  heartbeatMs: number
-  maxBatch: number
-  maxEventBytes: number
-  /** Last `seq` accepted; left out when there is none. */
-  accepted?: number | undefined
-  /** To a reader that counts: names of the updates that are text, not JSON; left out when there are none. */
-  text?: readonly string[] | undefined
-}
+import type { Goodbye } from '../../schemas/goodbye.ts'
+import type { Hello } from '../../schemas/hello.ts'
 
 /** Control frames are not updates and have no number of their own; see docs/protocol.md. */
-function controlFrame (data: object, id?: string): string {
+function controlFrame (data: ControlFrame, id?: string): string {
   const idLine = id === undefined ? '' : `id: ${id}\n`
   return `${idLine}event: tether\ndata: ${JSON.stringify(data)}\n\n`
 }
@@ -37,12 +25,6 @@ export function gapFrame (idPrefix: string | null, seq: number): string {
   return controlFrame({ type: 'gap', seq }, idPrefix === null ? undefined : `${idPrefix}${seq}`)
 }
 
-export interface Goodbye {
-  reason: string
-  /** Whether the client may come back, for a session of its own or a new one. */
-  reconnect: boolean
-}
-
 /** The goodbye for a reader that finds no room now: it comes back, but not all of them at once. */
 export function turnedAwayFrame (reason: 'session-limit' | 'draining', goodbye = true): string {
   const { busyRetryMs, busyRetrySpreadMs } = defaults.fixed
@@ -58,21 +40,6 @@ export function partingFrame (reason: string, retryMs: number, goodbye: boolean)
 export function goodbyeFrame (goodbye: Goodbye, line: { retryMs?: number | undefined, id?: string } = {}): string {
   const retryLine = line.retryMs === undefined ? '' : `retry: ${line.retryMs}\n`
   return retryLine + controlFrame({ type: 'goodbye', ...goodbye }, line.id)
-}
-
-/** What became of a message that came up on a WebSocket, as the answer to a POST would tell. */
-export interface Answer {
-  status: number
-  /** Last `seq` accepted. */
-  seq?: number
-  /** How many of the events were accepted before; left out when none. */
-  known?: number | undefined
-  code?: string | undefined
-  message?: string
-  errors?: Fault[] | undefined
-  expected?: number | undefined
-  /** Seconds. */
-  retryAfter?: number | undefined
 }
 
 export function answerFrame (answer: Answer): string {

@@ -4,7 +4,7 @@ import { shareContext } from '../commands/command-context.ts'
 import type { CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
-import type { NumberTakers } from './number-takers.ts'
+import { NumberTakers } from './number-takers.ts'
 import type { TetherSession } from './session.ts'
 
 /** The name under which a page says that it goes away; not an event of any contract. */

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Contract, EventData, EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
+import type { Verdict } from '../../schemas/verdict.ts'
 import type { Protocol } from '../carriers/carrier.ts'
-import type { Verdict } from '../protocol/verdict.ts'
 import type { DisconnectReason } from '../streams/stream.ts'
 import type { CloseReason, Handler, Session } from './api.ts'
 

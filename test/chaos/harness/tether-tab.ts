@@ -1,5 +1,4 @@
-import { connect, type Connection } from '../../../client/index.ts'
-import type { LinkFactory } from '../../../client/link.ts'
+import { connect, type Connection, type LinkFactory } from '../../../client/index.ts'
 import { observeUpdate, updateNames, type Observation } from './observation.ts'
 import type { TabLike } from './tab.ts'
 import type { UplinkStats } from './uplink.ts'

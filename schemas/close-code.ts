@@ -1,5 +1,5 @@
 /**
- * How a WebSocket of ours is closed; the goodbye before it says the same in words.
+ * Codes by which the server closes a WebSocket; the goodbye before it says the same in words.
  *
  * @see docs/protocol.md, RFC 6455, section 7.4
  */
@@ -10,7 +10,7 @@ export const closeCodes = Object.freeze({
   goingAway: 1001,
   /** A message was not text. */
   unsupported: 1003,
-  /** Refused for who asks, or for too many messages before there was a session. */
+  /** The application refused a session, or too many messages came before there was one. */
   policy: 1008,
   /** A message was far larger than `maxEventBytes`. */
   tooLarge: 1009,
@@ -26,4 +26,6 @@ export const closeCodes = Object.freeze({
   replaced: 4409,
   /** The session was closed for good: there is nothing to come back for. */
   gone: 4410
-})
+} as const)
+
+export type CloseCode = typeof closeCodes[keyof typeof closeCodes]

@@ -1,0 +1,13 @@
+import type { Answer } from './answer.ts'
+import type { Goodbye } from './goodbye.ts'
+import type { Hello } from './hello.ts'
+
+/** Data of the event `tether`, by which the server speaks of the stream itself; see docs/protocol.md. */
+export type ControlFrame =
+  | { type: 'hello' } & Hello
+  | { type: 'goodbye' } & Goodbye
+  | { type: 'answer' } & Answer
+  /** `seq`: number of the last update sent. */
+  | { type: 'heartbeat', seq: number }
+  /** `seq`: number of the last update dropped. */
+  | { type: 'gap', seq: number }

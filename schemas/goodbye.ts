@@ -1,0 +1,38 @@
+/** Why the server ends a stream. `session.close(reason)` may say anything else. */
+export type GoodbyeReason =
+  /** The session was closed for good. */
+  | 'closed'
+  /** A newer stream of the same session took over. */
+  | 'replaced'
+  /** The page posted `tether.close` and did not come back in time. */
+  | 'left'
+  /** The session was older than `maxLifetimeMs`. */
+  | 'lifetime'
+  /** The server is about to stop. */
+  | 'draining'
+  /** The server is stopping. */
+  | 'shutdown'
+  /** There is no room for another session. */
+  | 'session-limit'
+  /** On a WebSocket: the first message names no session. */
+  | 'bad-opening'
+  /** On a WebSocket: no first message came in time. */
+  | 'open-timeout'
+  /** On a WebSocket: a message was not text. */
+  | 'not-text'
+  /** On a WebSocket: a message was far larger than `maxEventBytes`. */
+  | 'too-large'
+  /** On a WebSocket: too many messages came before there was a session. */
+  | 'too-many'
+  /** On a WebSocket: the application refused a session. */
+  | 'refused'
+  /** On a WebSocket: the application failed to make a session. */
+  | 'failed'
+  | (string & {})
+
+/** Last frame of a stream that the server ends. */
+export interface Goodbye {
+  reason: GoodbyeReason
+  /** Whether the client may come back, to its own session or a new one. */
+  reconnect: boolean
+}

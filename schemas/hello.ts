@@ -1,0 +1,16 @@
+import type { Verdict } from './verdict.ts'
+
+/** First frame of a stream: the session, and the limits that hold for it. */
+export interface Hello {
+  session: string
+  verdict: Verdict
+  /** Number of the update before the next one. */
+  seq: number
+  heartbeatMs: number
+  maxBatch: number
+  maxEventBytes: number
+  /** Number of the last event accepted; absent before the first, and from servers that do not tell. */
+  accepted?: number | undefined
+  /** Names of the updates that are text, not JSON; absent where there are none, and for clients that do not count updates. */
+  text?: readonly string[] | undefined
+}
