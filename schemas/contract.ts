@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { ContractError } from './errors.ts'
 import { checkSchema } from './json-schema.ts'
 import { nameFault, type NameCheck } from './name.ts'
+import { isRecord } from './record.ts'
 import { didYouMean } from './suggestion.ts'
 
 const kind = Symbol('fastify-tether.update')
@@ -73,7 +74,7 @@ type Checked<Definitions> = {
 export function defineContract<Events extends EventSchemas = {}, Updates extends UpdateDefinitions = {}> (
   contract: { readonly events?: Events & Checked<Events>, readonly updates?: Updates & Checked<Updates> }
 ): Contract<Events, Updates> {
-  if (!isObject(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates"')
+  if (!isRecord(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates"')
   for (const key of Object.keys(contract)) {
     if (key !== 'events' && key !== 'updates') throw new ContractError(`a contract has no part "${key}", only "events" and "updates"${didYouMean(key, ['events', 'updates'])}`)
   }
@@ -134,7 +135,7 @@ export function isConflated (definition: object): definition is ConflatedUpdate 
 
 function namesChecked (what: string, definitions: unknown): Record<string, unknown> {
   if (definitions === undefined) return Object.freeze({})
-  if (!isObject(definitions)) throw new ContractError(`"${what}s" of a contract must be an object`)
+  if (!isRecord(definitions)) throw new ContractError(`"${what}s" of a contract must be an object`)
   for (const name of Object.keys(definitions)) {
     const fault = nameFault(name)
     if (fault !== null) throw new ContractError(`the ${what} name "${name}" ${fault}`)
@@ -144,9 +145,5 @@ function namesChecked (what: string, definitions: unknown): Record<string, unkno
 
 /** Whether a value may be a schema. A function of another library may, and is told what it is. */
 function isDefinition (value: unknown): value is Record<PropertyKey, unknown> {
-  return isObject(value) || (typeof value === 'function' && '~standard' in value)
-}
-
-function isObject (value: unknown): value is Record<PropertyKey, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isRecord(value) || (typeof value === 'function' && '~standard' in value)
 }

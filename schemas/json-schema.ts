@@ -1,6 +1,9 @@
 import { Kind } from '@sinclair/typebox'
 import { formatNames } from 'ajv-formats/dist/formats.js'
 import { ContractError } from './errors.ts'
+import { escapePointer } from './json-pointer.ts'
+import { isRecord } from './record.ts'
+import { editDistance } from './suggestion.ts'
 
 /** What a schema is for: an event's is checked against, an update's is written by. */
 export type SchemaUse = 'event' | 'update'
@@ -178,7 +181,7 @@ class SchemaCheck {
     if (this.#checked.has(node)) return
     this.#around.add(node)
     this.#marks(node, pointer)
-    for (const [key, value] of Object.entries(node)) this.#keyword(node, key, value, `${pointer}/${escape(key)}`)
+    for (const [key, value] of Object.entries(node)) this.#keyword(node, key, value, `${pointer}/${escapePointer(key)}`)
     this.#format(node, pointer)
     if (node.if !== undefined && node.then === undefined && node.else === undefined) this.refuse(`${pointer}/if`, 'says nothing without "then" or "else"')
     if (node.additionalItems !== undefined && node.additionalItems !== true && !Array.isArray(node.items)) this.refuse(`${pointer}/additionalItems`, 'says nothing unless "items" is an array')
@@ -261,21 +264,21 @@ const holdings = {
   },
   schemaMap (check: SchemaCheck, value: unknown, pointer: string) {
     if (!isRecord(value) || !isPlain(value)) check.refuse(pointer, 'must be an object of schemas')
-    for (const [key, child] of Object.entries(value)) check.schema(child, `${pointer}/${escape(key)}`)
+    for (const [key, child] of Object.entries(value)) check.schema(child, `${pointer}/${escapePointer(key)}`)
   },
   patternMap (check: SchemaCheck, value: unknown, pointer: string) {
     if (!isRecord(value) || !isPlain(value)) check.refuse(pointer, 'must be an object of schemas')
     for (const [pattern, child] of Object.entries(value)) {
-      holdings.pattern(check, pattern, `${pointer}/${escape(pattern)}`)
-      check.schema(child, `${pointer}/${escape(pattern)}`)
+      holdings.pattern(check, pattern, `${pointer}/${escapePointer(pattern)}`)
+      check.schema(child, `${pointer}/${escapePointer(pattern)}`)
     }
   },
   dependencies (check: SchemaCheck, value: unknown, pointer: string) {
     if (!isRecord(value) || !isPlain(value)) check.refuse(pointer, 'must be an object')
     for (const [key, child] of Object.entries(value)) {
-      if (Array.isArray(child)) holdings.strings(check, child, `${pointer}/${escape(key)}`)
-      else if (pointer.endsWith('/dependentRequired')) check.refuse(`${pointer}/${escape(key)}`, 'must be an array of keys')
-      else check.schema(child, `${pointer}/${escape(key)}`)
+      if (Array.isArray(child)) holdings.strings(check, child, `${pointer}/${escapePointer(key)}`)
+      else if (pointer.endsWith('/dependentRequired')) check.refuse(`${pointer}/${escapePointer(key)}`, 'must be an array of keys')
+      else check.schema(child, `${pointer}/${escapePointer(key)}`)
     }
   },
   type (check: SchemaCheck, value: unknown, pointer: string) {
@@ -355,17 +358,6 @@ function suggestion (word: string, known: readonly string[]): string {
   return best === '' ? '' : `; did you mean "${best}"?`
 }
 
-/** How many letters must be put in, left out or changed to make one word of another. */
-function editDistance (left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= left.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= right.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + Number(left[i - 1] !== right[j - 1])))
-    row = next
-  }
-  return row[right.length]!
-}
-
 function typesOf ({ type, nullable }: Record<string, unknown>): unknown[] | null {
   if (type === undefined) return null
   return [...Array.isArray(type) ? type : [type], ...nullable === true ? ['null'] : []]
@@ -390,13 +382,4 @@ function show (value: unknown): string {
 function isPlain (value: object): boolean {
   const prototype: object | null = Object.getPrototypeOf(value)
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** @see RFC 6901, section 3 */
-function escape (key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }

@@ -36,7 +36,7 @@ function plain (name: string): string {
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that make one text of the other. */
-function editDistance (left: string, right: string): number {
+export function editDistance (left: string, right: string): number {
   let before: number[] = []
   let above = Array.from({ length: right.length + 1 }, (_, column) => column)
   for (let row = 1; row <= left.length; row++) {

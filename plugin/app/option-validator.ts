@@ -3,6 +3,7 @@ import type { TObject } from '@sinclair/typebox'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { OptionError } from '../../schemas/errors.ts'
 import { optionGroups } from '../../schemas/options.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { didYouMean, nearest } from '../../schemas/suggestion.ts'
 import { originFault } from '../routes/origin.ts'
 
@@ -28,12 +29,12 @@ export class OptionValidator {
    * @throws `FST_ERR_TETHER_OPTION`, naming the option, its value and what is allowed.
    */
   check (options: unknown, advise: (name: string) => string | null = () => null): void {
-    if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    if (!isRecord(options)) {
       throw new OptionError(`${this.#where} takes an object of options, got ${show(options)}`)
     }
     // Before what is missing, which may be there under another name.
     for (const name in options) this.#checkName(name, advise)
-    if (!this.#validate(options)) throw new OptionError(this.#describe(this.#validate.errors!, options as Record<string, unknown>))
+    if (!this.#validate(options)) throw new OptionError(this.#describe(this.#validate.errors!, options))
   }
 
   #checkName (name: string, advise: (name: string) => string | null): void {

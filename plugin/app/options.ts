@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { defaults } from '../../schemas/defaults.ts'
 import { OptionError } from '../../schemas/errors.ts'
 import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../../schemas/options.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import type { SessionOptions } from '../sessions/config.ts'
@@ -96,7 +97,7 @@ export function checkConfig (prefix: string, url: unknown, config: AnyStatefulCo
 /** Whether a configuration that has not been checked has such an event. */
 function isEventOf (config: unknown, name: string): boolean {
   const events: unknown = (config as Partial<AnyStatefulConfig>).contract?.events
-  return typeof events === 'object' && events !== null && Object.hasOwn(events, name)
+  return isRecord(events) && Object.hasOwn(events, name)
 }
 
 /** Sizes and times of a session's configuration. */

@@ -1,13 +1,11 @@
 import { defaults } from '../../schemas/defaults.ts'
+import { longestTimerMs } from '../../schemas/timer.ts'
 import { closeCodes } from '../protocol/close-code.ts'
 import { partingFrame } from '../protocol/control-frame.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { DrainOptions } from './api.ts'
-
-// A client's setTimeout counts in a signed 32-bit integer.
-const longestRetryMs = 2_147_483_647
 
 /** Ends all sessions and streams of a runtime, within a time. */
 export class Shutdown {
@@ -23,7 +21,7 @@ export class Shutdown {
     const runtime = this.#runtime
     const registry = this.#registry
     runtime.draining = true
-    const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestRetryMs)
+    const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestTimerMs)
     for (const session of registry) session.beginClose(reason, true, spreadRetryMs())
     const ofSessions = new Set([...registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {

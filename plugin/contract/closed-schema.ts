@@ -1,4 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
+import { unescapePointer } from '../../schemas/json-pointer.ts'
+import { isRecord } from '../../schemas/record.ts'
 
 /** What `$ref` may name at some place: schemas with an `$id` around it (inner ones hide outer ones), and parts of the one it stands in. */
 interface Scope {
@@ -249,7 +251,7 @@ function follow ({ schema, scope }: NamedSchema, pointer: string): NamedSchema |
   for (const token of pointer.split('/').slice(1)) {
     let key: string
     try {
-      key = decodeURIComponent(token).replaceAll('~1', '/').replaceAll('~0', '~')
+      key = unescapePointer(decodeURIComponent(token))
     } catch {
       return undefined
     }
@@ -336,8 +338,4 @@ function literalOf (schema: unknown): unknown {
 
 function isTag (schema: unknown): boolean {
   return isRecord(schema) && ('const' in schema || 'enum' in schema)
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,6 +1,7 @@
 import type { ErrorObject } from 'ajv/dist/2019.js'
 import { defaults } from '../../schemas/defaults.ts'
 import { cutText, type Fault } from '../../schemas/errors.ts'
+import { escapePointer } from '../../schemas/json-pointer.ts'
 
 /** Keywords that are checked before an object's keys are looked at, which are not where one fails. */
 const beforeKeys: ReadonlySet<string> = new Set(['minProperties', 'maxProperties', 'propertyNames'])
@@ -81,9 +82,9 @@ function toFault (error: ErrorObject, pointer: string): Fault {
   const path = pointer + error.instancePath
   const { params } = error
   switch (error.keyword) {
-    case 'required': return { path: `${path}/${escape(params.missingProperty)}`, message: 'is required' }
-    case 'additionalProperties': return { path: `${path}/${escape(params.additionalProperty)}`, message: 'is not known here' }
-    case 'unevaluatedProperties': return { path: `${path}/${escape(params.unevaluatedProperty)}`, message: 'is not known here' }
+    case 'required': return { path: `${path}/${escapePointer(params.missingProperty)}`, message: 'is required' }
+    case 'additionalProperties': return { path: `${path}/${escapePointer(params.additionalProperty)}`, message: 'is not known here' }
+    case 'unevaluatedProperties': return { path: `${path}/${escapePointer(params.unevaluatedProperty)}`, message: 'is not known here' }
     case 'enum': return { path, message: `must be one of ${params.allowedValues.map((value: unknown) => JSON.stringify(value)).join(', ')}` }
     case 'const': return { path, message: `must be ${JSON.stringify(params.allowedValue)}` }
     case 'type': return { path, message: Array.isArray(params.type) ? `must be ${params.type.join(' or ')}` : error.message! }
@@ -96,9 +97,4 @@ function toFault (error: ErrorObject, pointer: string): Fault {
 export function cutFault ({ path, message }: Fault): Fault {
   const { faultPathBytes, faultTextBytes } = defaults.fixed
   return { path: cutText(path, faultPathBytes), message: cutText(message, faultTextBytes) }
-}
-
-/** @see RFC 6901, section 3 */
-function escape (key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }

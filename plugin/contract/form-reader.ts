@@ -1,5 +1,6 @@
 import type { ValidateFunction } from 'ajv/dist/2019.js'
 import { defaults } from '../../schemas/defaults.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { compilePattern, compileTest } from './schema-compiler.ts'
 
 type Schema = Record<string, unknown>
@@ -187,8 +188,4 @@ function copy (value: unknown): unknown {
 /** A key such as `__proto__` is an own one of what a parser made, and is to stay one. */
 function setField (fields: Record<string, unknown>, key: string, value: unknown): void {
   Object.defineProperty(fields, key, { value, writable: true, enumerable: true, configurable: true })
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
