@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { defaults } from '../schemas/defaults.ts'
-import { errorTable } from '../schemas/errors.ts'
+import { errorTable } from '../schemas/error-table.ts'
 import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../schemas/options.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -1,6 +1,7 @@
 import type { ErrorObject } from 'ajv/dist/2019.js'
+import { cutText } from '../../schemas/cut-text.ts'
 import { defaults } from '../../schemas/defaults.ts'
-import { cutText, type Fault } from '../../schemas/errors.ts'
+import type { Fault } from '../../schemas/errors.ts'
 import { escapePointer } from '../../schemas/json-pointer.ts'
 
 /** Keywords that are checked before an object's keys are looked at, which are not where one fails. */
