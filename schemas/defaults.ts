@@ -1,68 +1,32 @@
+import { defaultsOf, optionTable } from './option-table.ts'
+
 /**
- * Every default and every fixed limit of the library, in one frozen table.
- *
- * Times are milliseconds, sizes are bytes or counts. `docs/options.md` lists
- * the same figures; a test holds the two together.
+ * Every default and every fixed limit of the library, in one frozen table. Times are
+ * milliseconds, sizes are bytes or counts; docs/options.md lists the same.
  */
 export const defaults = Object.freeze({
   /** Options of `app.register(tether, options)`. */
   plugin: Object.freeze({
-    maxSessions: 10_000,
-    maxSessionsPerOwner: 200,
-    maxSessionsPerConnection: 200,
-    /** Not a count: the share of `maxSessions` that may be without a stream. */
-    maxDetachedShare: 0.25,
-    maxPending: 128,
-    pendingMs: 30_000,
-    maxBufferedBytes: 268_435_456,
-    maxCompressorBytes: 67_108_864
+    ...defaultsOf(optionTable.plugin),
+    /** The share of `maxSessions` that is the default of `maxDetached`. */
+    maxDetachedShare: 0.25
   }),
   /** Options of `app.tether.stateful(url, config)`. */
-  stateful: Object.freeze({
-    commandBuffer: 64,
-    maxEventBytes: 65_536,
-    maxBatch: 32,
-    handlerTimeoutMs: 30_000,
-    idleMs: 0,
-    maxLifetimeMs: 0,
-    reconnectMs: 30_000,
-    replayFrames: 256,
-    replayBytes: 262_144,
-    replayAgeMs: 60_000,
-    queueFrames: 1_024,
-    queueBytes: 1_048_576,
-    onOverflow: 'disconnect',
-    minIntervalMs: 0
-  }),
+  stateful: Object.freeze(defaultsOf(optionTable.stateful)),
   /** Options of `app.tether.sse.upgrade(options)`. */
   upgrade: Object.freeze({
-    writeBuffer: 4,
-    heartbeatMs: 20_000,
-    retryMs: 1_000,
-    stallTimeoutMs: 30_000,
-    goodbye: false,
+    ...defaultsOf(optionTable.stream),
     compression: true
   }),
-  /** Of `compression`, where it is an object. */
-  compression: Object.freeze({
-    own: 'none',
-    encodings: Object.freeze(['gzip'] as const)
-  }),
+  /** Parts of the option `compression`, where it is an object. */
+  compression: Object.freeze(defaultsOf(optionTable.compression)),
   /** Options of `app.tether.websocket.upgrade(options)`. */
   websocket: Object.freeze({
-    writeBuffer: 4,
-    heartbeatMs: 20_000,
-    retryMs: 1_000,
-    stallTimeoutMs: 30_000,
-    goodbye: false,
-    openTimeoutMs: 10_000
+    ...defaultsOf(optionTable.stream),
+    ...defaultsOf(optionTable.websocket)
   }),
   /** Options of `app.tether.drain(options)`. */
-  drain: Object.freeze({
-    timeoutMs: 10_000,
-    retryMs: 1_000,
-    spreadMs: 10_000
-  }),
+  drain: Object.freeze(defaultsOf(optionTable.drain)),
   /** Fixed limits that no option changes. */
   fixed: Object.freeze({
     /** How long `app.close()` waits for streams to take their last bytes. */

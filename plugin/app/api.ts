@@ -1,4 +1,5 @@
 import type { EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
+import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Protocol } from '../carriers/carrier.ts'
 import type { CompressionStats } from '../compression/compression.ts'
 import type { Figures } from '../metrics/figures.ts'
@@ -9,51 +10,11 @@ import type { SessionRefusals } from '../sessions/session-registry.ts'
 import type { Upgrade, UpgradeOptions } from '../streams/transport.ts'
 import type { WebSocketUpgrade, WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 
-/** Options of `app.register(tether, options)`; they hold for all sessions of the instance together. */
-export interface TetherOptions extends AccessOptions {
-  /** Sessions at one time, with or without a stream; beyond, new ones are refused. At least 1. Default 10,000. */
-  maxSessions?: number
-  /**
-   * Of these, sessions of one owner: who `bind` names, or where it names nobody, the
-   * public address of the request (an IPv6 one by its first 64 bits); loopback and private
-   * addresses own nothing. Beyond, new ones are refused as over `maxSessions`. 0: no limit.
-   * Default 200, and a tenth of `maxSessions` for an address.
-   */
-  maxSessionsPerOwner?: number
-  /** Sessions whose stream was opened on one HTTP/2 connection; beyond, new ones are refused. 0: no limit. Default 200. */
-  maxSessionsPerConnection?: number
-  /**
-   * Sessions that may be without a stream at one time; beyond, the oldest of whoever has most go,
-   * those first that never posted nor resumed. 0: none. Default a quarter of `maxSessions`.
-   */
-  maxDetached?: number
-  /** Sessions made by `prepare` that wait for their page. 0: `prepare` gives null. Default 128. */
-  maxPending?: number
-  /** Milliseconds that they wait. At least 1. Default 30,000. */
-  pendingMs?: number
-  /**
-   * Bytes of memory for updates that all sessions and transports hold together, shared ones
-   * counted once, and for events that wait or run, which may have half of it. Beyond, who
-   * holds most loses first, of each what was written before what waits; events get 429. At
-   * least 1. Default 268,435,456.
-   */
-  maxBufferedBytes?: number
-  /**
-   * Bytes of memory for compressors that belong to one stream each; beyond, streams
-   * share what is deflated once for all. 0: no stream has one. Default 67,108,864.
-   */
-  maxCompressorBytes?: number
-}
+/** Options of `app.register(tether, options)`. They hold for all sessions of the registered plugin together. */
+export interface TetherOptions extends AccessOptions, OptionsOf<typeof optionTable.plugin> {}
 
-/** Options of `app.tether.drain()`; whole numbers of milliseconds. */
-export interface DrainOptions {
-  /** How long to wait for the streams to end; then they are cut. 0: at once. Default 10,000. */
-  timeoutMs?: number
-  /** Soonest that a client is told to come back. Default 1,000. */
-  retryMs?: number
-  /** A random part on top, up to this, so that they do not all come back at once. 0: none. Default 10,000. */
-  spreadMs?: number
-}
+/** Options of `app.tether.drain()`. */
+export interface DrainOptions extends OptionsOf<typeof optionTable.drain> {}
 
 /** Figures of all sessions and streams of the instance. */
 export interface TetherStats extends Figures {
