@@ -84,7 +84,7 @@ export const HandlerTimeoutError = failure('FST_ERR_TETHER_HANDLER_TIMEOUT', 500
 // Nobody reads this status. Fastify logs no error for a status below 500, and a client that leaves is none.
 export const StreamAbortedError = failure('FST_ERR_TETHER_STREAM_ABORTED', 499, 'The stream was not established: %s')
 
-/** Faults in one line, and how many there are beside them where it gets too long. */
+/** Lists the faults in one line. Where that grows too long, it ends with the number of the others. */
 function summary (faults: readonly Fault[]): string {
   const { faultMessageBytes } = defaults.fixed
   let text = ''

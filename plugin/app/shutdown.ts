@@ -7,7 +7,7 @@ import type { TetherSession } from '../sessions/session.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { DrainOptions } from './api.ts'
 
-/** Ends all sessions and streams of a runtime, within a time. */
+/** Ends all sessions and streams of a runtime within a time limit. */
 export class Shutdown {
   readonly #runtime: Runtime
   readonly #registry: SessionRegistry<TetherSession>
@@ -28,14 +28,14 @@ export class Shutdown {
       if (!ofSessions.has(stream)) stream.finish(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
     }
     await this.#whenEmpty(timeoutMs)
-    // What is left does not read, or runs on: its hooks still run, but nobody waits long for them.
+    // The rest does not read, or is still running. Its hooks run, but the wait for them is short.
     for (const session of [...registry]) session.hurry()
     for (const stream of [...runtime.streams]) stream.destroy('closed')
     await this.#whenEmpty(defaults.fixed.shutdownMs / 4)
     for (const session of [...registry]) session.abandon()
   }
 
-  /** Waits until there is no session and no stream, or the time is up. */
+  /** Waits until no session and no stream is left, at most for this time. */
   #whenEmpty (withinMs: number): Promise<void> {
     const { endings, streams } = this.#runtime
     const isEmpty = () => this.#registry.size === 0 && streams.size === 0

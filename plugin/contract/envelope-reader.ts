@@ -3,7 +3,7 @@ import { escapePointer } from '../../schemas/json-pointer.ts'
 import { isRecord } from '../../schemas/record.ts'
 import type { CompiledContract } from './compiled-contract.ts'
 
-/** An event that passed all checks. */
+/** An event that has passed all checks. */
 export interface CheckedEvent {
   readonly name: string
   readonly data: unknown
@@ -11,7 +11,7 @@ export interface CheckedEvent {
   readonly seq: number
 }
 
-/** Reads the body of `POST url`: an envelope, or an array of them. Every fault goes to `faults`; with any, nothing is to be applied. */
+/** Reads the body of `POST url`: an envelope, or an array of them. It adds every fault to `faults`; if there is one, no event may be applied. */
 export function readEnvelopes (body: unknown, contract: CompiledContract, maxBatch: number, faults: Fault[]): CheckedEvent[] {
   const events: CheckedEvent[] = []
   if (!Array.isArray(body)) {
@@ -67,7 +67,7 @@ export function readEventData (name: string, data: unknown, coerce: boolean, con
   return []
 }
 
-/** What the first message on a WebSocket names. */
+/** The content of the first message on a WebSocket. */
 export interface Opening {
   readonly session: string
   readonly lastEventId: string | null
