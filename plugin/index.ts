@@ -45,7 +45,7 @@ export const tether = fastifyPlugin(tetherPlugin, { fastify: '5.x', name })
 export default tether
 export { conflate, defineContract, text } from '../schemas/contract.ts'
 export { defaults } from '../schemas/defaults.ts'
-export { errorTable } from '../schemas/errors.ts'
+export { errorTable } from '../schemas/error-table.ts'
 export type { AnyContract, ConflatedUpdate, Contract, EventData, EventSchemas, TextUpdate, UpdateData, UpdateDefinition, UpdateDefinitions } from '../schemas/contract.ts'
 export type { Fault } from '../schemas/errors.ts'
 export type { DrainOptions, Tether, TetherOptions, TetherStats } from './app/api.ts'

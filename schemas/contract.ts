@@ -2,39 +2,40 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { ContractError } from './errors.ts'
 import { checkSchema } from './json-schema.ts'
 import { nameFault, type NameCheck } from './name.ts'
+import { isRecord } from './record.ts'
 import { didYouMean } from './suggestion.ts'
 
 const kind = Symbol('fastify-tether.update')
 
-/** An update that goes out as raw text; made by {@link text}. */
+/** An update that is sent as raw text; made by {@link text}. */
 export interface TextUpdate {
   readonly [kind]: 'text'
 }
 
-/** An update of which only the newest per key waits; made by {@link conflate}. */
+/** An update that keeps only the newest waiting value of each key; made by {@link conflate}. */
 export interface ConflatedUpdate<Update extends TSchema | TextUpdate = TSchema | TextUpdate> {
   readonly [kind]: 'conflate'
   readonly update: Update
   readonly key: (data: never) => string | number
 }
 
-/** How an update is declared: a TypeBox schema (every one arrives, as JSON), {@link text} or {@link conflate}. */
+/** How an update is declared: a TypeBox schema (every value arrives, as JSON), {@link text} or {@link conflate}. */
 export type UpdateDefinition = TSchema | TextUpdate | ConflatedUpdate
 
-/** What `send` and `broadcast` take for an update defined so. */
+/** The data that `send` and `broadcast` take for an update of this definition. */
 export type UpdateData<Definition> =
   Definition extends ConflatedUpdate<infer Update> ? UpdateData<Update>
     : Definition extends TextUpdate ? string
-      // Not `Static`: in a call whose update is still being inferred it is too deep for the compiler.
+      // `Static` is too deep for the compiler in a call that still infers the update.
       : Definition extends { readonly static: infer Data } ? Data : never
 
-/** What an event's handler gets. */
+/** The data that an event's handler gets. */
 export type EventData<Schema> = Schema extends TSchema ? Static<Schema> : never
 
 export type EventSchemas = Record<string, TSchema>
 export type UpdateDefinitions = Record<string, UpdateDefinition>
 
-/** What may cross the wire between a page and its session, in both directions. */
+/** The events and updates that a page and its session exchange. */
 export interface Contract<
   Events extends EventSchemas = EventSchemas,
   Updates extends UpdateDefinitions = UpdateDefinitions
@@ -45,7 +46,7 @@ export interface Contract<
   readonly updates: Updates
 }
 
-/** A contract of whatever events and updates: what generic code asks for. */
+/** A contract of any events and updates, for generic code. */
 export type AnyContract = Contract<any, any>
 
 type Checked<Definitions> = {
@@ -58,12 +59,12 @@ type Checked<Definitions> = {
  * @param contract `events` maps a name to a TypeBox schema; `updates` maps a name
  * to a TypeBox schema, {@link conflate} or {@link text}. Either may be left out.
  * @returns the contract, frozen; types are inferred from it everywhere.
- * @throws `FST_ERR_TETHER_CONTRACT` for a name that cannot be used (names are
+ * @throws `FST_ERR_TETHER_CONTRACT` for a name that is not allowed (names are
  * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
- * key), something that is not a schema, or a schema that says what nothing would check: a
- * keyword that nobody knows, a refinement, a transform, an object of another library.
- * TypeScript refuses such names as well. Schemas are compiled by `stateful`, which throws
- * the same for one that cannot be.
+ * key), for something that is not a schema, and for a schema with a part that nothing would
+ * check: an unknown keyword, a refinement, a transform, an object of another library.
+ * TypeScript refuses such names too. `stateful` compiles the schemas, and throws the same
+ * error for a schema that cannot be compiled.
  * @example
  * const contract = defineContract({
  *   events: { pause: Type.Object({}) },
@@ -73,7 +74,7 @@ type Checked<Definitions> = {
 export function defineContract<Events extends EventSchemas = {}, Updates extends UpdateDefinitions = {}> (
   contract: { readonly events?: Events & Checked<Events>, readonly updates?: Updates & Checked<Updates> }
 ): Contract<Events, Updates> {
-  if (!isObject(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates"')
+  if (!isRecord(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates"')
   for (const key of Object.keys(contract)) {
     if (key !== 'events' && key !== 'updates') throw new ContractError(`a contract has no part "${key}", only "events" and "updates"${didYouMean(key, ['events', 'updates'])}`)
   }
@@ -92,15 +93,15 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
 }
 
 /**
- * Declares an update of which, while it waits, only the newest per key is kept.
+ * Declares an update that keeps only the newest waiting value of each key.
  *
- * A waiting frame is replaced in its place as long as no frame of another sort
- * stands behind it; otherwise the new one is appended, so it never overtakes.
+ * A new frame replaces the waiting frame of its key in place, unless a frame of another
+ * kind waits behind that one. Then the new frame is appended, so that it never overtakes.
  *
  * @param schema a TypeBox schema, or {@link text}.
- * @param key gives the key of a value, a string or a number; without it all values
- * of the update share one. If it throws, `send` and `broadcast` throw the same error.
- * @throws `FST_ERR_TETHER_CONTRACT` for something else.
+ * @param key gives the key of a value, a string or a number. Default: all values share
+ * one key. If it throws, `send` and `broadcast` throw the same error.
+ * @throws `FST_ERR_TETHER_CONTRACT` for any other schema or key.
  * @example
  * conflate(Sample, (sample) => sample.series)
  * @see docs/flow-control.md
@@ -115,8 +116,8 @@ export function conflate<Update extends TSchema | TextUpdate> (
 }
 
 /**
- * Declares an update that goes out as raw text (HTML, say), not as JSON; `send` takes a
- * string. Its line ends, whichever they are, reach the browser as LF.
+ * Declares an update that is sent as raw text (HTML, say), not as JSON. `send` takes a
+ * string. All its line ends reach the browser as LF.
  */
 export function text (): TextUpdate {
   return textUpdate
@@ -134,7 +135,7 @@ export function isConflated (definition: object): definition is ConflatedUpdate 
 
 function namesChecked (what: string, definitions: unknown): Record<string, unknown> {
   if (definitions === undefined) return Object.freeze({})
-  if (!isObject(definitions)) throw new ContractError(`"${what}s" of a contract must be an object`)
+  if (!isRecord(definitions)) throw new ContractError(`"${what}s" of a contract must be an object`)
   for (const name of Object.keys(definitions)) {
     const fault = nameFault(name)
     if (fault !== null) throw new ContractError(`the ${what} name "${name}" ${fault}`)
@@ -142,11 +143,7 @@ function namesChecked (what: string, definitions: unknown): Record<string, unkno
   return Object.freeze({ ...definitions })
 }
 
-/** Whether a value may be a schema. A function of another library may, and is told what it is. */
+/** Whether a value may be a schema. Some libraries' schemas are functions; `checkSchema` refuses them by name. */
 function isDefinition (value: unknown): value is Record<PropertyKey, unknown> {
-  return isObject(value) || (typeof value === 'function' && '~standard' in value)
-}
-
-function isObject (value: unknown): value is Record<PropertyKey, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isRecord(value) || (typeof value === 'function' && '~standard' in value)
 }

@@ -1,17 +1,20 @@
 import { Kind } from '@sinclair/typebox'
 import { formatNames } from 'ajv-formats/dist/formats.js'
 import { ContractError } from './errors.ts'
+import { escapePointer } from './json-pointer.ts'
+import { isRecord } from './record.ts'
+import { editDistance } from './suggestion.ts'
 
-/** What a schema is for: an event's is checked against, an update's is written by. */
+/** What a schema is for: an event's data is checked by it, an update's data is written by it. */
 export type SchemaUse = 'event' | 'update'
 
 type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
 
-/** What a keyword must hold, and the types of data that it says something of; without them, of any. */
+/** What a keyword must hold, and the type of data that it concerns; without `of`, any type. */
 interface Keyword {
   readonly holds: keyof typeof holdings
   readonly of?: JsonType
-  /** A keyword without which this one says nothing. */
+  /** The keyword without which this one has no effect. */
   readonly beside?: string
 }
 
@@ -74,8 +77,8 @@ const keywords: Readonly<Record<string, Keyword>> = {
 }
 
 /**
- * Words of JSON Schema and OpenAPI that tell of data, and check nothing; `x-…` beside them. What they hold is
- * looked at: a map of fields named like them (`{ title: Type.String() }`) would allow anything.
+ * Keywords of JSON Schema and OpenAPI that describe data and check nothing; so do `x-…`. Their values are
+ * checked, because a map of fields with such names (`{ title: Type.String() }`) would allow anything.
  */
 const annotations: Readonly<Record<string, keyof typeof holdings>> = {
   title: 'string',
@@ -95,7 +98,7 @@ const annotations: Readonly<Record<string, keyof typeof holdings>> = {
   contentSchema: 'schema'
 }
 
-/** Keywords that may well be there without a value, as from an option that nobody gave. */
+/** Keywords that may be undefined, as from an option that was left out. */
 const limits = new Set(['nullable', 'multipleOf', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'pattern', 'format', 'uniqueItems', 'required', 'additionalProperties', '$id', '$anchor', '$schema'])
 
 const jsonTypes = new Set(['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'])
@@ -103,9 +106,9 @@ const numberFormats = new Set(['int32', 'int64', 'float', 'double'])
 const formats: ReadonlySet<string> = new Set(formatNames)
 const dialects = /^https?:\/\/(json-schema\.org\/(draft-0[67]|draft\/2019-09|draft\/2020-12)\/schema|spec\.openapis\.org\/oas\/3\.1\/dialect\/.*)#?$/
 
-/** TypeBox's kinds of which the keywords say all. */
+/** TypeBox's kinds that keywords describe completely. */
 const kinds = new Set(['Any', 'Array', 'Boolean', 'Cyclic', 'Enum', 'Import', 'Integer', 'Intersect', 'Literal', 'Never', 'Not', 'Null', 'Number', 'Object', 'Record', 'Ref', 'String', 'TemplateLiteral', 'This', 'Tuple', 'Union', 'Unknown', 'Unsafe'])
-/** Kinds that JSON cannot carry, and what to write in their place. */
+/** Kinds that JSON cannot carry, and what to use instead. */
 const foreignKinds: Readonly<Record<string, string>> = {
   Date: 'use Type.String({ format: "date-time" })',
   RegExp: 'use Type.String({ pattern })',
@@ -119,17 +122,17 @@ const marks = new Set(['TypeBox.Kind', 'TypeBox.Hint', 'TypeBox.Optional', 'Type
 const noSchema = 'pass a JSON Schema, or use TypeBox'
 
 /**
- * Checks that a schema says nothing but what will be checked, or written: no keyword that nobody
- * knows, no refinement, transform or type of data beside the keywords, at any depth.
+ * Refuses a schema with a part that would be neither checked nor written: an unknown keyword, a
+ * refinement, a transform, or a type of data beside the keywords, at any depth.
  *
- * @param what what it is the schema of, as in `event "say"`
+ * @param what the owner of the schema, as in `event "say"`
  * @throws `FST_ERR_TETHER_CONTRACT`, with a JSON pointer into the schema
  */
 export function checkSchema (what: string, schema: object, use: SchemaUse): void {
   new SchemaCheck(what, use).root(schema)
 }
 
-/** What makes a value no schema, in words; null for one that may be. */
+/** Says why a value is no schema; null for one that may be a schema. */
 function foreignReason (value: unknown): string | null {
   if (isRecord(value) && isPlain(value)) return Object.prototype.propertyIsEnumerable.call(value, '~standard') ? standardReason(value) : null
   if ((typeof value === 'object' && value !== null) || typeof value === 'function') {
@@ -178,7 +181,7 @@ class SchemaCheck {
     if (this.#checked.has(node)) return
     this.#around.add(node)
     this.#marks(node, pointer)
-    for (const [key, value] of Object.entries(node)) this.#keyword(node, key, value, `${pointer}/${escape(key)}`)
+    for (const [key, value] of Object.entries(node)) this.#keyword(node, key, value, `${pointer}/${escapePointer(key)}`)
     this.#format(node, pointer)
     if (node.if !== undefined && node.then === undefined && node.else === undefined) this.refuse(`${pointer}/if`, 'says nothing without "then" or "else"')
     if (node.additionalItems !== undefined && node.additionalItems !== true && !Array.isArray(node.items)) this.refuse(`${pointer}/additionalItems`, 'says nothing unless "items" is an array')
@@ -187,7 +190,7 @@ class SchemaCheck {
     this.#checked.add(node)
   }
 
-  /** Symbols, and properties that are not seen: what a library notes of a schema beside its keywords. */
+  /** Checks symbols and hidden properties, in which a library notes things beside the keywords. */
   #marks (node: Record<PropertyKey, unknown>, pointer: string): void {
     const foreign = (mark: string) => this.refuse(pointer, /refine/i.test(mark)
       ? 'has a refinement, which would not be run: say it by keywords, or check it in the handler'
@@ -232,7 +235,7 @@ class SchemaCheck {
 
   #format (node: Record<string, unknown>, pointer: string): void {
     const { format } = node
-    // Nothing checks an update, so that its formats tell the reader alone.
+    // Nothing checks an update, so its formats are for human readers.
     if (typeof format !== 'string' || this.#use === 'update') return
     if (!formats.has(format)) this.refuse(`${pointer}/format`, `is an unknown format, "${format}"${suggestion(format, formatNames) || ': leave it out, and say it by "pattern"'}`)
     const types = typesOf(node)
@@ -240,7 +243,7 @@ class SchemaCheck {
     if (types !== null && !types.some((type) => fits.includes(type))) this.refuse(`${pointer}/format`, `"${format}" says nothing of data of the type ${types.map((type) => `"${type}"`).join(' or ')}`)
   }
 
-  /** Keywords that may name keys which the serialiser would leave out all the same. */
+  /** Refuses keywords that allow keys which the serialiser would leave out. */
   #written (node: Record<string, unknown>, pointer: string): void {
     const refuse = (key: string, instead: string) => this.refuse(`${pointer}/${key}`, `names keys that an update would be written without: ${instead}`)
     if (node.unevaluatedProperties !== undefined && node.unevaluatedProperties !== false) refuse('unevaluatedProperties', 'use "additionalProperties"')
@@ -261,21 +264,21 @@ const holdings = {
   },
   schemaMap (check: SchemaCheck, value: unknown, pointer: string) {
     if (!isRecord(value) || !isPlain(value)) check.refuse(pointer, 'must be an object of schemas')
-    for (const [key, child] of Object.entries(value)) check.schema(child, `${pointer}/${escape(key)}`)
+    for (const [key, child] of Object.entries(value)) check.schema(child, `${pointer}/${escapePointer(key)}`)
   },
   patternMap (check: SchemaCheck, value: unknown, pointer: string) {
     if (!isRecord(value) || !isPlain(value)) check.refuse(pointer, 'must be an object of schemas')
     for (const [pattern, child] of Object.entries(value)) {
-      holdings.pattern(check, pattern, `${pointer}/${escape(pattern)}`)
-      check.schema(child, `${pointer}/${escape(pattern)}`)
+      holdings.pattern(check, pattern, `${pointer}/${escapePointer(pattern)}`)
+      check.schema(child, `${pointer}/${escapePointer(pattern)}`)
     }
   },
   dependencies (check: SchemaCheck, value: unknown, pointer: string) {
     if (!isRecord(value) || !isPlain(value)) check.refuse(pointer, 'must be an object')
     for (const [key, child] of Object.entries(value)) {
-      if (Array.isArray(child)) holdings.strings(check, child, `${pointer}/${escape(key)}`)
-      else if (pointer.endsWith('/dependentRequired')) check.refuse(`${pointer}/${escape(key)}`, 'must be an array of keys')
-      else check.schema(child, `${pointer}/${escape(key)}`)
+      if (Array.isArray(child)) holdings.strings(check, child, `${pointer}/${escapePointer(key)}`)
+      else if (pointer.endsWith('/dependentRequired')) check.refuse(`${pointer}/${escapePointer(key)}`, 'must be an array of keys')
+      else check.schema(child, `${pointer}/${escapePointer(key)}`)
     }
   },
   type (check: SchemaCheck, value: unknown, pointer: string) {
@@ -296,7 +299,7 @@ const holdings = {
     if (!Array.isArray(value)) check.refuse(pointer, `must be an array of values, is ${show(value)}`)
     for (const [index, item] of value.entries()) holdings.sample(check, item, `${pointer}/${index}`)
   },
-  /** Not JSON alone: a date tells a reader well enough. */
+  /** Need not be JSON: a date is a fine example for a human reader. */
   sample (check: SchemaCheck, value: unknown, pointer: string) {
     if (isSchemaOfLibrary(value)) check.refuse(pointer, 'must be a value, is a schema')
   },
@@ -340,7 +343,7 @@ function unknownKeyword (key: string): string {
   return `is no keyword of JSON Schema${suggestion(key, [...Object.keys(keywords), ...Object.keys(annotations)]) || '; the name of an annotation of your own begins with "x-"'}`
 }
 
-/** `; did you mean "…"?` for a word that is close to a known one, or nothing. */
+/** `; did you mean "…"?` for a word that is close to a known one; otherwise empty. */
 function suggestion (word: string, known: readonly string[]): string {
   let best = ''
   let least = Math.max(2, Math.floor(word.length / 4)) + 1
@@ -355,17 +358,6 @@ function suggestion (word: string, known: readonly string[]): string {
   return best === '' ? '' : `; did you mean "${best}"?`
 }
 
-/** How many letters must be put in, left out or changed to make one word of another. */
-function editDistance (left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= left.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= right.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + Number(left[i - 1] !== right[j - 1])))
-    row = next
-  }
-  return row[right.length]!
-}
-
 function typesOf ({ type, nullable }: Record<string, unknown>): unknown[] | null {
   if (type === undefined) return null
   return [...Array.isArray(type) ? type : [type], ...nullable === true ? ['null'] : []]
@@ -377,7 +369,7 @@ function isJson (value: unknown, levels: number): boolean {
   return Object.values(value as object).every((child) => isJson(child, levels - 1))
 }
 
-/** Whether a value is TypeBox's, or another library's, and no data. */
+/** Whether a value is a schema of TypeBox or of another library, and not data. */
 function isSchemaOfLibrary (value: unknown): boolean {
   return ((typeof value === 'object' && value !== null) || typeof value === 'function') && (Kind in value || '~kind' in value || '~standard' in value)
 }
@@ -386,17 +378,8 @@ function show (value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value) : value === null || typeof value !== 'object' ? String(value) : Array.isArray(value) ? 'an array' : 'an object'
 }
 
-/** Whether an object is of no class, in whichever realm it was made. */
+/** Whether an object has no class, whichever realm it comes from. */
 function isPlain (value: object): boolean {
   const prototype: object | null = Object.getPrototypeOf(value)
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** @see RFC 6901, section 3 */
-function escape (key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }

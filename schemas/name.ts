@@ -1,14 +1,14 @@
 /**
  * Rules for the names of events and updates, at run time and at compile time.
  *
- * An update's name becomes the `event:` field and, in a browser, the DOM event
- * type: an update called `error` would call `onerror`, one called `open` or
- * `message` would pose as the browser's own.
+ * An update's name becomes the `event:` field, and in a browser the type of a DOM event.
+ * An update called `error` would call `onerror`; one called `open` or `message` would look
+ * like the browser's own event.
  */
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 
-/** Says why a name cannot be used, or null when it can. */
+/** Says why a name is not allowed; null for a name that is. */
 export function nameFault (name: string): string | null {
   if (!NAME.test(name)) return 'must be 1 to 64 of the characters A-Z a-z 0-9 . _ -'
   if (name === 'open' || name === 'error' || name === 'message') return 'is an event of the browser\'s own'
@@ -31,7 +31,7 @@ type HasOnlyNameCharacters<Rest extends string, Seen extends 1[] = []> =
     : Seen['length'] extends 64 ? false
       : Rest extends `${Character}${infer Tail}` ? HasOnlyNameCharacters<Tail, [...Seen, 1]> : false
 
-/** `true` for a name that may be used, otherwise a sentence that says why not. */
+/** `true` for a name that is allowed, otherwise a sentence that says why not. */
 export type NameCheck<Name> =
   Name extends string
     ? string extends Name ? true

@@ -1,123 +1,113 @@
-import { Type, type TObject } from '@sinclair/typebox'
+import { Type, type TObject, type TOptional, type TSchema } from '@sinclair/typebox'
 import { defaults } from './defaults.ts'
+import { optionTable, type OptionRow, type WholeNumberRow } from './option-table.ts'
+import { longestTimerMs } from './timer.ts'
 
-// setTimeout counts in a signed 32-bit integer.
-const longestMs = 2_147_483_647
+// The description of a schema is what an error message says is allowed.
 
-function count (minimum: number, fallback: number | string, zero?: string) {
-  return whole(minimum, Number.MAX_SAFE_INTEGER, fallback, zero)
+/** Makes the schema of an option from its row. */
+function schemaOf (row: OptionRow): TSchema {
+  if ('unit' in row) return wholeNumber(row)
+  if ('choices' in row) return oneOf(row.choices, `${quoted(row.choices, 'or')}; default "${row.default}"`)
+  if ('each' in row) return Type.Array(oneOf(row.each), { minItems: 1, uniqueItems: true, description: `a list of ${quoted(row.each, 'and')}; default ${JSON.stringify(row.default)}` })
+  return Type.Boolean({ description: `true or false; default ${row.default}` })
 }
 
-function milliseconds (minimum: number, fallback: number, zero = 'off') {
-  return whole(minimum, longestMs, fallback, zero)
+function wholeNumber (row: WholeNumberRow): TSchema {
+  const minimum = 'zero' in row ? 0 : row.least
+  const isTime = row.unit === 'ms'
+  const range = isTime ? `from ${minimum} to ${longestTimerMs}` : `of at least ${minimum}`
+  const zero = 'zero' in row ? ` (0: ${row.zero})` : ''
+  const fallback = 'default' in row ? row.default : row.defaultInWords
+  return Type.Integer({ minimum, maximum: isTime ? longestTimerMs : Number.MAX_SAFE_INTEGER, description: `a whole number ${range}${zero}; default ${fallback}` })
 }
 
-// `description` is what an error message says is allowed.
-function whole (minimum: number, maximum: number, fallback: number | string, zero?: string) {
-  const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`
-  const nought = minimum === 0 && zero !== undefined ? ` (0: ${zero})` : ''
-  return Type.Optional(Type.Integer({ minimum, maximum, description: `a whole number ${range}${nought}; default ${fallback}` }))
+function oneOf (words: readonly string[], description?: string): TSchema {
+  return Type.Union(words.map((word) => Type.Literal(word)), description === undefined ? {} : { description })
 }
 
-/** A function as an option: JSON Schema has no word for it, the option validator has. */
+function quoted (words: readonly string[], conjunction: 'and' | 'or'): string {
+  const all = words.map((word) => `"${word}"`)
+  return `${all.slice(0, -1).join(', ')} ${conjunction} ${all.at(-1)}`
+}
+
+function schemasOf<Table extends Readonly<Record<string, OptionRow>>> (table: Table): { [Name in keyof Table]: TOptional<TSchema> } {
+  return Object.fromEntries(Object.entries(table).map(([name, row]) => [name, Type.Optional(schemaOf(row))])) as { [Name in keyof Table]: TOptional<TSchema> }
+}
+
+const closed = { additionalProperties: false }
+
+/** A function. JSON Schema cannot say this; the option validator checks it. */
 function callback (description = 'a function') {
   return Type.Optional(Type.Unsafe<unknown>({ callable: true, description }))
 }
 
-/** As with functions: what an origin is, the option validator knows. */
-const trustedOrigins = Type.Optional(Type.Array(Type.Unsafe<string>({ origin: true }), {
-  description: 'a list of origins, each a scheme, host and port without a path, such as "https://app.example.com"; default none'
-}))
-
-const { plugin, stateful, upgrade, websocket, drain } = defaults
-
-export const pluginOptionsSchema = Type.Object({
-  maxSessions: count(1, plugin.maxSessions),
-  maxSessionsPerOwner: count(0, plugin.maxSessionsPerOwner, 'no limit'),
-  maxSessionsPerConnection: count(0, plugin.maxSessionsPerConnection, 'no limit'),
-  maxDetached: count(0, 'a quarter of maxSessions', 'a session ends with its stream'),
-  maxPending: count(0, plugin.maxPending, 'prepare() always gives null'),
-  pendingMs: milliseconds(1, plugin.pendingMs),
-  maxBufferedBytes: count(1, plugin.maxBufferedBytes),
-  maxCompressorBytes: count(0, plugin.maxCompressorBytes, 'no stream has a compressor of its own'),
-  trustedOrigins,
+const accessOptions = {
+  // The option validator knows what an origin is.
+  trustedOrigins: Type.Optional(Type.Array(Type.Unsafe<string>({ origin: true }), {
+    description: 'a list of origins, each a scheme, host and port without a path, such as "https://app.example.com"; default none'
+  })),
   bind: callback()
-}, { additionalProperties: false })
-
-export const compressionOptionsSchema = Type.Object({
-  own: Type.Optional(Type.Union([Type.Literal('none'), Type.Literal('uncounted'), Type.Literal('all')])),
-  encodings: Type.Optional(Type.Array(Type.Union([Type.Literal('gzip'), Type.Literal('br'), Type.Literal('zstd')]), { minItems: 1, uniqueItems: true }))
-}, { additionalProperties: false })
-
-function goodbye (fallback: boolean) {
-  return Type.Optional(Type.Boolean({ description: `true or false; default ${fallback}` }))
 }
 
-export const upgradeOptionsSchema = Type.Object({
-  writeBuffer: count(0, upgrade.writeBuffer, `the default, ${upgrade.writeBuffer}`),
-  heartbeatMs: milliseconds(0, upgrade.heartbeatMs),
-  retryMs: milliseconds(0, upgrade.retryMs, 'no retry line'),
-  stallTimeoutMs: milliseconds(0, upgrade.stallTimeoutMs),
-  goodbye: goodbye(upgrade.goodbye),
-  compression: Type.Optional(Type.Unsafe<unknown>({
-    anyOf: [Type.Boolean(), compressionOptionsSchema],
-    description: 'true, false, or an object with own ("none", "uncounted" or "all"; default "none") and encodings (a list of "gzip", "br" and "zstd"; default ["gzip"]); default true'
-  }))
-}, { additionalProperties: false })
+const compressionOptionsSchema = Type.Object(schemasOf(optionTable.compression), closed)
+const { own, encodings } = compressionOptionsSchema.properties
 
-export const webSocketUpgradeOptionsSchema = Type.Object({
-  writeBuffer: count(0, websocket.writeBuffer, `the default, ${websocket.writeBuffer}`),
-  heartbeatMs: milliseconds(0, websocket.heartbeatMs),
-  retryMs: milliseconds(0, websocket.retryMs, 'no retry line'),
-  stallTimeoutMs: milliseconds(0, websocket.stallTimeoutMs),
-  goodbye: goodbye(websocket.goodbye),
-  openTimeoutMs: milliseconds(1, websocket.openTimeoutMs)
-}, { additionalProperties: false })
+/** What options are given to, as error messages name it, and what these may be. */
+export interface OptionGroup {
+  readonly where: string
+  readonly schema: TObject
+}
 
-export const statefulConfigSchema = Type.Object({
-  contract: Type.Unsafe<unknown>({ type: 'object', required: ['events', 'updates'], description: 'what defineContract() returns' }),
-  mode: Type.Optional(Type.Union([Type.Literal('sse'), Type.Literal('websocket'), Type.Literal('both')], { description: '"sse", "websocket" or "both"; default "sse"' })),
-  upgrade: callback('what app.tether.sse.upgrade() or app.tether.websocket.upgrade() returns'),
-  fallback: callback('what app.tether.sse.upgrade() returns'),
-  initialState: callback(),
-  on: Type.Optional(Type.Record(Type.String(), Type.Unsafe<unknown>({ callable: true, description: 'a function' }), { description: 'an object with a handler for each event' })),
-  onConnect: callback(),
-  onDisconnect: callback(),
-  onClose: callback(),
-  onJoin: callback(),
-  onLeave: callback(),
-  onError: callback(),
-  commandBuffer: count(1, stateful.commandBuffer),
-  maxEventBytes: count(1, stateful.maxEventBytes),
-  maxBatch: count(1, stateful.maxBatch),
-  handlerTimeoutMs: milliseconds(0, stateful.handlerTimeoutMs),
-  idleMs: milliseconds(0, stateful.idleMs),
-  maxLifetimeMs: milliseconds(0, stateful.maxLifetimeMs),
-  reconnectMs: milliseconds(0, stateful.reconnectMs, 'a session ends with its stream'),
-  replayFrames: count(0, stateful.replayFrames, 'nothing is kept for a replay'),
-  replayBytes: count(0, stateful.replayBytes, 'nothing is kept for a replay'),
-  replayAgeMs: milliseconds(0, stateful.replayAgeMs, 'no limit of age'),
-  queueFrames: count(1, stateful.queueFrames),
-  queueBytes: count(1, stateful.queueBytes),
-  onOverflow: Type.Optional(Type.Union([Type.Literal('disconnect'), Type.Literal('dropOldest')], { description: `"disconnect" or "dropOldest"; default "${stateful.onOverflow}"` })),
-  minIntervalMs: milliseconds(0, stateful.minIntervalMs),
-  trustedOrigins,
-  bind: callback()
-}, { additionalProperties: false })
-
-export const drainOptionsSchema = Type.Object({
-  timeoutMs: milliseconds(0, drain.timeoutMs, 'streams are cut at once'),
-  retryMs: milliseconds(0, drain.retryMs, 'at once'),
-  spreadMs: milliseconds(0, drain.spreadMs, 'no spread')
-}, { additionalProperties: false })
-
-/** What takes options, as error messages say it, and which: so that one which was given to another is told where it belongs. */
-export const optionGroups: ReadonlyArray<readonly [where: string, schema: TObject]> = [
-  ['app.register(tether)', pluginOptionsSchema],
-  ['app.tether.stateful()', statefulConfigSchema],
-  ['app.tether.sse.upgrade()', upgradeOptionsSchema],
-  ['"compression" of app.tether.sse.upgrade()', compressionOptionsSchema],
-  ['app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema],
-  ['app.tether.drain()', drainOptionsSchema],
-  ['defineContract()', Type.Object({ events: Type.Unknown(), updates: Type.Unknown() })]
-]
+/** Everything that takes options. An option given to the wrong group gets an error that names the right one. */
+export const optionGroups = {
+  plugin: {
+    where: 'app.register(tether)',
+    schema: Type.Object({ ...schemasOf(optionTable.plugin), ...accessOptions }, closed)
+  },
+  stateful: {
+    where: 'app.tether.stateful()',
+    schema: Type.Object({
+      contract: Type.Unsafe<unknown>({ type: 'object', required: ['events', 'updates'], description: 'what defineContract() returns' }),
+      mode: Type.Optional(oneOf(['sse', 'websocket', 'both'], '"sse", "websocket" or "both"; default "sse"')),
+      upgrade: callback('what app.tether.sse.upgrade() or app.tether.websocket.upgrade() returns'),
+      fallback: callback('what app.tether.sse.upgrade() returns'),
+      initialState: callback(),
+      on: Type.Optional(Type.Record(Type.String(), Type.Unsafe<unknown>({ callable: true, description: 'a function' }), { description: 'an object with a handler for each event' })),
+      onConnect: callback(),
+      onDisconnect: callback(),
+      onClose: callback(),
+      onJoin: callback(),
+      onLeave: callback(),
+      onError: callback(),
+      ...schemasOf(optionTable.stateful),
+      ...accessOptions
+    }, closed)
+  },
+  upgrade: {
+    where: 'app.tether.sse.upgrade()',
+    schema: Type.Object({
+      ...schemasOf(optionTable.stream),
+      compression: Type.Optional(Type.Unsafe<unknown>({
+        anyOf: [Type.Boolean(), compressionOptionsSchema],
+        description: `true, false, or an object with own (${own.description}) and encodings (${encodings.description}); default ${defaults.upgrade.compression}`
+      }))
+    }, closed)
+  },
+  compression: {
+    where: '"compression" of app.tether.sse.upgrade()',
+    schema: compressionOptionsSchema
+  },
+  websocket: {
+    where: 'app.tether.websocket.upgrade()',
+    schema: Type.Object({ ...schemasOf(optionTable.stream), ...schemasOf(optionTable.websocket) }, closed)
+  },
+  drain: {
+    where: 'app.tether.drain()',
+    schema: Type.Object(schemasOf(optionTable.drain), closed)
+  },
+  contract: {
+    where: 'defineContract()',
+    schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown() })
+  }
+} satisfies Record<string, OptionGroup>

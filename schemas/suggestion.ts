@@ -1,9 +1,9 @@
-/** Letters from which on a name that is a part of another is near to it. */
+/** Letters that a name must have to count as near where another name contains it. */
 const leastPart = 4
 
 /**
- * The one of `names` that somebody most likely meant who wrote `given`; null where none is near.
- * Case and separators do not count; a swap of two neighbouring letters counts once.
+ * Finds the name that was most likely meant by `given`; null where none is near. Case and
+ * separators do not count. A swap of two neighbouring letters counts as one change.
  */
 export function nearest (given: string, names: Iterable<string>): string | null {
   const wanted = plain(given)
@@ -15,7 +15,7 @@ export function nearest (given: string, names: Iterable<string>): string | null 
     const isPart = Math.min(wanted.length, known.length) >= leastPart && (known.includes(wanted) || wanted.includes(known))
     const distance = wanted === known ? 0 : editDistance(wanted, known)
     const allowed = isPart ? Infinity : Math.max(1, Math.floor(Math.min(wanted.length, known.length) / 3))
-    // One letter is no likeness of names that are hardly longer.
+    // In names of one or two letters, one wrong letter means another name.
     if (distance > allowed || (distance > 0 && !isPart && Math.min(wanted.length, known.length) < 3)) continue
     if (distance < least) {
       least = distance
@@ -25,7 +25,7 @@ export function nearest (given: string, names: Iterable<string>): string | null 
   return best
 }
 
-/** The end of a message: `. Did you mean "x"?`, or nothing where no name is near. */
+/** The end of a message: `. Did you mean "x"?`; empty where no name is near. */
 export function didYouMean (given: string, names: Iterable<string>): string {
   const name = nearest(given, names)
   return name === null ? '' : `. Did you mean "${name}"?`
@@ -35,8 +35,8 @@ function plain (name: string): string {
   return name.toLowerCase().replace(/[-_.\s]/g, '')
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that make one text of the other. */
-function editDistance (left: string, right: string): number {
+/** Counts the insertions, deletions, replacements and swaps of neighbours that turn one text into the other. */
+export function editDistance (left: string, right: string): number {
   let before: number[] = []
   let above = Array.from({ length: right.length + 1 }, (_, column) => column)
   for (let row = 1; row <= left.length; row++) {

@@ -1,18 +1,16 @@
 import { inspect } from 'node:util'
 
-/** What is used of a logger. */
+/** The part of a logger that is used here. */
 interface Log {
   error: (fields: object, message: string) => void
   info: (fields: object, message: string) => void
 }
 
-/** Where there is nothing else to say. */
 const unreadable = 'something was thrown that cannot be read'
 
 /**
- * Logs what code of the application's threw. It does not throw itself, whatever that is and
- * whatever the application's serialisers make of it: what cannot be logged as it is, is logged
- * as an error made of what can be read of it, or in words.
+ * Logs what the application's code threw. It never throws, even if the thrown value or the
+ * application's serialisers do: it then logs an error made of the readable parts, or words alone.
  */
 export function logThrown (log: Log, level: 'error' | 'info', thrown: unknown, message: string, fields: object = {}): void {
   const attempts: Array<() => void> = [
@@ -24,13 +22,14 @@ export function logThrown (log: Log, level: 'error' | 'info', thrown: unknown, m
     try {
       attempt()
       return
-    } catch { /* The next one asks for less. */ }
+    } catch { /* The next attempt reads less. */ }
   }
 }
 
 /**
- * What code of the application's threw, for others to handle: itself, where everything can be
- * read that Fastify and loggers read of an error; otherwise an error made of what can.
+ * Makes what the application's code threw safe for others to handle. A value whose parts that
+ * Fastify and loggers read are all readable stays as it is. Any other becomes an error made of
+ * its readable parts.
  */
 export function presentable (thrown: unknown): unknown {
   try {
@@ -41,7 +40,7 @@ export function presentable (thrown: unknown): unknown {
   }
 }
 
-/** Reads what a logger's serialiser reads of an error, and of those that it was made of. */
+/** Reads what a logger's serialiser reads of an error, and of its causes. Throws where any of it throws. */
 function readAll (error: unknown, seen: Set<unknown>): void {
   if (typeof error !== 'object' || error === null || seen.has(error)) return
   seen.add(error)
@@ -53,7 +52,7 @@ function readAll (error: unknown, seen: Set<unknown>): void {
   if (Array.isArray(members.errors)) for (const one of members.errors) readAll(one, seen)
 }
 
-/** A message for whatever was thrown. */
+/** The message of a thrown value, of any type. */
 export function messageOf (thrown: unknown): string {
   const message = read(thrown, 'message')
   if (message !== undefined) return message
@@ -65,7 +64,7 @@ export function messageOf (thrown: unknown): string {
   }
 }
 
-/** A string that something has under a name; undefined where it has none, or will not tell. */
+/** A property of a thrown value, if it is a string and readable; otherwise undefined. */
 export function read (thrown: unknown, name: string): string | undefined {
   try {
     const value = (thrown as Record<string, unknown> | null | undefined)?.[name]
@@ -75,18 +74,18 @@ export function read (thrown: unknown, name: string): string | undefined {
   }
 }
 
-/** An error of what can be read of another. */
+/** Makes an error of the readable parts of another. */
 function readable (thrown: unknown): Error {
   const error = new Error(messageOf(thrown))
   const name = read(thrown, 'name')
   if (name !== undefined) error.name = name
-  // Where it has no stack of its own, ours would lead nowhere.
+  // Without a stack of its own, the stack of this function would mislead.
   error.stack = read(thrown, 'stack') ?? `${error.name}: ${error.message}`
   const code = read(thrown, 'code')
   return code === undefined ? error : Object.assign(error, { code })
 }
 
-/** Whether JSON has a word for it. */
+/** Whether JSON can carry a value of this type. */
 function isSpoken (thrown: unknown): boolean {
   return thrown !== undefined && typeof thrown !== 'symbol' && typeof thrown !== 'function'
 }

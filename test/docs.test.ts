@@ -2,9 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { defaults } from '../schemas/defaults.ts'
-import { errorTable } from '../schemas/errors.ts'
-import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../schemas/options.ts'
+import { errorTable } from '../schemas/error-table.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const documents = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
@@ -25,9 +23,9 @@ function name (cell: string | undefined): string {
 
 t.test('docs/errors.md lists every error, with its status', async (t) => {
   const listed = rows(read('docs/errors.md')).map(([code, status]): [string, number] => [name(code), Number(status)])
-  t.strictSame(Object.fromEntries(listed), errorTable)
-  t.equal(listed.length, Object.keys(errorTable).length, 'each once')
-  for (const [code, , when, advice] of rows(read('docs/errors.md'))) t.ok(when !== '' && advice !== '', String(code))
+  t.strictSame(Object.fromEntries(listed), errorTable, 'docs/errors.md has the codes and statuses of schemas/errors.ts')
+  t.equal(listed.length, Object.keys(errorTable).length, 'docs/errors.md has each code once')
+  for (const [code, , when, advice] of rows(read('docs/errors.md'))) t.ok(when !== '' && advice !== '', `docs/errors.md: ${code} needs "when" and "what to do"`)
 })
 
 t.test('the tables of answers list every error that answers a request, with its status', async (t) => {
@@ -41,69 +39,10 @@ t.test('the tables of answers list every error that answers a request, with its 
   }
 })
 
-t.test('docs/options.md lists every option, with its default', async (t) => {
-  const sections = new Map(read('docs/options.md').split(/^## /m).slice(1).map((section) => {
-    const end = section.indexOf('\n')
-    return [section.slice(0, end), rows(section.slice(end))]
-  }))
-  // What is no limit is told of in docs/api.md.
-  const elsewhere = ['contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onError']
-  const { maxDetachedShare, ...plugin } = defaults.plugin
-  const groups: Array<[heading: string, options: string[], figures: Readonly<Record<string, string | number | boolean>>]> = [
-    ['`app.register(tether, options)`', Object.keys(pluginOptionsSchema.properties), plugin],
-    ['`app.tether.stateful(url, config)`', Object.keys(statefulConfigSchema.properties), defaults.stateful],
-    ['`app.tether.sse.upgrade(options)`', Object.keys(upgradeOptionsSchema.properties), defaults.upgrade],
-    ['`app.tether.websocket.upgrade(options)`', Object.keys(webSocketUpgradeOptionsSchema.properties), defaults.websocket],
-    ['`app.tether.drain(options)`', Object.keys(drainOptionsSchema.properties), defaults.drain],
-    ['Fixed', Object.keys(defaults.fixed), defaults.fixed]
-  ]
-  t.strictSame([...sections.keys()], groups.map(([heading]) => heading))
-  for (const [heading, options, figures] of groups) {
-    const listed = sections.get(heading) ?? []
-    t.strictSame(listed.map(([option]) => name(option)).sort(), options.filter((option) => !elsewhere.includes(option)).sort(), heading)
-    for (const [option, fallback] of listed) {
-      const figure = figures[name(option)]
-      if (figure !== undefined) t.equal(fallback, shown(figure), `${heading}: ${option}`)
-    }
-  }
-  t.equal(maxDetachedShare, 0.25)
-  t.match(read('docs/options.md'), '| `maxDetached` | a quarter of `maxSessions` |')
-})
-
-t.test('docs/options.md tells what 0 means where it is allowed, and which options are times', async (t) => {
-  const schemas = { ...pluginOptionsSchema.properties, ...statefulConfigSchema.properties, ...upgradeOptionsSchema.properties, ...webSocketUpgradeOptionsSchema.properties, ...drainOptionsSchema.properties }
-  for (const [cell, , unit, , zero] of rows(read('docs/options.md').split(/^## Fixed/m)[0] ?? '')) {
-    const option = name(cell)
-    const minimum: unknown = schemas[option as keyof typeof schemas]?.minimum
-    if (minimum === undefined) continue
-    t.equal(zero === 'not allowed', minimum !== 0, `${option}: 0 is ${zero}`)
-    t.not(zero, '', option)
-    t.equal(unit === 'ms', option.endsWith('Ms'), `${option} is in ${unit}`)
-  }
-})
-
 t.test('no document names an error that there is not', async (t) => {
   for (const document of documents) {
     const codes = new Set(read(document).match(/FST_ERR_(TETHER_[A-Z_]+|VALIDATION)/g))
     t.strictSame([...codes].filter((code) => !(code in errorTable)), [], document)
-  }
-})
-
-t.test('what an editor shows of an option names the same default', async (t) => {
-  const { maxDetachedShare, ...plugin } = defaults.plugin
-  const files: Array<[file: string, interfaceName: string, figures: Readonly<Record<string, string | number | boolean>>]> = [
-    ['plugin/app/api.ts', 'TetherOptions', plugin],
-    ['plugin/app/api.ts', 'DrainOptions', defaults.drain],
-    ['plugin/sessions/config.ts', 'SessionOptions', defaults.stateful],
-    ['plugin/streams/transport.ts', 'UpgradeOptions', defaults.upgrade],
-    ['plugin/websocket/websocket-upgrade.ts', 'WebSocketUpgradeOptions', defaults.websocket]
-  ]
-  for (const [file, interfaceName, figures] of files) {
-    const body = new RegExp(`^export interface ${interfaceName} .*?^}`, 'ms').exec(read(file))?.[0] ?? ''
-    for (const [option, figure] of Object.entries(figures)) {
-      const [, comment = ''] = new RegExp(`/\\*\\*((?:(?!\\*/).)*)\\*/\\s*${option}\\?:`, 's').exec(body) ?? []
-      t.ok(new RegExp(`Default ${shown(figure, '\'')}[,.;]`).test(comment.replace(/`/g, '')), `${interfaceName}.${option}: Default ${figure}`)
-    }
   }
 })
 
@@ -131,12 +70,6 @@ t.test('every link within the documents leads somewhere', async (t) => {
     }
   }
 })
-
-function shown (figure: string | number | boolean, quote = '`\''): string {
-  if (typeof figure === 'number') return figure.toLocaleString('en-US')
-  const marks = typeof figure === 'boolean' ? quote.replace('\'', '') : quote
-  return `${marks}${figure}${[...marks].reverse().join('')}`
-}
 
 function anchors (text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))

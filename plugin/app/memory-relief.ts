@@ -1,15 +1,15 @@
 import type { ByteBudget } from '../delivery/byte-budget.ts'
 import type { Holder } from '../delivery/holder.ts'
 
-/** What is left after making room, so that not every frame from here on asks again. */
+/** The share of the limit that is left after relief, so that the next frame does not exceed it again. */
 const enoughShare = 0.9
 
-/** How often shares are worked out anew, since a part of an update is free only when all its holders let it go. */
+/** How often the level is computed again: a shared update is freed only when all its holders release it. */
 const passes = 4
 
 /**
- * Makes room when all together hold too much: those who hold most give first, down to a
- * level that is the same for all of them. Who holds less than that gives nothing.
+ * Frees memory when all holders together exceed the limit. The largest holders shed first, down
+ * to one level for all. A holder below that level sheds nothing.
  */
 export class MemoryRelief {
   readonly #budget: ByteBudget
@@ -22,7 +22,7 @@ export class MemoryRelief {
   }
 
   run (): void {
-    // Who sheds may lose a stream, and what listens to that may send.
+    // A holder that sheds may lose its stream, and a listener of that may send.
     if (this.#isRunning) return
     this.#isRunning = true
     try {
@@ -52,7 +52,7 @@ export class MemoryRelief {
     for (let pass = 1; pass <= passes && budget.weight > (pass === passes ? budget.limit : enough); pass++) {
       const holders = [...this.#holders()].map((holder) => ({ holder, weight: holder.heldWeight })).sort((left, right) => right.weight - left.weight)
       const held = holders.reduce((sum, { weight }) => sum + weight, 0)
-      // What nobody here can give counts first.
+      // Memory that none of these holders can release comes off the budget first.
       const level = pass === passes ? 0 : levelOf(holders.map(({ weight }) => weight), held, enough - (budget.weight - held))
       for (const { holder, weight } of holders) {
         if (weight <= level || budget.weight <= enough) break
@@ -62,7 +62,7 @@ export class MemoryRelief {
   }
 }
 
-/** To what the largest of the weights must come down so that all together are `room`. */
+/** The level that the largest weights must come down to so that the sum of all is `room`. */
 export function levelOf (descending: readonly number[], sum: number, room: number): number {
   let rest = sum
   for (const [index, weight] of descending.entries()) {

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
-import type { TObject } from '@sinclair/typebox'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { OptionError } from '../../schemas/errors.ts'
-import { optionGroups } from '../../schemas/options.ts'
+import { optionGroups, type OptionGroup } from '../../schemas/options.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { didYouMean, nearest } from '../../schemas/suggestion.ts'
 import { originFault } from '../routes/origin.ts'
 
@@ -10,30 +10,31 @@ const ajv = new Ajv({ strict: false, allErrors: false, verbose: true })
 ajv.addKeyword({ keyword: 'callable', validate: (_schema: unknown, data: unknown) => typeof data === 'function' })
 ajv.addKeyword({ keyword: 'origin', validate: (_schema: unknown, data: unknown) => originFault(data) === null })
 
-/** Checks one group of options when they are given, long before a request could meet a bad one. */
+const groups: readonly OptionGroup[] = Object.values(optionGroups)
+
+/** Checks one group of options when they are given, before any request arrives. */
 export class OptionValidator {
   readonly #where: string
-  readonly #schema: TObject
+  readonly #schema: OptionGroup['schema']
   readonly #validate: ValidateFunction
 
-  /** @param where what the options are given to, as error messages say it */
-  constructor (where: string, schema: TObject) {
+  constructor ({ where, schema }: OptionGroup) {
     this.#where = where
     this.#schema = schema
     this.#validate = ajv.compile(schema)
   }
 
   /**
-   * @param advise what else is known of a name that is no option; null for nothing
-   * @throws `FST_ERR_TETHER_OPTION`, naming the option, its value and what is allowed.
+   * @param advise gives advice about a name that is no option; null for none
+   * @throws `FST_ERR_TETHER_OPTION`, which names the option, its value and what is allowed.
    */
   check (options: unknown, advise: (name: string) => string | null = () => null): void {
-    if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    if (!isRecord(options)) {
       throw new OptionError(`${this.#where} takes an object of options, got ${show(options)}`)
     }
-    // Before what is missing, which may be there under another name.
+    // Names come first: an option that seems to be missing may be there under another name.
     for (const name in options) this.#checkName(name, advise)
-    if (!this.#validate(options)) throw new OptionError(this.#describe(this.#validate.errors!, options as Record<string, unknown>))
+    if (!this.#validate(options)) throw new OptionError(this.#describe(this.#validate.errors!, options))
   }
 
   #checkName (name: string, advise: (name: string) => string | null): void {
@@ -53,7 +54,7 @@ export class OptionValidator {
     return `option "${name}" of ${this.#where} must be ${allowed}; got ${show(value)}${this.#detail(name, value, errors)}`
   }
 
-  /** What is wrong within a value that is made of several. */
+  /** Describes the fault within a list or an object. */
   #detail (name: string, value: unknown, errors: ErrorObject[]): string {
     if (name === 'trustedOrigins' && Array.isArray(value)) {
       for (const origin of value) {
@@ -70,15 +71,15 @@ export class OptionValidator {
   }
 }
 
-/** Where an option belongs that was given to another function, or what was meant by one that nobody has. */
+/** Names the group that an unknown option belongs to, or the option that was meant. */
 function hint (name: string, where: string, names: readonly string[]): string {
-  const homes = optionGroups.filter(([home, { properties }]) => home !== where && Object.hasOwn(properties, name)).map(([home]) => home)
+  const homes = groups.filter((group) => group.where !== where && Object.hasOwn(group.schema.properties, name)).map((group) => group.where)
   if (homes.length > 0) return `. "${name}" belongs to ${homes.join(' and ')}`
   const own = didYouMean(name, names)
   if (own !== '') return own
-  for (const [home, { properties }] of optionGroups) {
-    const meant = nearest(name, Object.keys(properties))
-    if (meant !== null) return `. Did you mean "${meant}", which belongs to ${home}?`
+  for (const group of groups) {
+    const meant = nearest(name, Object.keys(group.schema.properties))
+    if (meant !== null) return `. Did you mean "${meant}", which belongs to ${group.where}?`
   }
   return ''
 }

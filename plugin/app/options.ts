@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
 import { defaults } from '../../schemas/defaults.ts'
 import { OptionError } from '../../schemas/errors.ts'
-import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../../schemas/options.ts'
+import { optionGroups } from '../../schemas/options.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import type { SessionOptions } from '../sessions/config.ts'
@@ -11,23 +12,26 @@ import type { ResolvedWebSocketOptions, WebSocketUpgradeOptions } from '../webso
 import type { DrainOptions, TetherOptions } from './api.ts'
 import { OptionValidator } from './option-validator.ts'
 
-const where = 'app.tether.stateful()'
-const pluginValidator = new OptionValidator('app.register(tether)', pluginOptionsSchema)
-const statefulValidator = new OptionValidator(where, statefulConfigSchema)
-const upgradeValidator = new OptionValidator('app.tether.sse.upgrade()', upgradeOptionsSchema)
-const webSocketUpgradeValidator = new OptionValidator('app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema)
-const drainValidator = new OptionValidator('app.tether.drain()', drainOptionsSchema)
+const validators = {
+  plugin: new OptionValidator(optionGroups.plugin),
+  stateful: new OptionValidator(optionGroups.stateful),
+  upgrade: new OptionValidator(optionGroups.upgrade),
+  websocket: new OptionValidator(optionGroups.websocket),
+  drain: new OptionValidator(optionGroups.drain)
+}
 
-/** Options with the defaults of their table in place of those that are left out. */
-function fill<Defaults extends object> (given: object, fallback: Defaults): { [Name in keyof Defaults]: Defaults[Name] } {
+// Every resolver below throws FST_ERR_TETHER_OPTION, which names the option, its value and what is allowed.
+
+/** Fills in the defaults of a group. Options that have no default there are left out. */
+function fill<Defaults extends object> (given: object, fallback: Defaults): Defaults {
   const filled: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(fallback)) filled[name] = (given as Record<string, unknown>)[name] ?? value
   return filled as Defaults
 }
 
-/** Options of `app.register`, without those of Fastify's own. Throws an error that names what cannot be. */
+/** Resolves the options of `app.register`, without Fastify's own. */
 export function resolvePluginOptions (options: TetherOptions): { readonly limits: SessionLimits, readonly maxBufferedBytes: number, readonly maxCompressorBytes: number } {
-  pluginValidator.check(options)
+  validators.plugin.check(options)
   const { maxDetachedShare, ...fallback } = defaults.plugin
   const { maxSessions, maxSessionsPerOwner, maxSessionsPerConnection, maxPending, pendingMs, maxBufferedBytes, maxCompressorBytes } = fill(options, fallback)
   return {
@@ -46,42 +50,48 @@ export function resolvePluginOptions (options: TetherOptions): { readonly limits
 }
 
 export function resolveUpgradeOptions (options: UpgradeOptions = {}): ResolvedUpgradeOptions {
-  upgradeValidator.check(options)
+  validators.upgrade.check(options)
   const { compression, ...rest } = fill(options, defaults.upgrade)
-  // As in the package that this option comes from, 0 stands for the default.
-  return Object.freeze({ ...rest, writeBuffer: options.writeBuffer || defaults.upgrade.writeBuffer, compression: resolveCompression(compression) })
+  // As in the library that this option comes from, 0 stands for the default.
+  return Object.freeze({ ...rest, writeBuffer: rest.writeBuffer || defaults.upgrade.writeBuffer, compression: resolveCompression(compression) })
 }
 
 export function resolveWebSocketOptions (options: WebSocketUpgradeOptions = {}): ResolvedWebSocketOptions {
-  webSocketUpgradeValidator.check(options)
+  validators.websocket.check(options)
   const filled = fill(options, defaults.websocket)
-  return Object.freeze({ ...filled, writeBuffer: options.writeBuffer || defaults.websocket.writeBuffer })
+  return Object.freeze({ ...filled, writeBuffer: filled.writeBuffer || defaults.websocket.writeBuffer })
 }
 
 export function resolveDrainOptions (options: DrainOptions = {}): Required<DrainOptions> {
-  drainValidator.check(options)
+  validators.drain.check(options)
   return fill(options, defaults.drain)
+}
+
+/** Resolves sizes and times of a configuration that `checkConfig` has passed. */
+export function resolveSessionOptions (config: SessionOptions): Readonly<Required<SessionOptions>> {
+  const filled: Required<SessionOptions> = fill(config, defaults.stateful)
+  return Object.freeze({ ...filled, maxBatch: Math.min(filled.maxBatch, filled.commandBuffer) })
 }
 
 function resolveCompression (given: boolean | CompressionOptions): ResolvedCompression | null {
   if (given === false) return null
-  const { own, encodings } = given === true ? {} : given
-  const fallback = defaults.compression
-  return Object.freeze({ own: own ?? fallback.own, encodings: Object.freeze([...encodings ?? fallback.encodings]) })
+  const { own, encodings }: Required<CompressionOptions> = fill(given === true ? {} : given, defaults.compression)
+  return Object.freeze({ own, encodings: Object.freeze([...encodings]) })
 }
 
-/** Checks a configuration whole, before any route is made. Throws an error that names what is wrong. */
+/** Checks a whole configuration before any route is made. */
 export function checkConfig (prefix: string, url: unknown, config: AnyStatefulConfig): void {
-  // Events are posted to paths below it, so its last part cannot be one that may be anything, or absent.
+  const { where, schema } = optionGroups.stateful
+  // Events are posted to paths below the URL, so its last part must be there and be one part.
   if (typeof url !== 'string' || !(url === '' ? prefix : url).startsWith('/') || /[*?]\/?$/.test(url)) {
     throw new OptionError(`the first argument of ${where} must be a URL path that begins with "/" and does not end with a wildcard or an optional parameter; got ${typeof url === 'string' ? JSON.stringify(url) : inspect(url, { depth: 0 })}`)
   }
-  statefulValidator.check(config, (name) => isEventOf(config, name) ? `"${name}" is an event: its handler belongs in "on"` : null)
+  validators.stateful.check(config, (name) => isEventOf(config, name) ? `"${name}" is an event: its handler belongs in "on"` : null)
   const on: Record<string, unknown> = config.on ?? {}
   const events = Object.keys(config.contract.events)
   for (const name of Object.keys(on)) {
     if (events.includes(name)) continue
-    const advice = Object.hasOwn(statefulConfigSchema.properties, name) ? `. "${name}" belongs to ${where}, beside "on"` : didYouMean(name, events)
+    const advice = Object.hasOwn(schema.properties, name) ? `. "${name}" belongs to ${where}, beside "on"` : didYouMean(name, events)
     throw new OptionError(`option "on" of ${where} has a handler for "${name}", which is no event of its contract${advice}`)
   }
   for (const name of events) {
@@ -93,14 +103,8 @@ export function checkConfig (prefix: string, url: unknown, config: AnyStatefulCo
   }
 }
 
-/** Whether a configuration that has not been checked has such an event. */
+/** Whether the contract of an unchecked configuration has this event. */
 function isEventOf (config: unknown, name: string): boolean {
   const events: unknown = (config as Partial<AnyStatefulConfig>).contract?.events
-  return typeof events === 'object' && events !== null && Object.hasOwn(events, name)
-}
-
-/** Sizes and times of a session's configuration. */
-export function resolveSessionOptions (config: SessionOptions): Readonly<Required<SessionOptions>> {
-  const filled: Required<SessionOptions> = fill(config, defaults.stateful)
-  return Object.freeze({ ...filled, maxBatch: Math.min(filled.maxBatch, filled.commandBuffer) })
+  return isRecord(events) && Object.hasOwn(events, name)
 }

@@ -1,15 +1,13 @@
 import { closeCodes } from '../../schemas/close-code.ts'
 import { defaults } from '../../schemas/defaults.ts'
+import { longestTimerMs } from '../../schemas/timer.ts'
 import { partingFrame } from '../protocol/control-frame.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { DrainOptions } from './api.ts'
 
-// A client's setTimeout counts in a signed 32-bit integer.
-const longestRetryMs = 2_147_483_647
-
-/** Ends all sessions and streams of a runtime, within a time. */
+/** Ends all sessions and streams of a runtime within a time limit. */
 export class Shutdown {
   readonly #runtime: Runtime
   readonly #registry: SessionRegistry<TetherSession>
@@ -23,21 +21,21 @@ export class Shutdown {
     const runtime = this.#runtime
     const registry = this.#registry
     runtime.draining = true
-    const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestRetryMs)
+    const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestTimerMs)
     for (const session of registry) session.beginClose(reason, true, spreadRetryMs())
     const ofSessions = new Set([...registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {
       if (!ofSessions.has(stream)) stream.finish(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
     }
     await this.#whenEmpty(timeoutMs)
-    // What is left does not read, or runs on: its hooks still run, but nobody waits long for them.
+    // The rest does not read, or is still running. Its hooks run, but the wait for them is short.
     for (const session of [...registry]) session.hurry()
     for (const stream of [...runtime.streams]) stream.destroy('closed')
     await this.#whenEmpty(defaults.fixed.shutdownMs / 4)
     for (const session of [...registry]) session.abandon()
   }
 
-  /** Waits until there is no session and no stream, or the time is up. */
+  /** Waits until no session and no stream is left, at most for this time. */
   #whenEmpty (withinMs: number): Promise<void> {
     const { endings, streams } = this.#runtime
     const isEmpty = () => this.#registry.size === 0 && streams.size === 0

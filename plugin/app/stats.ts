@@ -5,7 +5,7 @@ import type { TetherSession } from '../sessions/session.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { TetherStats } from './api.ts'
 
-/** Figures of a runtime as they are now. */
+/** Takes the current figures of a runtime. */
 export function statsOf ({ totals, streams, budget, compression }: Runtime, registry: SessionRegistry<TetherSession>): TetherStats {
   const now = performance.now()
   let stalled = 0

@@ -19,14 +19,14 @@ import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionO
 import { Shutdown } from './shutdown.ts'
 import { statsOf } from './stats.ts'
 
-/** One registered plugin: makes what its sessions and streams share, and joins it to Fastify's instances. */
+/** One registered plugin. It makes what its sessions and streams share, and connects it to Fastify's instances. */
 export class TetherCore {
   readonly #options: TetherOptions
   readonly #runtime: Runtime
   readonly #registry: SessionRegistry<TetherSession>
   readonly #shutdown: Shutdown
 
-  /** @throws `FST_ERR_TETHER_OPTION` for an option that cannot be. */
+  /** @throws `FST_ERR_TETHER_OPTION` for an option that is not allowed. */
   constructor (options: TetherOptions) {
     this.#options = options
     const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions(options)
@@ -42,7 +42,7 @@ export class TetherCore {
     this.#shutdown = new Shutdown(runtime, registry)
   }
 
-  /** What `app.tether` is on one instance; routes go to the very instance that it was reached through. */
+  /** Makes `app.tether` of one instance. Routes go to the instance through which it was reached. */
   on (instance: FastifyInstance): Tether {
     return Object.freeze({
       sse: Object.freeze({ upgrade: createMaker(eventStreamMaker, (options?: UpgradeOptions) => this.#upgrade(options)) }),
@@ -53,7 +53,7 @@ export class TetherCore {
     })
   }
 
-  /** Ends everything within a bound; for Fastify's `preClose`, which may run more than once. */
+  /** Ends everything within a fixed time; for Fastify's `preClose`, which may run more than once. */
   async shutdown (): Promise<void> {
     const { shutdownMs } = defaults.fixed
     await this.#shutdown.end('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })

@@ -1,9 +1,11 @@
 import type { TSchema } from '@sinclair/typebox'
+import { unescapePointer } from '../../schemas/json-pointer.ts'
+import { isRecord } from '../../schemas/record.ts'
 
-/** What `$ref` may name at some place: schemas with an `$id` around it (inner ones hide outer ones), and parts of the one it stands in. */
+/** What a `$ref` may name: enclosing schemas with an `$id` (inner ones hide outer ones), and parts of the nearest of them. */
 interface Scope {
   readonly names: ReadonlyMap<string, NamedSchema>
-  /** The schema that `#` stands for: the nearest one around with an `$id`, or the outermost. */
+  /** The schema that `#` means: the nearest enclosing one with an `$id`, or the outermost. */
   readonly resource: NamedSchema
 }
 
@@ -12,38 +14,37 @@ interface NamedSchema {
   readonly scope: Scope
 }
 
-/** How a copy of a schema stands to the place that it is put in. */
+/** The surroundings of a schema's copy. */
 interface Place {
-  /** A part of an intersection, whose other parts know further keys. */
+  /** It is a part of an intersection; the other parts know more keys. */
   readonly composed: boolean
-  /** Within a union or the like: data may turn out to be of another branch, so no defaults are filled in. */
+  /** It is in a union or the like. The data may belong to another branch, so defaults are not filled in. */
   readonly tentative: boolean
 }
 
 const limits = ['minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'] as const
-/** Keywords of which one may take long, or leads to others that may. */
+/** Keywords that may take long to check, or lead to others that may. */
 const costly = ['pattern', 'format', 'uniqueItems', 'items', 'additionalItems', 'unevaluatedItems', 'contains', 'properties', 'patternProperties', 'propertyNames', 'additionalProperties', 'unevaluatedProperties', 'dependentSchemas', 'dependencies', 'allOf', 'anyOf', 'oneOf', 'not', 'if', '$ref']
-/** Keywords that may know further keys of the same object. */
+/** Keywords that may know more keys of the same object. */
 const partial = ['$ref', '$recursiveRef', 'anyOf', 'oneOf', 'if', 'dependentSchemas', 'dependencies']
-/** Keywords that check something, beside those that hold schemas. What is not in either list is left out of the copy. */
+/** Keywords that check something and hold no schemas. The copy has these and the keywords that hold schemas, and no others. */
 const assertions = ['type', 'nullable', 'const', 'enum', 'multipleOf', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', ...limits, 'pattern', 'format', 'formatMinimum', 'formatMaximum', 'formatExclusiveMinimum', 'formatExclusiveMaximum', 'uniqueItems', 'minContains', 'maxContains', 'required', 'dependentRequired']
 
-/** What the closing of a schema is for. */
+/** How a schema is closed. */
 export interface Closing {
-  /** Whether objects refuse keys that they do not know, and cheap checks guard costly ones. Otherwise the copy only stands alone. */
+  /** Whether objects refuse unknown keys, and cheap checks guard costly ones. Otherwise the copy is only self-contained. */
   readonly strict: boolean
 }
 
 /**
- * A copy of a schema that stands alone, in the words of one draft: annotations are left out,
- * and each `$ref` leads to the copy's own `$defs`, so that two schemas may use the same `$id`.
+ * Makes a self-contained copy of a schema in the keywords of one draft. It leaves annotations
+ * out. Each `$ref` leads to the copy's own `$defs`, so that two schemas may use the same `$id`.
  *
- * Where `strict`, every object that does not say otherwise refuses keys that it does not know;
- * unions of literals become one `enum`; and limits of a size (`maxLength` and the like, from
- * all parts of an intersection) come before what takes longer the more there is, which is
- * not looked at beyond them.
+ * A strict copy refuses unknown keys of every object that does not allow them. It turns a
+ * union of literals into one `enum`. It checks limits of size (`maxLength` and the like, of
+ * all parts of an intersection) before all that takes longer with size, and stops there.
  *
- * @throws where a `$ref` leads nowhere
+ * @throws for a `$ref` that leads nowhere
  */
 export function closeSchema (schema: TSchema, { strict }: Closing = { strict: true }): Record<string, unknown> {
   return new SchemaCloser(strict, schema).close(schema)
@@ -53,9 +54,9 @@ class SchemaCloser {
   readonly #strict: boolean
   readonly #outermost: Scope
   readonly #definitions: Record<string, unknown> = {}
-  /** Where in `$defs` the copy of a schema is, for each way to stand. */
+  /** The name in `$defs` of a schema's copy, for each of its surroundings. */
   readonly #places = new Map<unknown, Map<string, string>>()
-  /** Schemas by `$id`, wherever they are; collected when a name is in no scope. */
+  /** All schemas by `$id`; collected when a name is in no scope. */
   #everywhere: Map<string, NamedSchema> | null = null
 
   constructor (strict: boolean, root: object) {
@@ -73,7 +74,7 @@ class SchemaCloser {
     if (!isRecord(schema)) return schema
     const scope = scopeWithin(schema, outer)
     const hasKeys = isRecord(schema.properties) || isRecord(schema.patternProperties)
-    // Each part sees the keys of the others, so only the whole can tell which are unknown.
+    // Each part meets the keys of the others, so only the whole knows which keys are unknown.
     const hasParts = Array.isArray(schema.allOf) || (hasKeys && partial.some((keyword) => schema[keyword] !== undefined))
     const { composed, tentative } = place
     const apart: Place = { composed: false, tentative }
@@ -87,7 +88,7 @@ class SchemaCloser {
       if (schema[keyword] !== undefined) copy[keyword] = schema[keyword]
     }
     if (schema.default !== undefined && !(this.#strict && tentative)) copy.default = schema.default
-    // JSON's strings are always escaped.
+    // This format would turn off the escaping of strings.
     if (!this.#strict && copy.format === 'unsafe') delete copy.format
 
     if (this.#strict && !costly.some((keyword) => keyword !== 'anyOf' && keyword !== 'oneOf' && schema[keyword] !== undefined)) {
@@ -107,7 +108,7 @@ class SchemaCloser {
     if (isRecord(schema.dependencies)) {
       copy.dependencies = Object.fromEntries(Object.entries(schema.dependencies).map(([key, value]) => [key, Array.isArray(value) ? value : child(value, { composed: true, tentative }, 'dependencies', key)]))
     }
-    // Tags come first, so that a branch of a recursive union which is not meant is left before its children are walked.
+    // Tags come first: the check leaves a wrong branch of a recursive union before it walks the children.
     if (this.#strict && isRecord(copy.properties)) copy.properties = Object.fromEntries(Object.entries(copy.properties).sort(([, left], [, right]) => Number(isTag(right)) - Number(isTag(left))))
     for (const keyword of ['additionalProperties', 'unevaluatedProperties', 'unevaluatedItems'] as const) {
       if (schema[keyword] !== undefined) copy[keyword] = child(schema[keyword], apart, keyword)
@@ -132,7 +133,7 @@ class SchemaCloser {
     return nullableAsUnion(this.#guard(copy, schema, scope, pointer))
   }
 
-  /** What draft 2020-12 calls `prefixItems` and `items`, as `items` and `additionalItems` of the drafts before. */
+  /** Turns `prefixItems` and `items` of draft 2020-12 into `items` and `additionalItems` of earlier drafts. */
   #closeItems (schema: Record<string, unknown>, copy: Record<string, unknown>, child: (value: unknown, ...path: Array<string | number>) => unknown): void {
     const named = schema.prefixItems !== undefined
     const first = named ? schema.prefixItems : schema.items
@@ -141,21 +142,21 @@ class SchemaCloser {
       return
     }
     const rest = named ? schema.items : schema.additionalItems
-    // TypeBox 1 writes the tuple of nothing so. To Ajv a list of no schemas is an error.
+    // TypeBox 1 writes an empty tuple this way. Ajv refuses a list of no schemas.
     if (first.length === 0) {
       if (rest !== undefined) copy.items = child(rest, named ? 'items' : 'additionalItems')
       return
     }
     copy.items = first.map((item, index) => child(item, named ? 'prefixItems' : 'items', index))
     if (rest !== undefined) copy.additionalItems = child(rest, named ? 'items' : 'additionalItems')
-    // Where nothing is said of it, the serialiser takes it for `false`, and the standard for `true`.
+    // Without it, the serialiser assumes `false` where the standard says `true`.
     else if (!this.#strict) copy.additionalItems = true
   }
 
   /**
-   * Puts the limits of a size before all that takes longer beyond them. An Ajv that looks for
-   * every error would look at the rest all the same, and one that stops at the first takes
-   * the parts of an intersection before the limits of lists and objects.
+   * Puts limits of size before the checks that take longer with size. Ajv alone does not do
+   * that: with all errors it checks everything, and otherwise it checks the parts of an
+   * intersection before the limits of lists and objects.
    */
   #guard (copy: Record<string, unknown>, schema: Record<string, unknown>, scope: Scope, pointer: string): Record<string, unknown> {
     if (!costly.some((keyword) => copy[keyword] !== undefined)) return copy
@@ -167,7 +168,7 @@ class SchemaCloser {
     for (const keyword of limits) delete rest[keyword]
     const head = Object.fromEntries(Object.entries({ type, nullable, default: fallback }).filter(([, value]) => value !== undefined))
     let guarded: Record<string, unknown> = rest
-    // A name may be as long as the body, and a pattern of names is tried on each.
+    // A name may be as long as the body, and each pattern of names is tried on each name.
     for (const checks of [names, sizes]) {
       if (checks.length > 0 && Object.keys(guarded).length > 0) guarded = { allOf: checks, if: { allOf: checks }, then: guarded }
       else if (checks.length > 0) guarded = { allOf: checks }
@@ -175,7 +176,7 @@ class SchemaCloser {
     return { ...head, ...guarded }
   }
 
-  /** The limits that a value must keep in any case: a schema's own, and those of all parts of an intersection. */
+  /** Collects the limits that hold in every case: the schema's own, and those of all parts of an intersection. */
   #collectLimits (schema: unknown, outer: Scope, pointer: string, seen: Set<unknown>, sizes: object[], names: object[]): void {
     if (!isRecord(schema) || seen.has(schema)) return
     seen.add(schema)
@@ -193,7 +194,7 @@ class SchemaCloser {
     }
   }
 
-  /** Puts the copy of a schema that is referred to into `$defs`, once. Returns its name there. */
+  /** Puts the copy of a referenced schema into `$defs`, once. Returns its name there. */
   #define ({ schema, scope }: NamedSchema, place: Place, pointer: string): string {
     const places = this.#places.get(schema) ?? new Map<string, string>()
     this.#places.set(schema, places)
@@ -201,7 +202,7 @@ class SchemaCloser {
     let name = places.get(stance)
     if (name === undefined) {
       name = `tether-${Object.keys(this.#definitions).length}`
-      // Noted first, since a recursive schema refers to itself.
+      // Before the copy is made: a recursive schema refers to itself.
       places.set(stance, name)
       this.#definitions[name] = null
       this.#definitions[name] = this.#close(schema, place, scope, pointer)
@@ -230,7 +231,7 @@ class SchemaCloser {
   }
 }
 
-/** What a schema and, in a module, its definitions add to the names that may be referred to within it. */
+/** Adds to a scope the names that a schema and, in a module, its definitions bring. */
 function scopeWithin (schema: Record<string, unknown>, outer: Scope): Scope {
   const own = typeof schema.$id === 'string' && !schema.$id.startsWith('#') && schema !== outer.resource.schema
   const named = [schema, ...[schema.$defs, schema.definitions].flatMap((definitions) => isRecord(definitions) ? Object.values(definitions) : [])]
@@ -242,14 +243,14 @@ function scopeWithin (schema: Record<string, unknown>, outer: Scope): Scope {
   return scope
 }
 
-/** The part of a schema that a JSON pointer leads to. */
+/** Finds the part of a schema that a JSON pointer leads to. */
 function follow ({ schema, scope }: NamedSchema, pointer: string): NamedSchema | undefined {
   let part: unknown = schema
   let within = scope
   for (const token of pointer.split('/').slice(1)) {
     let key: string
     try {
-      key = decodeURIComponent(token).replaceAll('~1', '/').replaceAll('~0', '~')
+      key = unescapePointer(decodeURIComponent(token))
     } catch {
       return undefined
     }
@@ -279,22 +280,22 @@ function collectNames (root: unknown, scope: Scope, names: Map<string, NamedSche
   })
 }
 
-/** The URI that names within a scope are relative to; undefined for none. */
+/** The base URI of names within a scope; undefined for none. */
 function baseOf ({ resource }: Scope): string | undefined {
   const { schema, scope } = resource
   return isRecord(schema) && typeof schema.$id === 'string' ? absolute(schema, scope.resource === resource ? undefined : scope) : undefined
 }
 
-/** A schema's `$id`, resolved against those of the schemas around it. */
+/** A schema's `$id`, resolved against those of enclosing schemas. */
 function absolute (schema: Record<string, unknown>, scope: Scope | undefined): string {
   const { $id } = schema as { $id: string }
-  // Its own is not what it is relative to.
+  // An `$id` is not relative to itself.
   const around = scope?.resource.schema === schema ? (scope.resource.scope.resource === scope.resource ? undefined : scope.resource.scope) : scope
   const base = around === undefined ? undefined : baseOf(around)
   return URL.canParse($id, base) ? new URL($id, base).href : $id
 }
 
-/** Calls back for every object within a schema. Data in `default` and the like may be among them, which no `$ref` is likely to name. */
+/** Visits every object within a schema, but not the data in `default` and the like. */
 function walk (value: unknown, outer: Scope, seen: Set<unknown>, visit: (candidate: Record<string, unknown>, scope: Scope) => void): void {
   if (typeof value !== 'object' || value === null || seen.has(value)) return
   seen.add(value)
@@ -305,7 +306,7 @@ function walk (value: unknown, outer: Scope, seen: Set<unknown>, visit: (candida
   }
 }
 
-/** `nullable` says something beside `type` alone, to Ajv and to the serialiser. */
+/** Writes `nullable` as a union where it has no `type` beside it: Ajv and the serialiser ignore it there. */
 function nullableAsUnion (copy: Record<string, unknown>): Record<string, unknown> {
   const { nullable, ...rest } = copy
   if (nullable === undefined || (nullable === true && copy.type !== undefined && !(copy.type as unknown[]).includes('null'))) return copy
@@ -336,8 +337,4 @@ function literalOf (schema: unknown): unknown {
 
 function isTag (schema: unknown): boolean {
   return isRecord(schema) && ('const' in schema || 'enum' in schema)
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

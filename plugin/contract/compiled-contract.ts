@@ -8,12 +8,12 @@ import { UpdateEncoder } from './update-encoder.ts'
 
 const compiled = new WeakMap<AnyContract, CompiledContract>()
 
-/** A contract made ready: validators of its events, encoders of its updates. Compiled once, however often it is used. */
+/** Validators of a contract's events and encoders of its updates. A contract is compiled once, however often it is mounted. */
 export class CompiledContract {
   readonly contract: AnyContract
   readonly #events = new Map<string, EventValidator>()
   readonly #updates = new Map<string, UpdateEncoder>()
-  /** Names of the updates that go out as text. */
+  /** Names of the updates that are sent as text. */
   readonly textNames: readonly string[]
 
   private constructor (contract: AnyContract) {
@@ -23,11 +23,11 @@ export class CompiledContract {
     this.textNames = [...this.#updates].filter(([, encoder]) => encoder.isText).map(([name]) => name)
   }
 
-  /** @throws `FST_ERR_TETHER_CONTRACT` when one of its names cannot be used or one of its schemas cannot be compiled. */
+  /** @throws `FST_ERR_TETHER_CONTRACT` for a name that is not allowed or a schema that cannot be compiled. */
   static of (contract: AnyContract): CompiledContract {
     let found = compiled.get(contract)
     if (found === undefined) {
-      // A contract that was put together by hand has not been checked yet.
+      // A contract that did not come from `defineContract` has not been checked yet.
       found = new CompiledContract(defineContract(contract))
       compiled.set(contract, found)
     }

@@ -1,7 +1,9 @@
 import type { Fault } from '../../schemas/errors.ts'
+import { escapePointer } from '../../schemas/json-pointer.ts'
+import { isRecord } from '../../schemas/record.ts'
 import type { CompiledContract } from './compiled-contract.ts'
 
-/** An event that passed all checks. */
+/** An event that has passed all checks. */
 export interface CheckedEvent {
   readonly name: string
   readonly data: unknown
@@ -9,7 +11,7 @@ export interface CheckedEvent {
   readonly seq: number
 }
 
-/** Reads the body of `POST url`: an envelope, or an array of them. Every fault goes to `faults`; with any, nothing is to be applied. */
+/** Reads the body of `POST url`: an envelope, or an array of them. It adds every fault to `faults`; if there is one, no event may be applied. */
 export function readEnvelopes (body: unknown, contract: CompiledContract, maxBatch: number, faults: Fault[]): CheckedEvent[] {
   const events: CheckedEvent[] = []
   if (!Array.isArray(body)) {
@@ -25,11 +27,11 @@ export function readEnvelopes (body: unknown, contract: CompiledContract, maxBat
 }
 
 function readEnvelope (envelope: unknown, pointer: string, contract: CompiledContract, faults: Fault[], events: CheckedEvent[]): void {
-  if (typeof envelope !== 'object' || envelope === null || Array.isArray(envelope)) {
+  if (!isRecord(envelope)) {
     faults.push({ path: pointer, message: 'must be an object with "event" and "data"' })
     return
   }
-  const { event, data, seq } = envelope as { event?: unknown, data?: unknown, seq?: unknown }
+  const { event, data, seq } = envelope
   for (const key in envelope) {
     if (key !== 'event' && key !== 'data' && key !== 'seq') faults.push(unknownKey(pointer, key))
   }
@@ -65,7 +67,7 @@ export function readEventData (name: string, data: unknown, coerce: boolean, con
   return []
 }
 
-/** What the first message on a WebSocket names. */
+/** The content of the first message on a WebSocket. */
 export interface Opening {
   readonly session: string
   readonly lastEventId: string | null
@@ -73,11 +75,11 @@ export interface Opening {
 
 /** Reads the first message on a WebSocket; null when it has faults. */
 export function readOpening (body: unknown, faults: Fault[]): Opening | null {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+  if (!isRecord(body)) {
     faults.push({ path: '', message: 'must be an object with "session"' })
     return null
   }
-  const { session, lastEventId, ...rest } = body as { session?: unknown, lastEventId?: unknown }
+  const { session, lastEventId, ...rest } = body
   for (const key in rest) faults.push(unknownKey('', key))
   if (typeof session !== 'string' || session === '') faults.push({ path: '/session', message: session === undefined ? 'is required' : 'must be "new" or the id of a session' })
   if (lastEventId !== undefined && typeof lastEventId !== 'string') faults.push({ path: '/lastEventId', message: 'must be string' })
@@ -85,7 +87,7 @@ export function readOpening (body: unknown, faults: Fault[]): Opening | null {
 }
 
 function unknownKey (pointer: string, key: string): Fault {
-  return { path: `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, message: 'is not known here' }
+  return { path: `${pointer}/${escapePointer(key)}`, message: 'is not known here' }
 }
 
 function unknownEvent (contract: CompiledContract): string {

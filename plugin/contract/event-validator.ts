@@ -13,15 +13,15 @@ import { refillBranches } from './union-keyword.ts'
 /**
  * Checks the data of one event, and names every fault.
  *
- * A key that the schema does not know is a fault, unless the schema allows others. The
- * fields of a form, which are all strings, are first made what the schema asks for.
+ * An unknown key is a fault, unless the schema allows other keys. The fields of a form are
+ * all strings; they are first converted to the types of the schema.
  */
 export class EventValidator {
   readonly #schema: Record<string, unknown>
   readonly #accepts: ValidateFunction
-  /** Compiled when the first bad data comes. */
+  /** Compiled when the first bad data arrives. */
   #explain: ValidateFunction | null = null
-  /** Made when the first form comes. */
+  /** Made when the first form arrives. */
   #form: FormReader | null = null
 
   /** @throws `FST_ERR_TETHER_CONTRACT` when the schema cannot be compiled. */
@@ -34,14 +34,14 @@ export class EventValidator {
     }
   }
 
-  /** The faults of `data`, their paths under `pointer`; null when there are none. Fills in defaults. */
+  /** Gives the faults of `data`, with paths below `pointer`; null for none. Fills in defaults. `coerce` converts the fields of a form. */
   faults (data: unknown, pointer: string, coerce: boolean): Fault[] | null {
     forgetFailures()
     try {
       if (coerce) (this.#form ??= new FormReader(this.#schema)).read(data)
       return this.#accepts(data) ? null : this.#explained(data, pointer)
     } catch (error) {
-      // A recursive schema walks data as deep as the body allows.
+      // A recursive schema walks data as deep as the body goes.
       if (error instanceof RangeError) return [tooDeep(pointer)]
       throw error
     }

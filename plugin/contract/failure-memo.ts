@@ -1,15 +1,15 @@
-/** Texts that failed a test, of the event at hand. */
+/** Texts of the current event that failed a test. */
 const failures = new Set<Set<string>>()
 
-/** Before the checks of one event: what failed of another is of no use any more. */
+/** Forgets the failures of the event before; called before each event is checked. */
 export function forgetFailures (): void {
   for (const texts of failures) texts.clear()
   failures.clear()
 }
 
 /**
- * Runs a test of a text once where it fails. What decides about an event, what explains and what
- * reads a form ask the same; and a pattern may take seconds to fail.
+ * Remembers the texts that fail a test. The checker, the explainer and the form reader run the
+ * same tests on one event, and a pattern may take seconds to fail.
  */
 export function rememberFailures (test: (text: string) => boolean): (text: string) => boolean {
   const failed = new Set<string>()

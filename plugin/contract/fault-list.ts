@@ -1,11 +1,13 @@
 import type { ErrorObject } from 'ajv/dist/2019.js'
+import { cutText } from '../../schemas/cut-text.ts'
 import { defaults } from '../../schemas/defaults.ts'
-import { cutText, type Fault } from '../../schemas/errors.ts'
+import type { Fault } from '../../schemas/errors.ts'
+import { escapePointer } from '../../schemas/json-pointer.ts'
 
-/** Keywords that are checked before an object's keys are looked at, which are not where one fails. */
+/** Keywords that Ajv checks before an object's keys. Where one fails, it does not look at the keys. */
 const beforeKeys: ReadonlySet<string> = new Set(['minProperties', 'maxProperties', 'propertyNames'])
 
-/** Turns Ajv's errors into faults, as many as one answer names. */
+/** Turns Ajv's errors into faults, up to the limit of one answer. */
 export function describeErrors (errors: ErrorObject[], pointer: string): Fault[] {
   const faults: Fault[] = []
   const seen = new Set<string>()
@@ -21,17 +23,17 @@ export function describeErrors (errors: ErrorObject[], pointer: string): Fault[]
 }
 
 /**
- * Puts in place of each failed union what helps a reader: the errors of the branch
- * that was meant, when one fits better than all others, or else one error.
+ * Replaces the error of each failed union. Where one branch fits better than all others, its
+ * errors take the place; otherwise a single error does.
  */
 function * flatten (errors: ErrorObject[]): Iterable<ErrorObject> {
   const unexplored = new Set<string>()
   for (const error of errors) {
-    // What fails by the other part of a condition is told by that.
+    // The error of `then` or `else` says what is wrong.
     if (error.keyword === 'if') continue
     if (error.keyword !== 'anyOf' && error.keyword !== 'oneOf') {
       if (beforeKeys.has(error.keyword)) unexplored.add(error.instancePath)
-      // Which keys a failed union would have known cannot be told, nor those of an object with too many of them.
+      // Unknown keys cannot be told apart where a union failed, or where Ajv did not look at the keys.
       if (error.keyword !== 'unevaluatedProperties' || !unexplored.has(error.instancePath)) yield error
       continue
     }
@@ -54,7 +56,7 @@ function meantBranch (union: ErrorObject, branches: ErrorObject[][]): ErrorObjec
   return second === undefined || first.length < second.length ? first : null
 }
 
-/** One error for all branches, when it is the type or the tag, the literal itself perhaps, that fits none. */
+/** Gives one error for all branches where the type, the tag or the literal fits none of them. */
 function commonError (union: ErrorObject, branches: ErrorObject[][]): ErrorObject | null {
   const tags = branches.map((errors) => errors.find((error) => isOtherTag(error, union)))
   const [tag] = tags
@@ -67,12 +69,12 @@ function commonError (union: ErrorObject, branches: ErrorObject[][]): ErrorObjec
   return { ...union, keyword: 'type', message: `must be ${[...names].join(' or ')}` }
 }
 
-/** Whether an error shows that a branch was not the one meant: it is for another type of value. */
+/** Whether an error shows that a branch was not meant: the branch takes another type. */
 function isOtherType (error: ErrorObject, union: ErrorObject): boolean {
   return error.keyword === 'type' && error.instancePath === union.instancePath
 }
 
-/** The same: the value, or one of its properties, is the mark of another branch. */
+/** Whether an error shows that a branch was not meant: the value, or one of its properties, is the tag of another branch. */
 function isOtherTag (error: ErrorObject, union: ErrorObject): boolean {
   return (error.keyword === 'const' || error.keyword === 'enum') && error.instancePath.indexOf('/', union.instancePath.length + 1) === -1
 }
@@ -81,9 +83,9 @@ function toFault (error: ErrorObject, pointer: string): Fault {
   const path = pointer + error.instancePath
   const { params } = error
   switch (error.keyword) {
-    case 'required': return { path: `${path}/${escape(params.missingProperty)}`, message: 'is required' }
-    case 'additionalProperties': return { path: `${path}/${escape(params.additionalProperty)}`, message: 'is not known here' }
-    case 'unevaluatedProperties': return { path: `${path}/${escape(params.unevaluatedProperty)}`, message: 'is not known here' }
+    case 'required': return { path: `${path}/${escapePointer(params.missingProperty)}`, message: 'is required' }
+    case 'additionalProperties': return { path: `${path}/${escapePointer(params.additionalProperty)}`, message: 'is not known here' }
+    case 'unevaluatedProperties': return { path: `${path}/${escapePointer(params.unevaluatedProperty)}`, message: 'is not known here' }
     case 'enum': return { path, message: `must be one of ${params.allowedValues.map((value: unknown) => JSON.stringify(value)).join(', ')}` }
     case 'const': return { path, message: `must be ${JSON.stringify(params.allowedValue)}` }
     case 'type': return { path, message: Array.isArray(params.type) ? `must be ${params.type.join(' or ')}` : error.message! }
@@ -92,13 +94,8 @@ function toFault (error: ErrorObject, pointer: string): Fault {
   }
 }
 
-/** A key may be as long as the body, and stands in each fault within it. */
+/** Cuts a fault's path and message. A key may be as long as the body, and every fault below repeats it. */
 export function cutFault ({ path, message }: Fault): Fault {
   const { faultPathBytes, faultTextBytes } = defaults.fixed
   return { path: cutText(path, faultPathBytes), message: cutText(message, faultTextBytes) }
-}
-
-/** @see RFC 6901, section 3 */
-function escape (key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }

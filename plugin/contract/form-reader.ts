@@ -1,20 +1,21 @@
 import type { ValidateFunction } from 'ajv/dist/2019.js'
 import { defaults } from '../../schemas/defaults.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { compilePattern, compileTest } from './schema-compiler.ts'
 
 type Schema = Record<string, unknown>
 
 /**
- * Makes of a form's fields, which are strings, what a closed schema asks for. What fits as
- * it is stays as it is; of a union, the first branch that fits as it is decides, and else
- * the first that fits once its fields are converted.
+ * Converts a form's fields, which are strings, to the types of a closed schema. A field that
+ * fits unchanged stays. Of a union, the first branch that fits unchanged decides, otherwise
+ * the first branch that fits after conversion.
  */
 export class FormReader {
   readonly #schema: Schema
   readonly #definitions: Schema
   readonly #tests = new Map<Schema, ValidateFunction>()
   readonly #patterns = new Map<string, { test: (text: string) => boolean }>()
-  /** Branches that may still be tried for this form: they multiply with the depth of recursive data. */
+  /** How many branches may still be tried for this form: they multiply with the depth of recursive data. */
   #branchesLeft = 0
 
   constructor (schema: Schema) {
@@ -22,11 +23,11 @@ export class FormReader {
     this.#definitions = schema.$defs as Schema | undefined ?? {}
   }
 
-  /** Converts the fields in their place. Data that is no object, or fits nothing, stays. */
+  /** Converts the fields in place. Data that is no object, or fits nothing, stays. */
   read (data: unknown): void {
     this.#branchesLeft = defaults.fixed.explainedBranches
     const converted = this.#convert(data, this.#schema)
-    // The branch of a union has been tried on a copy. A form is an object, whatever the schema.
+    // A branch of a union is tried on a copy, whose fields move back into the form.
     if (converted === data || !isRecord(data) || !isRecord(converted)) return
     for (const [key, value] of Object.entries(converted)) setField(data, key, value)
   }
@@ -54,9 +55,9 @@ export class FormReader {
     for (const branch of branches) {
       if (this.#branchesLeft-- <= 0) return value
       const converted = this.#convert(copy(value), branch)
-      // With `oneOf`, what two branches take is refused.
+      // `oneOf` refuses what fits two branches.
       if (this.#fits(converted, branch) && (keyword === 'anyOf' || this.#fits(converted, whole, branches))) return converted
-      // Where none fits, the faults are told of what was meant.
+      // If none fits, the faults are those of the branch that was meant.
       if (meant === null && isRecord(converted) && this.#hasTags(converted, branch)) meant = { value: converted }
     }
     return meant === null ? value : meant.value
@@ -91,7 +92,7 @@ export class FormReader {
     }
   }
 
-  /** Whether some part of a schema, of an intersection say, says what a key holds. */
+  /** Whether any part of a schema, such as a part of an intersection, knows a key. */
   #knows (schema: unknown, key: string, depth: number): boolean {
     if (!isRecord(schema) || depth > defaults.fixed.explainedDepth) return false
     const { properties, patternProperties, additionalProperties, allOf, anyOf, oneOf, $ref } = schema
@@ -122,7 +123,7 @@ export class FormReader {
     return result
   }
 
-  /** Whether the properties by which branches of a union are told apart are those of this one. */
+  /** Whether the fields have this branch's tags: the literals that tell the branches of a union apart. */
   #hasTags (fields: Record<string, unknown>, schema: unknown): boolean {
     if (!isRecord(schema)) return false
     if (typeof schema.$ref === 'string') return this.#hasTags(fields, this.#definitions[schema.$ref.slice('#/$defs/'.length)])
@@ -156,10 +157,10 @@ function isOfType (value: unknown, type: unknown): boolean {
   }
 }
 
-/** What a field stands for as a value of some type; undefined for nothing. */
+/** Converts a field to a type; undefined where it cannot be converted. */
 function toType (value: unknown, type: unknown): unknown {
   if (type === 'array') return typeof value === 'object' ? undefined : [value]
-  // A parser of the application's own may make a list of a single field.
+  // An application's own parser may turn a single field into a list.
   const field = Array.isArray(value) && value.length === 1 ? value[0] : value
   if (field !== value && isOfType(field, type)) return field
   switch (type) {
@@ -169,7 +170,7 @@ function toType (value: unknown, type: unknown): unknown {
       const number = typeof field === 'string' && field.trim() !== '' ? Number(field) : NaN
       return type === 'number' ? Number.isFinite(number) ? number : undefined : Number.isInteger(number) ? number : undefined
     }
-    // A checkbox without a value of its own sends `on`, or nothing.
+    // A checkbox without a value sends `on` when it is checked, and otherwise nothing.
     case 'boolean': return field === 'true' || field === 'on' ? true : field === 'false' ? false : undefined
     case 'null': return field === '' ? null : undefined
     default: return undefined
@@ -184,11 +185,7 @@ function copy (value: unknown): unknown {
   return result
 }
 
-/** A key such as `__proto__` is an own one of what a parser made, and is to stay one. */
+/** Sets an own property, even for a key such as `__proto__`, which a parser may have made. */
 function setField (fields: Record<string, unknown>, key: string, value: unknown): void {
   Object.defineProperty(fields, key, { value, writable: true, enumerable: true, configurable: true })
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

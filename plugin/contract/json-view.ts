@@ -1,10 +1,10 @@
-/** What stands for a value that JSON has no word for. */
+/** Marks a value that JSON cannot carry. */
 const nothing = Symbol('nothing')
 
 /**
- * A view of data as `JSON.stringify` sees it, for a serialiser that reads by a schema: keys
- * whose value JSON has no word for are not there, and such items of a list are null. What is
- * left is what it was, dates and large integers too, since the schema may say how to write it.
+ * Gives a view of data as `JSON.stringify` sees it, for a serialiser that reads by a schema. It
+ * hides keys whose value JSON cannot carry, and such items of a list are null. All else stays,
+ * dates and large integers too, since the schema may say how to write it.
  */
 export function jsonView (data: unknown): unknown {
   const seen = view(data, '')
@@ -21,7 +21,7 @@ function view (value: unknown, key: string): unknown {
     return typeof given === 'object' && given !== null && given !== value ? view(given, key) : value
   }
   if (Array.isArray(value)) return Array.from(value, (item, index) => orNull(view(item, String(index))))
-  // Dates, numbers in an object and the like have no keys of their own that count.
+  // Dates, boxed numbers and the like have no keys that matter.
   return Object.prototype.toString.call(value) === '[object Object]' ? new Proxy({}, new KeyView(value)) : value
 }
 
@@ -29,7 +29,7 @@ function orNull (value: unknown): unknown {
   return value === nothing ? null : value
 }
 
-/** Over an empty target, since one that is frozen may not be seen otherwise than it is. */
+/** Handles a proxy with an empty target: a proxy may not misreport a frozen target. */
 class KeyView implements ProxyHandler<object> {
   readonly #source: object
 
@@ -39,7 +39,7 @@ class KeyView implements ProxyHandler<object> {
 
   get (_target: object, key: string | symbol): unknown {
     const value: unknown = Reflect.get(this.#source, key, this.#source)
-    // How it is written as a string, say, is the object's own affair.
+    // Symbols and inherited methods, such as `toString`, work on the object itself.
     if (key === 'constructor') return value
     if (typeof key === 'symbol' || (typeof value === 'function' && !Object.hasOwn(this.#source, key))) return typeof value === 'function' ? value.bind(this.#source) : value
     const seen = view(value, key)

@@ -8,18 +8,18 @@ const addFormats = ajvFormats as unknown as typeof ajvFormats.default
 
 const logger = {
   log: () => {},
-  // An unknown format is all that it warns of, and would let everything pass.
+  // Ajv warns of unknown formats alone, which would allow everything.
   warn: (message: string) => { throw new Error(message.replace(' ignored', '')) },
   error: () => {}
 }
 
 let patterns = 0
 
-/** The expression of a `pattern` that Ajv tests texts by. */
+/** Compiles a `pattern` for Ajv. */
 export function compilePattern (pattern: string, flags: string): { test: (text: string) => boolean, toString: () => string } {
   const expression = new RegExp(pattern, flags)
   const name = `${String(expression)}${patterns++}`
-  // Ajv keeps equal names for one and the same.
+  // Ajv takes expressions with equal names for the same one.
   return { test: rememberFailures((text) => expression.test(text)), toString: () => name }
 }
 compilePattern.code = 'compilePattern'
@@ -45,7 +45,7 @@ const common: Options = {
   logger,
   code: { regExp: compilePattern }
 }
-/** A schema that the checker has taken need not be checked again. */
+/** The checker has checked the schema already. */
 const unchecked: Options = { ...common, strict: false, strictNumbers: true, meta: false, validateSchema: false }
 
 const checker = prepare(new Ajv2019({ ...common, strictSchema: true, useDefaults: true }))
@@ -59,17 +59,17 @@ function prepare (ajv: Ajv2019): Ajv2019 {
   return ajv
 }
 
-/** Stops at the first error, and fills in defaults. It decides. @throws for a schema that cannot be compiled */
+/** Compiles the check that decides. It stops at the first error, and fills in defaults. @throws for a schema that cannot be compiled */
 export function compileChecker (schema: object): ValidateFunction {
   return checker.compile(schema)
 }
 
-/** Looks for all errors, of data that is refused. It may give up, and let pass. */
+/** Compiles the check that explains. It finds all errors of refused data; beyond its bounds it may find none. */
 export function compileExplainer (schema: object): ValidateFunction {
   return explainer.compile(schema)
 }
 
-/** Tells whether data fits, and leaves it as it is. */
+/** Compiles a check that leaves the data unchanged. */
 export function compileTest (schema: object): ValidateFunction {
   return tester.compile(schema)
 }

@@ -1,26 +1,25 @@
 import { _, Name, type CodeKeywordDefinition } from 'ajv/dist/2019.js'
 import { defaults } from '../../schemas/defaults.ts'
 
-// Of the code that Ajv generates: what was found so far, and how much of it counts.
+// Variables of the code that Ajv generates: the errors so far, and how many of them count.
 const allErrors = new Name('vErrors')
 const errorCount = new Name('errors')
 
-/** Branches that may still be looked at. */
+/** How many branches may still be examined. */
 const branches = { left: 0 }
 
-/** Before each run of a validator: allows it as many branches as one explanation is worth. */
+/** Allows the branches of one explanation; called before each run of a validator. */
 export function refillBranches (): void {
   branches.left = defaults.fixed.explainedBranches
 }
 
 /**
- * `anyOf` or `oneOf` for an Ajv that looks for all errors. Ajv's own reports those of every branch
- * one after another; this reports the union alone, with a list for each branch in
- * `params.branches`, and in `params.matched` how many fit.
+ * Defines `anyOf` or `oneOf` for an Ajv that finds all errors. Ajv's own keyword reports the errors
+ * of all branches in one list. This one reports the union alone: `params.branches` has a list of
+ * errors for each branch, and `params.matched` is the number of branches that fit.
  *
- * It gives up, and lets pass, beyond a number of branches: they multiply with the
- * items of a list, and with the depth of recursive data. So it explains, and does
- * not decide.
+ * Beyond a number of branches it accepts the data, because branches multiply with the items of a
+ * list and with the depth of recursive data. So it explains, and does not decide.
  */
 export function unionKeyword (keyword: 'anyOf' | 'oneOf'): CodeKeywordDefinition {
   return {

@@ -9,7 +9,7 @@ import { jsonView } from './json-view.ts'
 
 /** Turns the data of one update into a frame; its schema is compiled once. */
 export class UpdateEncoder {
-  /** Whether its data goes out as it is, not as JSON. */
+  /** Whether its data is sent as it is, not as JSON. */
   readonly isText: boolean
   readonly #name: string
   readonly #head: string
@@ -54,13 +54,13 @@ function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
   }
   return (data) => {
     let json = data === undefined ? undefined : stringify(data)
-    // What JSON has no word for comes out as this word where the schema allows anything.
+    // Where the schema allows anything, the serialiser writes `undefined` for what JSON cannot carry.
     if (json !== undefined && json.includes('undefined') && !isJson(json)) {
       json = json === 'undefined' ? undefined : stringify(jsonView(data))
       if (json !== undefined && !isJson(json)) throw new TypeError('it holds what JSON has no word for')
     }
     if (json === undefined) throw new TypeError(`it is ${typeof data}`)
-    // An object's serialiser takes null for an object without keys, those that are required left out.
+    // An object's serialiser takes null for an empty object, even where keys are required.
     if (data === null && json === '{}') throw new TypeError('it is null')
     return `data: ${json}\n`
   }

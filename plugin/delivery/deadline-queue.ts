@@ -1,3 +1,5 @@
+import { longestTimerMs } from '../../schemas/timer.ts'
+
 /**
  * Something that is looked at when its time has come. One entry stands for all
  * deadlines of its owner; the owner tells which of them are due.
@@ -10,9 +12,6 @@ export interface Deadline {
   /** Looks at what is due. It may set the deadline again. Must not throw, and must bear a call after `remove`. */
   due: (now: number) => void
 }
-
-// setTimeout counts in a signed 32-bit integer.
-const longestMs = 2_147_483_647
 
 /**
  * All deadlines of the plugin behind one timer: a binary heap, the earliest first.
@@ -61,7 +60,7 @@ export class DeadlineQueue {
     if (earliest >= this.#wakesAt) return
     this.#stop()
     this.#wakesAt = earliest
-    const wait = Math.min(Math.max(Math.ceil(earliest - performance.now()), 1), longestMs)
+    const wait = Math.min(Math.max(Math.ceil(earliest - performance.now()), 1), longestTimerMs)
     // A server that only waits for deadlines may exit.
     this.#timer = setTimeout(() => this.#look(), wait).unref()
   }

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import { BindingError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { readEnvelopes, readEventData } from '../contract/envelope-reader.ts'
 import { acceptEvents, acknowledge, bodyBytes, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from '../sessions/acceptance.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
@@ -86,8 +87,4 @@ function findSession (endpoint: Endpoint, request: FastifyRequest, id: string | 
   if (session.boundTo !== endpoint.boundTo(request)) throw new BindingError()
   checkOpen(session)
   return session
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

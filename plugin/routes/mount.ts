@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../../schemas/envelope.ts'
 import { OriginError, UpgradeRefusedError, UpgradeRequiredError } from '../../schemas/errors.ts'
+import { longestTimerMs } from '../../schemas/timer.ts'
 import { leaveEvent } from '../sessions/acceptance.ts'
 import { Endpoint } from '../sessions/endpoint.ts'
 import { answerWithStream, noteArrival } from '../sse/stream-route.ts'
@@ -15,8 +16,8 @@ import { postEnvelopes, postEvent } from './event-route.ts'
 import { originAllowed } from './origin.ts'
 import type { Transports } from './transport-choice.ts'
 
-// A timer cannot be longer; Fastify takes 0 for the instance's own timeout, so this stands for none.
-const noHandlerTimeout = 2_147_483_647
+// Fastify takes 0 for the instance's own timeout, so the longest time stands for none.
+const noHandlerTimeout = longestTimerMs
 
 /** Mounts the routes of a endpoint, with the instance's own hooks, decorators and prefix around them. */
 export function mountRoutes (instance: FastifyInstance, url: string, endpoint: Endpoint, { mode, eventStream, webSocket }: Transports): void {

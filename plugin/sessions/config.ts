@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Contract, EventData, EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
+import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Verdict } from '../../schemas/verdict.ts'
 import type { Protocol } from '../carriers/carrier.ts'
 import type { DisconnectReason } from '../streams/stream.ts'
@@ -27,50 +28,8 @@ export interface ErrorContext<State, Updates extends UpdateDefinitions> extends 
   readonly command: string
 }
 
-/**
- * Limits of a session's sizes and times. A whole number each; times are
- * milliseconds, and 0 turns one off, unless it says otherwise.
- */
-export interface SessionOptions {
-  /** Events and updates that may wait on the command channel; a full one answers 429. At least 1. Default 64. */
-  commandBuffer?: number
-  /** Bytes of a POST's body; more is a 413. At least 1. Default 65,536. */
-  maxEventBytes?: number
-  /** Events in one POST; at most `commandBuffer`. At least 1. Default 32, or `commandBuffer` if that is less. */
-  maxBatch?: number
-  /**
-   * How long a handler may take to settle before its session goes on without it,
-   * and `onError` is told. Time in which the write buffer is full does not count. Default 30,000.
-   */
-  handlerTimeoutMs?: number
-  /** Closes a session that had neither a stream nor an event for so long. Default 0. */
-  idleMs?: number
-  /** Closes a session so long after it was made; its client gets a new one. Default 0. */
-  maxLifetimeMs?: number
-  /** How long a session is kept without a stream. 0: it ends with its stream. Default 30,000. */
-  reconnectMs?: number
-  /** Updates kept, once written, for a reader that comes back. 0: none. Default 256. */
-  replayFrames?: number
-  /** Bytes of them. 0: none. Default 262,144. */
-  replayBytes?: number
-  /** How long they are kept. Default 60,000. */
-  replayAgeMs?: number
-  /** Updates that may wait, never written, whoever ignores `send`'s promise; see `onOverflow`. At least 1. Default 1,024. */
-  queueFrames?: number
-  /** Bytes of them; a single larger one still passes. At least 1. Default 1,048,576. */
-  queueBytes?: number
-  /**
-   * What happens over `queueFrames` or `queueBytes`: `'disconnect'` ends the stream,
-   * and the session's client resumes or is told of a gap; `'dropOldest'` drops what has
-   * waited longest and announces a gap. Without a stream the oldest is dropped. Default `'disconnect'`.
-   */
-  onOverflow?: 'disconnect' | 'dropOldest'
-  /**
-   * Least time from one write of updates to the next, for a page that wants so many
-   * pictures a second and no more; meanwhile updates wait, and conflate. Default 0.
-   */
-  minIntervalMs?: number
-}
+/** Limits of a session: sizes and times. */
+export interface SessionOptions extends OptionsOf<typeof optionTable.stateful> {}
 
 /** Who may use a session. */
 export interface AccessOptions {

@@ -1,45 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { FrameFields } from '../protocol/frame.ts'
 import type { DisconnectReason } from './stream.ts'
 
-/** How streams are compressed whose client accepts that; see docs/compression.md. */
-export interface CompressionOptions {
-  /**
-   * Which streams have a compressor of their own, within `maxCompressorBytes`:
-   * `'uncounted'` are those that get an id with each update, and transports without a session.
-   * The others share what is deflated once for all. Default `'none'`.
-   */
-  own?: 'none' | 'uncounted' | 'all'
-  /**
-   * What such a compressor may make, what is liked best first; an encoding that this
-   * version of Node.js does not have is passed over. Default `['gzip']`.
-   */
-  encodings?: ReadonlyArray<'gzip' | 'br' | 'zstd'>
-}
+/** How streams are compressed for clients that accept it; see docs/compression.md. */
+export interface CompressionOptions extends OptionsOf<typeof optionTable.compression> {}
 
 export type ResolvedCompression = Readonly<Required<CompressionOptions>>
 
 /** Options of `app.tether.sse.upgrade()`. */
-export interface UpgradeOptions {
-  /**
-   * Frames that may wait while the socket takes no more; when so many do, `send`
-   * blocks and the session's loop stalls. Default 4; 0 means the default.
-   */
-  writeBuffer?: number
-  /** Milliseconds without a write after which a heartbeat is written. Default 20,000; 0 means none. */
-  heartbeatMs?: number
-  /** Milliseconds that a browser waits before it comes back, sent as `retry:`. Default 1,000; 0 sends none. */
-  retryMs?: number
-  /**
-   * Milliseconds in which a reader must take something of what was written to it,
-   * or lose its stream. Default 30,000; 0 means that it is never cut.
-   */
-  stallTimeoutMs?: number
-  /**
-   * Whether a transport without a session says goodbye (a frame of the event type `tether`) when
-   * the server stops; without, there is the `retry:` line alone. Sessions always do. Default false.
-   */
-  goodbye?: boolean
+export interface UpgradeOptions extends OptionsOf<typeof optionTable.stream> {
   /** Whether streams are compressed for clients that accept it, or how. Default true. */
   compression?: boolean | CompressionOptions
 }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { closeCodes } from '../../schemas/close-code.ts'
 import { defaults } from '../../schemas/defaults.ts'
 import { NoSocketError } from '../../schemas/errors.ts'
+import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import { WebSocketCarrier, type WebSocketPeer } from '../carriers/websocket-carrier.ts'
 import { turnedAwayFrame } from '../protocol/control-frame.ts'
 import { encodeRetry } from '../protocol/frame.ts'
@@ -13,33 +14,7 @@ import type { Runtime } from '../streams/runtime.ts'
 import type { AnyRequest, Transport } from '../streams/transport.ts'
 
 /** Options of `app.tether.websocket.upgrade()`. */
-export interface WebSocketUpgradeOptions {
-  /**
-   * Frames that may wait while the socket takes no more; when so many do, `send`
-   * blocks and the session's loop stalls. Default 4; 0 means the default.
-   */
-  writeBuffer?: number
-  /**
-   * Milliseconds without a write after which a heartbeat is written, and a ping; a
-   * peer that has not answered the one before loses its stream. Default 20,000; 0 means none.
-   */
-  heartbeatMs?: number
-  /** Milliseconds that a client waits before it comes back, sent as `retry:`. Default 1,000; 0 sends none. */
-  retryMs?: number
-  /**
-   * Milliseconds in which a reader must take something of what was written to it,
-   * or lose its stream. Default 30,000; 0 means that it is never cut.
-   */
-  stallTimeoutMs?: number
-  /**
-   * Whether a transport without a session says goodbye (a frame of the event type `tether`) when
-   * the server stops; without, there is the `retry:` line alone, and the closing code tells. Sessions
-   * always do. Default false.
-   */
-  goodbye?: boolean
-  /** Milliseconds in which a new socket must name its session. At least 1. Default 10,000. */
-  openTimeoutMs?: number
-}
+export interface WebSocketUpgradeOptions extends OptionsOf<typeof optionTable.stream>, OptionsOf<typeof optionTable.websocket> {}
 
 export type ResolvedWebSocketOptions = Readonly<Required<WebSocketUpgradeOptions>>
 

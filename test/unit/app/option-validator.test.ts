@@ -1,15 +1,16 @@
 import { inspect } from 'node:util'
-import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import t from 'tap'
 import { OptionValidator } from '../../../plugin/app/option-validator.ts'
-import { drainOptionsSchema, optionGroups, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../../../schemas/options.ts'
+import { optionGroups, type OptionGroup } from '../../../schemas/options.ts'
 
-const groups: Array<[where: string, schema: TObject, required: Record<string, unknown>]> = [
-  ['app.register(tether)', pluginOptionsSchema, {}],
-  ['app.tether.sse.upgrade()', upgradeOptionsSchema, {}],
-  ['app.tether.stateful()', statefulConfigSchema, { contract: { events: {}, updates: {} } }],
-  ['app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema, {}],
-  ['app.tether.drain()', drainOptionsSchema, {}]
+const { plugin, stateful, upgrade, websocket, drain } = optionGroups
+const groups: ReadonlyArray<readonly [group: OptionGroup, required: Record<string, unknown>]> = [
+  [plugin, {}],
+  [upgrade, {}],
+  [stateful, { contract: { events: {}, updates: {} } }],
+  [websocket, {}],
+  [drain, {}]
 ]
 
 const longestMs = 2_147_483_647
@@ -39,9 +40,9 @@ function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
   return { good: [{ events: {}, updates: {} }], bad: [null, 5, 'x', [], {}, { events: {} }] }
 }
 
-for (const [where, schema, required] of groups) {
+for (const [{ where, schema }, required] of groups) {
   t.test(where, async (t) => {
-    const validator = new OptionValidator(where, schema)
+    const validator = new OptionValidator({ where, schema })
     validator.check({ ...required })
     for (const [name, option] of Object.entries(schema.properties)) {
       const { good, bad } = examplesOf(option)
@@ -59,7 +60,7 @@ for (const [where, schema, required] of groups) {
   })
 
   t.test(`${where}: names`, async (t) => {
-    const validator = new OptionValidator(where, schema)
+    const validator = new OptionValidator({ where, schema })
     const names = Object.keys(schema.properties)
     for (const name of ['writebuffer', 'max-sessions', '', 'constructor', 'toString', '__proto__', `${names[0]} `]) {
       const options = JSON.parse(JSON.stringify(required))
@@ -73,20 +74,20 @@ for (const [where, schema, required] of groups) {
 }
 
 t.test('what is needed and not given is named', async (t) => {
-  const validator = new OptionValidator('app.tether.stateful()', statefulConfigSchema)
+  const validator = new OptionValidator(stateful)
   for (const options of [{}, { contract: undefined }]) {
     t.throws(() => validator.check(options), { code: 'FST_ERR_TETHER_OPTION', message: 'app.tether.stateful() needs option "contract": what defineContract() returns' })
   }
 })
 
 t.test('every time is one that a timer can count', async (t) => {
-  const times = groups.flatMap(([, { properties }]) => Object.entries(properties)).filter(([name]) => name.endsWith('Ms'))
+  const times = groups.flatMap(([{ schema }]) => Object.entries(schema.properties)).filter(([name]) => name.endsWith('Ms'))
   t.ok(times.length > 10)
   for (const [name, { maximum }] of times) t.equal(maximum, longestMs, name)
 })
 
 t.test('values in messages are kept short', async (t) => {
-  const validator = new OptionValidator('here', Type.Object({ a: Type.Optional(Type.String({ description: 'text' })) }, { additionalProperties: false }))
+  const validator = new OptionValidator({ where: 'here', schema: Type.Object({ a: Type.Optional(Type.String({ description: 'text' })) }, { additionalProperties: false }) })
   try {
     validator.check({ a: { b: { c: 'x'.repeat(1000) }, list: new Array(1000).fill(1), text: 'y'.repeat(1000) } })
     t.fail('must throw')
@@ -96,9 +97,9 @@ t.test('values in messages are kept short', async (t) => {
 })
 
 t.test('an option of another function is told where it belongs', async (t) => {
-  for (const [where, schema] of groups) {
-    const validator = new OptionValidator(where, schema)
-    for (const [home, { properties }] of optionGroups) {
+  for (const [{ where, schema }] of groups) {
+    const validator = new OptionValidator({ where, schema })
+    for (const { where: home, schema: { properties } } of Object.values<OptionGroup>(optionGroups)) {
       for (const name of Object.keys(properties)) {
         if (name in schema.properties) continue
         t.throws(() => validator.check({ [name]: 1 }), { code: 'FST_ERR_TETHER_OPTION', message: new RegExp(`^${where.replace(/[()]/g, '\\$&')} has no option "${name}"; it has .*\\. "${name}" belongs to .*${home.replace(/[()]/g, '\\$&')}`) }, `${name} in ${where}`)
@@ -108,28 +109,28 @@ t.test('an option of another function is told where it belongs', async (t) => {
 })
 
 t.test('a misspelt option is told what was meant', async (t) => {
-  for (const [where, schema, name, meant] of [
-    ['app.register(tether)', pluginOptionsSchema, 'maxSession', '"maxSessions"'],
-    ['app.register(tether)', pluginOptionsSchema, 'trusted_origins', '"trustedOrigins"'],
-    ['app.tether.stateful()', statefulConfigSchema, 'initalState', '"initialState"'],
-    ['app.tether.stateful()', statefulConfigSchema, 'onConected', '"onConnect"'],
-    ['app.tether.stateful()', statefulConfigSchema, 'writebuffer', '"writeBuffer", which belongs to app.tether.sse.upgrade()'],
-    ['app.tether.sse.upgrade()', upgradeOptionsSchema, 'heartbeat', '"heartbeatMs"'],
-    ['app.tether.sse.upgrade()', upgradeOptionsSchema, 'compresion', '"compression"'],
-    ['app.tether.sse.upgrade()', upgradeOptionsSchema, 'encoding', '"encodings", which belongs to "compression" of app.tether.sse.upgrade()'],
-    ['app.tether.websocket.upgrade()', webSocketUpgradeOptionsSchema, 'stallTimoutMs', '"stallTimeoutMs"'],
-    ['app.tether.drain()', drainOptionsSchema, 'timeout', '"timeoutMs"']
+  for (const [group, name, meant] of [
+    [plugin, 'maxSession', '"maxSessions"'],
+    [plugin, 'trusted_origins', '"trustedOrigins"'],
+    [stateful, 'initalState', '"initialState"'],
+    [stateful, 'onConected', '"onConnect"'],
+    [stateful, 'writebuffer', '"writeBuffer", which belongs to app.tether.sse.upgrade()'],
+    [upgrade, 'heartbeat', '"heartbeatMs"'],
+    [upgrade, 'compresion', '"compression"'],
+    [upgrade, 'encoding', '"encodings", which belongs to "compression" of app.tether.sse.upgrade()'],
+    [websocket, 'stallTimoutMs', '"stallTimeoutMs"'],
+    [drain, 'timeout', '"timeoutMs"']
   ] as const) {
-    t.throws(() => new OptionValidator(where, schema).check({ [name]: 1 }), { message: `. Did you mean ${meant}?` }, name)
+    t.throws(() => new OptionValidator(group).check({ [name]: 1 }), { message: `. Did you mean ${meant}?` }, name)
   }
   for (const name of ['', 'x', 'zebra', 'on', '__proto__', 'x'.repeat(10_000)]) {
     const options = Object.defineProperty({}, name, { value: 5, enumerable: true })
-    t.throws(() => new OptionValidator('app.tether.drain()', drainOptionsSchema).check(options), { message: /; it has timeoutMs, retryMs, spreadMs(\. "on" belongs to app\.tether\.stateful\(\))?$/ }, name.slice(0, 9))
+    t.throws(() => new OptionValidator(drain).check(options), { message: /; it has timeoutMs, retryMs, spreadMs(\. "on" belongs to app\.tether\.stateful\(\))?$/ }, name.slice(0, 9))
   }
 })
 
 t.test('a part of compression is told of like an option', async (t) => {
-  const validator = new OptionValidator('app.tether.sse.upgrade()', upgradeOptionsSchema)
+  const validator = new OptionValidator(upgrade)
   for (const [name, advice] of [
     ['level', ''],
     ['encoding', '. Did you mean "encodings"?'],

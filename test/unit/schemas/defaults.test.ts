@@ -1,7 +1,5 @@
-import type { TObject } from '@sinclair/typebox'
 import t from 'tap'
 import { defaults } from '../../../schemas/defaults.ts'
-import { drainOptionsSchema, pluginOptionsSchema, statefulConfigSchema, upgradeOptionsSchema, webSocketUpgradeOptionsSchema } from '../../../schemas/options.ts'
 
 t.test('nobody can change a default', async (t) => {
   const check = (value: unknown, name: string) => {
@@ -10,33 +8,6 @@ t.test('nobody can change a default', async (t) => {
     for (const [key, child] of Object.entries(value)) check(child, `${name}.${key}`)
   }
   check(defaults, 'defaults')
-})
-
-/** Options without a figure of their own: what an application brings along, or what another option decides. */
-const withoutDefault = new Set([
-  'trustedOrigins', 'bind', 'maxDetached', 'contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on',
-  'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onError'
-])
-
-const { maxDetachedShare, ...plugin } = defaults.plugin
-const groups: Array<[name: string, schema: TObject, defaults: Readonly<Record<string, unknown>>]> = [
-  ['plugin', pluginOptionsSchema, plugin],
-  ['stateful', statefulConfigSchema, defaults.stateful],
-  ['upgrade', upgradeOptionsSchema, defaults.upgrade],
-  ['websocket', webSocketUpgradeOptionsSchema, defaults.websocket],
-  ['drain', drainOptionsSchema, defaults.drain]
-]
-
-t.test('each option has a default, and each default an option', async (t) => {
-  for (const [name, schema, figures] of groups) {
-    t.same(Object.keys(schema.properties).filter((option) => !withoutDefault.has(option)).sort(), Object.keys(figures).sort(), name)
-    for (const [option, figure] of Object.entries(figures)) {
-      const { description } = schema.properties[option]!
-      t.match(description, new RegExp(`default "?${figure}"?$`), `${option}, as its description has it`)
-    }
-  }
-  t.equal(maxDetachedShare, 0.25)
-  t.match(pluginOptionsSchema.properties.maxDetached.description, /default a quarter of maxSessions$/)
 })
 
 t.test('the figures that users rely on', async (t) => {

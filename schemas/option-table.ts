@@ -1,0 +1,172 @@
+/**
+ * Options that are numbers, flags or choices: a row each, with what an editor shows of it. The types
+ * of options, their schemas, their checks, their messages and `defaults` are all made from these
+ * rows. `test/options.test.ts` holds comments and docs/options.md to them.
+ */
+
+/** A whole number. Its name ends in `Ms` where the unit is milliseconds. */
+export type WholeNumberRow = {
+  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames'
+} & (
+  /** Words in place of a number where another option decides the default. */
+  { readonly default: number } | { readonly defaultInWords: string }
+) & (
+  /** What 0 means; without it, 1 is the least. */
+  { readonly zero: string } | { readonly least: 1 }
+)
+
+/** True or false. */
+interface FlagRow { readonly default: boolean }
+/** One of several words. */
+interface ChoiceRow { readonly default: string, readonly choices: readonly string[] }
+/** A list of one or more different words. */
+interface ListRow { readonly default: readonly string[], readonly each: readonly string[] }
+
+export type OptionRow = WholeNumberRow | FlagRow | ChoiceRow | ListRow
+type OptionTables = Readonly<Record<string, Readonly<Record<string, OptionRow>>>>
+
+type ValueOf<Row> =
+  Row extends { readonly unit: string } ? number
+    : Row extends { readonly choices: ReadonlyArray<infer Choice> } ? Choice
+      : Row extends { readonly each: ReadonlyArray<infer Choice> } ? readonly Choice[] : boolean
+
+/** The options of a table, as an application gives them. */
+export type OptionsOf<Table> = { -readonly [Name in keyof Table]?: ValueOf<Table[Name]> }
+
+export const optionTable = {
+  plugin: {
+    /** Sessions at one time, with or without a stream. Beyond this, new sessions are refused. Default 10,000; at least 1. */
+    maxSessions: { unit: 'sessions', default: 10_000, least: 1 },
+    /**
+     * Sessions of one owner, within `maxSessions`. `bind` names the owner. Where it names nobody, the owner
+     * is the request's public address (an IPv6 address by its first 64 bits); loopback and private addresses
+     * own nothing. Beyond this, new sessions are refused, as beyond `maxSessions`. Default 200, or a tenth
+     * of `maxSessions` for an address; 0: no limit.
+     */
+    maxSessionsPerOwner: { unit: 'sessions', default: 200, zero: 'no limit' },
+    /** Sessions whose latest stream was opened on one HTTP/2 connection. Beyond this, new sessions are refused. Default 200; 0: no limit. */
+    maxSessionsPerConnection: { unit: 'sessions', default: 200, zero: 'no limit' },
+    /**
+     * Sessions without a stream at one time. Beyond this, the owner with most of them loses its oldest;
+     * sessions that never posted nor resumed go first. Default a quarter of `maxSessions`; 0: a session
+     * ends with its stream.
+     */
+    maxDetached: { unit: 'sessions', defaultInWords: 'a quarter of maxSessions', zero: 'a session ends with its stream' },
+    /** Sessions made by `prepare` that no page has claimed yet. Beyond this, `prepare` gives null. Default 128; 0: `prepare` always gives null. */
+    maxPending: { unit: 'sessions', default: 128, zero: 'prepare always gives null' },
+    /** Milliseconds that a prepared session waits for its page. Default 30,000; at least 1. */
+    pendingMs: { unit: 'ms', default: 30_000, least: 1 },
+    /**
+     * Bytes of memory for updates that all sessions and transports hold together (shared updates count
+     * once) and for events that wait or run. Events may have half of it; beyond that they get 429. Where
+     * updates exceed it, those who hold most lose first, and lose written updates before waiting ones.
+     * Default 268,435,456; at least 1.
+     */
+    maxBufferedBytes: { unit: 'bytes', default: 268_435_456, least: 1 },
+    /**
+     * Bytes of memory for compressors that belong to one stream each. Beyond this, streams share what
+     * is compressed once for all. Default 67,108,864; 0: no stream has a compressor of its own.
+     */
+    maxCompressorBytes: { unit: 'bytes', default: 67_108_864, zero: 'no stream has a compressor of its own' }
+  },
+  stateful: {
+    /** Events and updates that may wait on a session's command channel. A full channel answers 429. Default 64; at least 1. */
+    commandBuffer: { unit: 'commands', default: 64, least: 1 },
+    /** Bytes of a POST's body, or of a message on a WebSocket. A larger one gets 413. Default 65,536; at least 1. */
+    maxEventBytes: { unit: 'bytes', default: 65_536, least: 1 },
+    /** Events in one POST; at most `commandBuffer`. Default 32, or `commandBuffer` where that is less; at least 1. */
+    maxBatch: { unit: 'events', default: 32, least: 1 },
+    /**
+     * Milliseconds within which a handler or hook must settle. Then its session goes on without it, and
+     * `onError` is called. Time in which the write buffer is full does not count. Default 30,000; 0: no limit.
+     */
+    handlerTimeoutMs: { unit: 'ms', default: 30_000, zero: 'no limit' },
+    /** Milliseconds without a stream and without an event after which a session is closed. Default 0; 0: off. */
+    idleMs: { unit: 'ms', default: 0, zero: 'off' },
+    /** Milliseconds after which a session is closed, however active; its client gets a new one. Default 0; 0: off. */
+    maxLifetimeMs: { unit: 'ms', default: 0, zero: 'off' },
+    /** Milliseconds that a session is kept without a stream. Default 30,000; 0: a session ends with its stream. */
+    reconnectMs: { unit: 'ms', default: 30_000, zero: 'a session ends with its stream' },
+    /** Updates kept, once written, for a client that reconnects. Default 256; 0: none are kept. */
+    replayFrames: { unit: 'updates', default: 256, zero: 'none are kept' },
+    /** Bytes of the updates kept once written. Default 262,144; 0: none are kept. */
+    replayBytes: { unit: 'bytes', default: 262_144, zero: 'none are kept' },
+    /** Milliseconds that updates are kept once written. Default 60,000; 0: no limit. */
+    replayAgeMs: { unit: 'ms', default: 60_000, zero: 'no limit' },
+    /** Updates that may wait, never written, where the application ignores the promise of `send`; see `onOverflow`. Default 1,024; at least 1. */
+    queueFrames: { unit: 'updates', default: 1_024, least: 1 },
+    /** Bytes of the updates that may wait. A single larger update still passes. Default 1,048,576; at least 1. */
+    queueBytes: { unit: 'bytes', default: 1_048_576, least: 1 },
+    /**
+     * What happens beyond `queueFrames` or `queueBytes`. `'disconnect'` ends the stream; its client resumes,
+     * or learns of a gap. `'dropOldest'` drops what has waited longest and announces a gap. Without a
+     * stream, the oldest is always dropped. Default `'disconnect'`.
+     */
+    onOverflow: { default: 'disconnect', choices: ['disconnect', 'dropOldest'] },
+    /**
+     * Least milliseconds from one write of updates to the next, for a page that redraws at a fixed rate.
+     * Meanwhile updates wait, and conflate. Default 0; 0: off.
+     */
+    minIntervalMs: { unit: 'ms', default: 0, zero: 'off' }
+  },
+  /** Of both kinds of stream. */
+  stream: {
+    /**
+     * Frames that may wait while the socket takes no more. When this many wait, `send` blocks and
+     * the session's loop stalls. Default 4; 0: the default, 4.
+     */
+    writeBuffer: { unit: 'frames', default: 4, zero: 'the default, 4' },
+    /**
+     * Milliseconds without a write after which a heartbeat is written; on a WebSocket a ping too. A peer
+     * that has not answered one ping before the next loses its stream. Default 20,000; 0: none is written.
+     */
+    heartbeatMs: { unit: 'ms', default: 20_000, zero: 'none is written' },
+    /** Milliseconds that a client waits before it reconnects, sent as `retry:`. Default 1,000; 0: none is sent. */
+    retryMs: { unit: 'ms', default: 1_000, zero: 'none is sent' },
+    /**
+     * Milliseconds within which a client must read some of what was written to it; otherwise it loses its
+     * stream. Default 30,000; 0: no limit.
+     */
+    stallTimeoutMs: { unit: 'ms', default: 30_000, zero: 'no limit' },
+    /**
+     * Whether a transport without a session says goodbye (a frame of the event type `tether`) when the
+     * server stops. Otherwise it gets a `retry:` line alone, and on a WebSocket a close code. Sessions
+     * always say goodbye. Default false.
+     */
+    goodbye: { default: false }
+  },
+  websocket: {
+    /** Milliseconds within which a new socket must name its session. Default 10,000; at least 1. */
+    openTimeoutMs: { unit: 'ms', default: 10_000, least: 1 }
+  },
+  compression: {
+    /**
+     * Which streams have a compressor of their own, within `maxCompressorBytes`. `'uncounted'` means streams
+     * that get an id with each update, and transports without a session. All others share what is
+     * compressed once for all. Default `'none'`.
+     */
+    own: { default: 'none', choices: ['none', 'uncounted', 'all'] },
+    /**
+     * Encodings of such a compressor, the preferred one first. An encoding that this version of Node.js
+     * lacks is skipped. Default `['gzip']`.
+     */
+    encodings: { default: ['gzip'], each: ['gzip', 'br', 'zstd'] }
+  },
+  drain: {
+    /** Milliseconds to wait for sessions to close and streams to end. Default 10,000; 0: streams are cut at once. */
+    timeoutMs: { unit: 'ms', default: 10_000, zero: 'streams are cut at once' },
+    /** Least milliseconds after which clients are asked to reconnect. Default 1,000; 0: at once. */
+    retryMs: { unit: 'ms', default: 1_000, zero: 'at once' },
+    /** Greatest milliseconds of a random part on top of `retryMs`, so that clients do not all reconnect at once. Default 10,000; 0: none. */
+    spreadMs: { unit: 'ms', default: 10_000, zero: 'none' }
+  }
+} as const satisfies OptionTables
+
+/** The defaults of a table. */
+export type DefaultsOf<Table> = { readonly [Name in keyof Table as Table[Name] extends { readonly default: unknown } ? Name : never]: Table[Name] extends { readonly default: infer Default } ? Default : never }
+
+/** Collects the defaults of a table. Lists among them are frozen. */
+export function defaultsOf<Table extends Readonly<Record<string, OptionRow>>> (table: Table): DefaultsOf<Table> {
+  const rows = Object.entries(table).flatMap(([name, row]) => 'default' in row ? [[name, Array.isArray(row.default) ? Object.freeze([...row.default]) : row.default]] : [])
+  return Object.fromEntries(rows) as DefaultsOf<Table>
+}
