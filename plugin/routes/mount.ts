@@ -3,8 +3,8 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../../schemas/envelope.ts'
 import { OriginError, UpgradeRefusedError, UpgradeRequiredError } from '../../schemas/errors.ts'
-import { leaveEvent } from '../sessions/acceptance.ts'
-import { Endpoint } from '../sessions/endpoint.ts'
+import { Acceptance, leaveEvent } from '../sessions/acceptance.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
 import { answerWithStream, noteArrival } from '../sse/stream-route.ts'
 import { wantsWebSocket } from '../websocket/handshake.ts'
 import { maxMessageBytes } from '../websocket/websocket-receiver.ts'
@@ -21,6 +21,7 @@ const noHandlerTimeout = 2_147_483_647
 /** Mounts the routes of a endpoint, with the instance's own hooks, decorators and prefix around them. */
 export function mountRoutes (instance: FastifyInstance, url: string, endpoint: Endpoint, { mode, eventStream, webSocket }: Transports): void {
   const { limits, contract } = endpoint
+  const acceptance = new Acceptance(endpoint)
   const { maxBatch } = limits
   const { events } = contract.contract
   const base = url.endsWith('/') ? url.slice(0, -1) : url
@@ -65,7 +66,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, endpoint: E
 
   function socketHandler (routes: FastifyInstance, upgrade: NonNullable<Transports['webSocket']>): SocketHandler {
     const parse = jsonParser(routes)
-    return (peer, request) => { acceptSocket(endpoint, upgrade, parse, peer, request) }
+    return (peer, request) => { acceptSocket(endpoint, acceptance, upgrade, parse, peer, request) }
   }
 
   instance.register(async function tetherRoutes (routes) {
@@ -91,7 +92,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, endpoint: E
       headers,
       ...hasEvents ? { body: envelopeSchema(events, maxBatch) } : {},
       response: { 202: acceptedSchema, ...responses }
-    }), function postTetherEnvelopes (request, reply) { postEnvelopes(endpoint, request, reply) })
+    }), function postTetherEnvelopes (request, reply) { postEnvelopes(acceptance, request, reply) })
 
     routes.register(async function tetherEvents (forms) {
       const formType = 'application/x-www-form-urlencoded'
@@ -101,14 +102,14 @@ export function mountRoutes (instance: FastifyInstance, url: string, endpoint: E
       for (const [name, body] of Object.entries(events)) {
         forms.post(`${base}/${name}`, options({
           summary: `Send the event "${name}" to a session`, consumes: ['application/json', formType], headers, body, response: responsesOfEvent
-        }), function postTetherEvent (request, reply) { postEvent(endpoint, name, request, reply) })
+        }), function postTetherEvent (request, reply) { postEvent(acceptance, name, request, reply) })
       }
       forms.post(`${base}/${leaveEvent}`, options({
         summary: 'End a session, unless its page comes back', consumes: ['application/json', formType], headers, response: responsesOfEvent
-      }), function leaveTetherSession (request, reply) { postEvent(endpoint, leaveEvent, request, reply) })
+      }), function leaveTetherSession (request, reply) { postEvent(acceptance, leaveEvent, request, reply) })
       // Whatever else is posted here names an event that there is not, and is told so.
       forms.post(`${base}/:event`, options({ hide: true, response: responses }),
-        function refuseTetherEvent (request, reply) { postEvent(endpoint, (request.params as { event: string }).event, request, reply) })
+        function refuseTetherEvent (request, reply) { postEvent(acceptance, (request.params as { event: string }).event, request, reply) })
     })
   })
 }
