@@ -9,12 +9,10 @@ import { turnedAwayFrame } from '../protocol/control-frame.ts'
 import { lastEventId } from '../protocol/last-event-id.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import { nextArrival, openSession } from '../sessions/opening.ts'
-import type { PlainTransport } from '../streams/plain-transport.ts'
-import type { Runtime } from '../streams/runtime.ts'
 import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
+import { answerHead, hasLeft, openEventStream } from './event-stream.ts'
 import { standsBehindStream } from './pipelined-responses.ts'
-import { hasLeft, openStream } from './sse-upgrade.ts'
 
 /** As a client may name it: what is sent has the parameter. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
@@ -33,7 +31,7 @@ export function noteArrival (request: FastifyRequest): void {
  * where a middleware has it believe that nothing was sent.
  */
 export function answerWithStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): void {
-  openEventStream(endpoint, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
+  openSessionStream(endpoint, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
 }
 
 /** Only an error is answered as one, and anything may be thrown. */
@@ -43,11 +41,10 @@ function errorOf (thrown: unknown): unknown {
   return Object.assign(new Error(messageOf(thrown), { cause: thrown }), typeof statusCode === 'number' ? { statusCode } : {})
 }
 
-async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
   if (request.method === 'HEAD') {
-    // The same headers as for a GET, and nothing else.
-    await openStream(request, reply, options, endpoint.runtime)
+    answerHead(request, reply, options, endpoint.runtime)
     return
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
@@ -65,7 +62,7 @@ async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOpti
     await openSession(endpoint, claim, request, {
       open: () => {
         isOpening = true
-        return streamOf(request, reply, options, endpoint.runtime)
+        return openEventStream(request, reply, options, endpoint.runtime)
       },
       gone: () => { reply.code(204).send() },
       turnAway: (reason) => turnAway(reply, claim, reason)
@@ -75,11 +72,6 @@ async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOpti
     if (isOpening && (reply.sent || hasLeft(reply.raw))) return
     throw error
   }
-}
-
-async function streamOf (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime) {
-  // For any method but HEAD.
-  return (await openStream(request, reply, options, runtime) as PlainTransport).stream
 }
 
 /**

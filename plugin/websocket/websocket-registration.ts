@@ -72,7 +72,7 @@ async function load (mode: string) {
 }
 
 /** Whether a server speaks nothing but HTTP/2, which has no upgrade. */
-export function isHttp2Only (instance: FastifyInstance): boolean {
+export function isHttp2Only (instance: Pick<FastifyInstance, 'initialConfig'>): boolean {
   const { http2, https } = instance.initialConfig as { http2?: boolean, https?: boolean | { allowHTTP1?: boolean } }
   return http2 === true && !(typeof https === 'object' && https.allowHTTP1 === true)
 }
