@@ -8,10 +8,10 @@ import { parseLastEventId } from '../protocol/claim.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { TetherSession } from './session.ts'
 
-/** The name under which a page says that it goes away; not an event of any contract. */
+/** Name of the event by which a page says that it goes away; no contract can have it. */
 export const leaveEvent = 'tether.close'
 
-/** What a client sent up, as its transport has read it. */
+/** Events that a client sent, or its leave, as a transport has read them. */
 export interface Submission {
   /** The event whose data the body is, or `tether.close`; null for a body of one envelope or an array of them. */
   readonly event: string | null
@@ -24,7 +24,7 @@ export interface Submission {
   readonly lastEventId: unknown
 }
 
-/** What became of a submission. A transport only writes it down. */
+/** The outcome of a submission. A transport only writes it down. */
 export type Outcome = Accepted | Refused
 
 export interface Accepted {

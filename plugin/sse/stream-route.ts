@@ -19,7 +19,7 @@ const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
 
 const arrivals = new WeakMap<FastifyRequest, number>()
 
-/** Notes that a request is there, before hooks that may take long. */
+/** Notes the arrival of a request, ahead of hooks that may take long. */
 export function noteArrival (request: FastifyRequest): void {
   arrivals.set(request, nextArrival())
 }
@@ -49,7 +49,7 @@ async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOp
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
   if (standsBehindStream(reply.raw, request.raw.socket)) {
-    // A session would wait for the end of the stream before it, unheard: the answer does, in its place.
+    // The stream of a session could not begin before the one ahead of it ends. This short answer waits in its place.
     endpoint.registry.refusals.pipelined++
     // As to an EventSource: a refusal is logged as an error, and no reader that counts pipelines.
     return turnAway(reply, { ...claim, counted: false }, 'session-limit')
@@ -75,9 +75,9 @@ async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOp
 }
 
 /**
- * There is no room. A reader that counts sees the status and Retry-After; a
- * browser's EventSource would give up for ever on it, so it gets a stream that
- * ends at once and says when to come back.
+ * Answers where there is no room. A client that counts gets the status and Retry-After. A
+ * browser's EventSource would never reconnect after that, so it gets a stream that
+ * ends at once and says when to reconnect.
  */
 function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 'draining'): void {
   if (claim.counted) {

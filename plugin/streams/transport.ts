@@ -7,12 +7,12 @@ export interface CompressionOptions {
   /**
    * Which streams have a compressor of their own, within `maxCompressorBytes`:
    * `'uncounted'` are those that get an id with each update, and transports without a session.
-   * The others share what is deflated once for all. Default `'none'`.
+   * All others share blocks that are compressed once. Default `'none'`.
    */
   own?: 'none' | 'uncounted' | 'all'
   /**
-   * What such a compressor may make, what is liked best first; an encoding that this
-   * version of Node.js does not have is passed over. Default `['gzip']`.
+   * Encodings of these compressors, the preferred one first. An encoding that this
+   * version of Node.js lacks is skipped. Default `['gzip']`.
    */
   encodings?: ReadonlyArray<'gzip' | 'br' | 'zstd'>
 }
@@ -22,17 +22,17 @@ export type ResolvedCompression = Readonly<Required<CompressionOptions>>
 /** Options of `app.tether.sse.upgrade()`. */
 export interface UpgradeOptions {
   /**
-   * Frames that may wait while the socket takes no more; when so many do, `send`
+   * Frames that may wait while the socket takes no more. Once this number waits, `send`
    * blocks and the session's loop stalls. Default 4; 0 means the default.
    */
   writeBuffer?: number
   /** Milliseconds without a write after which a heartbeat is written. Default 20,000; 0 means none. */
   heartbeatMs?: number
-  /** Milliseconds that a browser waits before it comes back, sent as `retry:`. Default 1,000; 0 sends none. */
+  /** Milliseconds that a browser waits before it reconnects, sent as `retry:`. Default 1,000; 0 sends none. */
   retryMs?: number
   /**
    * Milliseconds in which a reader must take something of what was written to it,
-   * or lose its stream. Default 30,000; 0 means that it is never cut.
+   * or lose its stream. Default 30,000; 0 means no limit.
    */
   stallTimeoutMs?: number
   /**
@@ -44,7 +44,7 @@ export interface UpgradeOptions {
   compression?: boolean | CompressionOptions
 }
 
-/** What a stream itself goes by, whatever carries it. */
+/** Options of a stream, whatever carries it. */
 export type StreamOptions = Readonly<Required<Omit<UpgradeOptions, 'compression'>>>
 
 export type ResolvedUpgradeOptions = StreamOptions & {

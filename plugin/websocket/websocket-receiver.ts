@@ -14,7 +14,7 @@ import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { Stream } from '../streams/stream.ts'
 
-/** Gives what the text of a body holds, as the parser of a POST does, and throws what that throws. */
+/** Parses the text of a body as the parser of a POST does, with the same errors. */
 export type ParseJson = (text: string) => unknown
 
 export interface WebSocketReceiverParts {
@@ -27,14 +27,14 @@ export interface WebSocketReceiverParts {
   readonly openTimeoutMs: number
 }
 
-/** Most bytes of one message: beyond `maxEventBytes` it is answered that it is too large, beyond this the socket is closed. */
+/** Most bytes of one message. One beyond `maxEventBytes` is answered with an error; one beyond this closes the socket. */
 export function maxMessageBytes (maxEventBytes: number): number {
   return 2 * maxEventBytes + defaults.fixed.openingBytes
 }
 
 /**
- * What comes up on one WebSocket: first which session it wants, then that
- * session's events, each message answered in its turn as a POST would be.
+ * Receives the messages of one WebSocket. The first names a session, the others are events
+ * of that session, answered in their order as a POST would be.
  */
 export class WebSocketReceiver implements Deadline {
   dueAt = 0
@@ -44,14 +44,14 @@ export class WebSocketReceiver implements Deadline {
   readonly #peer: WebSocketPeer
   readonly #stream: Stream
   readonly #parse: ParseJson
-  /** The request that opened it, until the session has been told of it. */
+  /** The request that opened the socket; null once the opening has it. */
   #request: FastifyRequest | null
   #session: TetherSession | null = null
   #isOpening = false
-  /** What came before there was a session to take it. */
+  /** Messages that came before there was a session to take them. */
   #early: Buffer[] = []
   #earlyBytes = 0
-  /** Bytes of answers that wait for a reader that takes no more. */
+  /** Bytes of answers written since the socket took no more. */
   #unreadBytes = 0
   #isPaused = false
 
@@ -81,7 +81,7 @@ export class WebSocketReceiver implements Deadline {
   }
 
   #receive (message: Buffer, isBinary: boolean): void {
-    // Another stream may have the session by now, or it is over: nobody would answer for what comes.
+    // The session may have another stream by now, or be over: nothing could answer the message.
     if (this.#stream.gone || this.#stream.finishing) return
     if (isBinary) return this.#end('not-text', false, closeCodes.unsupported)
     const { maxEventBytes } = this.#endpoint.limits
@@ -128,7 +128,7 @@ export class WebSocketReceiver implements Deadline {
     }
   }
 
-  /** There is no session: the client is told why, as an answer and by how the socket is closed. */
+  /** Tells a client without a session why, by an answer and by the code that closes the socket. */
   #refuse (error: unknown, request: FastifyRequest): void {
     const outcome = refusedFor(error)
     const isMalformed = error instanceof ValidationError || /^FST_ERR_CTP_/.test(read(error, 'code') ?? '')
@@ -147,7 +147,7 @@ export class WebSocketReceiver implements Deadline {
     if (!this.#stream.writable) this.#unread(answer.length)
   }
 
-  /** What becomes of a message; null for an acknowledgement, which gets no answer. */
+  /** The outcome of a message; null for an acknowledgement, which gets no answer. */
   #take (session: TetherSession, message: Buffer): Outcome | null {
     let body: unknown
     try {

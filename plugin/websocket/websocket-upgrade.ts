@@ -15,7 +15,7 @@ import type { AnyRequest, Transport } from '../streams/transport.ts'
 /** Options of `app.tether.websocket.upgrade()`. */
 export interface WebSocketUpgradeOptions {
   /**
-   * Frames that may wait while the socket takes no more; when so many do, `send`
+   * Frames that may wait while the socket takes no more. Once this number waits, `send`
    * blocks and the session's loop stalls. Default 4; 0 means the default.
    */
   writeBuffer?: number
@@ -24,11 +24,11 @@ export interface WebSocketUpgradeOptions {
    * peer that has not answered the one before loses its stream. Default 20,000; 0 means none.
    */
   heartbeatMs?: number
-  /** Milliseconds that a client waits before it comes back, sent as `retry:`. Default 1,000; 0 sends none. */
+  /** Milliseconds that a client waits before it reconnects, sent as `retry:`. Default 1,000; 0 sends none. */
   retryMs?: number
   /**
    * Milliseconds in which a reader must take something of what was written to it,
-   * or lose its stream. Default 30,000; 0 means that it is never cut.
+   * or lose its stream. Default 30,000; 0 means no limit.
    */
   stallTimeoutMs?: number
   /**
@@ -74,7 +74,7 @@ function isSocket (socket: unknown): socket is WebSocketPeer {
   return typeof peer?.readyState === 'number' && methods.every((name) => typeof peer[name] === 'function')
 }
 
-/** What to do, for who has been given something else in a socket's place. */
+/** Advice for a caller that gave something else in place of a socket. */
 function adviceFor (request: unknown, socket: unknown): string {
   if (isSocket(request)) return 'the request comes first, then the socket'
   const server = (socket as Partial<FastifyReply> | null | undefined)?.server ?? (request as Partial<FastifyRequest> | null | undefined)?.server
@@ -100,9 +100,9 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
   const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening, request.log)
-  // Its end has been told before anybody listened.
+  // It emitted `close` before anybody listened.
   if (peer.readyState === closedState) stream.destroy('client')
-  // Those that were open when the server began to stop have been told; this one comes after.
+  // Streams that were open when the server began to stop have their goodbye; this one came later.
   if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
 }
