@@ -4,15 +4,15 @@ import { CompiledContract } from '../contract/compiled-contract.ts'
 import { mountRoutes } from '../routes/mount.ts'
 import { normalOrigin } from '../routes/origin.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
-import { createMaker, eventStreamMaker, resolveTransports, webSocketMaker } from '../routes/transport-choice.ts'
+import { chooseTransports, createMaker } from '../routes/transport-choice.ts'
 import type { Handler } from '../sessions/api.ts'
 import { Endpoint } from '../sessions/endpoint.ts'
 import { SessionRegistry } from '../sessions/session-registry.ts'
 import type { TetherSession } from '../sessions/session.ts'
-import { openStream } from '../sse/sse-upgrade.ts'
+import { createEventStreamUpgrade } from '../sse/sse-upgrade.ts'
 import { createRuntime, type Runtime } from '../streams/runtime.ts'
-import { asUpgrade, type Upgrade, type UpgradeOptions } from '../streams/transport.ts'
-import { createWebSocketUpgrade, type WebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
+import type { UpgradeOptions } from '../streams/transport.ts'
+import { createWebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 import type { DrainOptions, Tether, TetherOptions } from './api.ts'
 import { MemoryRelief } from './memory-relief.ts'
 import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions } from './options.ts'
@@ -45,8 +45,8 @@ export class TetherCore {
   /** Makes `app.tether` of one instance. Routes go to the instance through which it was reached. */
   on (instance: FastifyInstance): Tether {
     return Object.freeze({
-      sse: Object.freeze({ upgrade: createMaker(eventStreamMaker, (options?: UpgradeOptions) => this.#upgrade(options)) }),
-      websocket: Object.freeze({ upgrade: createMaker(webSocketMaker, (options?: WebSocketUpgradeOptions) => this.#webSocketUpgrade(options)) }),
+      sse: Object.freeze({ upgrade: createMaker('sse', (options?: UpgradeOptions) => createEventStreamUpgrade(resolveUpgradeOptions(options), this.#runtime)) }),
+      websocket: Object.freeze({ upgrade: createMaker('websocket', (options?: WebSocketUpgradeOptions) => createWebSocketUpgrade(resolveWebSocketOptions(options), this.#runtime)) }),
       stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
       drain: async (options?: DrainOptions) => this.#shutdown.end('draining', resolveDrainOptions(options)),
       stats: () => statsOf(this.#runtime, this.#registry)
@@ -60,18 +60,9 @@ export class TetherCore {
     await this.#runtime.http2Connections.end(shutdownMs / 4)
   }
 
-  #upgrade (options?: UpgradeOptions): Upgrade {
-    const resolved = resolveUpgradeOptions(options)
-    return asUpgrade((request, reply) => openStream(request, reply, resolved, this.#runtime), resolved)
-  }
-
-  #webSocketUpgrade (options?: WebSocketUpgradeOptions): WebSocketUpgrade {
-    return createWebSocketUpgrade(resolveWebSocketOptions(options), this.#runtime)
-  }
-
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
     checkConfig(instance.prefix, url, config)
-    const transports = resolveTransports(instance, config, { eventStream: () => this.#upgrade(), webSocket: () => this.#webSocketUpgrade() })
+    const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
     const endpoint = new Endpoint({
       contract: CompiledContract.of(config.contract),
       limits: resolveSessionOptions(config),

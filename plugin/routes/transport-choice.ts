@@ -1,32 +1,41 @@
 import type { FastifyInstance } from 'fastify'
-import { ModeError, OptionError } from '../../schemas/errors.ts'
-import { eventStreamOptions, type ResolvedUpgradeOptions, type Upgrade } from '../streams/transport.ts'
-import { isHttp2Only } from '../websocket/websocket-registration.ts'
-import { webSocketOptions, type ResolvedWebSocketOptions, type WebSocketUpgrade } from '../websocket/websocket-upgrade.ts'
+import { OptionError } from '../../schemas/errors.ts'
+import type { MountedTransport, SessionTransport, TransportParts } from '../sessions/session-transport.ts'
+import { sseTransport } from '../sse/sse-transport.ts'
+import { webSocketTransport } from '../websocket/websocket-transport.ts'
 import type { AnyStatefulConfig } from './stateful-config.ts'
 
+/** Every transport, by its name in `app.tether`. */
+const transports = { sse: sseTransport, websocket: webSocketTransport }
+
+type TransportName = keyof typeof transports
+type Mode = NonNullable<AnyStatefulConfig['mode']>
+type UpgradeOption = 'upgrade' | 'fallback'
+
+/** The transports of each mode, the one that is asked first at the beginning, and the options that say what each goes by. */
+const modes: Record<Mode, ReadonlyArray<readonly [name: TransportName, ...options: UpgradeOption[]]>> = {
+  sse: [['sse', 'upgrade', 'fallback']],
+  websocket: [['websocket', 'upgrade']],
+  both: [['websocket', 'upgrade'], ['sse', 'fallback']]
+}
+
+/** Gives the options of each transport where the configuration says nothing of it. */
+export type DefaultOptions = { readonly [Name in TransportName]: () => OptionsOf<typeof transports[Name]> }
+type OptionsOf<Given> = Given extends SessionTransport<infer Options> ? Options : never
+
 /** What carries the sessions of one URL. */
-export interface Transports {
-  readonly mode: 'sse' | 'websocket' | 'both'
-  /** Null where there are only WebSockets. */
-  readonly eventStream: ResolvedUpgradeOptions | null
-  /** Null where there are none. */
-  readonly webSocket: ResolvedWebSocketOptions | null
+export interface ChosenTransports {
+  readonly mode: Mode
+  /** Prepares an instance for all of them; in the order in which they are asked. */
+  readonly mount: ReadonlyArray<(routes: FastifyInstance, parts: Omit<TransportParts, 'mode' | 'isAlone'>) => MountedTransport | Promise<MountedTransport>>
 }
 
-interface Fallbacks {
-  readonly eventStream: () => Upgrade
-  readonly webSocket: () => WebSocketUpgrade
-}
+/** Names of the functions of `app.tether` that make upgrades. */
+const makers = new WeakMap<object, string>()
 
-export const eventStreamMaker = 'app.tether.sse.upgrade'
-export const webSocketMaker = 'app.tether.websocket.upgrade'
-type Maker = typeof eventStreamMaker | typeof webSocketMaker
-
-const makers = new WeakMap<object, Maker>()
-
-/** Gives the function of `app.tether` that makes upgrades, which is known by its name where it is given uncalled. */
-export function createMaker<Options, Made> (name: Maker, make: (options?: Options) => Made): (options?: Options) => Made {
+/** Gives such a function, which is known by its name where an application gives it uncalled. */
+export function createMaker<Options, Made> (transport: TransportName, make: (options?: Options) => Made): (options?: Options) => Made {
+  const name = transports[transport].maker
   const maker = (options?: Options, ...others: unknown[]): Made => {
     if (others.length > 0) throw new OptionError(`${name}() takes an object of options and nothing else: call it once, and what it returns for each request`)
     return make(options)
@@ -36,31 +45,38 @@ export function createMaker<Options, Made> (name: Maker, make: (options?: Option
 }
 
 /** Chooses as `mode` says. Throws an error that names the option which does not go with it. */
-export function resolveTransports (instance: FastifyInstance, config: AnyStatefulConfig, fallbacks: Fallbacks): Transports {
-  const { mode = 'sse', upgrade, fallback } = config
-  const eventStream = mode === 'sse' ? optionsOf('upgrade', upgrade, mode, eventStreamMaker, eventStreamOptions) : null
-  const secondStream = mode === 'websocket' ? null : optionsOf('fallback', fallback, mode, eventStreamMaker, eventStreamOptions)
-  const webSocket = mode === 'sse' ? null : optionsOf('upgrade', upgrade, mode, webSocketMaker, webSocketOptions) ?? webSocketOptions(fallbacks.webSocket())
-  if (mode === 'websocket') {
-    if (fallback !== undefined) throw new OptionError(misfit('fallback', 'left out', mode))
-    if (isHttp2Only(instance)) throw new ModeError(mode, 'cannot work on a server that speaks nothing but HTTP/2: set https.allowHTTP1, or use mode "both" or "sse"')
-    return { mode, eventStream: null, webSocket }
+export function chooseTransports (instance: FastifyInstance, config: AnyStatefulConfig, defaultOptions: DefaultOptions): ChosenTransports {
+  const { mode = 'sse' } = config
+  const chosen = modes[mode]
+  const isAlone = chosen.length === 1
+  const mount = chosen.map(([name, ...options]) => {
+    const transport: SessionTransport<any> = transports[name]
+    // Each is looked at, also where the first is enough.
+    const [given] = options.map((option) => givenOptions(option, config[option], mode, transport)).filter((found) => found !== null)
+    const resolved: unknown = given ?? defaultOptions[name]()
+    return (routes: FastifyInstance, parts: Omit<TransportParts, 'mode' | 'isAlone'>) => transport.mount(routes, resolved, { ...parts, mode, isAlone })
+  })
+  for (const option of ['upgrade', 'fallback'] as const) {
+    if (config[option] !== undefined && !chosen.some(([, ...options]) => options.includes(option))) throw new OptionError(misfit(option, 'left out', mode))
   }
-  if (mode === 'both' && isHttp2Only(instance)) instance.log.warn('mode "both" on a server that speaks nothing but HTTP/2: clients get server-sent events only, unless https.allowHTTP1 is set')
-  // Its clients know the protocol, also where one of them has no session yet.
-  return { mode, eventStream: Object.freeze({ ...eventStream ?? secondStream ?? eventStreamOptions(fallbacks.eventStream())!, goodbye: true }), webSocket }
+  for (const [name] of chosen) transports[name].check(instance, mode, isAlone)
+  return { mode, mount }
 }
 
-/** What an option's transport goes by; null where the option is left out. */
-function optionsOf<Options> (option: string, upgrade: unknown, mode: string, maker: Maker, read: (upgrade: unknown) => Options | null): Options | null {
+/** The options that a transport goes by; null where the option is left out. */
+function givenOptions<Options> (option: UpgradeOption, upgrade: unknown, mode: Mode, { maker, optionsOf }: SessionTransport<Options>): Options | null {
   if (upgrade === undefined) return null
-  const options = read(upgrade)
+  const options = optionsOf(upgrade)
   if (options !== null) return options
+  throw new OptionError(misfit(option, `what ${maker}() returns`, mode) + adviceFor(upgrade, maker))
+}
+
+/** What to do, for an application that gave something else. */
+function adviceFor (upgrade: unknown, maker: string): string {
   const name = makers.get(upgrade as object)
-  const got = name === undefined
-    ? webSocketOptions(upgrade) !== null || eventStreamOptions(upgrade) !== null ? '' : `; got another function. Call ${maker}(), and give what it returns`
-    : `; got ${name} itself: call it, ${maker}()`
-  throw new OptionError(misfit(option, `what ${maker}() returns`, mode) + got)
+  if (name !== undefined) return `; got ${name} itself: call it, ${maker}()`
+  const isUpgrade = Object.values(transports).some(({ optionsOf }) => optionsOf(upgrade) !== null)
+  return isUpgrade ? '' : `; got another function. Call ${maker}(), and give what it returns`
 }
 
 function misfit (option: string, allowed: string, mode: string): string {

@@ -1,24 +1,162 @@
+import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { BusyError, DrainingError, SequenceError, SessionClosedError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { BindingError, BusyError, DrainingError, SequenceError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
-import type { CheckedEvent } from '../contract/envelope-reader.ts'
+import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
+import type { Endpoint } from './endpoint.ts'
 import { NumberTakers } from './number-takers.ts'
 import type { TetherSession } from './session.ts'
 
-/** The name under which a page says that it goes away; not an event of any contract. */
+/** Name of the event by which a page says that it goes away; no contract can have it. */
 export const leaveEvent = 'tether.close'
 
-/** What the answer to accepted events says. */
-export interface Accepted {
-  /** Last `seq` accepted. */
-  seq: number
-  /** How many of the events were accepted before, up to the last whose number another than their sender took. */
-  known: number
+/** Events that a client sent, or its leave, as a transport has read them. */
+export interface Submission {
+  /** The event whose data the body is, or `tether.close`; null for a body of one envelope or an array of them. */
+  readonly event: string | null
+  readonly body: unknown
+  /** Whether the body is the fields of a form. */
+  readonly isForm: boolean
+  /** Bytes of the body; null where the transport cannot tell. */
+  readonly bytes: number | null
+  /** Who numbers the events: `X-Tether-Sender`; null where the client does not say, or where nothing sends a body twice. */
+  readonly sender: string | null
+  /** The last update that the client has, as it says it in `Last-Event-ID`. */
+  readonly lastEventId: unknown
 }
 
-/** The error for faults, of which it names the first, as many as one answer holds. */
+/** The outcome of a submission. A transport only writes it down. */
+export type Outcome = Accepted | Refused
+
+export interface Accepted {
+  readonly isAccepted: true
+  /** 202; 204 for a form, which leaves its page as it is. */
+  readonly status: number
+  /** Last `seq` that the session has accepted. */
+  readonly seq: number
+  /** How many of the events were accepted before, up to the last whose number another than their sender took. */
+  readonly known: number
+}
+
+export interface Refused {
+  readonly isAccepted: false
+  readonly status: number
+  readonly error: unknown
+  /** Seconds after which the client may send the same again; undefined where that would not help. */
+  readonly retryAfter: number | undefined
+}
+
+/** Takes what clients send to the sessions of one endpoint: all of a submission or nothing. */
+export class Acceptance {
+  readonly #endpoint: Endpoint
+
+  constructor (endpoint: Endpoint) {
+    this.#endpoint = endpoint
+  }
+
+  /**
+   * Takes a submission whose session is known by its id alone.
+   *
+   * @param request who sends it, for `bind`
+   */
+  acceptFor (id: unknown, request: FastifyRequest, submission: Submission): Outcome {
+    try {
+      return this.#apply(this.#find(id, request), submission)
+    } catch (error) {
+      return refusedFor(error)
+    }
+  }
+
+  /** Takes a submission that came over the session's own stream. */
+  accept (session: TetherSession, submission: Submission): Outcome {
+    try {
+      return this.#apply(session, submission)
+    } catch (error) {
+      return refusedFor(error)
+    }
+  }
+
+  #find (id: unknown, request: FastifyRequest): TetherSession {
+    if (typeof id !== 'string' || id === '') throw new ValidationError([{ path: '', message: 'names no session: its id belongs in the header X-Tether-Session' }])
+    const endpoint = this.#endpoint
+    const session = endpoint.sessions.get(id)
+    if (session === undefined) throw endpoint.registry.isBuried(id) ? new SessionClosedError() : new SessionNotFoundError()
+    if (session.boundTo !== endpoint.boundTo(request)) throw new BindingError()
+    return session
+  }
+
+  #apply (session: TetherSession, submission: Submission): Accepted {
+    if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
+    let known = 0
+    if (submission.event === leaveEvent) session.leave()
+    else known = this.#queue(session, this.#read(submission), submission.bytes ?? writtenBytes(submission.body), submission.sender)
+    acknowledge(session, submission.lastEventId)
+    return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
+  }
+
+  #read ({ event, body, isForm }: Submission): CheckedEvent[] {
+    const { contract, limits } = this.#endpoint
+    const faults: Fault[] = []
+    const events = event === null ? readEnvelopes(body, contract, limits.maxBatch, faults) : readEventData(event, body, isForm, contract, faults)
+    if (faults.length > 0) throw refusal(faults)
+    return events
+  }
+
+  /** Queues all events or none, in the same step that takes their numbers. Returns what `known` is. */
+  #queue (session: TetherSession, events: readonly CheckedEvent[], bytes: number, sender: string | null): number {
+    const due = session.acceptedSeq + 1
+    let expected = due
+    let skipped = 0
+    let known = 0
+    for (const { seq } of events) {
+      if (seq === 0) continue
+      if (seq > expected) throw new SequenceError(seq, due)
+      if (seq === expected) expected++
+      else {
+        skipped++
+        if (sender === null || (seq < due && session.takers?.wasTaken(sender, seq) !== true)) known = skipped
+      }
+    }
+    const fresh = events.length - skipped
+    const weight = defaults.fixed.commandWeight + bytes / events.length
+    if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
+    if (expected > due && (sender ?? session.takers) !== null) (session.takers ??= new NumberTakers()).note(sender, due)
+    if (events.length === 1) acceptFresh(session, events, weight)
+    else shareContext(() => acceptFresh(session, events, weight))
+    const { budget } = this.#endpoint.runtime
+    if (budget.isExceeded) budget.onExceeded()
+    return known
+  }
+}
+
+/** Events that were accepted before are acknowledged again, and do not run again. */
+function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
+  for (const event of events) {
+    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight)
+  }
+}
+
+/** Frees the updates that the client has. */
+export function acknowledge (session: TetherSession, lastEventId: unknown): void {
+  if (typeof lastEventId !== 'string') return
+  const last = parseLastEventId(lastEventId)
+  if (last?.id === session.id && last.seq !== null) session.outbox.acknowledge(last.seq)
+}
+
+/** The outcome of whatever was thrown, also while a transport read the submission. */
+export function refusedFor (error: unknown): Refused {
+  const isTemporary = error instanceof BusyError || error instanceof DrainingError
+  return { isAccepted: false, status: statusOf(error), error, retryAfter: isTemporary ? defaults.fixed.retryAfterSeconds : undefined }
+}
+
+function statusOf (error: unknown): number {
+  const status = (error as { statusCode?: unknown } | null | undefined)?.statusCode
+  return typeof status === 'number' && status >= 400 && status < 600 ? status : 500
+}
+
+/** The error for faults: the first of them, as many as one answer holds. */
 export function refusal (faults: Fault[]): ValidationError {
   const { faults: most, faultBytes } = defaults.fixed
   const named: Fault[] = []
@@ -32,72 +170,12 @@ export function refusal (faults: Fault[]): ValidationError {
   return new ValidationError(named)
 }
 
-/** @throws `FST_ERR_TETHER_SESSION_CLOSED`, `FST_ERR_TETHER_DRAINING` when the session takes nothing any more. */
-export function checkOpen (session: TetherSession): void {
-  if (session.isOpen) return
-  throw session.scope.runtime.draining ? new DrainingError() : new SessionClosedError()
-}
-
-/**
- * Queues events, all or none, in the same step that takes their numbers.
- *
- * @param bytes of the body that they came in
- * @param sender who numbered them; null where it does not say
- * @returns what the answer says
- * @throws `FST_ERR_TETHER_SEQUENCE`, `FST_ERR_TETHER_BUSY`
- */
-export function acceptEvents (session: TetherSession, events: readonly CheckedEvent[], bytes: number, sender: string | null = null): Accepted {
-  const due = session.acceptedSeq + 1
-  let expected = due
-  let skipped = 0
-  let known = 0
-  for (const { seq } of events) {
-    if (seq === 0) continue
-    if (seq > expected) throw new SequenceError(seq, due)
-    if (seq === expected) expected++
-    else {
-      skipped++
-      if (sender === null || (seq < due && session.takers?.wasTaken(sender, seq) !== true)) known = skipped
-    }
-  }
-  const fresh = events.length - skipped
-  const weight = defaults.fixed.commandWeight + bytes / events.length
-  if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
-  if (expected > due && (sender ?? session.takers) !== null) (session.takers ??= new NumberTakers()).note(sender, due)
-  if (events.length === 1) queueEvents(session, events, weight)
-  else shareContext(() => queueEvents(session, events, weight))
-  return { seq: session.acceptedSeq, known }
-}
-
-function queueEvents (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
-  for (const event of events) {
-    // What was accepted before is acknowledged again, and not run again.
-    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight)
-  }
-  const { budget } = session.scope.runtime
-  if (budget.isExceeded) budget.onExceeded()
-}
-
-/** Bytes of a body, as its request says, or else as it would be written. */
-export function bodyBytes (headers: { 'content-length'?: string | undefined, 'content-encoding'?: string | undefined }, body: unknown): number {
-  const { 'content-length': length, 'content-encoding': encoding } = headers
-  if (length !== undefined && encoding === undefined) return Number(length)
+/** Bytes of a body as JSON. */
+function writtenBytes (body: unknown): number {
   try {
     return Buffer.byteLength(JSON.stringify(body) ?? '')
   } catch {
-    // A parser of the application's own may make what JSON has no word for.
+    // An application's own parser may give what JSON cannot hold.
     return 0
   }
-}
-
-/** What the reader says that it has need not be kept for it. */
-export function acknowledge (session: TetherSession, lastEventId: unknown): void {
-  if (typeof lastEventId !== 'string') return
-  const last = parseLastEventId(lastEventId)
-  if (last?.id === session.id && last.seq !== null) session.outbox.acknowledge(last.seq)
-}
-
-/** Seconds after which the same may be asked again; undefined for an error that time does not mend. */
-export function retryAfterSeconds (error: unknown): number | undefined {
-  return error instanceof BusyError || error instanceof DrainingError ? defaults.fixed.retryAfterSeconds : undefined
 }

@@ -7,19 +7,19 @@ import type { Stream } from '../streams/stream.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { TetherSession } from './session.ts'
 
-/** How one transport says what became of a claim. */
+/** How a transport answers a claim. */
 export interface Entrance {
-  /** Gives the stream; asked for once there is a session for it. */
+  /** Opens the stream; called once there is a session for it. */
   open: () => Stream | Promise<Stream>
-  /** The session was closed for good: a client need not come back. */
+  /** Tells the client that its session was closed for good: it need not come back. */
   gone: () => void
-  /** There is no room now. */
+  /** Tells the client that there is no room now. */
   turnAway: (reason: 'session-limit' | 'draining') => void
 }
 
 let lastArrival = 0
 
-/** The next place in the order in which requests come. */
+/** The number of a request in their order of arrival. */
 export function nextArrival (): number {
   return ++lastArrival
 }
@@ -27,8 +27,8 @@ export function nextArrival (): number {
 /**
  * Finds or makes the session that a claim names, and gives it its stream.
  *
- * @param arrival place of the request: of two for one session, the later has it
- * @returns the session; null when there is none for the client, who has been told.
+ * @param arrival number of the request; of two for one session, the later gets it
+ * @returns the session; null where the client gets none and knows it.
  * Rejects with what `initialState`, `bind` or the entrance throws; then there is no session.
  */
 export async function openSession (endpoint: Endpoint, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
@@ -48,13 +48,13 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
       registry.release(applicant.owner, connection)
       throw error
     }
-    // The server may have begun to stop in the meantime, and has told those who were there.
+    // The server may have begun to stop in the meantime: it closed only the sessions that it had then.
     if (endpoint.runtime.draining) {
       session.discard()
       return refused(entrance.turnAway('draining'))
     }
   } else if (!session.everConnected && !registry.admits(connection)) {
-    // It keeps its place; a session that had a stream may come back over any connection.
+    // The prepared session keeps its place. One that had a stream may come back over any connection.
     abort(session, isNew)
     return refused(entrance.turnAway('session-limit'))
   }
@@ -79,11 +79,11 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   return session
 }
 
-/** The session that a claim may have, if any; `gone` tells a browser to stop its retries. */
+/** The session that a claim gets; null for a new one, and `gone` where a browser is to stop its retries. */
 function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
   if (claim.malformed) return { session: null, verdict: 'expired' }
   if (claim.id === null) return { session: null, verdict: 'new' }
-  // An id has no business in the query, where logs would keep it.
+  // A query may name only a claim: logs keep queries, and an id is secret.
   const session = endpoint.claims.get(claim.id) ?? (claim.prepared ? undefined : endpoint.sessions.get(claim.id))
   if (session === undefined) {
     const isBuried = endpoint.registry.isClaimBuried(claim.id) || (!claim.prepared && endpoint.registry.isBuried(claim.id))
@@ -92,7 +92,7 @@ function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { se
   if (session.boundTo !== endpoint.boundTo(request)) return { session: null, verdict: 'expired' }
   if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
   if (claim.taken) return 'gone'
-  // Also while an earlier request for it is held up by hooks, and perhaps given up: the later one gets it.
+  // An earlier request for it may still wait for its hooks, or have been given up: the later one gets it.
   if (!session.everConnected) {
     session.claim()
     return { session, verdict: 'new' }

@@ -9,19 +9,17 @@ import { turnedAwayFrame } from '../protocol/control-frame.ts'
 import { lastEventId } from '../protocol/last-event-id.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import { nextArrival, openSession } from '../sessions/opening.ts'
-import type { PlainTransport } from '../streams/plain-transport.ts'
-import type { Runtime } from '../streams/runtime.ts'
 import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
+import { answerHead, hasLeft, openEventStream } from './event-stream.ts'
 import { standsBehindStream } from './pipelined-responses.ts'
-import { hasLeft, openStream } from './sse-upgrade.ts'
 
 /** As a client may name it: what is sent has the parameter. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
 
 const arrivals = new WeakMap<FastifyRequest, number>()
 
-/** Notes that a request is there, before hooks that may take long. */
+/** Notes the arrival of a request, ahead of hooks that may take long. */
 export function noteArrival (request: FastifyRequest): void {
   arrivals.set(request, nextArrival())
 }
@@ -33,7 +31,7 @@ export function noteArrival (request: FastifyRequest): void {
  * where a middleware has it believe that nothing was sent.
  */
 export function answerWithStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): void {
-  openEventStream(endpoint, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
+  openSessionStream(endpoint, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
 }
 
 /** Only an error is answered as one, and anything may be thrown. */
@@ -43,16 +41,15 @@ function errorOf (thrown: unknown): unknown {
   return Object.assign(new Error(messageOf(thrown), { cause: thrown }), typeof statusCode === 'number' ? { statusCode } : {})
 }
 
-async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (!acceptsEventStream(request)) throw new NotAcceptableError()
   if (request.method === 'HEAD') {
-    // The same headers as for a GET, and nothing else.
-    await openStream(request, reply, options, endpoint.runtime)
+    answerHead(request, reply, options, endpoint.runtime)
     return
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
   if (standsBehindStream(reply.raw, request.raw.socket)) {
-    // A session would wait for the end of the stream before it, unheard: the answer does, in its place.
+    // The stream of a session could not begin before the one ahead of it ends. This short answer waits in its place.
     endpoint.registry.refusals.pipelined++
     // As to an EventSource: a refusal is logged as an error, and no reader that counts pipelines.
     return turnAway(reply, { ...claim, counted: false }, 'session-limit')
@@ -65,7 +62,7 @@ async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOpti
     await openSession(endpoint, claim, request, {
       open: () => {
         isOpening = true
-        return streamOf(request, reply, options, endpoint.runtime)
+        return openEventStream(request, reply, options, endpoint.runtime)
       },
       gone: () => { reply.code(204).send() },
       turnAway: (reason) => turnAway(reply, claim, reason)
@@ -77,15 +74,10 @@ async function openEventStream (endpoint: Endpoint, options: ResolvedUpgradeOpti
   }
 }
 
-async function streamOf (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime) {
-  // For any method but HEAD.
-  return (await openStream(request, reply, options, runtime) as PlainTransport).stream
-}
-
 /**
- * There is no room. A reader that counts sees the status and Retry-After; a
- * browser's EventSource would give up for ever on it, so it gets a stream that
- * ends at once and says when to come back.
+ * Answers where there is no room. A client that counts gets the status and Retry-After. A
+ * browser's EventSource would never reconnect after that, so it gets a stream that
+ * ends at once and says when to reconnect.
  */
 function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 'draining'): void {
   if (claim.counted) {

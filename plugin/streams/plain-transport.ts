@@ -23,9 +23,6 @@ export class PlainTransport implements Transport {
     this.#runtime = runtime
   }
 
-  /** For a session that takes the stream over; the transport's own methods are not used then. */
-  get stream (): Stream { return this.#stream }
-
   get closed (): Promise<DisconnectReason> {
     return this.#reader.closed
   }

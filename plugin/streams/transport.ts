@@ -14,7 +14,7 @@ export interface UpgradeOptions extends OptionsOf<typeof optionTable.stream> {
   compression?: boolean | CompressionOptions
 }
 
-/** What a stream itself goes by, whatever carries it. */
+/** Options of a stream, whatever carries it. */
 export type StreamOptions = Readonly<Required<Omit<UpgradeOptions, 'compression'>>>
 
 export type ResolvedUpgradeOptions = StreamOptions & {

@@ -4,21 +4,22 @@ import { defaults } from '../../schemas/defaults.ts'
 import { SequenceError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { logThrown, messageOf, read } from '../../schemas/thrown.ts'
 import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
-import { readEnvelopes, readOpening } from '../contract/envelope-reader.ts'
+import { readOpening } from '../contract/envelope-reader.ts'
 import type { Deadline } from '../delivery/deadline-queue.ts'
 import { preparedClaim, readClaim } from '../protocol/claim.ts'
 import { answerFrame, goodbyeFrame, turnedAwayFrame } from '../protocol/control-frame.ts'
-import { acceptEvents, acknowledge, checkOpen, leaveEvent, refusal, retryAfterSeconds, type Accepted } from '../sessions/acceptance.ts'
+import { acknowledge, leaveEvent, refusal, refusedFor, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { Stream } from '../streams/stream.ts'
 
-/** Gives what the text of a body holds, as the parser of a POST does, and throws what that throws. */
+/** Parses the text of a body as the parser of a POST does, with the same errors. */
 export type ParseJson = (text: string) => unknown
 
 export interface WebSocketReceiverParts {
   readonly endpoint: Endpoint
+  readonly acceptance: Acceptance
   readonly peer: WebSocketPeer
   readonly stream: Stream
   readonly request: FastifyRequest
@@ -26,40 +27,42 @@ export interface WebSocketReceiverParts {
   readonly openTimeoutMs: number
 }
 
-/** Most bytes of one message: beyond `maxEventBytes` it is answered that it is too large, beyond this the socket is closed. */
+/** Most bytes of one message. One beyond `maxEventBytes` is answered with an error; one beyond this closes the socket. */
 export function maxMessageBytes (maxEventBytes: number): number {
   return 2 * maxEventBytes + defaults.fixed.openingBytes
 }
 
 /**
- * What comes up on one WebSocket: first which session it wants, then that
- * session's events, each message answered in its turn as a POST would be.
+ * Receives the messages of one WebSocket. The first names a session, the others are events
+ * of that session, answered in their order as a POST would be.
  */
 export class WebSocketReceiver implements Deadline {
   dueAt = 0
   heapIndex = -1
   readonly #endpoint: Endpoint
+  readonly #acceptance: Acceptance
   readonly #peer: WebSocketPeer
   readonly #stream: Stream
   readonly #parse: ParseJson
-  /** The request that opened it, until the session has been told of it. */
+  /** The request that opened the socket; null once the opening has it. */
   #request: FastifyRequest | null
   #session: TetherSession | null = null
   #isOpening = false
-  /** What came before there was a session to take it. */
+  /** Messages that came before there was a session to take them. */
   #early: Buffer[] = []
   #earlyBytes = 0
-  /** Bytes of answers that wait for a reader that takes no more. */
+  /** Bytes of answers written since the socket took no more. */
   #unreadBytes = 0
   #isPaused = false
 
-  constructor ({ endpoint, peer, stream, request, parse, openTimeoutMs }: WebSocketReceiverParts) {
+  constructor ({ endpoint, acceptance, peer, stream, request, parse, openTimeoutMs }: WebSocketReceiverParts) {
     this.#endpoint = endpoint
+    this.#acceptance = acceptance
     this.#peer = peer
     this.#stream = stream
     this.#request = request
     this.#parse = parse
-    peer.on('message', (message: Buffer, isBinary: boolean) => { this.#take(message, isBinary) })
+    peer.on('message', (message: Buffer, isBinary: boolean) => { this.#receive(message, isBinary) })
     peer.on('close', () => { endpoint.runtime.deadlines.remove(this) })
     endpoint.runtime.deadlines.set(this, performance.now() + openTimeoutMs)
   }
@@ -77,8 +80,8 @@ export class WebSocketReceiver implements Deadline {
     this.#peer.resume()
   }
 
-  #take (message: Buffer, isBinary: boolean): void {
-    // Another stream may have the session by now, or it is over: nobody would answer for what comes.
+  #receive (message: Buffer, isBinary: boolean): void {
+    // The session may have another stream by now, or be over: nothing could answer the message.
     if (this.#stream.gone || this.#stream.finishing) return
     if (isBinary) return this.#end('not-text', false, closeCodes.unsupported)
     const { maxEventBytes } = this.#endpoint.limits
@@ -125,41 +128,46 @@ export class WebSocketReceiver implements Deadline {
     }
   }
 
-  /** There is no session: the client is told why, as an answer and by how the socket is closed. */
+  /** Tells a client without a session why, by an answer and by the code that closes the socket. */
   #refuse (error: unknown, request: FastifyRequest): void {
+    const outcome = refusedFor(error)
     const isMalformed = error instanceof ValidationError || /^FST_ERR_CTP_/.test(read(error, 'code') ?? '')
-    const status = statusOf(error)
-    if (!isMalformed) logThrown(request.log, status < 500 ? 'info' : 'error', error, messageOf(error))
-    this.#stream.control(describe(error))
+    if (!isMalformed) logThrown(request.log, outcome.status < 500 ? 'info' : 'error', error, messageOf(error))
+    this.#stream.control(answerOf(outcome))
     if (isMalformed) this.#end('bad-opening', false, closeCodes.badOpening)
-    else if (status < 500) this.#end('refused', false, closeCodes.policy)
+    else if (outcome.status < 500) this.#end('refused', false, closeCodes.policy)
     else this.#end('failed', true, closeCodes.failed)
   }
 
   #answerTo (session: TetherSession, message: Buffer): void {
-    let answer: string
-    try {
-      if (message.length > this.#endpoint.limits.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
-      const body = this.#parse(message.toString())
-      if (isAcknowledgement(body)) {
-        acknowledge(session, body.lastEventId)
-        return
-      }
-      checkOpen(session)
-      let accepted: Accepted = { seq: session.acceptedSeq, known: 0 }
-      if (isLeaving(body)) session.leave()
-      else {
-        const faults: Fault[] = []
-        const events = readEnvelopes(body, this.#endpoint.contract, this.#endpoint.limits.maxBatch, faults)
-        if (faults.length > 0) throw refusal(faults)
-        accepted = acceptEvents(session, events, message.length)
-      }
-      answer = answerFrame({ status: 202, seq: accepted.seq, known: accepted.known || undefined })
-    } catch (error) {
-      answer = describe(error)
-    }
+    const outcome = this.#take(session, message)
+    if (outcome === null) return
+    const answer = answerOf(outcome)
     this.#stream.control(answer)
     if (!this.#stream.writable) this.#unread(answer.length)
+  }
+
+  /** The outcome of a message; null for an acknowledgement, which gets no answer. */
+  #take (session: TetherSession, message: Buffer): Outcome | null {
+    let body: unknown
+    try {
+      body = this.#bodyOf(message)
+    } catch (error) {
+      return refusedFor(error)
+    }
+    if (isAcknowledgement(body)) {
+      acknowledge(session, body.lastEventId)
+      return null
+    }
+    return this.#acceptance.accept(session, {
+      event: isLeaving(body) ? leaveEvent : null, body, isForm: false, bytes: message.length, sender: null, lastEventId: undefined
+    })
+  }
+
+  /** As Fastify reads the body of a POST, and with its errors. */
+  #bodyOf (message: Buffer): unknown {
+    if (message.length > this.#endpoint.limits.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
+    return this.#parse(message.toString())
   }
 
   /** A client that sends and does not read must not fill the heap with answers. */
@@ -179,20 +187,17 @@ export class WebSocketReceiver implements Deadline {
   }
 }
 
-function statusOf (error: unknown): number {
-  const status = (error as { statusCode?: unknown } | null)?.statusCode
-  return typeof status === 'number' && status >= 400 && status < 600 ? status : 500
-}
-
-/** An error as the answer to a POST would tell of it. */
-function describe (error: unknown): string {
+/** An outcome in the words of the answer to a POST. */
+function answerOf (outcome: Outcome): string {
+  if (outcome.isAccepted) return answerFrame({ status: outcome.status, seq: outcome.seq, known: outcome.known || undefined })
+  const { status, error, retryAfter } = outcome
   return answerFrame({
-    status: statusOf(error),
+    status,
     code: read(error, 'code'),
     message: messageOf(error),
     errors: error instanceof ValidationError ? error.errors : undefined,
     expected: error instanceof SequenceError ? error.expected : undefined,
-    retryAfter: retryAfterSeconds(error)
+    retryAfter
   })
 }
 

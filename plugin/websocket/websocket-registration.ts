@@ -8,7 +8,7 @@ import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
 import { claimHandshake, takeHandshake, wantsWebSocket } from './handshake.ts'
 import { UpgradeRelay, isRouted } from './upgrade-relay.ts'
 
-/** What a route does with a WebSocket. */
+/** Takes a WebSocket for a route. */
 export type SocketHandler = (peer: WebSocketPeer, request: FastifyRequest) => void
 
 /** The server of sockets that `@fastify/websocket` makes for an instance. */
@@ -17,9 +17,9 @@ interface SocketServer {
 }
 
 /**
- * Sees to it that the routes of an instance can take WebSockets: by the application's
- * own `@fastify/websocket`, where it has registered that, otherwise by one that only
- * these routes know of, and that gets its requests from the router alone.
+ * Enables WebSockets on the routes of an instance. An `@fastify/websocket` that the application
+ * has registered serves them. Otherwise one is registered for these routes alone, which gets its
+ * requests from the router.
  */
 export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number): Promise<void> {
   // A hook of the application's may refuse an upgrade before its `@fastify/websocket` has seen it; nothing reads from that connection any more.
@@ -72,7 +72,7 @@ async function load (mode: string) {
 }
 
 /** Whether a server speaks nothing but HTTP/2, which has no upgrade. */
-export function isHttp2Only (instance: FastifyInstance): boolean {
+export function isHttp2Only (instance: Pick<FastifyInstance, 'initialConfig'>): boolean {
   const { http2, https } = instance.initialConfig as { http2?: boolean, https?: boolean | { allowHTTP1?: boolean } }
   return http2 === true && !(typeof https === 'object' && https.allowHTTP1 === true)
 }

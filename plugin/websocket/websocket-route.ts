@@ -1,16 +1,15 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
-import type { Endpoint } from '../sessions/endpoint.ts'
-import { WebSocketReceiver, type ParseJson } from './websocket-receiver.ts'
+import type { FastifyInstance } from 'fastify'
+import { WebSocketReceiver, type ParseJson, type WebSocketReceiverParts } from './websocket-receiver.ts'
 import { openSocketStream, type ResolvedWebSocketOptions } from './websocket-upgrade.ts'
 
 /** Takes a WebSocket that has been accepted for `GET url`. */
-export function acceptSocket (endpoint: Endpoint, options: ResolvedWebSocketOptions, parse: ParseJson, peer: WebSocketPeer, request: FastifyRequest): void {
-  const stream = openSocketStream(request, peer, { ...options, goodbye: true }, endpoint.runtime)
-  const intake = new WebSocketReceiver({ endpoint, peer, stream, request, parse, openTimeoutMs: options.openTimeoutMs })
+export function acceptSocket (parts: Omit<WebSocketReceiverParts, 'stream' | 'openTimeoutMs'>, options: ResolvedWebSocketOptions): void {
+  const { endpoint, peer, request } = parts
+  const stream = openSocketStream(request, peer, options, endpoint.runtime)
+  const receiver = new WebSocketReceiver({ ...parts, stream, openTimeoutMs: options.openTimeoutMs })
   const pipe = request.raw.socket
   // Behind the stream's own listener: what waited has been written by then.
-  pipe?.on('drain', () => { intake.drained() })
+  pipe?.on('drain', () => { receiver.drained() })
 }
 
 /** The parser that the instance has for the JSON of a POST, unless the application put another in its place. */

@@ -49,7 +49,7 @@ function isSocket (socket: unknown): socket is WebSocketPeer {
   return typeof peer?.readyState === 'number' && methods.every((name) => typeof peer[name] === 'function')
 }
 
-/** What to do, for who has been given something else in a socket's place. */
+/** Advice for a caller that gave something else in place of a socket. */
 function adviceFor (request: unknown, socket: unknown): string {
   if (isSocket(request)) return 'the request comes first, then the socket'
   const server = (socket as Partial<FastifyReply> | null | undefined)?.server ?? (request as Partial<FastifyRequest> | null | undefined)?.server
@@ -75,9 +75,9 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
   const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening, request.log)
-  // Its end has been told before anybody listened.
+  // It emitted `close` before anybody listened.
   if (peer.readyState === closedState) stream.destroy('client')
-  // Those that were open when the server began to stop have been told; this one comes after.
+  // Streams that were open when the server began to stop have their goodbye; this one came later.
   if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
 }

@@ -2,10 +2,14 @@ import { deepStrictEqual, equal } from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import fc from 'fast-check'
-import fastify from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyRequest } from 'fastify'
 import t from 'tap'
+import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
 import tether, { defineContract } from '../../../plugin/index.ts'
-import { refusal } from '../../../plugin/sessions/acceptance.ts'
+import { Acceptance, refusal, type Outcome, type Submission } from '../../../plugin/sessions/acceptance.ts'
+import { Endpoint } from '../../../plugin/sessions/endpoint.ts'
+import { SessionRegistry } from '../../../plugin/sessions/session-registry.ts'
+import { createRuntime } from '../../../plugin/streams/runtime.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 import { effort } from '../../harness/effort.ts'
 
@@ -167,6 +171,143 @@ t.test('numbers, batches, retries and a full channel: as the model has it', asyn
     deepStrictEqual(ran.get(id), [...model.ran, ...model.waiting], 'what was accepted runs before the session is gone')
   }), { numRuns: 50 * effort })
   for (const [status, count] of Object.entries(seen)) t.ok(count > 20, `${count} times ${status}`)
+})
+
+const withDefault = defineContract({
+  events: { say: Type.Object({ text: Type.String(), times: Type.Integer({ default: 1 }) }), stop: Type.Object({}) },
+  updates: { note: Type.Object({}) }
+})
+
+/** Who asks is all that a request is looked at for here. */
+const requestOf = (user: string | null) => ({ user, ip: '127.0.0.1' }) as unknown as FastifyRequest
+const anna = requestOf('anna')
+
+/** An endpoint that no route leads to. */
+function createEndpoint (handle: (data: unknown) => unknown = () => {}) {
+  const ran: unknown[] = []
+  const limits = { maxSessions: 10, maxPerBinding: 10, maxPerAddress: 10, maxPerConnection: 10, maxDetached: 10, maxPending: 10, pendingMs: 600_000 }
+  const runtime = createRuntime(2 ** 24, 0)
+  const run = (_session: unknown, data: unknown) => {
+    ran.push(data)
+    return handle(data)
+  }
+  const endpoint = new Endpoint({
+    contract: CompiledContract.of(withDefault),
+    limits: { ...defaults.stateful, commandBuffer: 2, maxBatch: 3 },
+    config: { contract: withDefault, on: { say: run, stop: run } } as never,
+    bind: (request) => (request as unknown as { user: string | null }).user,
+    trustedOrigins: new Set(),
+    runtime,
+    registry: new SessionRegistry(limits, 10, () => {}),
+    log: { error: () => {}, info: () => {} } as unknown as FastifyBaseLogger
+  })
+  const createSession = async () => {
+    const applicant = endpoint.applicant(anna, null)
+    equal(endpoint.registry.reserve(applicant.owner, null), true)
+    return endpoint.create(anna, applicant, false)
+  }
+  return { endpoint, acceptance: new Acceptance(endpoint), runtime, ran, createSession }
+}
+
+const submitted = (given: Partial<Submission>): Submission => ({ event: null, body: undefined, isForm: false, bytes: 10, sender: null, lastEventId: undefined, ...given })
+const say = (text: string, seq?: number) => ({ event: 'say', data: { text }, ...seq === undefined ? {} : { seq } })
+const accepted = (seq: number, known = 0, status = 202) => ({ isAccepted: true, status, seq, known })
+const refused = (status: number, code: string, more: object = {}) => ({ isAccepted: false, status, retryAfter: undefined, error: { code, statusCode: status, ...more } })
+
+t.test('a submission comes to one outcome, whichever way it came', async (t) => {
+  const rows: Array<[what: string, steps: Array<[Partial<Submission>, expected: object]>, ran: unknown[]]> = [
+    ['an envelope without a number', [[{ body: say('a') }, accepted(0)]], [{ text: 'a', times: 1 }]],
+    ['an envelope with one', [[{ body: say('a', 1) }, accepted(1)]], [{ text: 'a', times: 1 }]],
+    ['a batch', [[{ body: [say('a', 1), say('b', 2)] }, accepted(2)]], [{ text: 'a', times: 1 }, { text: 'b', times: 1 }]],
+    ['the same again', [[{ body: say('a', 1) }, accepted(1)], [{ body: say('a', 1) }, accepted(1, 1)]], [{ text: 'a', times: 1 }]],
+    ['a batch known in part', [[{ body: say('a', 1) }, accepted(1)], [{ body: [say('a', 1), say('b', 2)] }, accepted(2, 1)]], [{ text: 'a', times: 1 }, { text: 'b', times: 1 }]],
+    ['the data of an event', [[{ event: 'say', body: { text: 'a', times: 2 } }, accepted(0)]], [{ text: 'a', times: 2 }]],
+    ['a form', [[{ event: 'say', body: { text: 'a', times: '2' }, isForm: true }, accepted(0, 0, 204)]], [{ text: 'a', times: 2 }]],
+    ['leaving', [[{ event: 'tether.close', body: {} }, accepted(0)]], []],
+    ['leaving by a form', [[{ event: 'tether.close', body: {}, isForm: true }, accepted(0, 0, 204)]], []],
+    ['an envelope that leaves', [[{ body: { event: 'tether.close', data: {} } }, refused(400, 'FST_ERR_VALIDATION', { errors: [{ path: '/event', message: 'must be one of "say", "stop"' }] })]], []],
+    ['no envelope', [[{ body: 5 }, refused(400, 'FST_ERR_VALIDATION', { errors: [{ path: '', message: 'must be an object with "event" and "data"' }] })]], []],
+    ['an event that there is not', [[{ event: 'nope', body: {} }, refused(400, 'FST_ERR_VALIDATION', { errors: [{ path: '', message: 'the event of the URL must be one of "say", "stop"' }] })]], []],
+    ['bad data', [[{ event: 'say', body: { text: 5 } }, refused(400, 'FST_ERR_VALIDATION', { errors: [{ path: '/text', message: 'must be string' }] })]], []],
+    ['strings for numbers, in no form', [[{ event: 'say', body: { text: 'a', times: '2' } }, refused(400, 'FST_ERR_VALIDATION', { errors: [{ path: '/times', message: 'must be integer' }] })]], []],
+    ['a batch with one fault', [[{ body: [say('a', 1), { event: 'say', data: {}, seq: 2 }] }, refused(400, 'FST_ERR_VALIDATION')], [{ body: say('b', 1) }, accepted(1)]], [{ text: 'b', times: 1 }]],
+    ['a batch that is too long', [[{ body: [1, 2, 3, 4].map(() => ({ event: 'stop', data: {} })) }, refused(400, 'FST_ERR_VALIDATION')]], []],
+    ['a number that skips', [[{ body: [say('a', 1), say('c', 3)] }, refused(409, 'FST_ERR_TETHER_SEQUENCE', { expected: 1 })], [{ body: say('a', 1) }, accepted(1)]], [{ text: 'a', times: 1 }]],
+    ['more than the channel holds', [[{ body: [say('a', 1), say('b', 2), say('c', 3)] }, { ...refused(429, 'FST_ERR_TETHER_BUSY'), retryAfter: 1 }], [{ body: say('a', 1) }, accepted(1)]], [{ text: 'a', times: 1 }]],
+    ['a body of unknown length that JSON cannot hold', [[{ event: 'say', body: Object.defineProperty({ text: 'a' }, 'toJSON', { value: () => 1n }), bytes: null }, accepted(0)]], [{ text: 'a', times: 1 }]]
+  ]
+  const ways: Record<string, (acceptance: Acceptance, session: Awaited<ReturnType<ReturnType<typeof createEndpoint>['createSession']>>, submission: Submission) => Outcome> = {
+    'by the id of its session': (acceptance, session, submission) => acceptance.acceptFor(session.id, anna, submission),
+    'from the stream of its session': (acceptance, session, submission) => acceptance.accept(session, submission)
+  }
+  for (const [way, send] of Object.entries(ways)) {
+    for (const [what, steps, expected] of rows) {
+      const { acceptance, createSession, ran } = createEndpoint()
+      const session = await createSession()
+      // A handler that has settled makes room in the channel before the next step.
+      for (const [given, outcome] of steps) {
+        t.match(send(acceptance, session, submitted(structuredCloneOf(given))), outcome, `${what}, ${way}`)
+        await setImmediate()
+      }
+      t.same(ran, expected, `${what}, ${way}: what ran`)
+      session.discard()
+    }
+  }
+})
+
+/** Handlers get the very data, with defaults filled in: rows must not share it. */
+function structuredCloneOf (given: Partial<Submission>): Partial<Submission> {
+  return given.bytes === null ? given : structuredClone(given)
+}
+
+t.test('a session is found by its id, for whom it belongs to', async (t) => {
+  const { acceptance, endpoint, createSession, runtime, ran } = createEndpoint()
+  const session = await createSession()
+  const send = (id: unknown, request = anna) => acceptance.acceptFor(id, request, submitted({ event: 'stop', body: {} }))
+  t.match(send(session.id), accepted(0))
+  for (const id of [undefined, '', ['a', 'b'], 5]) t.match(send(id), refused(400, 'FST_ERR_VALIDATION', { message: /names no session/ }), `${id}`)
+  t.match(send('x'.repeat(24)), refused(404, 'FST_ERR_TETHER_SESSION_NOT_FOUND'))
+  for (const user of ['otto', null]) t.match(send(session.id, requestOf(user)), refused(403, 'FST_ERR_TETHER_BINDING'), `${user}`)
+  await setImmediate()
+  t.equal(ran.length, 1)
+
+  const failing = send(session.id, Object.defineProperty({}, 'user', { get: () => { throw Object.assign(new Error('who is that'), { statusCode: 401 }) } }) as FastifyRequest)
+  t.match(failing, { isAccepted: false, status: 401, error: { message: 'who is that' } }, 'what bind throws')
+  const odd = send(session.id, { user: {} } as unknown as FastifyRequest)
+  t.match(odd, { isAccepted: false, status: 500, error: { code: 'FST_ERR_TETHER_ARGUMENT' } }, 'what bind must not give')
+
+  const { id } = session
+  const closing = session.close()
+  t.match(send(id), refused(410, 'FST_ERR_TETHER_SESSION_CLOSED'), 'while it is being closed')
+  t.match(acceptance.accept(session, submitted({ body: say('a') })), refused(410, 'FST_ERR_TETHER_SESSION_CLOSED'), 'from its own stream')
+  runtime.draining = true
+  t.match(send(id), { ...refused(503, 'FST_ERR_TETHER_DRAINING'), retryAfter: 1 }, 'while the server stops')
+  runtime.draining = false
+  await closing
+  t.equal(endpoint.sessions.size, 0)
+  t.match(send(id), refused(410, 'FST_ERR_TETHER_SESSION_CLOSED'), 'once it is gone')
+  t.equal(ran.length, 1)
+})
+
+t.test('only what is accepted frees the updates that the client has', async (t) => {
+  const { acceptance, createSession } = createEndpoint()
+  const session = await createSession()
+  session.send('note', {})
+  session.send('note', {})
+  // As a stream does that has written both.
+  session.outbox.wrote(session.outbox.next, performance.now())
+  const held = () => session.stats.heldFrames
+  const at = (seq: number) => `${session.id}.${seq}`
+  acceptance.accept(session, submitted({ event: 'nope', body: {}, lastEventId: at(1) }))
+  t.equal(held(), 2, 'a refusal frees nothing')
+  for (const lastEventId of [undefined, ['a'], 'a', `${'x'.repeat(24)}.2`]) acceptance.accept(session, submitted({ event: 'stop', body: {}, lastEventId }))
+  t.equal(held(), 2, 'nor does what names nothing of this session')
+  await setImmediate()
+  t.match(acceptance.accept(session, submitted({ event: 'stop', body: {}, lastEventId: at(1) })), accepted(0))
+  t.equal(held(), 1)
+  t.match(acceptance.accept(session, submitted({ event: 'tether.close', body: {}, lastEventId: at(2) })), accepted(0))
+  t.equal(held(), 0, 'also as its page leaves')
+  session.discard()
 })
 
 t.test('a refusal names no more faults than its text may be long', async (t) => {

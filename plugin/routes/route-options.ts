@@ -1,0 +1,49 @@
+import type { FastifyReply, FastifyRequest, RouteShorthandOptions, onRequestHookHandler } from 'fastify'
+import { OriginError, UpgradeRefusedError } from '../../schemas/errors.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
+import { wantsWebSocket } from '../websocket/handshake.ts'
+import { writeAnswer } from './answer.ts'
+import { originAllowed } from './origin.ts'
+
+/** Makes the options of each route of an endpoint. */
+export class RouteOptions {
+  readonly #bodyLimit: number
+  readonly #checkOrigin: onRequestHookHandler
+
+  constructor ({ limits, trustedOrigins }: Endpoint) {
+    this.#bodyLimit = limits.maxEventBytes
+    this.#checkOrigin = function checkOrigin (request, _reply, done) {
+      done(originAllowed(request, trustedOrigins) ? undefined : new OriginError())
+    }
+  }
+
+  /**
+   * @param schema for the API document
+   * @param before hooks ahead of the check of the origin
+   * @param after hooks behind it
+   */
+  for (schema: object, { before = [], after = [] }: { before?: onRequestHookHandler[], after?: onRequestHookHandler[] } = {}): RouteShorthandOptions {
+    const hooks = [...before, this.#checkOrigin, ...after]
+    return {
+      bodyLimit: this.#bodyLimit,
+      // The schemas are for the API document; what a body must hold depends on more than its route,
+      // and an application's own error handler may answer in any form.
+      validatorCompiler: () => undefined as never,
+      serializerCompiler: () => writeAnswer,
+      onRequest: hooks.length === 1 ? hooks[0]! : hooks,
+      onSend: keepOut,
+      schema
+    }
+  }
+}
+
+/** Keeps answers out of caches: one on the way may keep a 204 or a 404 for as long as it likes. The application's hooks run before this one. */
+function keepOut (_request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: () => void): void {
+  if (!reply.hasHeader('cache-control') && !reply.raw.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  done()
+}
+
+/** Refuses a WebSocket where sessions have none. An application's own `@fastify/websocket` would accept it, and close it without a word. */
+export function refuseUpgrade (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+  done(wantsWebSocket(request.headers) ? new UpgradeRefusedError() : undefined)
+}

@@ -1,0 +1,25 @@
+import type { SessionTransport } from '../sessions/session-transport.ts'
+import { eventStreamOptions, type ResolvedUpgradeOptions } from '../streams/transport.ts'
+import { answerWithStream, noteArrival } from './stream-route.ts'
+
+/** Carries sessions over server-sent events. */
+export const sseTransport: SessionTransport<ResolvedUpgradeOptions> = {
+  maker: 'app.tether.sse.upgrade',
+  optionsOf: eventStreamOptions,
+  check: () => {},
+  mount (_routes, options, { endpoint }) {
+    // Clients know the protocol, also where one of them has no session yet.
+    const resolved = Object.freeze({ ...options, goodbye: true })
+    return {
+      routeOptions: {},
+      takesUpgrades: false,
+      onRequest (request) {
+        if (request.method === 'GET') noteArrival(request)
+      },
+      serve (request, reply) {
+        answerWithStream(endpoint, resolved, request, reply)
+        return true
+      }
+    }
+  }
+}
