@@ -38,8 +38,7 @@ export interface Registered {
   connection: ConnectionUse | null
   /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
   readonly proven: boolean
-  /** Closes it, since others need its place. */
-  evict: () => void
+  close: (reason: 'evicted', options: { reconnect: true }) => unknown
 }
 
 const bindingMark = '='
@@ -214,7 +213,7 @@ export class SessionRegistry<Session extends Registered> {
     while (this.detachedCount > this.limits.maxDetached) {
       const oldest = this.#detachedUnproven.next(session.owner) ?? this.#detachedProven.next(session.owner)!
       this.attached(oldest)
-      oldest.evict()
+      oldest.close('evicted', { reconnect: true })
     }
   }
 
