@@ -328,7 +328,8 @@ export class SessionFeed implements StreamReader, Holder {
   /** Continues where the feed of a snapshot was, as if that had lost its stream. For a feed without a stream. */
   restore (snapshot: FeedSnapshot, now: number): void {
     this.outbox.restore(snapshot.outbox, now)
-    this.outbox.detach(now)
+    // The replay ended with the stream.
+    if (this.outbox.replaying) this.outbox.detach(now)
     this.#watchAge()
   }
 }
