@@ -12,13 +12,13 @@ export class ManualStream implements Stream {
   readonly heldWeight = 0
   scheduled = false
   gone = false
-  finishing = false
   reason: DisconnectReason = 'client'
   /** Updates that it takes before it is full. */
   room: number
   /** What its client got: updates with their numbers, gaps, and all else as it is. */
   readonly got: string[] = []
   #reader: StreamReader | null = null
+  #goodbye: string | null = null
 
   constructor ({ room = Infinity, writeBuffer = 2, stallTimeoutMs = 0 } = {}) {
     this.room = room
@@ -26,6 +26,7 @@ export class ManualStream implements Stream {
     this.stallTimeoutMs = stallTimeoutMs
   }
 
+  get finishing (): boolean { return this.#goodbye !== null }
   get writable (): boolean { return this.room > 0 && !this.gone }
 
   attach (reader: StreamReader, opening: string): void {
@@ -49,7 +50,7 @@ export class ManualStream implements Stream {
       this.room--
     }
     reader.onFlushed()
-    if (this.finishing && !outbox.pending) this.#end()
+    if (this.#goodbye !== null && !outbox.pending) this.#part()
   }
 
   /** The client takes more. */
@@ -59,11 +60,10 @@ export class ManualStream implements Stream {
   }
 
   finish (goodbye: string, withinMs: number, reason: DisconnectReason): void {
-    this.finishing = true
+    this.#goodbye = goodbye
     this.reason = reason
-    this.got.push(goodbye)
-    this.flush(performance.now())
-    if (this.#reader === null) this.#end()
+    if (this.#reader === null) this.#part()
+    else this.flush(performance.now())
   }
 
   release (goodbye: string): void {
@@ -73,6 +73,11 @@ export class ManualStream implements Stream {
 
   destroy (reason: DisconnectReason): void {
     this.reason = reason
+    this.#end()
+  }
+
+  #part (): void {
+    this.got.push(this.#goodbye!)
     this.#end()
   }
 
