@@ -43,7 +43,7 @@ export interface ClockOwner {
   close: (reason: 'reconnect-timeout' | 'left' | 'lifetime' | 'idle', options: { reconnect: true }) => unknown
 }
 
-/** Wakes the clock; a {@link DeadlineQueue}. */
+/** The deadlines of all sessions and streams, behind one timer. */
 export interface Deadlines {
   set: (deadline: Deadline, at: number) => void
   remove: (deadline: Deadline) => void

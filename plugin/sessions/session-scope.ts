@@ -8,10 +8,10 @@ import type { EventHandler } from './session-inbox.ts'
 export interface SessionScope<Session> {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
-  /** How long a prepared session waits for its page. */
+  /** How long a prepared session waits for its page, in milliseconds. */
   readonly pendingMs: number
   readonly hooks: AnySessionConfig
-  /** By event; one for each event of the contract. */
+  /** By name of the event; one for each event of the contract. */
   readonly handlers: ReadonlyMap<string, EventHandler>
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
