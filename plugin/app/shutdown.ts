@@ -22,17 +22,17 @@ export class Shutdown {
     const registry = this.#registry
     runtime.draining = true
     const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestTimerMs)
-    for (const session of registry) session.beginClose(reason, true, spreadRetryMs())
+    for (const session of registry) session.close(reason, { reconnect: true, retryMs: spreadRetryMs() })
     const ofSessions = new Set([...registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {
       if (!ofSessions.has(stream)) stream.finish(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
     }
     await this.#whenEmpty(timeoutMs)
     // The rest does not read, or is still running. Its hooks run, but the wait for them is short.
-    for (const session of [...registry]) session.hurry()
+    for (const session of [...registry]) session.close(reason, { reconnect: true, patienceMs: 0 })
     for (const stream of [...runtime.streams]) stream.destroy('closed')
     await this.#whenEmpty(defaults.fixed.shutdownMs / 4)
-    for (const session of [...registry]) session.abandon()
+    for (const session of [...registry]) session.destroy()
   }
 
   /** Waits until no session and no stream is left, at most for this time. */

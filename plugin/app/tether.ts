@@ -33,7 +33,7 @@ export class TetherCore {
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes)
     const registry = new SessionRegistry<TetherSession>(limits, defaults.fixed.tombstones, () => { runtime.endings.emit('end') })
     const relief = new MemoryRelief(runtime.budget, function * () {
-      yield * registry
+      for (const { feed } of registry) yield feed
       yield * runtime.budget.others
     })
     runtime.budget.onExceeded = () => relief.run()

@@ -2,24 +2,27 @@ import { AsyncLocalStorage, type AsyncResource } from 'node:async_hooks'
 import { defaults } from '../../schemas/defaults.ts'
 import { presentContext } from './command-context.ts'
 
-/** One thing for a session to do: an event, an update from the server's own code, a hook. */
+/** One unit of a session's work: an event, an update from the server's own code, a hook. */
 export class Command {
-  /** What it is called in logs. */
+  /** Names it in logs. */
   readonly name: string
   readonly call: () => unknown
-  /** Told of the end: with what was thrown, or null. */
+  /** Called at the end, with the error if there is one. */
   readonly onSettled: ((fault: { error: unknown } | null) => void) | null
   /** Whether `handlerTimeoutMs` bounds it. */
   readonly timed: boolean
-  /** Whether it counts against the channel's capacity; hooks go past it. */
+  /** Whether it counts against the channel's capacity; hooks do not. */
   bounded = true
-  /** Whether all that it does is done when it returns; what goes on after that is not told from others. */
+  /** Whether all its work is done when it returns. Code that it leaves behind does not count as within it. */
   isSync = false
-  /** In which it runs; null where the channel's next turn is in the context of whoever queued it. */
+  /** The async context in which it runs; null if the channel's next turn begins in the right one. */
   context: AsyncResource | null = null
   settled = false
+  /** When it began; 0 until it has returned a promise. */
   startedAt = 0
-  /** Memory that it takes until it has settled, about; 0 for none to speak of. */
+  /** Number of its event; 0 for none. */
+  seq = 0
+  /** Its bytes of memory until it settles, about; 0 if negligible. */
   weight = 0
 
   constructor (name: string, call: () => unknown, onSettled: ((fault: { error: unknown } | null) => void) | null = null, timed = true) {
@@ -30,19 +33,19 @@ export class Command {
   }
 }
 
-/** Whose commands a channel runs. */
+/** The user of a channel. */
 export interface CommandOwner {
   /** Whether the write side has room for what the next command may send. */
   readonly hasRoom: boolean
-  /** Something was thrown, or rejected with. */
+  /** A command threw or rejected. */
   onFault: (command: Command, error: unknown) => void
-  /** A command has not settled by itself yet. */
+  /** A command returned a promise. */
   onPending: (command: Command) => void
 }
 
-/** Where the memory of waiting commands is counted; weights are bytes. */
+/** Counts the memory of waiting commands. Weights are bytes. */
 export interface CommandMemory {
-  /** Whether a channel whose commands weigh `own` may queue more of a weight. */
+  /** Whether a channel whose commands weigh `own` may queue commands of another `weight`. */
   admitsCommands: (own: number, weight: number) => boolean
   takeCommand: (weight: number) => void
   giveCommand: (weight: number) => void
@@ -50,36 +53,36 @@ export interface CommandMemory {
 
 /** The command within which code runs, through every await. */
 const running = new AsyncLocalStorage<Command>()
-/** The same, for one that has not returned yet. */
+/** The sync command within which code runs. */
 let entered: Command | null = null
 
-/** What waits for it runs in a microtask; `queueMicrotask` would make a resource for each. */
+/** `then` of it runs a function in a microtask. `queueMicrotask` would make an async resource for each call. */
 const settled = Promise.resolve()
 
 /**
- * The commands of one session, run one at a time in the order of arrival. The next
- * is taken when the one before has settled and the write side has room.
+ * Runs the commands of one session one at a time, in the order of arrival. The next
+ * begins when the one before has settled and the write side has room.
  *
- * Each runs in the async context of whoever queued it. A channel's turn begins in that
- * of who asked for it, so only a command that has to wait takes its context along.
+ * Each runs in the async context of the code that queued it. A turn of the channel begins in the
+ * context of the code that started it, so only a command that has to wait keeps its context.
  */
 export class CommandChannel {
   readonly #capacity: number
   readonly #owner: CommandOwner
   readonly #memory: CommandMemory | null
   #queue: Command[] = []
-  /** Of those that wait and the one that runs. */
+  /** Of the waiting commands and the current one. */
   #weight = 0
-  /** How many of those that wait go past the capacity. */
+  /** Number of waiting commands that do not count against the capacity. */
   #unbounded = 0
   #current: Command | null = null
-  /** Whether a turn is due, or runs. */
+  /** Whether a turn is scheduled, or runs. */
   #asked = false
   #takeTurn: (() => void) | null = null
 
   /**
-   * @param capacity events and updates that may wait; hooks go past it
-   * @param memory where the memory of what waits is counted; null for nowhere
+   * @param capacity number of events and updates that may wait; hooks do not count
+   * @param memory counts the memory of commands; null for no count
    */
   constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null) {
     this.#capacity = capacity
@@ -87,12 +90,17 @@ export class CommandChannel {
     this.#memory = memory
   }
 
-  /** Commands that wait. */
+  /** Number of waiting commands. */
   get length (): number { return this.#queue.length }
-  /** The command that runs. */
+  /** The command that runs; null for none. */
   get current (): Command | null { return this.#current }
+  /** Number of the first event that runs or waits; 0 for none. */
+  get firstSeq (): number {
+    if (this.#current !== null && this.#current.seq !== 0) return this.#current.seq
+    return this.#queue.find(({ seq }) => seq !== 0)?.seq ?? 0
+  }
 
-  /** Whether as many more commands may be queued. */
+  /** Whether `count` more commands fit. */
   hasCapacity (count: number): boolean {
     return this.#queue.length - this.#unbounded + count <= this.#capacity
   }
@@ -115,7 +123,7 @@ export class CommandChannel {
     command.weight = 0
   }
 
-  /** Queues a command, over the capacity too; {@link hasCapacity} is the caller's to ask. */
+  /** Queues a command, even beyond the capacity: the caller checks {@link hasCapacity}. */
   push (command: Command): void {
     if (this.#asked || this.#current !== null || this.#queue.length > 0) command.context = presentContext()
     this.#queue.push(command)
@@ -124,7 +132,7 @@ export class CommandChannel {
     this.resume()
   }
 
-  /** Goes on, if it can: to be called when there may be room. */
+  /** Continues, if it can. Call it when there may be room. */
   resume (): void {
     if (this.#asked || this.#current !== null || this.#queue.length === 0) return
     this.#asked = true
@@ -137,28 +145,28 @@ export class CommandChannel {
     return current !== null && (entered === current || running.getStore() === current)
   }
 
-  /** Gives up waiting for the present command, and goes on to the next. */
+  /** Settles the current command with an error, and continues with the next. */
   abandon (error: unknown): void {
     const command = this.#current
     if (command !== null) this.#settle(command, { error })
   }
 
-  /** Takes out all commands that wait. */
+  /** Removes all waiting commands. */
   clear (): Command[] {
     const left = this.#queue
     for (const command of left) this.#unweigh(command)
-    // One that never settles would be counted for ever.
+    // A command that never settles would count for ever.
     if (this.#current !== null) this.#unweigh(this.#current)
     this.#queue = []
     this.#unbounded = 0
     return left
   }
 
-  /** Runs what can be run now. */
+  /** Runs all commands that can run now. */
   #turn (): void {
     for (let count = 0; this.#current === null && this.#queue.length > 0 && this.#owner.hasRoom; count++) {
       if (count === defaults.fixed.commandsPerTurn) {
-        // A session that keeps itself busy leaves the loop to others in between.
+        // A session that keeps itself busy must not starve the event loop.
         setImmediate(this.#takeTurn!)
         return
       }
@@ -167,7 +175,7 @@ export class CommandChannel {
       if (command.context === null) this.#run(command)
       else command.context.runInAsyncScope(this.#run, this, command)
     }
-    // Its turn has come, and it is the write side that it waits for.
+    // The turn ends, but the command waits on for the write side.
     if (this.#current === null && this.#queue.length > 0) this.#queue[0]!.context ??= presentContext()
     this.#asked = false
   }
@@ -177,7 +185,7 @@ export class CommandChannel {
     let result: unknown
     let isPending: boolean
     try {
-      // Up to Node 22 the first use of the storage slows down every promise of the process, so what can do without does.
+      // Up to Node 22 the first use of the storage slows down every promise of the process. Sync commands avoid it.
       result = command.isSync && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
       isPending = isThenable(result)
     } catch (error) {
@@ -190,7 +198,7 @@ export class CommandChannel {
     }
     command.startedAt = performance.now()
     this.#owner.onPending(command)
-    // A promise stays itself; what only looks like one may throw from its `then`.
+    // Keeps a promise as it is. The `then` of any other thenable may throw.
     Promise.resolve(result).then(
       () => this.#settle(command, null),
       (error: unknown) => this.#settle(command, { error })
@@ -199,7 +207,7 @@ export class CommandChannel {
 
   #settle (command: Command, fault: { error: unknown } | null): void {
     if (command.settled) {
-      // It was given up before; what it threw in the end is still told.
+      // It was abandoned before. Its late error is still reported.
       if (fault !== null) this.#owner.onFault(command, fault.error)
       return
     }

@@ -4,11 +4,11 @@ const arrow = String.raw`(?:\(${names}\)|[\w$]+)\s*=>\s*\{`
 const start = new RegExp(`^(?:${declaration}|${arrow})`)
 
 /**
- * Whether a function surely gives nothing back, so that all that it does for its
- * caller is done when it returns: neither async nor a generator, with parameters
- * that are no more than names, with a block for its body, and no `return` in it.
+ * Whether a function certainly returns nothing, so that its work for its caller is done when it
+ * returns: it is neither async nor a generator, its parameters are plain names, its body is a
+ * block, and it has no `return`.
  *
- * Of any other function, a native or bound one for instance, nothing is said.
+ * False means unknown, as for a native or bound function.
  */
 export function isSyncCallback (callback: unknown): boolean {
   if (typeof callback !== 'function' || Object.getPrototypeOf(callback) !== Function.prototype) return false

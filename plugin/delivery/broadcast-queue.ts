@@ -2,17 +2,19 @@ import { defaults } from '../../schemas/defaults.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
-/** Who gets broadcasts. */
+/** A receiver of broadcasts. Every row of appends ends with one of the two calls that see to the writing. */
 export interface BroadcastMember {
-  /** Number of the last broadcast that it got, or was not meant to get; kept by the queue. */
+  /** Number of the last broadcast that it received or was excluded from; kept by the queue. */
   servedUpTo: number
-  /** Puts a frame behind all others, without a look at limits. */
+  /** Queues a frame; checks no limit and writes nothing. */
   append: (frame: Frame) => void
-  /** Called when frames were appended: `now` is when to write at once, null to write with all others of this turn. */
-  appended: (now: number | null) => void
+  /** Writes the appended frames at once. */
+  writeAppended: (now: number) => void
+  /** Has the appended frames written at the end of this turn of the event loop. */
+  scheduleAppended: () => void
 }
 
-/** Who calls `deliver`, once the present turn of the event loop has run. */
+/** Calls `deliver` at the end of the present turn of the event loop. */
 interface Scheduler {
   wake: () => void
 }
@@ -27,16 +29,17 @@ interface Broadcast {
 /**
  * Broadcasts on their way to their members, in the order of the calls.
  *
- * A call costs the same for ten members as for ten thousand: what is done for each
- * member is done afterwards, in slices. Whatever else happens to a member in
- * between first lets it catch up, so that nobody can tell the difference.
+ * A call costs the same for ten members as for ten thousand: the work for each member
+ * follows later, in slices. Every other operation on a member calls {@link BroadcastQueue.catchUp}
+ * first, so the delay is not observable.
  */
 export class BroadcastQueue {
   readonly #budget: ByteBudget
   readonly #scheduler: Scheduler
   #pending: Broadcast[] = []
-  /** How many of `pending` are being delivered, and to whom next. */
+  /** Number of broadcasts at the head of `pending` that are in delivery. */
   #batch = 0
+  /** Continues that delivery; null between deliveries. */
   #members: Iterator<BroadcastMember> | null = null
   #lastNumber = 0
   #bytes = 0
@@ -47,7 +50,7 @@ export class BroadcastQueue {
     this.#scheduler = scheduler
   }
 
-  /** Number of the latest broadcast: what a new member starts from. */
+  /** Number of the latest broadcast. A new member starts from it. */
   get lastNumber (): number { return this.#lastNumber }
   get isEmpty (): boolean { return this.#pending.length === 0 }
 
@@ -60,22 +63,22 @@ export class BroadcastQueue {
     else if (this.#pending.length === 1) this.#scheduler.wake()
   }
 
-  /** Gives a member what it is still to get, before anything else happens to it. */
+  /** Delivers to one member all that is pending for it. Call it before anything else happens to the member. */
   catchUp (member: BroadcastMember): void {
     if (member.servedUpTo === this.#lastNumber) return
-    let got = false
+    let hasNew = false
     for (const { number, members, except, frame } of this.#pending) {
       if (number <= member.servedUpTo || except === member || !members.has(member)) continue
       member.append(frame)
-      got = true
+      hasNew = true
     }
     member.servedUpTo = this.#lastNumber
-    if (got) member.appended(null)
+    if (hasNew) member.scheduleAppended()
   }
 
-  /** Delivers until `until`, on the clock of `performance.now()`. Returns whether nothing is left. */
+  /** Delivers until `until`, on the clock of `performance.now()`. Returns whether all is delivered. */
   deliver (now: number, until: number): boolean {
-    // A member that is being served may lose its session, whose `signal` runs code that broadcasts.
+    // Serving a member may end its session. Listeners of the session's `signal` may broadcast.
     if (this.#isDelivering) return false
     this.#isDelivering = true
     try {
@@ -105,7 +108,7 @@ export class BroadcastQueue {
     return true
   }
 
-  /** Broadcasts that follow each other to the same members are given to each of them together. */
+  /** Consecutive broadcasts to the same members are delivered together. */
   #nextBatch (): Iterator<BroadcastMember> {
     const { members } = this.#pending[0]!
     let batch = 1
@@ -122,6 +125,6 @@ export class BroadcastQueue {
       if (number > member.servedUpTo && except !== member) member.append(frame)
     }
     member.servedUpTo = last
-    member.appended(now)
+    member.writeAppended(now)
   }
 }

@@ -1,15 +1,37 @@
 import { defaults } from '../../schemas/defaults.ts'
-import type { Frame } from '../protocol/frame.ts'
+import { Frame } from '../protocol/frame.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
-/** How much of what was written is kept for a reader that comes back. */
+/** Bounds of the replay log: the written frames that are kept for a reader that reconnects. */
 export interface ReplayLimits {
   readonly replayFrames: number
   readonly replayBytes: number
   readonly replayAgeMs: number
 }
 
-/** Below this many waiting frames a scan finds a key faster than a map would be kept. */
+/** A held frame as JSON. */
+export interface FrameSnapshot {
+  readonly text: string
+  readonly key: string | null
+  /** Whether other readers received it too: compression keeps shared and private text apart. */
+  readonly shared: boolean
+  /** Milliseconds since it was written; null while it waits. */
+  readonly writtenMsAgo: number | null
+}
+
+/** An outbox as JSON. */
+export interface OutboxSnapshot {
+  /** Number of the first of `frames`. */
+  readonly first: number
+  /** Number of the next frame for the present reader. */
+  readonly cursor: number
+  /** Number of the last dropped frame that the present reader has not learned of; 0 for none. */
+  readonly gap: number
+  /** All held frames in order: the written ones, then the waiting ones. */
+  readonly frames: readonly FrameSnapshot[]
+}
+
+/** With fewer waiting frames, a scan for a key is faster than a map. */
 const scanLimit = 16
 
 /**
@@ -20,10 +42,10 @@ const scanLimit = 16
  *      │   written     │   replaying    │    waiting     │
  * ```
  *
- * *Written* frames are kept for resume. *Replaying* ones were written before and
- * are being written again. *Waiting* ones were never written; only these are
+ * *Written* frames are kept for resume. *Replaying* frames were written before and
+ * are written again. *Waiting* frames were never written; only these are
  * conflated, and only these count against the write buffer and the hard limits.
- * It is write buffer, replay log and offline queue in one.
+ * The outbox is write buffer, replay log and offline queue in one.
  */
 export class Outbox {
   readonly #limits: ReplayLimits
@@ -38,11 +60,11 @@ export class Outbox {
   #next = 1
   #heldBytes = 0
   #waitingBytes = 0
-  /** Last frame dropped that the reader has not been told of; 0 for none. */
+  /** Number of the last dropped frame that the reader has not learned of; 0 for none. */
   #gap = 0
-  /** First of the conflated frames at the end of the waiting zone, behind the last one that every reader gets. */
+  /** Number behind the last frame without a key. Only frames from here on may be conflated. */
   #conflatable = 1
-  /** Number of the waiting frame per key, once there are too many to scan. */
+  /** Number of the waiting frame of each key; null while a scan is faster. */
   #byKey: Map<string, number> | null = null
 
   constructor (limits: ReplayLimits, budget: ByteBudget) {
@@ -50,50 +72,54 @@ export class Outbox {
     this.#budget = budget
   }
 
-  /** Number of the oldest frame held; equal to `next` when there is none. */
+  /** Number of the oldest held frame; equal to `next` when the outbox is empty. */
   get first (): number { return this.#first }
-  /** Number of the next frame that the present reader gets. */
+  /** Number of the next frame for the present reader. */
   get cursor (): number { return this.#cursor }
-  /** Number that the next new frame gets. */
+  /** Number of the next appended frame. */
   get next (): number { return this.#next }
   get waiting (): number { return this.#next - this.#fresh }
   get waitingBytes (): number { return this.#waitingBytes }
   get heldBytes (): number { return this.#heldBytes }
   get replaying (): boolean { return this.#cursor < this.#fresh }
-  /** When the oldest of those kept for a replay was written; null when there is none that may be forgotten. */
+  /** Time of the oldest write in the replay log; null when nothing in it may be forgotten. */
   get oldestWrittenAt (): number | null {
     return this.#first < this.#cursor && this.#first < this.#fresh ? this.#writtenAt[this.#first & this.#mask]! : null
   }
 
-  /** Its share of what is held: of a frame that several outboxes hold, each has a part. */
+  /** Its share of the budget: of a frame in several outboxes, each counts a part. */
   get share (): number {
     let share = 0
     for (let number = this.#first; number < this.#next; number++) share += this.#budget.shareOf(this.at(number))
     return share
   }
 
-  /** Whether the reader has something to get: a frame, or the news of a gap. */
+  /** Whether there is anything to write: a frame, or news of a gap. */
   get pending (): boolean { return this.#cursor < this.#next || this.#gap !== 0 }
 
-  /** Adds a frame behind all others, or puts it in the place of a waiting one with its key. Returns whether it took a place. */
+  /** Adds a frame at the end, or replaces the waiting frame of the same key. Returns whether it replaced one. */
   append (frame: Frame): boolean {
     if (frame.key === null) {
       this.#conflatable = this.#next + 1
       if (this.#byKey !== null) this.#byKey = null
     } else {
-      const place = this.#find(frame.key)
-      if (place !== 0) {
-        this.#replace(place, frame)
+      const number = this.#find(frame.key)
+      if (number !== 0) {
+        this.#replace(number, frame)
         return true
       }
       if (this.#byKey !== null) this.#byKey.set(frame.key, this.#next)
     }
+    this.#push(frame)
+    return false
+  }
+
+  #push (frame: Frame): void {
     if (this.#next - this.#first > this.#mask) this.#grow()
     this.#ring[this.#next++ & this.#mask] = frame
     this.#heldBytes += frame.bytes
     this.#waitingBytes += frame.bytes
     this.#budget.hold(frame)
-    return false
   }
 
   /** The frame with a number from `first` to `next - 1`. */
@@ -102,15 +128,15 @@ export class Outbox {
   }
 
   /**
-   * Number after the last frame of a run that begins at the cursor and holds at
-   * most `bytes`, or one frame. Each frame counts for `overhead` bytes more.
+   * The end of the next batch: the number after its last frame. A batch begins at the cursor and
+   * has at most `bytes`, or one frame. Each frame counts `overhead` more bytes.
    */
   batchEnd (bytes: number, overhead: number): number {
     let end = this.#cursor
-    let room = bytes
+    let left = bytes
     while (end < this.#next) {
-      room -= this.at(end).bytes + overhead
-      if (room < 0 && end > this.#cursor) break
+      left -= this.at(end).bytes + overhead
+      if (left < 0 && end > this.#cursor) break
       end++
     }
     return end
@@ -123,7 +149,7 @@ export class Outbox {
     return bytes
   }
 
-  /** Notes that the frames before `end` were handed to the reader at `now`. */
+  /** Notes that the frames before `end` were written to the reader at `now`. */
   wrote (end: number, now: number): void {
     for (let number = Math.max(this.#cursor, this.#fresh); number < end; number++) {
       this.#writtenAt[number & this.#mask] = now
@@ -135,7 +161,7 @@ export class Outbox {
     this.trim(now)
   }
 
-  /** Forgets written frames beyond the limits of the replay log; never one that the reader is still to get. */
+  /** Forgets written frames beyond the limits of the replay log, but none that is to be replayed. */
   trim (now: number): void {
     const { replayFrames, replayBytes, replayAgeMs } = this.#limits
     while (this.#first < this.#cursor && this.#first < this.#fresh) {
@@ -147,12 +173,12 @@ export class Outbox {
     }
   }
 
-  /** Forgets what the reader says that it has. */
+  /** Forgets the written frames up to a number: the reader has them. */
   acknowledge (number: number): void {
     while (this.#first <= number && this.#first < this.#cursor && this.#first < this.#fresh) this.#forgetFirst()
   }
 
-  /** Number of a frame; 0 where it is not held. */
+  /** Number of a frame; 0 if the outbox does not hold it. */
   placeOf (frame: Frame): number {
     for (let number = this.#first; number < this.#next; number++) {
       if (this.at(number) === frame) return number
@@ -160,7 +186,7 @@ export class Outbox {
     return 0
   }
 
-  /** Forgets what was written, the oldest first, until its share is at most `weight`. */
+  /** Forgets written frames, the oldest first, until its share is at most `weight`. */
   forgetTo (weight: number): void {
     let { share } = this
     while (share > weight && this.#first < this.#cursor && this.#first < this.#fresh) {
@@ -169,7 +195,7 @@ export class Outbox {
     }
   }
 
-  /** Drops frames, written, replaying or waiting, the oldest first, until its share is at most `weight`. Returns how many waiting ones were dropped. */
+  /** Drops frames of any zone, the oldest first, until its share is at most `weight`. Returns the number of waiting frames dropped. */
   dropTo (weight: number): number {
     let { share } = this
     let number = this.#first
@@ -177,7 +203,7 @@ export class Outbox {
     return this.dropThrough(number - 1)
   }
 
-  /** Drops all frames up to a number. Returns how many waiting ones were dropped. */
+  /** Drops all frames up to a number. Returns the number of waiting frames dropped. */
   dropThrough (number: number): number {
     const dropped = Math.max(0, number + 1 - this.#fresh)
     while (this.#first <= number) {
@@ -191,7 +217,7 @@ export class Outbox {
     return dropped
   }
 
-  /** Where what the reader was to get next is dropped, it goes on behind that, and is to be told. */
+  /** If the reader's next frame was dropped, the reader continues behind the gap and learns of it. */
   #skipDropped (): void {
     if (this.#cursor >= this.#first) return
     this.#cursor = this.#first
@@ -200,10 +226,10 @@ export class Outbox {
 
   /**
    * Drops the oldest waiting frames until at most `frames` and `bytes` wait; the
-   * newest always stays. All that lies before them is forgotten too, so that what
-   * is held stays one run.
+   * newest always stays. All frames before them go too, so that the numbers of the
+   * held frames have no hole.
    *
-   * @returns how many waiting frames were dropped.
+   * @returns the number of waiting frames dropped
    */
   dropOldest (frames: number, bytes: number): number {
     let dropped = 0
@@ -223,19 +249,19 @@ export class Outbox {
     return dropped
   }
 
-  /** Number of the last frame dropped, when the reader is still to be told; 0 otherwise. Telling it once settles it. */
+  /** Takes the duty to tell the reader of a gap: the number of the last dropped frame; 0 for no gap. */
   takeGap (): number {
     const gap = this.#gap
     this.#gap = 0
     return gap
   }
 
-  /** Has the reader told that everything before its cursor is lost. */
+  /** Notes that the reader must learn of the loss of everything before its cursor. */
   announceGap (): void {
     this.#gap = this.#cursor - 1
   }
 
-  /** The reader is gone: all that was written is replay log now. */
+  /** Removes the reader: all written frames are replay log now. */
   detach (now: number): void {
     this.#cursor = this.#fresh
     this.#gap = 0
@@ -243,10 +269,10 @@ export class Outbox {
   }
 
   /**
-   * Sets the cursor for a reader that has everything up to `number`.
+   * Sets the cursor for a new reader that has everything up to `number`.
    *
-   * @returns the number that it is taken to have: its own when every frame after it
-   * is held, otherwise that before the first held.
+   * @returns the number from which the reader continues: `number` if every later frame
+   * is held, otherwise the number before the first held frame.
    */
   resume (number: number, now: number): number {
     this.#cursor = this.#fresh
@@ -267,6 +293,34 @@ export class Outbox {
     this.#byKey = null
   }
 
+  /** The outbox as JSON at the time `now`. */
+  snapshot (now: number): OutboxSnapshot {
+    const frames: FrameSnapshot[] = []
+    for (let number = this.#first; number < this.#next; number++) {
+      const { text, key, isShared } = this.at(number)
+      frames.push({ text, key, shared: isShared, writtenMsAgo: number < this.#fresh ? now - this.#writtenAt[number & this.#mask]! : null })
+    }
+    return { first: this.#first, cursor: this.#cursor, gap: this.#gap, frames }
+  }
+
+  /** Takes over all that a snapshot holds, in place of its own. The times of writing count back from `now`. */
+  restore ({ first, cursor, gap, frames }: OutboxSnapshot, now: number): void {
+    this.clear()
+    this.#first = this.#fresh = this.#next = this.#conflatable = first
+    for (const { text, key, shared, writtenMsAgo } of frames) {
+      const frame = new Frame(text, key)
+      frame.isShared = shared
+      if (key === null) this.#conflatable = this.#next + 1
+      this.#push(frame)
+      if (writtenMsAgo === null) continue
+      this.#writtenAt[this.#fresh++ & this.#mask] = now - writtenMsAgo
+      this.#waitingBytes -= frame.bytes
+    }
+    this.#cursor = cursor
+    this.#gap = gap
+  }
+
+  /** The number of the waiting frame of a key; 0 for none. */
   #find (key: string): number {
     const start = Math.max(this.#conflatable, this.#fresh)
     const length = this.#next - start
@@ -278,18 +332,18 @@ export class Outbox {
       }
       return 0
     }
-    // Keys of frames that wait no longer are left in it, until they are too many.
+    // Keys of written and dropped frames stay in the map. It is built again when these are too many.
     if (this.#byKey === null || this.#byKey.size > 2 * length) {
       this.#byKey = new Map()
       for (let number = start; number < this.#next; number++) this.#byKey.set(this.at(number).key!, number)
     }
-    const place = this.#byKey.get(key)
-    return place !== undefined && place >= start ? place : 0
+    const number = this.#byKey.get(key)
+    return number !== undefined && number >= start ? number : 0
   }
 
-  #replace (place: number, frame: Frame): void {
-    const old = this.at(place)
-    this.#ring[place & this.#mask] = frame
+  #replace (number: number, frame: Frame): void {
+    const old = this.at(number)
+    this.#ring[number & this.#mask] = frame
     this.#heldBytes += frame.bytes - old.bytes
     this.#waitingBytes += frame.bytes - old.bytes
     this.#budget.hold(frame)
@@ -302,7 +356,7 @@ export class Outbox {
     this.#first++
     this.#heldBytes -= frame.bytes
     this.#budget.release(frame)
-    // A burst's ring is not carried along for the rest of the session.
+    // The session must not keep the large ring of a burst.
     if (this.#first === this.#next && this.#mask > 63) this.#resize(0)
   }
 

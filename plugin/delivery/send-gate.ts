@@ -5,7 +5,7 @@ const no: Promise<boolean> = Promise.resolve(false)
 
 let turning: Promise<boolean> | null = null
 
-/** Settles with true once the event loop has turned; all who ask in one turn share it. */
+/** Resolves with true on the next turn of the event loop. All callers of one turn share the promise. */
 function nextTurn (): Promise<boolean> {
   turning ??= new Promise((resolve) => {
     setImmediate(() => {
@@ -17,24 +17,22 @@ function nextTurn (): Promise<boolean> {
 }
 
 /**
- * Where senders wait while the write side is full.
+ * Holds senders back while the write buffer is full.
  *
- * All who wait at a time share one promise, so a caller that ignores it costs
- * nothing, however often it sends.
+ * All waiting senders share one promise, so a caller that ignores it costs no memory.
  */
 export class SendGate {
-  /** What a send to something closed gives. */
+  /** The result of a send to something closed. */
   static readonly refused: Promise<boolean> = no
   #waiting: Promise<boolean> | null = null
   #settle: ((granted: boolean) => void) | null = null
   #granted = 0
 
   /**
-   * What a send that need not wait gives.
+   * The result of a send that need not wait.
    *
-   * It is there already, but for every so many, which take a turn of the event
-   * loop: a sender that goes on for as long as there is room would otherwise never
-   * let it turn, where a reader is fast or there is none.
+   * It is already resolved, except every 256th (`sendsPerTurn`), which waits one turn of the
+   * event loop: a tight loop of sends to a fast reader must not starve the event loop.
    */
   grant (): Promise<boolean> {
     if (++this.#granted < defaults.fixed.sendsPerTurn) return yes
@@ -42,13 +40,13 @@ export class SendGate {
     return nextTurn()
   }
 
-  /** Settles with the next `open`. */
+  /** Resolves with the next `open`. */
   wait (): Promise<boolean> {
     this.#waiting ??= new Promise((resolve) => { this.#settle = resolve })
     return this.#waiting
   }
 
-  /** Lets all who wait go on: with `true` when there is room again, with `false` when there never will be. */
+  /** Resolves for all waiting senders: `true` means room, `false` means that there will never be any. */
   open (granted: boolean): void {
     const settle = this.#settle
     if (settle === null) return

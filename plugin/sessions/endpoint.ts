@@ -2,7 +2,6 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import { ArgumentError } from '../../schemas/errors.ts'
 import { logThrown, presentable } from '../../schemas/thrown.ts'
-import { Command } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Runtime } from '../streams/runtime.ts'
@@ -11,6 +10,7 @@ import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } 
 import { Groups } from './groups.ts'
 import { LiveHandler } from './live-handler.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
+import type { EventHandler } from './session-inbox.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
 import { TetherSession } from './session.ts'
@@ -28,16 +28,12 @@ export interface EndpointParts {
   readonly log: FastifyBaseLogger
 }
 
-interface EventHandler {
-  readonly handle: (...given: unknown[]) => unknown
-  readonly isSync: boolean
-}
-
 /** One `stateful` URL from within: its sessions, its groups, and what its configuration says. */
 export class Endpoint implements SessionScope<TetherSession> {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
   readonly hooks: AnySessionConfig
+  readonly handlers: ReadonlyMap<string, EventHandler>
   readonly trustedOrigins: ReadonlySet<string>
   readonly runtime: Runtime
   readonly registry: SessionRegistry<TetherSession>
@@ -49,7 +45,6 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly claims = new Map<string, TetherSession>()
   /** Those that are not being closed: who gets what is broadcast to all. */
   readonly openSessions = new Set<TetherSession>()
-  readonly #handlers: ReadonlyMap<string, EventHandler>
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
 
@@ -62,7 +57,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.runtime = parts.runtime
     this.registry = parts.registry
     this.#log = parts.log
-    this.#handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
+    this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
     this.context = Object.freeze({ live: new LiveHandler(this) })
   }
@@ -135,7 +130,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     }
     // The server may have begun to stop in the meantime, and would wait for a page that cannot come.
     if (!this.runtime.draining) return session.claimCode
-    session.discard()
+    session.destroy()
     return null
   }
 
@@ -168,13 +163,6 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.sessions.delete(session.id)
     if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
     this.registry.remove(session)
-  }
-
-  commandOf (session: TetherSession, event: string, data: unknown): Command {
-    const { handle, isSync } = this.#handlers.get(event)!
-    const command = new Command(event, () => handle.call(this.hooks.on, session, data, this.context))
-    command.isSync = isSync
-    return command
   }
 
   report (session: TetherSession, error: unknown, command: string): void {

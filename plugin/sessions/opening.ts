@@ -50,7 +50,7 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
     }
     // The server may have begun to stop in the meantime: it closed only the sessions that it had then.
     if (endpoint.runtime.draining) {
-      session.discard()
+      session.destroy()
       return refused(entrance.turnAway('draining'))
     }
   } else if (!session.everConnected && !registry.admits(connection)) {
@@ -101,7 +101,7 @@ function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { se
 }
 
 function abort (session: TetherSession, isNew: boolean): void {
-  if (isNew) session.discard()
+  if (isNew) session.destroy()
   else session.unclaim()
 }
 

@@ -4,9 +4,9 @@ const idBytes = 18
 const pool = Buffer.alloc(idBytes * 256)
 let used = pool.length
 
-/** A new session id: 144 random bits in base64url, 24 characters. Nobody but the server chooses one. */
+/** A new session id: 144 random bits in base64url, 24 characters. Only the server chooses ids. */
 export function createSessionId (): string {
-  // The system is asked for many ids' worth at a time, since each question costs microseconds.
+  // Random bytes for many ids at a time: each system call costs microseconds.
   if (used === pool.length) {
     randomFillSync(pool)
     used = 0
@@ -17,7 +17,7 @@ export function createSessionId (): string {
   return id
 }
 
-/** An id as logs and figures show it: enough to tell sessions apart, too little to use one. */
+/** The beginning of an id, for logs: enough to tell sessions apart, too little to use one. */
 export function shortSessionId (id: string): string {
   return `${id.slice(0, 6)}…`
 }

@@ -16,36 +16,36 @@ export interface SessionLimits {
   readonly pendingMs: number
 }
 
-/** How many sessions were refused, and by which limit. */
+/** Number of sessions refused, by limit. */
 export interface SessionRefusals {
   maxSessions: number
   maxSessionsPerOwner: number
   maxSessionsPerConnection: number
-  /** A stream behind another response on its connection, which could not be sent. */
+  /** The stream stood behind another response on its connection, and could not be sent. */
   pipelined: number
 }
 
-/** A connection that carries many streams, and the sessions whose stream was opened on it. */
+/** A connection that carries many streams. */
 export interface ConnectionUse {
+  /** Sessions whose latest stream was opened on it. */
   sessions: number
 }
 
-/** What the registry knows of a session. */
+/** A session, as the registry sees it. */
 export interface Registered {
-  /** For whom it counts; null for nobody. */
+  /** Counts against the owner's limit; null for no owner. */
   readonly owner: string | null
-  /** On which its latest stream was opened, if others share it; kept by the registry. */
+  /** The shared connection of its latest stream; kept by the registry. */
   connection: ConnectionUse | null
-  /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
+  /** Whether it ever posted an event or was resumed. */
   readonly proven: boolean
-  /** Closes it, since others need its place. */
-  evict: () => void
+  close: (reason: 'evicted', options: { reconnect: true }) => unknown
 }
 
 const bindingMark = '='
 const addressMark = '@'
 
-/** Names who has a session: who `bind` says, or else the public address; null for nobody in particular. */
+/** The owner of a session: the value of `bind`, or else the public address; null for no owner. */
 export function ownerOf (boundTo: string | null, address: string | undefined): string | null {
   if (boundTo !== null) return bindingMark + boundTo
   const ofAddress = publicAddress(address)
@@ -53,8 +53,8 @@ export function ownerOf (boundTo: string | null, address: string | undefined): s
 }
 
 /**
- * Room for sessions, over all `stateful` URLs of one registered plugin: how many
- * there are and whose, which are without a stream, which were closed for good.
+ * Holds the limits on sessions over all `stateful` URLs of one registered plugin. It knows all
+ * sessions and their owners, those without a stream, and those that were closed for good.
  */
 export class SessionRegistry<Session extends Registered> {
   readonly limits: SessionLimits
@@ -63,14 +63,14 @@ export class SessionRegistry<Session extends Registered> {
   readonly #sessions = new Set<Session>()
   #reserved = 0
   #pending = 0
-  /** Sessions and reserved slots by their owner. */
+  /** Number of sessions and reserved slots of each owner. */
   readonly #owners = new Map<string, number>()
   readonly #connections = new WeakMap<object, ConnectionUse>()
   readonly #detachedUnproven = new DetachedPool<Session>()
   readonly #detachedProven = new DetachedPool<Session>()
   /** Ids of sessions closed for good. */
   readonly #buried: Tombstones
-  /** Claims of those that were closed before anybody used theirs. */
+  /** Unused claims of closed sessions. */
   readonly #buriedClaims: Tombstones
 
   constructor (limits: SessionLimits, maxTombstones: number, onRemoved: () => void) {
@@ -83,22 +83,22 @@ export class SessionRegistry<Session extends Registered> {
   get size (): number { return this.#sessions.size }
   get detachedCount (): number { return this.#detachedUnproven.size + this.#detachedProven.size }
   get pendingCount (): number { return this.#pending }
-  /** Slots taken by requests whose session is not made yet. */
+  /** Slots of requests whose session is not made yet. */
   get reserved (): number { return this.#reserved }
 
   [Symbol.iterator] (): IterableIterator<Session> {
     return this.#sessions.values()
   }
 
-  /** How many owners have a session or a slot. */
+  /** Number of owners with a session or a slot. */
   get ownerCount (): number { return this.#owners.size }
 
-  /** Sessions and reserved slots of an owner. */
+  /** Number of sessions and reserved slots of an owner. */
   countOf (owner: string): number {
     return this.#owners.get(owner) ?? 0
   }
 
-  /** The connection that a request shares with others; null for one that has it to itself. */
+  /** The connection of a request, if other requests may share it; null otherwise. */
   connectionOf (raw: object): ConnectionUse | null {
     const connection = (raw as { stream?: ServerHttp2Stream }).stream?.session
     if (connection === undefined) return null
@@ -107,7 +107,7 @@ export class SessionRegistry<Session extends Registered> {
     return use
   }
 
-  /** Takes a slot for a session to be made, which counts for its owner and its connection; false when there is none. */
+  /** Reserves a slot for a new session. It counts for the owner and the connection. Returns false, and counts a refusal, if a limit is reached. */
   reserve (owner: string | null, connection: ConnectionUse | null): boolean {
     if (this.#sessions.size + this.#reserved >= this.limits.maxSessions) {
       this.refusals.maxSessions++
@@ -128,7 +128,7 @@ export class SessionRegistry<Session extends Registered> {
     return true
   }
 
-  /** Whether one more session may have its stream on a connection; counts a refusal. */
+  /** Whether a connection may carry the stream of one more session. Counts a refusal. */
   admits (connection: ConnectionUse | null): boolean {
     const most = this.limits.maxPerConnection
     if (connection === null || most === 0 || connection.sessions < most) return true
@@ -150,7 +150,7 @@ export class SessionRegistry<Session extends Registered> {
     else this.#owners.set(owner, left)
   }
 
-  /** The session's stream is on that connection now. */
+  /** Notes that the session's stream is on that connection now. */
   moved (session: Session, connection: ConnectionUse | null): void {
     if (session.connection === connection) return
     if (session.connection !== null) session.connection.sessions--
@@ -158,7 +158,7 @@ export class SessionRegistry<Session extends Registered> {
     session.connection = connection
   }
 
-  /** Takes a place in the pool of prepared sessions; false when it is full. */
+  /** Takes a place in the pool of prepared sessions. Returns false if the pool is full. */
   reservePending (): boolean {
     if (this.#pending >= this.limits.maxPending) return false
     this.#pending++
@@ -169,7 +169,7 @@ export class SessionRegistry<Session extends Registered> {
     this.#pending--
   }
 
-  /** Puts a session into the slot that was reserved for it. */
+  /** Puts a session into its reserved slot. */
   add (session: Session): void {
     this.#reserved--
     this.#sessions.add(session)
@@ -186,8 +186,8 @@ export class SessionRegistry<Session extends Registered> {
   /**
    * Remembers a session that was closed for good.
    *
-   * @param claim that it was prepared for, and that nobody used; null for none
-   * @param forMs how long it is remembered
+   * @param claim its unused claim; null for none
+   * @param forMs how long to remember it, in milliseconds
    */
   bury (id: string, claim: string | null, forMs: number): void {
     this.#buried.add(id, forMs)
@@ -200,30 +200,30 @@ export class SessionRegistry<Session extends Registered> {
     this.#detachedProven.delete(session)
   }
 
-  /** The session has posted or was resumed. */
+  /** The session posted its first event. */
   proved (session: Session): void {
     if (this.#detachedUnproven.delete(session)) this.#detachedProven.add(session)
   }
 
   /**
-   * The session lost its stream and is kept. If too many are, one goes: of those that
-   * never proved themselves, or else of all, the oldest of whoever has most of them.
+   * The session lost its stream, and waits for a reconnect. If too many wait, one closes. Unproven
+   * sessions close before proven ones; among them, the oldest of the owner with the most.
    */
   detached (session: Session): void {
     (session.proven ? this.#detachedProven : this.#detachedUnproven).add(session)
     while (this.detachedCount > this.limits.maxDetached) {
       const oldest = this.#detachedUnproven.next(session.owner) ?? this.#detachedProven.next(session.owner)!
       this.attached(oldest)
-      oldest.evict()
+      oldest.close('evicted', { reconnect: true })
     }
   }
 
-  /** Whether a session of this id was closed for good a while ago. */
+  /** Whether a session of this id was closed for good lately. */
   isBuried (id: string): boolean {
     return this.#buried.has(id)
   }
 
-  /** Whether a prepared session was closed for good a while ago, before this claim for it was used. */
+  /** Whether a prepared session of this unused claim was closed for good lately. */
   isClaimBuried (claim: string): boolean {
     return this.#buriedClaims.has(claim)
   }

@@ -1,31 +1,31 @@
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
-import type { Command } from '../commands/command-channel.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
+import type { EventHandler } from './session-inbox.ts'
 
-/** What a session knows of the endpoint that it belongs to, and tells it. */
+/** The endpoint of a session, as the session sees it. */
 export interface SessionScope<Session> {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
-  /** How long a prepared session waits for its page. */
+  /** How long a prepared session waits for its page, in milliseconds. */
   readonly pendingMs: number
   readonly hooks: AnySessionConfig
+  /** By name of the event; one for each event of the contract. */
+  readonly handlers: ReadonlyMap<string, EventHandler>
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
-  /** What an event of the contract is to do. */
-  commandOf: (session: Session, event: string, data: unknown) => Command
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */
   report: (session: Session, error: unknown, command: string) => void
-  /** A prepared session is not to be claimed any more: it has a stream, or its time is over. */
+  /** The claim of a prepared session is no longer valid: the session has a stream, or its time is over. */
   unpooled: (session: Session) => void
   /** It has a stream. */
   attached: (session: Session) => void
-  /** It lost its stream, and is kept. */
+  /** It lost its stream, and waits for a reconnect. */
   detached: (session: Session) => void
-  /** It posted an event, or was resumed. */
+  /** It posted its first event. */
   proved: (session: Session) => void
-  /** It accepts nothing more, and gets nothing that is sent to many. */
+  /** It accepts no more events, and receives no more broadcasts. */
   closing: (session: Session) => void
   /** It is gone. */
   closed: (session: Session) => void

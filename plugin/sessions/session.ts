@@ -1,98 +1,71 @@
 import { closeCodes } from '../../schemas/close-code.ts'
-import { defaults } from '../../schemas/defaults.ts'
-import { ArgumentError, BusyError, HandlerTimeoutError, SessionClosedError } from '../../schemas/errors.ts'
+import { ArgumentError } from '../../schemas/errors.ts'
 import type { Verdict } from '../../schemas/verdict.ts'
 import { copyCompression } from '../carriers/stream-compression.ts'
-import { Command, CommandChannel, type CommandOwner } from '../commands/command-channel.ts'
-import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { BroadcastMember } from '../delivery/broadcast-queue.ts'
-import type { Deadline } from '../delivery/deadline-queue.ts'
-import type { Holder } from '../delivery/holder.ts'
-import { Outbox } from '../delivery/outbox.ts'
-import { SendGate } from '../delivery/send-gate.ts'
+import type { Outbox } from '../delivery/outbox.ts'
 import { Counters, snapshot } from '../metrics/counters.ts'
 import { takenMark } from '../protocol/claim.ts'
 import { goodbyeFrame, helloFrame } from '../protocol/control-frame.ts'
 import type { Frame } from '../protocol/frame.ts'
-import type { DisconnectReason, Stream, StreamReader } from '../streams/stream.ts'
+import type { DisconnectReason, Stream } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
 import type { Applicant } from './applicant.ts'
-import { NumberTakers } from './number-takers.ts'
+import type { NumberTakers } from './number-takers.ts'
+import { SessionClock, type ClockOwner, type Phase } from './session-clock.ts'
+import { SessionFeed, type FeedOwner } from './session-feed.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
+import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
 
-type Phase =
-  /** Made by `prepare`; nobody has claimed it yet. */
-  | 'pending'
-  /** Its first stream is on its way through Fastify's hooks. */
-  | 'opening'
-  | 'open'
-  /** Being closed: nothing new is accepted. */
-  | 'closing'
-  | 'closed'
+/** How a session closes. */
+export interface CloseOptions {
+  /** Whether the client may come back, for a new session. Default false. */
+  readonly reconnect?: boolean
+  /** When the client may come back, in milliseconds; undefined for its own choice. */
+  readonly retryMs?: number | undefined
+  /** 0 cuts the stream and stops the wait for the handler that runs, also if the session closes already. Default: as its limits say. */
+  readonly patienceMs?: 0
+}
 
-/** So much waiting is written before the turn of the event loop is over. */
-const pressedFrames = 256
-
-/** How often in `replayAgeMs` the age of what was written is looked at, at most. */
-const ageLooks = 8
-
-export class TetherSession implements Session, StreamReader, CommandOwner, BroadcastMember, Deadline, Holder {
+/** One tab's session: its phases. The way down is its feed, the way up its inbox; its clock has all deadlines. */
+export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner, BroadcastMember {
   readonly id = createSessionId()
   state: unknown
-  dueAt = 0
-  heapIndex = -1
-  readonly outbox: Outbox
-  readonly counters: Counters
   readonly scope: SessionScope<TetherSession>
-  /** Whom it is bound to, as `bind` told of the request that made it. */
+  readonly feed: SessionFeed
+  readonly inbox: SessionInbox
+  readonly #clock: SessionClock
+  /** The owner of the session, by `bind` and the request that made it. */
   readonly boundTo: string | null
-  /** For whom it counts in `maxSessionsPerOwner`; null for nobody. */
+  /** Counts in `maxSessionsPerOwner`; null for nobody. */
   readonly owner: string | null
-  /** On which its latest stream was opened, if others share it; kept by the registry. */
+  /** The shared connection of its latest stream; kept by the registry. */
   connection: ConnectionUse | null
   /** What `prepare` gave out in place of the id; null for a session that was not prepared. */
   readonly claimCode: string | null
-  /** Whether it ever posted an event or was resumed, so that it is no drive-by. */
+  /** Whether it ever posted an event or was resumed. */
   proven = false
   servedUpTo: number
-  /** Groups that it is in; null before the first. */
+  /** Names of its groups; null before the first. */
   groups: Set<string> | null = null
   /** Who took its events' numbers; null before the first that says who it is. */
   takers: NumberTakers | null = null
   #phase: Phase
   /** Whether it still takes a place in the pool of prepared sessions. */
   #isPooled: boolean
-  #stream: Stream | null = null
-  #idPrefix: string | null = null
-  #counted = false
-  readonly #channel: CommandChannel
-  readonly #gate = new SendGate()
-  /** Last `seq` accepted; 0 before the first. */
-  #acceptedSeq = 0
-  #stalledSince = 0
-  readonly #createdAt: number
-  #detachedAt: number
-  #lastEventAt: number
-  #leaveAt = Infinity
-  /** When the age of what was written is looked at; Infinity when nothing is kept. */
-  #ageAt = Infinity
   #everConnected = false
-  /** That of the request which got the latest stream. */
+  /** Arrival of the request for the latest stream. */
   #servedArrival = 0
   #abort: AbortController | null = null
   #closeReason: CloseReason = 'closed'
   #closeReconnect = false
-  /** Whether all that a closing session had to write is written, and only its hooks are left to run. */
-  #isOver = false
-  /** When a closing session waits no longer for a reader that blocks it. */
-  #closeBy = Infinity
-  #streamGone: (() => void) | null = null
   #closed: Promise<void> | null = null
   #settleClosed: (() => void) | null = null
 
   constructor (scope: SessionScope<TetherSession>, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null) {
+    const { runtime } = scope
     this.scope = scope
     this.state = state
     this.boundTo = boundTo
@@ -101,20 +74,17 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.claimCode = claimCode
     this.#phase = claimCode === null ? 'opening' : 'pending'
     this.#isPooled = claimCode !== null
-    this.counters = new Counters(scope.runtime.totals)
-    this.servedUpTo = scope.runtime.broadcasts.lastNumber
-    this.outbox = new Outbox(scope.limits, scope.runtime.budget)
-    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, scope.runtime.budget)
-    const now = performance.now()
-    this.#createdAt = now
-    this.#detachedAt = now
-    this.#lastEventAt = now
-    this.#setDeadline(now)
+    this.servedUpTo = runtime.broadcasts.lastNumber
+    const counters = new Counters(runtime.totals)
+    this.feed = new SessionFeed(this, scope.limits, runtime, counters)
+    this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters)
+    this.#clock = new SessionClock(this, scope, runtime.deadlines, performance.now())
+    this.#clock.setAll()
   }
 
-  // What handlers see
+  // For handlers
 
-  get connected (): boolean { return this.#stream !== null }
+  get connected (): boolean { return this.feed.stream !== null }
 
   get signal (): AbortSignal {
     if (this.#abort === null) {
@@ -126,165 +96,75 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
 
   get stats (): SessionStats {
     this.scope.runtime.broadcasts.catchUp(this)
-    const { outbox } = this
+    const { outbox, counters, stream, isBlocked } = this.feed
     return {
-      ...snapshot(this.counters, this.stallMs(performance.now())),
+      ...snapshot(counters, this.stallMs(performance.now())),
       queuedFrames: outbox.waiting,
       queuedBytes: outbox.waitingBytes,
       heldFrames: outbox.next - outbox.first,
       heldBytes: outbox.heldBytes,
-      queuedCommands: this.#channel.length,
-      stalled: this.#isBlocked,
-      compression: this.#stream === null ? null : copyCompression(this.#stream.compression)
+      queuedCommands: this.inbox.length,
+      stalled: isBlocked,
+      compression: stream === null ? null : copyCompression(stream.compression)
     }
   }
 
   send (name: string, data: unknown): Promise<boolean> {
     const frame = this.scope.contract.encode(name, data)
-    if (this.#isBeyondReach) return SendGate.refused
     this.scope.runtime.broadcasts.catchUp(this)
-    this.append(frame)
-    this.appended(null)
-    return this.#isBlocked ? this.#gate.wait() : this.#gate.grant()
+    return this.feed.send(frame)
   }
 
   update<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
     if (typeof run !== 'function') throw new ArgumentError('session.update() takes a function')
-    const promise = this.#channel.isWithinCurrent() ? this.#runWithin(run) : this.#enqueue(run)
-    // A caller may ignore it: what went wrong has been reported, or the session is gone.
-    promise.catch(() => {})
-    return promise
+    return this.inbox.update(run as (session: unknown) => Result)
   }
 
-  async #runWithin<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
-    try {
-      return await run(this)
-    } catch (error) {
-      this.#reportFault(error, 'update')
-      throw error
-    }
+  close (reason: CloseReason = 'closed', options: CloseOptions = {}): Promise<void> {
+    if (this.isOpen) this.#beginClose(reason, options)
+    if (options.patienceMs === 0) this.#cut()
+    return this.inbox.isWithinCurrent ? Promise.resolve() : this.whenClosed()
   }
 
-  #enqueue<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
-    return new Promise<Awaited<Result>>((resolve, reject) => {
-      if (!this.isOpen) return reject(new SessionClosedError())
-      if (!this.#channel.hasCapacity(1)) return reject(new BusyError())
-      let result: Result
-      const command = new Command('update', () => (result = run(this)), (fault) => {
-        if (fault === null) resolve(result as Awaited<Result>)
-        else reject(fault.error)
-      })
-      command.isSync = isSyncCallback(run)
-      this.#channel.push(command)
-    })
-  }
+  // For other parts of the plugin
 
-  close (reason: CloseReason = 'closed', options: { reconnect?: boolean } = {}): Promise<void> {
-    this.beginClose(reason, options.reconnect === true)
-    return this.#channel.isWithinCurrent() ? Promise.resolve() : this.whenClosed()
-  }
-
-  // What the plugin's other parts use
-
+  get phase (): Phase { return this.#phase }
   get isOpen (): boolean { return this.#phase !== 'closing' && this.#phase !== 'closed' }
   /** Whether it ever had a stream. */
   get everConnected (): boolean { return this.#everConnected }
-  /** Whether it was closed for good, so that browsers need not come back. */
+  /** Whether it closed for good: browsers need not come back. */
   get isClosedForGood (): boolean { return !this.isOpen && !this.#closeReconnect }
-  get acceptedSeq (): number { return this.#acceptedSeq }
-  get idPrefix (): string | null { return this.#idPrefix }
-  get counted (): boolean { return this.#counted }
+  get acceptedSeq (): number { return this.inbox.acceptedSeq }
   get shortId (): string { return shortSessionId(this.id) }
   /** Its stream; null while it has none. */
-  get stream (): Stream | null { return this.#stream }
+  get stream (): Stream | null { return this.feed.stream }
+  get outbox (): Outbox { return this.feed.outbox }
 
-  /** How long its present stall has lasted; 0 when it does not stall. */
+  /** Duration of its present stall; 0 for no stall. */
   stallMs (now: number): number {
-    return this.#stalledSince === 0 ? 0 : now - this.#stalledSince
+    return this.feed.stallMs(now)
   }
 
   append (frame: Frame): void {
-    if (this.#phase === 'closed' || !this.outbox.append(frame)) return
-    this.counters.add('conflated')
+    this.feed.append(frame)
   }
 
-  appended (now: number | null): void {
-    if (this.#phase === 'closed') return
-    const { outbox, counters } = this
-    const { limits, runtime } = this.scope
-    const { waiting } = outbox
-    counters.raiseHighWater(waiting)
-    const stream = this.#stream
-    if (stream !== null && stream.writable) {
-      if (now !== null) stream.flush(now)
-      else if (this.isPressed) stream.flush(performance.now())
-      else runtime.scheduler.schedule(stream)
-    }
-    if (outbox.waiting > 1 && (outbox.waiting > limits.queueFrames || outbox.waitingBytes > limits.queueBytes)) this.overflow()
-    if (runtime.budget.isExceeded) runtime.budget.onExceeded()
-    if (this.#stalledSince === 0 && this.#isBlocked) this.#stall()
+  writeAppended (now: number): void {
+    this.feed.writeAppended(now)
   }
 
-  /** Brings the outbox back under its limits, as `onOverflow` says. */
-  overflow (): void {
-    const { onOverflow, queueFrames, queueBytes } = this.scope.limits
-    if (onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.dropOldest(queueFrames, queueBytes)
-  }
-
-  get heldWeight (): number {
-    return this.outbox.share + (this.#stream?.heldWeight ?? 0)
-  }
-
-  /** All together hold too much, and its share is to be at most `weight`: its reader is over its limits, however little waits for it. */
-  shed (weight: number): void {
-    this.#flushNow()
-    const ofStream = this.#stream?.heldWeight ?? 0
-    this.outbox.forgetTo(weight - ofStream)
-    if (this.heldWeight <= weight) return
-    if (this.scope.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.#countDropped(this.outbox.dropTo(weight - (this.#stream?.heldWeight ?? 0)))
-    // What its stream has in hand goes only with it.
-    if (this.heldWeight > weight) this.#disconnectOverflowing()
-  }
-
-  letGo (frame: Frame): void {
-    if (this.outbox.placeOf(frame) === 0) return
-    this.#flushNow()
-    this.outbox.acknowledge(this.outbox.placeOf(frame))
-    if (this.outbox.placeOf(frame) === 0) return
-    if (this.scope.limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.#countDropped(this.outbox.dropThrough(this.outbox.placeOf(frame)))
-  }
-
-  /** What its reader takes at once need not be dropped. */
-  #flushNow (): void {
-    const stream = this.#stream
-    if (stream !== null && stream.writable && this.outbox.pending) stream.flush(performance.now())
-  }
-
-  #disconnectOverflowing (): void {
-    if (this.#stream === null) return
-    this.counters.add('overflowDisconnects')
-    this.#stream.destroy('overflow')
-  }
-
-  dropOldest (frames: number, bytes: number): void {
-    this.#countDropped(this.outbox.dropOldest(frames, bytes))
-  }
-
-  #countDropped (dropped: number): void {
-    this.counters.add('dropped', dropped)
-    if (dropped > 0 && this.#stream !== null) this.scope.runtime.scheduler.schedule(this.#stream)
+  scheduleAppended (): void {
+    this.feed.scheduleAppended()
   }
 
   /**
-   * Gives the session its stream, which takes over from an older one.
+   * Gives the session a stream, which replaces an older one.
    *
-   * @param seq number of the last update that the reader says it has
-   * @param verdict `new` and `expired` as the claim was judged; `resumed` becomes `gap` when something after `seq` is lost
-   * @param arrival place of the request among all; hooks may hold up one longer than another, and who asked last is the one that is still there
-   * @returns the verdict; null when one who asked later has the session already, and this stream is ended
+   * @param verdict `new` and `expired` by the claim; `resumed` becomes `gap` if an update behind `seq` is lost
+   * @param seq number of the last update that the client says it has
+   * @param counted whether the client counts updates itself
+   * @param arrival place of the request among all. Async hooks may reorder requests; the latest arrival wins
+   * @returns the verdict; null if a later request has the session already: then the stream is ended
    */
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
     const now = performance.now()
@@ -293,68 +173,55 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       return null
     }
     this.#servedArrival = arrival
+    const { feed } = this
     const { limits, contract: { textNames } } = this.scope
     this.scope.runtime.broadcasts.catchUp(this)
-    this.#takeOver(now)
-    this.#leavePool()
+    if (feed.stream !== null) {
+      feed.release(this.#replacedFrame, now)
+      this.queueHook('onDisconnect', 'replaced', this.scope.context)
+    }
+    this.leavePool()
     this.#phase = 'open'
-    this.#leaveAt = Infinity
+    this.#clock.leaveAt = Infinity
     this.#everConnected = true
-    this.#counted = counted
-    this.#idPrefix = counted ? null : `${this.id}.`
     const isResumed = verdict === 'resumed'
-    const from = this.outbox.resume(isResumed ? seq : 0, now)
+    const from = feed.resume(isResumed ? seq : 0, now)
     const final = isResumed && from !== seq ? 'gap' : verdict
     if (isResumed) this.proven = true
-    // What a session that waited for its page has dropped is no matter of a verdict, which says that it is new.
-    else if (from > 0) this.outbox.announceGap()
-    this.#stream = stream
-    this.scope.attached(this)
-    stream.attach(this, helloFrame({
+    // The session of a new page may have dropped updates before the page came. Its verdict does not tell of them.
+    else if (from > 0) feed.outbox.announceGap()
+    const opening = helloFrame({
       session: this.id,
       verdict: final,
       seq: isResumed ? from : 0,
       heartbeatMs: stream.heartbeatMs,
       maxBatch: limits.maxBatch,
       maxEventBytes: limits.maxEventBytes,
-      accepted: this.#acceptedSeq || undefined,
+      accepted: this.acceptedSeq || undefined,
       text: counted && textNames.length > 0 ? textNames : undefined
-    }))
-    this.#setDeadline(now)
+    })
+    feed.attach(stream, opening, counted ? null : `${this.id}.`)
+    this.scope.attached(this)
+    this.#clock.setAll()
     return final
   }
 
-  /** Queues a hook, if the configuration has it, past the channel's bound. */
-  queueHook (name: 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave', ...given: readonly unknown[]): void {
-    const { hooks } = this.scope
-    if (hooks[name] !== undefined) this.#pushHook(name, hooks[name], given)
+  /** Queues a hook, if the configuration has it. Hooks do not count against `commandBuffer`. */
+  queueHook (name: Exclude<HookName, 'onClose'>, ...given: readonly unknown[]): void {
+    this.inbox.queueHook(name, ...given)
   }
 
-  #pushHook (name: string, hook: ((...given: never[]) => unknown) | undefined, given: readonly unknown[], onSettled: (() => void) | null = null): void {
-    this.#pushUnbounded(new Command(name, () => hook?.call(this.scope.hooks, ...[this, ...given] as never[]), onSettled), hook === undefined || isSyncCallback(hook))
-  }
-
-  #pushUnbounded (command: Command, isSync: boolean): void {
-    command.bounded = false
-    command.isSync = isSync
-    this.#channel.push(command)
-  }
-
-  /** Whether so many events may be queued, which take about so much memory. */
+  /** Whether `count` more events of `weight` bytes of memory may wait. */
   hasCapacity (count: number, weight: number): boolean {
-    return this.#channel.hasCapacity(count) && this.#channel.admits(weight)
+    return this.inbox.hasCapacity(count, weight)
   }
 
-  /** Queues an accepted event; `seq` is the number that it took, 0 for none. */
+  /** Queues an accepted event; `seq` is its number, 0 for none. */
   accept (name: string, data: unknown, seq: number, weight: number): void {
-    if (seq !== 0) this.#acceptedSeq = seq
     if (!this.proven) this.#prove()
-    // With a stream it is not idle, and the time counts from when it loses it.
-    if (this.#stream === null) this.#lastEventAt = performance.now()
-    this.counters.add('eventsAccepted')
-    const command = this.scope.commandOf(this, name, data)
-    command.weight = weight
-    this.#channel.push(command)
+    // With a stream the session is not idle; the loss of the stream starts the time.
+    if (this.feed.stream === null) this.#clock.lastEventAt = performance.now()
+    this.inbox.accept(name, data, seq, weight)
   }
 
   #prove (): void {
@@ -362,51 +229,9 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.scope.proved(this)
   }
 
-  /** The page went away; unless it comes back within the grace, the session ends. */
+  /** The page said goodbye. The session ends unless the page comes back within the grace. */
   leave (): void {
-    if (this.#leaveAt !== Infinity) return
-    this.#leaveAt = performance.now() + defaults.fixed.leaveGraceMs
-    this.scope.runtime.deadlines.set(this, this.#leaveAt)
-  }
-
-  beginClose (reason: CloseReason, reconnect: boolean, retryMs?: number): void {
-    if (!this.isOpen) return
-    this.scope.runtime.broadcasts.catchUp(this)
-    this.scope.closing(this)
-    this.#phase = 'closing'
-    this.#closeReason = reason
-    this.#closeReconnect = reconnect
-    this.#leaveAt = Infinity
-    this.#abort?.abort(reason)
-    if (this.#stream !== null) {
-      this.#closeBy = performance.now() + this.#patienceMs(this.#stream)
-      this.scope.runtime.deadlines.set(this, this.#closeBy)
-    }
-    this.#pushUnbounded(new Command('close', () => this.#finish(retryMs), null, false), true)
-  }
-
-  /** Resolves when the session is closed and its hooks have run. */
-  whenClosed (): Promise<void> {
-    if (this.#phase === 'closed') return Promise.resolve()
-    this.#closed ??= new Promise((resolve) => { this.#settleClosed = resolve })
-    return this.#closed
-  }
-
-  evict (): void {
-    this.beginClose('evicted', true)
-  }
-
-  /** Time is up: the stream is cut, a handler that still runs is waited for no longer. */
-  hurry (): void {
-    this.#stream?.destroy('closed')
-    const command = this.#channel.current
-    if (command?.timed === true) this.#channel.abandon(new HandlerTimeoutError(command.name, Math.round(performance.now() - command.startedAt)))
-  }
-
-  /** Ends it now, whatever still waits. */
-  abandon (): void {
-    this.#closeReconnect = true
-    this.#conclude()
+    this.#clock.leave(performance.now())
   }
 
   /** A request is about to give the prepared session its first stream. */
@@ -414,213 +239,108 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#phase = 'opening'
   }
 
-  /** That request did not come to a stream; another may try. */
+  /** That request came to no stream; another may try. */
   unclaim (): void {
     if (this.#phase === 'opening') this.#phase = 'pending'
-    this.#setDeadline(performance.now())
+    this.#clock.setAll()
   }
 
-  /** Undoes a session whose stream never came about: no hook has run, none will. */
-  discard (): void {
-    this.abandon()
-  }
-
-  // What it reads from and is told by others
-
-  get hasRoom (): boolean { return !this.#isBlocked }
-  get paceMs (): number { return this.scope.limits.minIntervalMs }
-
-  get isPressed (): boolean {
-    const { waiting, waitingBytes } = this.outbox
-    const { queueFrames, queueBytes, minIntervalMs } = this.scope.limits
-    if (waiting > queueFrames || waitingBytes > queueBytes) return true
-    // With a pace, one write is one picture, however many updates make it.
-    return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > defaults.fixed.writeBytes)
-  }
-
-  onFlushed (): void {
-    if (this.#ageAt === Infinity) this.#watchAge()
-    if (this.#isBlocked) this.#stall()
-    else this.#unstall()
-  }
-
-  /** Sees to it that what was written does not grow too old, whether or not anything else happens. */
-  #watchAge (): void {
-    this.#ageAt = this.#nextAge(0)
-    this.scope.runtime.deadlines.set(this, this.#ageAt)
-  }
-
-  #nextAge (notBefore: number): number {
-    const { replayAgeMs } = this.scope.limits
-    const oldest = replayAgeMs === 0 ? null : this.outbox.oldestWrittenAt
-    return oldest === null ? Infinity : Math.max(oldest + replayAgeMs, notBefore)
-  }
-
-  onGone (reason: DisconnectReason): void {
-    const now = performance.now()
-    this.#loseStream(reason, now)
-    if (this.isOpen) {
-      this.#setDeadline(now)
-      this.scope.detached(this)
-    }
-    this.#streamGone?.()
-  }
-
-  onFault (command: Command, error: unknown): void {
-    this.#reportFault(error, command.name)
-  }
-
-  #reportFault (error: unknown, name: string): void {
-    this.counters.add('handlerErrors')
-    this.scope.report(this, error, name)
-  }
-
-  onPending (command: Command): void {
-    const { handlerTimeoutMs } = this.scope.limits
-    if (command.timed && handlerTimeoutMs > 0) this.scope.runtime.deadlines.set(this, command.startedAt + handlerTimeoutMs)
-  }
-
-  due (now: number): void {
-    if (this.#phase === 'closed') return
-    if (now >= this.#ageAt) {
-      this.outbox.trim(now)
-      // Of a stream that is never quiet the oldest is always about to expire; its writes look as well.
-      this.#ageAt = this.#nextAge(now + this.scope.limits.replayAgeMs / ageLooks)
-    }
-    this.#checkHandler(now)
-    if (this.isOpen) {
-      const { limits } = this.scope
-      if (this.#phase === 'pending') {
-        if (now - this.#createdAt >= this.scope.pendingMs) {
-          this.#leavePool()
-          this.beginClose('reconnect-timeout', true)
-        }
-      } else if (now >= this.#leaveAt) this.beginClose('left', true)
-      else if (limits.maxLifetimeMs > 0 && now - this.#createdAt >= limits.maxLifetimeMs) this.beginClose('lifetime', true)
-      else if (this.#phase === 'open' && this.#stream === null) {
-        if (now - this.#detachedAt >= limits.reconnectMs) this.beginClose('reconnect-timeout', true)
-        else if (limits.idleMs > 0 && now - Math.max(this.#detachedAt, this.#lastEventAt) >= limits.idleMs) this.beginClose('idle', true)
-      }
-    } else if (now >= this.#closeBy && this.#isBlocked) this.#stream?.destroy('closed')
-    if (this.heapIndex === -1) this.#setDeadline(now)
-  }
-
-  // Its own business
-
-  get #isBlocked (): boolean {
-    const stream = this.#stream
-    return stream !== null && !stream.writable && this.outbox.waiting >= stream.writeBuffer
-  }
-
-  /** It is not to be claimed any more: it has a stream, or its time is over. */
-  #leavePool (): void {
+  /** Its claim is no longer valid: it has a stream, or its time is over. */
+  leavePool (): void {
     if (!this.#isPooled) return
     this.#isPooled = false
     this.scope.unpooled(this)
   }
 
-  #stall (): void {
-    if (this.#stalledSince !== 0) return
-    this.#stalledSince = performance.now()
-    this.counters.add('stalls')
+  // Called by its own parts
+
+  onTrimDue (): void {
+    this.#clock.set('replayAge')
   }
 
-  #unstall (): void {
-    if (this.#stalledSince !== 0) {
-      const now = performance.now()
-      const stalledMs = now - this.#stalledSince
-      const command = this.#channel.current
-      // A handler that waits for a slow reader is not stuck: the stall deadline bounds that wait.
-      if (command !== null && command.startedAt > 0) command.startedAt += now - Math.max(this.#stalledSince, command.startedAt)
-      this.#stalledSince = 0
-      if (command !== null) this.#setDeadline(now)
-      this.counters.add('stalledMs', stalledMs)
-    }
-    this.#gate.open(true)
-    this.#channel.resume()
+  onTimeoutDue (): void {
+    this.#clock.set('handler')
   }
 
-  /** Ends an older stream: its reader, should it come back, is told that another took over. */
-  #takeOver (now: number): void {
-    const old = this.#stream
-    if (old === null) return
-    old.release(this.#replacedFrame)
-    this.#loseStream('replaced', now)
+  onStallOver (since: number, now: number): void {
+    this.inbox.excludeStall(since, now)
   }
 
-  get #replacedFrame (): string {
-    return goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` })
+  onRoom (): void {
+    this.inbox.resume()
   }
 
-  #loseStream (reason: DisconnectReason, now: number): void {
-    this.#stream = null
-    this.#detachedAt = now
-    this.outbox.detach(now)
-    if (this.#ageAt === Infinity) this.#watchAge()
+  onStreamGone (reason: DisconnectReason, now: number): void {
+    this.#clock.detachedAt = now
     this.queueHook('onDisconnect', reason, this.scope.context)
-    if (this.#isBeyondReach) this.#gate.open(false)
-    this.#unstall()
+    if (!this.isOpen) return
+    this.#clock.setAll()
+    this.scope.detached(this)
   }
 
-  /** Whether nothing that is sent from now on can reach a client: a session that is being closed gets no other stream. */
-  get #isBeyondReach (): boolean {
-    return this.#phase === 'closed' || this.#isOver || (this.#phase === 'closing' && this.#stream === null)
+  report (error: unknown, command: string): void {
+    this.scope.report(this, error, command)
   }
 
-  /** How long a closing session waits for its reader, who may be allowed to stall for ever otherwise. */
-  #patienceMs (stream: Stream): number {
-    return stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs
-  }
+  // Its end
 
-  #checkHandler (now: number): void {
-    const command = this.#channel.current
-    const { handlerTimeoutMs } = this.scope.limits
-    if (command === null || !command.timed || handlerTimeoutMs === 0 || this.#stalledSince !== 0) return
-    if (now - command.startedAt >= handlerTimeoutMs) this.#channel.abandon(new HandlerTimeoutError(command.name, handlerTimeoutMs))
-  }
-
-  #setDeadline (now: number): void {
-    const { limits, pendingMs, runtime } = this.scope
-    let at = Math.min(this.#leaveAt, this.#ageAt)
-    if (this.#phase === 'pending') at = this.#createdAt + pendingMs
-    else if (this.#phase === 'open') {
-      if (limits.maxLifetimeMs > 0) at = Math.min(at, this.#createdAt + limits.maxLifetimeMs)
-      if (this.#stream === null) {
-        at = Math.min(at, this.#detachedAt + limits.reconnectMs)
-        if (limits.idleMs > 0) at = Math.min(at, Math.max(this.#detachedAt, this.#lastEventAt) + limits.idleMs)
-      }
-    } else if (this.#phase === 'closing' && this.#stream !== null) at = Math.max(this.#closeBy, now + this.#patienceMs(this.#stream) / 4)
-    const command = this.#channel.current
-    if (command?.timed === true && limits.handlerTimeoutMs > 0 && command.startedAt > 0 && this.#stalledSince === 0) at = Math.min(at, command.startedAt + limits.handlerTimeoutMs)
-    if (at !== Infinity) runtime.deadlines.set(this, Math.max(at, now + 1))
-  }
-
-  /** The last command but the hooks': ends the stream, then lets the hooks run. */
-  async #finish (retryMs: number | undefined): Promise<void> {
-    const stream = this.#stream
-    this.#isOver = true
-    if (stream !== null) {
-      const gone = new Promise<void>((resolve) => { this.#streamGone = resolve })
-      const reason = this.#closeReason
-      const closeCode = reason === 'draining' || reason === 'shutdown' ? closeCodes.goingAway : closeCodes.normal
-      stream.finish(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed', closeCode)
-      await gone
+  #beginClose (reason: CloseReason, { reconnect, retryMs }: CloseOptions): void {
+    this.scope.runtime.broadcasts.catchUp(this)
+    this.scope.closing(this)
+    this.#phase = 'closing'
+    this.#closeReason = reason
+    this.#closeReconnect = reconnect === true
+    this.#abort?.abort(reason)
+    if (this.feed.stream !== null) {
+      this.#clock.closeBy = performance.now() + this.feed.patienceMs
+      this.#clock.set('patience')
     }
-    const { hooks, context } = this.scope
-    if (!this.#everConnected) return this.#conclude()
-    this.#pushHook('onClose', hooks.onClose, [this.#closeReason, context], () => this.#conclude())
+    this.inbox.close(() => this.#finish(retryMs))
   }
 
-  #conclude (): void {
+  #cut (): void {
+    this.feed.stream?.destroy('closed')
+    this.inbox.timeOut(performance.now())
+  }
+
+  /** The last command but the hooks: ends the stream, then runs the hooks. */
+  async #finish (retryMs: number | undefined): Promise<void> {
+    const reason = this.#closeReason
+    const closeCode = reason === 'draining' || reason === 'shutdown' ? closeCodes.goingAway : closeCodes.normal
+    const gone = this.feed.close(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), closeCode)
+    if (gone !== null) await gone
+    if (!this.#everConnected) return this.#end()
+    this.inbox.queueLastHook([reason, this.scope.context], () => this.#end())
+  }
+
+  /** Ends the session now: no waiting command runs, no frame is written, no hook is called. Its client may come back for a new one. */
+  destroy (reason: CloseReason = this.#closeReason): void {
+    if (this.#phase === 'closed') return
+    this.#closeReason = reason
+    this.#closeReconnect = true
+    this.#end()
+  }
+
+  #end (): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
-    for (const command of this.#channel.clear()) command.onSettled?.({ error: new SessionClosedError() })
+    this.feed.destroy()
+    this.inbox.destroy()
+    this.#clock.destroy()
     this.#abort?.abort(this.#closeReason)
-    this.outbox.clear()
-    this.scope.runtime.deadlines.remove(this)
-    this.#leavePool()
+    this.leavePool()
     this.scope.closed(this)
-    this.#gate.open(false)
     this.#settleClosed?.()
+  }
+
+  /** Resolves when the session is closed and its hooks have run. */
+  whenClosed (): Promise<void> {
+    if (this.#phase === 'closed') return Promise.resolve()
+    return this.#closed ??= new Promise((resolve) => { this.#settleClosed = resolve })
+  }
+
+  /** Tells a client that a newer stream replaced its own; `takenMark` stops a browser's reconnects. */
+  get #replacedFrame (): string {
+    return goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` })
   }
 }

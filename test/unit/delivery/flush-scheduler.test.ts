@@ -142,7 +142,8 @@ t.test('broadcasts are delivered first, so that their frames leave in the same t
   const member: BroadcastMember = {
     servedUpTo: 0,
     append: (frame) => order.push(`append ${frame.text}`),
-    appended: () => scheduler.schedule(stream)
+    writeAppended: () => scheduler.schedule(stream),
+    scheduleAppended: () => scheduler.schedule(stream)
   }
   const stream = flushable(() => {
     order.push('flush')

@@ -57,7 +57,7 @@ t.test('conflation', async (t) => {
   })
 })
 
-t.test('a run', async (t) => {
+t.test('a batch', async (t) => {
   const outbox = outboxOf('four', 'four', 'four', 'long enough')
   t.equal(outbox.batchEnd(8, 0), 3, 'takes what fits')
   t.equal(outbox.batchEnd(11, 0), 3)
@@ -101,6 +101,36 @@ t.test('resuming', async (t) => {
     t.equal(outbox.resume(number, 0), taken, `from ${number}`)
     t.equal(outbox.cursor, taken + 1)
   }
+})
+
+t.test('a snapshot is plain JSON, and takes nothing with it', async (t) => {
+  const outbox = outboxOf('1', ['2', 'a'], '3')
+  outbox.wrote(3, 100)
+  const snapshot = outbox.snapshot(130)
+  t.strictSame(JSON.parse(JSON.stringify(snapshot)), snapshot)
+  t.same(snapshot, {
+    first: 1,
+    cursor: 3,
+    gap: 0,
+    frames: [
+      { text: '1', key: null, shared: false, writtenMsAgo: 30 },
+      { text: '2', key: 'a', shared: false, writtenMsAgo: 30 },
+      { text: '3', key: null, shared: false, writtenMsAgo: null }
+    ]
+  })
+  t.same(textsOf(outbox), ['1', '2', '3'])
+  const other = outboxOf('what it had')
+  other.restore(snapshot, 1_000)
+  t.match(other, { first: 1, cursor: 3, next: 4, waiting: 1, waitingBytes: 1, heldBytes: 3, oldestWrittenAt: 970 })
+})
+
+t.test('a gap moves along', async (t) => {
+  const outbox = outboxOf('1', '2')
+  outbox.dropOldest(1, 1000)
+  const other = outboxOf()
+  other.restore(outbox.snapshot(0), 0)
+  t.equal(other.pending, true)
+  t.equal(other.takeGap(), 1)
 })
 
 t.test('the keys of frames that went are not kept', async (t) => {
@@ -227,7 +257,7 @@ function bytesOf (entries: ReadonlyArray<{ frame: Frame }>): number {
 
 /** One reader's session: an outbox, its model, and a record of what got to the reader. */
 class Reader {
-  readonly outbox: Outbox
+  outbox: Outbox
   readonly model: Model
   /** What was handed to it under each number, for good. */
   readonly #seen = new Map<number, Frame>()
@@ -235,9 +265,26 @@ class Reader {
   #expected = 1
   connected = true
 
+  readonly #renew: () => Outbox
+
   constructor (limits: ReplayLimits, budget: ByteBudget) {
-    this.outbox = new Outbox(limits, budget)
+    this.#renew = () => new Outbox(limits, budget)
+    this.outbox = this.#renew()
     this.model = new Model(limits)
+  }
+
+  /** Goes on with another outbox, made from a snapshot of the present one. */
+  move (now: number): void {
+    const old = this.outbox
+    this.outbox = this.#renew()
+    this.outbox.restore(JSON.parse(JSON.stringify(old.snapshot(now))), now)
+    for (const entry of this.model.entries) {
+      const { text, key, isShared } = entry.frame
+      entry.frame = this.outbox.at(entry.number)
+      deepStrictEqual([entry.frame.text, entry.frame.key, entry.frame.isShared], [text, key, isShared])
+      if (this.#seen.has(entry.number)) this.#seen.set(entry.number, entry.frame)
+    }
+    old.clear()
   }
 
   both<Result> (call: (outbox: Outbox | Model) => Result): Result {
@@ -349,6 +396,7 @@ const forgetStep = one.map((index): Step => (readers) => {
   outbox.forgetTo(0)
   model.acknowledge(model.fresh - 1)
 })
+const moveStep = one.map((index): Step => (readers, { now }) => readers[index]!.move(now))
 const clearStep = one.map((index): Step => (readers) => {
   const reader = readers[index]!
   reader.both((outbox) => outbox.clear())
@@ -367,7 +415,8 @@ t.test('does what its model does, whatever happens', async (t) => {
     { arbitrary: appendStep, weight: 6 }, { arbitrary: broadcastStep, weight: 4 }, { arbitrary: burstStep, weight: 1 },
     { arbitrary: writeStep, weight: 4 }, { arbitrary: writeAllStep, weight: 1 }, { arbitrary: detachStep, weight: 1 },
     { arbitrary: resumeStep, weight: 2 }, { arbitrary: acknowledgeStep, weight: 1 }, { arbitrary: trimStep, weight: 1 },
-    { arbitrary: dropStep, weight: 1 }, { arbitrary: forgetStep, weight: 1 }, { arbitrary: clearStep, weight: 1 }
+    { arbitrary: dropStep, weight: 1 }, { arbitrary: forgetStep, weight: 1 }, { arbitrary: clearStep, weight: 1 },
+    { arbitrary: moveStep, weight: 1 }
   )
   fc.assert(fc.property(limits, limits, fc.array(step, { maxLength: 80, size: 'max' }), (first, second, steps) => {
     const budget = new ByteBudget(Infinity)

@@ -250,7 +250,7 @@ t.test('a submission comes to one outcome, whichever way it came', async (t) => 
         await setImmediate()
       }
       t.same(ran, expected, `${what}, ${way}: what ran`)
-      session.discard()
+      session.destroy()
     }
   }
 })
@@ -307,7 +307,7 @@ t.test('only what is accepted frees the updates that the client has', async (t) 
   t.equal(held(), 1)
   t.match(acceptance.accept(session, submitted({ event: 'tether.close', body: {}, lastEventId: at(2) })), accepted(0))
   t.equal(held(), 0, 'also as its page leaves')
-  session.discard()
+  session.destroy()
 })
 
 t.test('a refusal names no more faults than its text may be long', async (t) => {

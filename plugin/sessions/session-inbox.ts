@@ -1,0 +1,228 @@
+import { BusyError, HandlerTimeoutError, SessionClosedError } from '../../schemas/errors.ts'
+import { Command, CommandChannel, type CommandMemory, type CommandOwner } from '../commands/command-channel.ts'
+import { isSyncCallback } from '../commands/sync-callback.ts'
+import type { Counters } from '../metrics/counters.ts'
+
+/** A handler of the application for one event. */
+export interface EventHandler {
+  readonly handle: (...given: unknown[]) => unknown
+  /** Whether all its work is done when it returns. */
+  readonly isSync: boolean
+}
+
+export type Hook = (...given: never[]) => unknown
+
+export type HookName = 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave' | 'onClose'
+
+/** What the inboxes of one endpoint have in common. */
+export interface InboxScope {
+  readonly limits: { readonly commandBuffer: number, readonly handlerTimeoutMs: number }
+  readonly handlers: ReadonlyMap<string, EventHandler>
+  /** The endpoint's configuration, `this` of its hooks and, by `on`, of its handlers. */
+  readonly hooks: { readonly [Name in HookName]?: Hook | undefined } & { readonly on?: object | undefined }
+  /** The last argument of each handler. */
+  readonly context: unknown
+}
+
+/** The session of an inbox: the first argument of handlers and hooks. */
+export interface InboxOwner {
+  /** {@link SessionInbox.timeoutAt} was set. */
+  onTimeoutDue: () => void
+  /** Logs what a handler or hook threw, and tells the application. Never throws. */
+  report: (error: unknown, command: string) => void
+}
+
+/** The way down, as far as commands depend on it. */
+export interface WriteSide {
+  /** Whether there is room for what the next command may send. */
+  readonly hasRoom: boolean
+  /** Whether the session's loop stands still until there is room. */
+  readonly isStalled: boolean
+}
+
+/** An inbox as JSON. */
+export interface InboxSnapshot {
+  /** The last `seq` whose event is settled, and all before it; 0 for none. */
+  readonly acceptedSeq: number
+}
+
+/** The way up: the events of one session, and its other commands, which run one at a time. */
+export class SessionInbox implements CommandOwner {
+  readonly #owner: InboxOwner
+  readonly #scope: InboxScope
+  readonly #writeSide: WriteSide
+  readonly #counters: Counters
+  readonly #channel: CommandChannel
+  #acceptedSeq = 0
+  #isClosing = false
+
+  constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters) {
+    this.#owner = owner
+    this.#scope = scope
+    this.#writeSide = writeSide
+    this.#counters = counters
+    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, memory)
+  }
+
+  /** Last `seq` accepted; 0 for none. */
+  get acceptedSeq (): number { return this.#acceptedSeq }
+  /** Commands that wait. */
+  get length (): number { return this.#channel.length }
+  /** Whether the caller runs within the present command. */
+  get isWithinCurrent (): boolean { return this.#channel.isWithinCurrent() }
+
+  /** When {@link timeOut} is due; Infinity for no command with a time limit, and during a stall. */
+  get timeoutAt (): number {
+    const command = this.#channel.current
+    const { handlerTimeoutMs } = this.#scope.limits
+    if (command === null || !command.timed || command.startedAt === 0 || handlerTimeoutMs === 0 || this.#writeSide.isStalled) return Infinity
+    return command.startedAt + handlerTimeoutMs
+  }
+
+  // Events
+
+  /** Whether `count` more events of `weight` bytes of memory may wait. */
+  hasCapacity (count: number, weight: number): boolean {
+    return this.#channel.hasCapacity(count) && this.#channel.admits(weight)
+  }
+
+  /**
+   * Queues an event.
+   *
+   * @param name of an event of the contract
+   * @param seq its number; 0 for none
+   * @param weight bytes of memory
+   */
+  accept (name: string, data: unknown, seq: number, weight: number): void {
+    if (seq !== 0) this.#acceptedSeq = seq
+    this.#counters.add('eventsAccepted')
+    const { handlers, hooks, context } = this.#scope
+    const { handle, isSync } = handlers.get(name)!
+    const command = new Command(name, () => handle.call(hooks.on, this.#owner, data, context))
+    command.isSync = isSync
+    command.seq = seq
+    command.weight = weight
+    this.#channel.push(command)
+  }
+
+  // Updates and hooks
+
+  /** @returns as `session.update` does */
+  update<Result> (run: (session: unknown) => Result): Promise<Awaited<Result>> {
+    const promise = this.#channel.isWithinCurrent() ? this.#runWithin(run) : this.#enqueue(run)
+    // A caller may ignore the promise. Faults are reported apart from it.
+    promise.catch(() => {})
+    return promise
+  }
+
+  async #runWithin<Result> (run: (session: unknown) => Result): Promise<Awaited<Result>> {
+    try {
+      return await run(this.#owner)
+    } catch (error) {
+      this.#report(error, 'update')
+      throw error
+    }
+  }
+
+  #enqueue<Result> (run: (session: unknown) => Result): Promise<Awaited<Result>> {
+    return new Promise<Awaited<Result>>((resolve, reject) => {
+      if (this.#isClosing) return reject(new SessionClosedError())
+      if (!this.#channel.hasCapacity(1)) return reject(new BusyError())
+      let result: Result
+      const command = new Command('update', () => (result = run(this.#owner)), (fault) => {
+        if (fault === null) resolve(result as Awaited<Result>)
+        else reject(fault.error)
+      })
+      command.isSync = isSyncCallback(run)
+      this.#channel.push(command)
+    })
+  }
+
+  /** Queues a hook, beyond the channel's capacity, if the configuration has it. */
+  queueHook (name: HookName, ...given: readonly unknown[]): void {
+    if (this.#scope.hooks[name] !== undefined) this.#pushHook(name, given, null)
+  }
+
+  /** Queues `onClose`, whether or not the configuration has it. Calls `onSettled` behind it. */
+  queueLastHook (given: readonly unknown[], onSettled: () => void): void {
+    this.#pushHook('onClose', given, onSettled)
+  }
+
+  #pushHook (name: HookName, given: readonly unknown[], onSettled: (() => void) | null): void {
+    const { hooks } = this.#scope
+    const hook = hooks[name]
+    this.#pushUnbounded(new Command(name, () => hook?.call(hooks, ...[this.#owner, ...given] as never[]), onSettled), hook === undefined || isSyncCallback(hook))
+  }
+
+  #pushUnbounded (command: Command, isSync: boolean): void {
+    command.bounded = false
+    command.isSync = isSync
+    this.#channel.push(command)
+  }
+
+  // The channel's turns
+
+  get hasRoom (): boolean { return this.#writeSide.hasRoom }
+
+  /** Continues with the next command, if it can. Call it when the write side has room. */
+  resume (): void {
+    this.#channel.resume()
+  }
+
+  onFault (command: Command, error: unknown): void {
+    this.#report(error, command.name)
+  }
+
+  #report (error: unknown, command: string): void {
+    this.#counters.add('handlerErrors')
+    this.#owner.report(error, command)
+  }
+
+  onPending (command: Command): void {
+    if (command.timed && this.#scope.limits.handlerTimeoutMs > 0) this.#owner.onTimeoutDue()
+  }
+
+  /** The time of a stall does not count for the handler that runs: the stall deadline bounds that wait. */
+  excludeStall (since: number, now: number): void {
+    const command = this.#channel.current
+    if (command === null) return
+    if (command.startedAt > 0) command.startedAt += now - Math.max(since, command.startedAt)
+    if (this.timeoutAt !== Infinity) this.#owner.onTimeoutDue()
+  }
+
+  /** Waits no longer for the handler that runs: it is reported as too slow. */
+  timeOut (now: number): void {
+    const command = this.#channel.current
+    if (command?.timed !== true) return
+    const { handlerTimeoutMs } = this.#scope.limits
+    const isDue = now >= this.timeoutAt
+    this.#channel.abandon(new HandlerTimeoutError(command.name, isDue ? handlerTimeoutMs : Math.round(now - command.startedAt)))
+  }
+
+  // Its end
+
+  /** Takes no more updates. Calls `last` behind all waiting commands; only hooks may follow it. */
+  close (last: () => unknown): void {
+    this.#isClosing = true
+    this.#pushUnbounded(new Command('close', last, null, false), true)
+  }
+
+  /** Drops all waiting commands. */
+  destroy (): void {
+    this.#isClosing = true
+    for (const command of this.#channel.clear()) command.onSettled?.({ error: new SessionClosedError() })
+  }
+
+  // Moving
+
+  /** The numbers of settled events. An event that waits or runs does not count: its client sends it again. */
+  snapshot (): InboxSnapshot {
+    const unsettled = this.#channel.firstSeq
+    return { acceptedSeq: unsettled === 0 ? this.#acceptedSeq : unsettled - 1 }
+  }
+
+  /** Continues behind the events of a snapshot. For an inbox that has accepted none. */
+  restore ({ acceptedSeq }: InboxSnapshot): void {
+    this.#acceptedSeq = acceptedSeq
+  }
+}
