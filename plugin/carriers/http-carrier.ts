@@ -1,7 +1,7 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import type { EncodedBytes } from './encoded-bytes.ts'
@@ -38,12 +38,13 @@ export function isPlainResponse (response: RawResponse): boolean {
 }
 
 /** The carrier that suits a response whose head has been fixed. */
-export function createHttpCarrier (response: RawResponse): ByteCarrier {
-  if (response.stream !== undefined) return new Http2Carrier(response, response.stream)
+export function createHttpCarrier (response: RawResponse, { writeBytes, http2WriteBytes }: Limits): ByteCarrier {
+  // One stream's bytes hold up the others of its connection.
+  if (response.stream !== undefined) return new Http2Carrier(response, response.stream, http2WriteBytes)
   const { socket, chunkedEncoding } = response
   // Without a socket of its own (a pipelined request that waits) or without chunks (HTTP/1.0), Node does it all.
-  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new HttpCarrier(response)
-  return new ChunkCarrier(response, socket)
+  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new HttpCarrier(response, writeBytes)
+  return new ChunkCarrier(response, socket, writeBytes)
 }
 
 // Text of one byte a character needs no look at each of them.
@@ -54,15 +55,16 @@ function encodingOf (text: string, bytes: number): 'latin1' | 'utf8' {
 /** Writes through an HTTP/1 response. */
 class HttpCarrier implements ByteCarrier {
   owner: CarrierOwner | null = null
+  readonly pieceBytes: number
   protected readonly response: RawResponse
 
-  constructor (response: RawResponse) {
+  constructor (response: RawResponse, pieceBytes: number) {
     this.response = response
+    this.pieceBytes = pieceBytes
   }
 
   get opensAtOnce (): boolean { return !isPlainResponse(this.response) }
   get protocol (): 'http/1.1' | 'http/2' { return 'http/1.1' }
-  get pieceBytes (): number { return defaults.fixed.writeBytes }
 
   get queuedBytes (): number {
     const socket = this.response.socket as (Socket & { _handle?: { writeQueueSize?: number } | null }) | null
@@ -136,15 +138,13 @@ function onError (): void {}
 class Http2Carrier extends HttpCarrier {
   readonly #stream: ServerHttp2Stream
 
-  constructor (response: RawResponse, stream: ServerHttp2Stream) {
-    super(response)
+  constructor (response: RawResponse, stream: ServerHttp2Stream, pieceBytes: number) {
+    super(response, pieceBytes)
     this.#stream = stream
   }
 
   override get opensAtOnce () { return false }
   override get protocol () { return 'http/2' as const }
-  // One stream's bytes hold up the others of its connection.
-  override get pieceBytes (): number { return defaults.fixed.http2WriteBytes }
   override get queuedBytes (): number { return 0 }
 
   override attach (owner: CarrierOwner): void {
@@ -183,8 +183,8 @@ class ChunkCarrier extends HttpCarrier {
   /** Whether the owner waits until they have left. */
   #owesDrain = false
 
-  constructor (response: RawResponse, socket: Socket) {
-    super(response)
+  constructor (response: RawResponse, socket: Socket, pieceBytes: number) {
+    super(response, pieceBytes)
     this.#socket = socket
     this.#onLeft = () => { this.#left() }
   }

@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream'
-import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import { frameHead, frameMessage } from './websocket-frame.ts'
@@ -32,19 +31,22 @@ const open = 1
 export class WebSocketCarrier implements Carrier {
   readonly protocol = 'websocket' as const
   readonly opensAtOnce = false
+  readonly pieceBytes: number
   readonly #peer: WebSocketPeer
   readonly #pipe: Duplex & { _handle?: { writeQueueSize?: number } | null }
   #owner: CarrierOwner | null = null
   #inMessage = false
   #owesPong = false
 
-  /** @param pipe the connection that the socket writes to */
-  constructor (peer: WebSocketPeer, pipe: Duplex) {
+  /**
+   * @param pipe the connection that the socket writes to
+   * @param pieceBytes most bytes to hand to one write
+   */
+  constructor (peer: WebSocketPeer, pipe: Duplex, pieceBytes: number) {
     this.#peer = peer
     this.#pipe = pipe
+    this.pieceBytes = pieceBytes
   }
-
-  get pieceBytes (): number { return defaults.fixed.writeBytes }
 
   get queuedBytes (): number {
     return this.#pipe._handle?.writeQueueSize ?? this.#pipe.writableLength

@@ -67,6 +67,7 @@ export class CommandChannel {
   readonly #capacity: number
   readonly #owner: CommandOwner
   readonly #memory: CommandMemory | null
+  readonly #commandsPerTurn: number
   #queue: Command[] = []
   /** Of those that wait and the one that runs. */
   #weight = 0
@@ -80,11 +81,13 @@ export class CommandChannel {
   /**
    * @param capacity events and updates that may wait; hooks go past it
    * @param memory where the memory of what waits is counted; null for nowhere
+   * @param limits `commandsPerTurn`: commands in a row before other sessions get their turn
    */
-  constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null) {
+  constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null, { commandsPerTurn }: { readonly commandsPerTurn: number } = defaults.fixed) {
     this.#capacity = capacity
     this.#owner = owner
     this.#memory = memory
+    this.#commandsPerTurn = commandsPerTurn
   }
 
   /** Commands that wait. */
@@ -157,7 +160,7 @@ export class CommandChannel {
   /** Runs what can be run now. */
   #turn (): void {
     for (let count = 0; this.#current === null && this.#queue.length > 0 && this.#owner.hasRoom; count++) {
-      if (count === defaults.fixed.commandsPerTurn) {
+      if (count === this.#commandsPerTurn) {
         // A session that keeps itself busy leaves the loop to others in between.
         setImmediate(this.#takeTurn!)
         return

@@ -1,4 +1,4 @@
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import { DeflateAllowance } from './deflate-allowance.ts'
 
 /** What became of the text of all compressed streams. */
@@ -27,7 +27,8 @@ export interface CompressionStats {
 
 /** What all compressed streams of one registered plugin share. */
 export class Compression {
-  readonly allowance = new DeflateAllowance(defaults.fixed.privateDeflateShare, defaults.fixed.privateDeflateMs)
+  readonly limits: Limits
+  readonly allowance: DeflateAllowance
   readonly stats: CompressionStats = {
     streams: 0,
     ownStreams: 0,
@@ -44,7 +45,9 @@ export class Compression {
 
   readonly #maxCompressorBytes: number
 
-  constructor (maxCompressorBytes: number) {
+  constructor (maxCompressorBytes: number, limits: Limits) {
+    this.limits = limits
+    this.allowance = new DeflateAllowance(limits.privateDeflateShare, limits.privateDeflateMs)
     this.#maxCompressorBytes = maxCompressorBytes
   }
 

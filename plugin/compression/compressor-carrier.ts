@@ -1,6 +1,6 @@
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
 import { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { ByteCarrier } from '../carriers/http-carrier.ts'
@@ -15,8 +15,7 @@ interface ZstdOfNewerNode {
   constants: Record<'ZSTD_c_compressionLevel' | 'ZSTD_c_windowLog', number>
 }
 
-function createCompressor (encoding: StreamedEncoding): Compressor {
-  const { compressorWindowBits, brotliQuality, zstdLevel } = defaults.fixed
+function createCompressor (encoding: StreamedEncoding, { compressorWindowBits, brotliQuality, zstdLevel }: Limits): Compressor {
   if (encoding === 'br') {
     const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_LGWIN, BROTLI_PARAM_MODE, BROTLI_MODE_TEXT } = zlib.constants
     return zlib.createBrotliCompress({
@@ -58,7 +57,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     this.#response = response
     this.encoding = encoding
     this.#compression = compression
-    this.#compressor = createCompressor(encoding)
+    this.#compressor = createCompressor(encoding, compression.limits)
     this.#compressor.on('readable', () => {
       this.#collect()
       if (!this.#isWorking) this.#writeOutput()
@@ -142,7 +141,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   }
 
   get #isWritable (): boolean {
-    return this.#isResponseWritable && this.#waitingBytes < defaults.fixed.compressorQueueBytes
+    return this.#isResponseWritable && this.#waitingBytes < this.#compression.limits.compressorQueueBytes
   }
 
   /** Gives the compressor all that waits, and writes what that becomes as one; what comes meanwhile is the next. */

@@ -1,5 +1,4 @@
 import { crc32 } from 'node:zlib'
-import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
 import type { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { ByteCarrier } from '../carriers/http-carrier.ts'
@@ -65,7 +64,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   writeText (text: string, bytes: number, isDeflatable = false): boolean {
     if (this.#window !== null) return this.#writeOwn(Buffer.from(text))
-    if (isDeflatable && bytes >= defaults.fixed.privateDeflateBytes && this.#mayDeflate()) {
+    if (isDeflatable && bytes >= this.#compression.limits.privateDeflateBytes && this.#mayDeflate()) {
       return this.#writePrivate(Buffer.from(text))
     }
     // Text of one byte a character can be stored without being encoded first.
@@ -133,9 +132,9 @@ export class GzipCarrier implements Carrier, StreamCompression {
   }
 
   #writePrivate (text: Buffer): boolean {
-    const { allowance } = this.#compression
+    const { allowance, limits } = this.#compression
     const startedAt = performance.now()
-    const block = deflateBlock(text, defaults.fixed.privateDeflateLevel)
+    const block = deflateBlock(text, limits.privateDeflateLevel)
     allowance.spend(startedAt)
     if (block.bytes.length > text.length * (1 - leastGain)) this.#untried = untriedAfterNoGain
     return this.#writeOwnBlock(text, block)
@@ -143,9 +142,10 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   #writeOwn (text: Buffer): boolean {
     const window = this.#window!
-    const block = text.length < defaults.fixed.ownStoredBelowBytes
+    const { ownStoredBelowBytes, deflateLevel } = this.#compression.limits
+    const block = text.length < ownStoredBelowBytes
       ? storeBlock(text)
-      : deflateBlock(text, defaults.fixed.deflateLevel, window.bytes)
+      : deflateBlock(text, deflateLevel, window.bytes)
     window.push(text)
     return this.#writeOwnBlock(text, block)
   }

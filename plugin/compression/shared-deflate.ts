@@ -1,5 +1,4 @@
 import { crc32 } from 'node:zlib'
-import { defaults } from '../../schemas/defaults.ts'
 import type { Compression } from './compression.ts'
 import { crc32Shift } from './crc32.ts'
 import { ChainLink, type ChainPlace } from './deflate-chain.ts'
@@ -38,7 +37,7 @@ export class SharedDeflate {
     place.bytes = this.#base !== null && place.link === this.#base ? place.bytes + this.length : this.length
     place.link = this.#link
     // With one there is nobody to share it with, and each would keep a tail of its own.
-    if (this.#takers === 2) this.#link.tail = this.#makeTail()
+    if (this.#takers === 2) this.#link.tail = this.#makeTail(compression.limits.chainBytes)
     return block
   }
 
@@ -46,7 +45,7 @@ export class SharedDeflate {
     if (this.#base !== null) return place.endsWith(this.#base) ? this.#chained : null
     const { link } = place
     // The third comes too late: the tail tells by now what this run follows.
-    if (link === null || !place.endsWith(link) || this.#takers > 2 || this.length < defaults.fixed.chainedStoredBelowBytes) return null
+    if (link === null || !place.endsWith(link) || this.#takers > 2 || this.length < compression.limits.chainedStoredBelowBytes) return null
     if (!this.#mayDeflate(compression)) return null
     this.#base = link
     return this.#chained = this.#deflate(compression, link.tail!)
@@ -54,7 +53,7 @@ export class SharedDeflate {
 
   #standingAlone (compression: Compression): GzipBlock {
     if (this.#alone !== null) return this.#alone
-    if (this.length < defaults.fixed.storedBelowBytes) return this.#alone = storeBlock(this.#text)
+    if (this.length < compression.limits.storedBelowBytes) return this.#alone = storeBlock(this.#text)
     if (!this.#mayDeflate(compression)) return storeBlock(this.#text)
     return this.#alone = this.#deflate(compression)
   }
@@ -69,14 +68,13 @@ export class SharedDeflate {
 
   #deflate (compression: Compression, tail?: Buffer): GzipBlock {
     const startedAt = performance.now()
-    const block = deflateBlock(this.#text, defaults.fixed.deflateLevel, tail)
+    const block = deflateBlock(this.#text, compression.limits.deflateLevel, tail)
     if (this.#takers === 1) compression.allowance.spend(startedAt)
     compression.countRun(this.length, block.bytes.length)
     return block
   }
 
-  #makeTail (): Buffer {
-    const { chainBytes } = defaults.fixed
+  #makeTail (chainBytes: number): Buffer {
     const before = this.#base?.tail
     if (before === undefined || before === null || this.length >= chainBytes) return Buffer.from(this.#text.subarray(-chainBytes))
     return Buffer.concat([before.subarray(Math.max(0, before.length + this.length - chainBytes)), this.#text])

@@ -1,4 +1,5 @@
 import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
@@ -34,6 +35,7 @@ interface Broadcast {
 export class BroadcastQueue {
   readonly #budget: ByteBudget
   readonly #scheduler: Scheduler
+  readonly #limits: Limits
   #pending: Broadcast[] = []
   /** How many of `pending` are being delivered, and to whom next. */
   #batch = 0
@@ -42,9 +44,10 @@ export class BroadcastQueue {
   #bytes = 0
   #isDelivering = false
 
-  constructor (budget: ByteBudget, scheduler: Scheduler) {
+  constructor (budget: ByteBudget, scheduler: Scheduler, limits: Limits = defaults.fixed) {
     this.#budget = budget
     this.#scheduler = scheduler
+    this.#limits = limits
   }
 
   /** Number of the latest broadcast: what a new member starts from. */
@@ -55,7 +58,7 @@ export class BroadcastQueue {
     this.#pending.push({ number: ++this.#lastNumber, members, except, frame })
     this.#budget.hold(frame)
     this.#bytes += frame.bytes
-    const { broadcastFrames, broadcastBytes } = defaults.fixed
+    const { broadcastFrames, broadcastBytes } = this.#limits
     if (this.#pending.length > broadcastFrames || this.#bytes > broadcastBytes) this.deliver(performance.now(), Infinity)
     else if (this.#pending.length === 1) this.#scheduler.wake()
   }

@@ -1,3 +1,4 @@
+import { defaults } from '../../schemas/defaults.ts'
 import type { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { Holder } from './holder.ts'
@@ -17,6 +18,8 @@ const fairParts = 4
  */
 export class ByteBudget {
   readonly limit: number
+  /** Weight of a place in a queue. */
+  readonly slotWeight: number
   /** Bytes of the updates held now. */
   used = 0
   /** Weight of all that is held now, but for an update that passes alone. */
@@ -36,8 +39,9 @@ export class ByteBudget {
   /** Whether more do. */
   #isCrowded = false
 
-  constructor (limit: number) {
+  constructor (limit: number, { slotWeight }: { readonly slotWeight: number } = defaults.fixed) {
     this.limit = limit
+    this.slotWeight = slotWeight
     this.#exceededFrom = limit
   }
 

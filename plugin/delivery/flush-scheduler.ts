@@ -1,4 +1,4 @@
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
@@ -18,6 +18,7 @@ export interface Flushable {
  */
 export class FlushScheduler {
   readonly broadcasts: BroadcastQueue
+  readonly #sliceMs: number
   /** Called when everything has been delivered and flushed. */
   readonly #onIdle: () => void
   #current: Flushable[] = []
@@ -25,8 +26,9 @@ export class FlushScheduler {
   #next: Flushable[] = []
   #immediate: NodeJS.Immediate | null = null
 
-  constructor (budget: ByteBudget, onIdle: () => void) {
-    this.broadcasts = new BroadcastQueue(budget, this)
+  constructor (budget: ByteBudget, limits: Limits, onIdle: () => void) {
+    this.#sliceMs = limits.flushSliceMs
+    this.broadcasts = new BroadcastQueue(budget, this, limits)
     this.#onIdle = onIdle
   }
 
@@ -44,7 +46,7 @@ export class FlushScheduler {
 
   readonly #slice = (): void => {
     const start = performance.now()
-    const until = start + defaults.fixed.flushSliceMs
+    const until = start + this.#sliceMs
     // Held through the slice, so that what it schedules does not start another.
     const isDelivered = this.broadcasts.deliver(start, until)
     const isFlushed = this.#flush(start, until)

@@ -28,6 +28,11 @@ export class SendGate {
   #waiting: Promise<boolean> | null = null
   #settle: ((granted: boolean) => void) | null = null
   #granted = 0
+  readonly #sendsPerTurn: number
+
+  constructor ({ sendsPerTurn }: { readonly sendsPerTurn: number } = defaults.fixed) {
+    this.#sendsPerTurn = sendsPerTurn
+  }
 
   /**
    * What a send that need not wait gives.
@@ -37,7 +42,7 @@ export class SendGate {
    * let it turn, where a reader is fast or there is none.
    */
   grant (): Promise<boolean> {
-    if (++this.#granted < defaults.fixed.sendsPerTurn) return yes
+    if (++this.#granted < this.#sendsPerTurn) return yes
     this.#granted = 0
     return nextTurn()
   }

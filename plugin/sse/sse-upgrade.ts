@@ -134,10 +134,10 @@ function guardEncoding (response: RawResponse, encoding: Encoding): () => void {
 }
 
 function createCarrier (response: RawResponse, chosen: ChosenEncoding | null, compression: Compression): Carrier {
-  const carrier = createHttpCarrier(response)
+  const carrier = createHttpCarrier(response, compression.limits)
   if (chosen === null) return carrier
   const { encoding, ownBytes } = chosen
-  if (encoding === 'gzip') return new GzipCarrier(carrier, compression, ownBytes === 0 ? 0 : defaults.fixed.compressorWindowBytes)
+  if (encoding === 'gzip') return new GzipCarrier(carrier, compression, ownBytes === 0 ? 0 : compression.limits.compressorWindowBytes)
   return new CompressorCarrier(carrier, encoding, compression)
 }
 

@@ -1,4 +1,3 @@
-import { defaults } from '../../schemas/defaults.ts'
 import { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Outbox } from '../delivery/outbox.ts'
 import type { Frame } from '../protocol/frame.ts'
@@ -15,10 +14,16 @@ interface KnownBatch {
  * the very same run in one turn of the event loop.
  */
 export class FrameBatches {
+  readonly #most: number
   readonly #byFirst = new Map<Frame, KnownBatch>()
   #count = 0
   /** What was asked for last is most often asked for again. */
   #last: KnownBatch | null = null
+
+  /** @param most batches that are kept at a time */
+  constructor (most: number) {
+    this.#most = most
+  }
 
   /** The frames from `start` to `end - 1` as one piece; null when one of them is no other reader's, so that there is nothing to share. */
   shared (outbox: Outbox, start: number, end: number): EncodedBatch | null {
@@ -38,7 +43,7 @@ export class FrameBatches {
         text += frame.text
       }
       // Slow readers, each at a place of its own, take up their backlogs while nothing else goes on.
-      const isFull = this.#count === defaults.fixed.sharedRuns
+      const isFull = this.#count === this.#most
       if (isFull) this.clear()
       known = { frames, encoded: new EncodedBatch(text), next: isFull ? undefined : next }
       this.#byFirst.set(first, known)

@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events'
+import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import { Compression } from '../compression/compression.ts'
 import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
 import { ByteBudget } from '../delivery/byte-budget.ts'
@@ -11,6 +13,8 @@ import type { Stream } from './stream.ts'
 
 /** What all sessions and streams of one registered plugin share. */
 export interface Runtime {
+  /** The fixed limits. */
+  readonly limits: Limits
   readonly scheduler: FlushScheduler
   readonly deadlines: DeadlineQueue
   readonly budget: ByteBudget
@@ -29,18 +33,20 @@ export interface Runtime {
 /**
  * @param maxBufferedBytes bytes of memory for updates and events of all together
  * @param maxCompressorBytes bytes of memory for compressors of one stream each
+ * @param limits others than the fixed ones, for tests and benchmarks
  */
-export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number): Runtime {
-  const budget = new ByteBudget(maxBufferedBytes)
-  const batches = new FrameBatches()
-  const scheduler = new FlushScheduler(budget, () => batches.clear())
+export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number, limits: Limits = defaults.fixed): Runtime {
+  const budget = new ByteBudget(maxBufferedBytes, limits)
+  const batches = new FrameBatches(limits.sharedRuns)
+  const scheduler = new FlushScheduler(budget, limits, () => batches.clear())
   return {
+    limits,
     scheduler,
     deadlines: new DeadlineQueue(),
     budget,
     broadcasts: scheduler.broadcasts,
     batches,
-    compression: new Compression(maxCompressorBytes),
+    compression: new Compression(maxCompressorBytes, limits),
     totals: new Counters(),
     streams: new Set(),
     http2Connections: new Http2Connections(),

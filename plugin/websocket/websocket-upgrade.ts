@@ -99,7 +99,7 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   // TCP asks an idle peer whether it is still there, also where there are no pings.
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
-  const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening, request.log)
+  const stream = new FrameStream(new WebSocketCarrier(peer, pipe, runtime.limits.writeBytes), options, runtime, opening, request.log)
   // Its end has been told before anybody listened.
   if (peer.readyState === closedState) stream.destroy('client')
   // Those that were open when the server began to stop have been told; this one comes after.

@@ -33,12 +33,12 @@ interface Writing {
 }
 
 /** A carrier whose response a client reads over a socket. */
-async function open (windowBytes = 0, compression = new Compression(0)): Promise<Writing> {
+async function open (windowBytes = 0, compression = new Compression(0, defaults.fixed)): Promise<Writing> {
   const received: Buffer[] = []
   const opened = new Promise<GzipCarrier>((resolve) => {
     serve = (response) => {
       response.writeHead(200)
-      const carrier = new GzipCarrier(createHttpCarrier(response), compression, windowBytes)
+      const carrier = new GzipCarrier(createHttpCarrier(response, defaults.fixed), compression, windowBytes)
       carrier.attach(owner)
       resolve(carrier)
     }
@@ -193,7 +193,7 @@ t.test('frames of any size up to a megabyte, one after the other in one stream',
 })
 
 t.test('a batch is deflated once for all streams, and each has its own trailer', async (t) => {
-  const compression = new Compression(0)
+  const compression = new Compression(0, defaults.fixed)
   const batch = new EncodedBatch('data: {"series":"cpu","value":0.5}\n\n'.repeat(20))
   for (let number = 0; number < 5; number++) {
     const { carrier, ended } = await open(0, compression)

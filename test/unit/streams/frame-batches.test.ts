@@ -20,7 +20,7 @@ function framesOf (...texts: string[]): Frame[] {
 
 t.test('readers of the very same run share its bytes', async (t) => {
   const [a, b, c] = framesOf('a', 'b', 'c') as [Frame, Frame, Frame]
-  const runs = new FrameBatches()
+  const runs = new FrameBatches(defaults.fixed.sharedRuns)
   const first = outboxOf(a, b, c)
   const second = outboxOf(new Frame('own'), a, b, c)
   const run = runs.shared(first, 1, 4)
@@ -39,7 +39,7 @@ t.test('readers of the very same run share its bytes', async (t) => {
 
 t.test('a run with a frame of its own is nobody else\'s', async (t) => {
   const [a, b] = framesOf('a', 'b') as [Frame, Frame]
-  const runs = new FrameBatches()
+  const runs = new FrameBatches(defaults.fixed.sharedRuns)
   const outbox = outboxOf(a, new Frame('own'), b)
   outboxOf(a, b)
   t.equal(runs.shared(outbox, 1, 4), null)
@@ -49,7 +49,7 @@ t.test('a run with a frame of its own is nobody else\'s', async (t) => {
 
 t.test('a reader that forgets its frames at once leaves the run to the others', async (t) => {
   const [a, b] = framesOf('a', 'b') as [Frame, Frame]
-  const runs = new FrameBatches()
+  const runs = new FrameBatches(defaults.fixed.sharedRuns)
   const first = outboxOf(a, b)
   const second = outboxOf(a, b)
   const run = runs.shared(first, 1, 3)
@@ -59,7 +59,7 @@ t.test('a reader that forgets its frames at once leaves the run to the others', 
 
 t.test('what is cleared is made anew', async (t) => {
   const [a] = framesOf('a') as [Frame]
-  const runs = new FrameBatches()
+  const runs = new FrameBatches(defaults.fixed.sharedRuns)
   const outbox = outboxOf(a)
   outboxOf(a)
   const run = runs.shared(outbox, 1, 2)
@@ -73,7 +73,7 @@ t.test('only so many runs are kept', async (t) => {
   const frames = framesOf(...Array.from({ length: count + 1 }, (_, index) => `${index};`))
   const outbox = outboxOf(...frames)
   outboxOf(...frames)
-  const runs = new FrameBatches()
+  const runs = new FrameBatches(defaults.fixed.sharedRuns)
   const first = runs.shared(outbox, 1, 2)
   for (let number = 2; number <= count; number++) runs.shared(outbox, number, number + 1)
   t.equal(runs.shared(outbox, 1, 2), first, 'as many as the limit allows')
