@@ -57,7 +57,7 @@ export class TetherCore {
   async shutdown (): Promise<void> {
     const { shutdownMs } = defaults.fixed
     await this.#shutdown.end('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
-    await this.#runtime.http2Connections.end(shutdownMs / 4)
+    await this.#runtime.http2Connections.close(shutdownMs / 4)
   }
 
   #upgrade (options?: UpgradeOptions): Upgrade {

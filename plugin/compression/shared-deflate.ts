@@ -5,21 +5,21 @@ import { ChainLink, type ChainPlace } from './deflate-chain.ts'
 import { deflateBlock, storeBlock, type GzipBlock } from './gzip-block.ts'
 
 /**
- * A run as blocks for anybody's gzip stream, with what each stream's trailer needs
- * to know of them. There are two forms, each made once. One needs nothing before
- * it and fits everywhere. The other refers to the runs before it, for the streams
- * that got those too and nothing since: small runs gain most of their shortness so.
+ * A batch as a block for many gzip streams, with its part of each stream's trailer. There
+ * are two forms, each made once. One stands alone and fits any stream. The other refers to
+ * the batches before it, for streams that got those and nothing since: small batches gain
+ * most of their compression so.
  */
 export class SharedDeflate {
   readonly crc: number
-  /** What its length does to the CRC-32 of what precedes it. */
+  /** Factor of its length for {@link combineCrc32}. */
   readonly shift: number
   readonly length: number
   readonly #text: Buffer
   readonly #link = new ChainLink()
   #alone: GzipBlock | null = null
   #chained: GzipBlock | null = null
-  /** Of the run that the second form follows. */
+  /** Of the batch before the second form. */
   #base: ChainLink | null = null
   #takers = 0
 
@@ -30,13 +30,13 @@ export class SharedDeflate {
     this.shift = crc32Shift(text.length)
   }
 
-  /** The form that suits a stream at this place, which it moves on. */
+  /** The form for a stream at `place`, and moves that behind it. */
   take (place: ChainPlace, compression: Compression): GzipBlock {
     this.#takers++
     const block = this.#chainedAt(place, compression) ?? this.#standingAlone(compression)
     place.bytes = this.#base !== null && place.link === this.#base ? place.bytes + this.length : this.length
     place.link = this.#link
-    // With one there is nobody to share it with, and each would keep a tail of its own.
+    // For a single stream nobody would share the tail.
     if (this.#takers === 2) this.#link.tail = this.#makeTail(compression.limits.chainBytes)
     return block
   }
@@ -44,7 +44,7 @@ export class SharedDeflate {
   #chainedAt (place: ChainPlace, compression: Compression): GzipBlock | null {
     if (this.#base !== null) return place.endsWith(this.#base) ? this.#chained : null
     const { link } = place
-    // The third comes too late: the tail tells by now what this run follows.
+    // For the third stream it is too late: the tail is fixed by now.
     if (link === null || !place.endsWith(link) || this.#takers > 2 || this.length < compression.limits.chainedStoredBelowBytes) return null
     if (!this.#mayDeflate(compression)) return null
     this.#base = link
@@ -59,8 +59,8 @@ export class SharedDeflate {
   }
 
   /**
-   * As soon as two want it, always. For a single one only within the allowance,
-   * since then it is no different from that one's own text.
+   * Always, from the second stream on. For the first only within the allowance, as for text of
+   * one stream only.
    */
   #mayDeflate (compression: Compression): boolean {
     return this.#takers > 1 || compression.allowance.has()
@@ -70,7 +70,7 @@ export class SharedDeflate {
     const startedAt = performance.now()
     const block = deflateBlock(this.#text, compression.limits.deflateLevel, tail)
     if (this.#takers === 1) compression.allowance.spend(startedAt)
-    compression.countRun(this.length, block.bytes.length)
+    compression.countBatch(this.length, block.bytes.length)
     return block
   }
 
@@ -81,7 +81,7 @@ export class SharedDeflate {
   }
 }
 
-/** Bytes as blocks for anybody's gzip stream. */
+/** The form of bytes for gzip streams. */
 export function shareDeflate (bytes: Buffer): SharedDeflate {
   return new SharedDeflate(bytes)
 }

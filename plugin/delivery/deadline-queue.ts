@@ -1,13 +1,13 @@
 /**
- * Something that is looked at when its time has come. One entry stands for all
- * deadlines of its owner; the owner tells which of them are due.
+ * An entry of the queue. It stands for all deadlines of its owner, which knows which of them
+ * are due.
  */
 export interface Deadline {
   /** When, on the clock of `performance.now()`. */
   dueAt: number
   /** Its index in the heap, kept by the queue; -1 when it is in none. */
   heapIndex: number
-  /** Looks at what is due. It may set the deadline again. Must not throw, and must bear a call after `remove`. */
+  /** Acts on what is due. It may set the deadline again. It must not throw, and must tolerate a call after `remove`. */
   due: (now: number) => void
 }
 
@@ -17,8 +17,8 @@ const longestMs = 2_147_483_647
 /**
  * All deadlines of the plugin behind one timer: a binary heap, the earliest first.
  *
- * A deadline that moves to a later time costs nothing until the earlier time has
- * come, so the owner need not be told of every write.
+ * A move to a later time costs nothing before the earlier time has come, so an owner need not
+ * report every write.
  */
 export class DeadlineQueue {
   readonly #heap: Deadline[] = []
@@ -27,7 +27,7 @@ export class DeadlineQueue {
 
   get size (): number { return this.#heap.length }
 
-  /** Makes sure that `deadline` is looked at no later than `at`. */
+  /** Makes sure that `deadline.due` is called no later than `at`; `Infinity` changes nothing. */
   set (deadline: Deadline, at: number): void {
     if (at === Infinity) return
     if (deadline.heapIndex === -1) {
@@ -62,7 +62,7 @@ export class DeadlineQueue {
     this.#stop()
     this.#wakesAt = earliest
     const wait = Math.min(Math.max(Math.ceil(earliest - performance.now()), 1), longestMs)
-    // A server that only waits for deadlines may exit.
+    // Deadlines alone do not keep the process alive.
     this.#timer = setTimeout(() => this.#look(), wait).unref()
   }
 
@@ -70,7 +70,7 @@ export class DeadlineQueue {
     this.#timer = null
     this.#wakesAt = Infinity
     const now = performance.now()
-    // Taken out first, so that one which sets itself again at once cannot hold the loop.
+    // Taken out first, so that one that sets itself again at once cannot hold the loop.
     const due: Deadline[] = []
     while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
       const deadline = this.#heap[0]!

@@ -22,7 +22,8 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   #reader: StreamReader | null = null
   #isDrainWatched = false
   #gone = false
-  #ended = false
+  /** Whether its carrier was closed: the peer's side is all that it waits for. */
+  #isClosed = false
   #closeCode: number = closeCodes.normal
   #reason: DisconnectReason = 'client'
 
@@ -91,7 +92,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   }
 
   flush (now: number): void {
-    if (this.#gone || this.#ended) return
+    if (this.#gone || this.#isClosed) return
     const writer = this.#writer
     if (!writer.mayFlush(now)) {
       this.#clock.paced()
@@ -100,7 +101,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     if (writer.isWritable) {
       if (writer.flush(now)) this.#clock.wrote(now)
       if (!writer.isWritable) this.#fill(now)
-      else if (writer.isEnded) this.#end()
+      else if (writer.isEnded) this.#closeCarrier()
     }
     this.#reader?.onFlushed()
   }
@@ -116,9 +117,9 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.#clock.filled(now)
   }
 
-  #end (): void {
-    this.#ended = true
-    this.#carrier.end(this.#closeCode)
+  #closeCarrier (): void {
+    this.#isClosed = true
+    this.#carrier.close(this.#closeCode)
   }
 
   // What its carrier reports
@@ -183,7 +184,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     const reader = this.#reader
     if (reader !== null) this.#record.settle(reader)
     this.#reader = null
-    this.#record.end(this.#reason, this.protocol, this.#writer.uncountedBytes)
+    this.#record.writeLine(this.#reason, this.protocol, this.#writer.uncountedBytes)
     reader?.onGone(this.#reason)
     this.#runtime.endings.emit('end')
   }

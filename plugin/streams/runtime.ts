@@ -11,7 +11,7 @@ import { FrameBatches } from './frame-batches.ts'
 import { Http2Connections } from './http2-connections.ts'
 import type { Stream } from './stream.ts'
 
-/** What all sessions and streams of one registered plugin share. */
+/** Shared by all sessions and streams of one registered plugin. */
 export interface Runtime {
   /** The fixed limits. */
   readonly limits: Limits
@@ -24,15 +24,15 @@ export interface Runtime {
   readonly totals: Counters
   readonly streams: Set<Stream>
   readonly http2Connections: Http2Connections
-  /** Emits `end` when a stream or a session is gone. */
+  /** Emits `end` after each end of a stream or a session. */
   readonly endings: EventEmitter
-  /** Whether the server is about to stop: no new sessions. */
+  /** Whether the server is about to stop, and takes no new sessions. */
   draining: boolean
 }
 
 /**
- * @param maxBufferedBytes bytes of memory for updates and events of all together
- * @param maxCompressorBytes bytes of memory for compressors of one stream each
+ * @param maxBufferedBytes bytes of memory for all updates and events
+ * @param maxCompressorBytes bytes of memory for all compressors of single streams
  * @param limits others than the fixed ones, for tests and benchmarks
  */
 export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number, limits: Limits = defaults.fixed): Runtime {

@@ -72,7 +72,7 @@ export class RecordingCarrier implements Carrier {
     return this.answers
   }
 
-  end (code: number): void {
+  close (code: number): void {
     this.events.push(`close ${code}`)
   }
 
