@@ -27,7 +27,7 @@ export class Shutdown {
     for (const session of registry) session.beginClose(reason, true, spreadRetryMs())
     const ofSessions = new Set([...registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {
-      if (!ofSessions.has(stream)) stream.finish(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
+      if (!ofSessions.has(stream)) stream.close(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
     }
     await this.#whenEmpty(timeoutMs)
     // What is left does not read, or runs on: its hooks still run, but nobody waits long for them.

@@ -62,10 +62,10 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   let attached: Verdict | null
   try {
     stream = await entrance.open()
-    if (stream.gone || stream.finishing) return refused(abort(session, isNew))
+    if (stream.gone || stream.closing) return refused(abort(session, isNew))
     if (!session.isOpen) {
       // Closed while the request's hooks ran; the client comes back for another.
-      stream.finish(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), defaults.fixed.shutdownMs, 'closed')
+      stream.close(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), defaults.fixed.shutdownMs, 'closed')
       return null
     }
     attached = session.attach(stream, verdict, claim.seq, claim.counted, arrival)

@@ -65,7 +65,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   #idPrefix: string | null = null
   #counted = false
   readonly #channel: CommandChannel
-  readonly #gate = new SendGate()
+  readonly #gate: SendGate
   /** Last `seq` accepted; 0 before the first. */
   #acceptedSeq = 0
   #stalledSince = 0
@@ -101,7 +101,8 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.counters = new Counters(scope.runtime.totals)
     this.servedUpTo = scope.runtime.broadcasts.lastNumber
     this.outbox = new Outbox(scope.limits, scope.runtime.budget)
-    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, scope.runtime.budget)
+    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, scope.runtime.budget, scope.runtime.limits)
+    this.#gate = new SendGate(scope.runtime.limits)
     const now = performance.now()
     this.#createdAt = now
     this.#detachedAt = now
@@ -286,7 +287,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
     const now = performance.now()
     if (arrival < this.#servedArrival) {
-      stream.release(this.#replacedFrame)
+      this.#replace(stream)
       return null
     }
     this.#servedArrival = arrival
@@ -537,16 +538,19 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
     this.#channel.resume()
   }
 
-  /** Ends an older stream: its reader, should it come back, is told that another took over. */
+  /** Closes an older stream. If its client reconnects, it learns that a newer stream replaced it. */
   #takeOver (now: number): void {
     const old = this.#stream
     if (old === null) return
-    old.release(this.#replacedFrame)
+    this.#replace(old)
     this.#loseStream('replaced', now)
   }
 
-  get #replacedFrame (): string {
-    return goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` })
+  /** Closes a stream whose place a newer one has. */
+  #replace (stream: Stream): void {
+    stream.detach()
+    const goodbye = goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` })
+    stream.close(goodbye, this.scope.runtime.limits.shutdownMs, 'replaced', closeCodes.replaced)
   }
 
   #loseStream (reason: DisconnectReason, now: number): void {
@@ -600,7 +604,7 @@ export class TetherSession implements Session, StreamReader, CommandOwner, Broad
       const gone = new Promise<void>((resolve) => { this.#streamGone = resolve })
       const reason = this.#closeReason
       const closeCode = reason === 'draining' || reason === 'shutdown' ? closeCodes.goingAway : closeCodes.normal
-      stream.finish(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed', closeCode)
+      stream.close(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), this.#patienceMs(stream), 'closed', closeCode)
       await gone
     }
     const { hooks, context } = this.scope

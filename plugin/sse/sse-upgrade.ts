@@ -89,7 +89,7 @@ export function openStream (request: FastifyRequest, reply: FastifyReply, option
       const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
       const stream = new FrameStream(createCarrier(response, encoded, compression), options, runtime, opening, request.log)
       // Those that were open when the server began to stop have been told; this one comes after.
-      if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed')
+      if (runtime.draining) stream.close(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed')
       guardReply(reply, stream)
       resolve(new PlainTransport(stream, lastEventId(request), runtime))
     })

@@ -51,7 +51,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   get gone (): boolean { return this.#gone }
   get reason (): DisconnectReason { return this.#reason }
   get heldWeight (): number { return this.#writer.heldWeight }
-  get finishing (): boolean { return this.#writer.isEnding }
+  get closing (): boolean { return this.#writer.isEnding }
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader
@@ -65,7 +65,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.#runtime.scheduler.schedule(this)
   }
 
-  finish (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode: number = closeCodes.normal): void {
+  close (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode: number = closeCodes.normal): void {
     if (this.#gone) return
     const now = performance.now()
     this.#clock.closeBy(now + withinMs)
@@ -76,11 +76,10 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.flush(now)
   }
 
-  release (goodbye: string): void {
+  detach (): void {
     if (this.#reader !== null) this.#record.settle(this.#reader)
     this.#reader = null
     this.#writer.detach()
-    this.finish(goodbye, this.#runtime.limits.shutdownMs, 'replaced', closeCodes.replaced)
   }
 
   destroy (reason: DisconnectReason): void {

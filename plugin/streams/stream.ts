@@ -57,7 +57,7 @@ export interface Stream extends Flushable {
   /** The reason of its end, once that is known. */
   readonly reason: DisconnectReason
   /** Whether it was closed: updates that are queued later may not be written. */
-  readonly finishing: boolean
+  readonly closing: boolean
   /** Its share of the memory of a batch that it has begun to write. */
   readonly heldWeight: number
   /** Gives it the reader whose updates it writes from now on, behind `opening`. */
@@ -68,9 +68,9 @@ export interface Stream extends Flushable {
    * Writes what waits, then `goodbye`, and ends; is destroyed when that takes longer than `withinMs`. A second
    * call can only shorten that time. `closeCode` is for a WebSocket; default 1000.
    */
-  finish: (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode?: number) => void
-  /** Ends its reader's part at once: no further updates, only `goodbye`. The reader hears no more of it. */
-  release: (goodbye: string) => void
+  close: (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode?: number) => void
+  /** Takes its reader away: it writes no further updates, and the reader gets no further events. */
+  detach: () => void
   /** Ends it now, without another byte. */
   destroy: (reason: DisconnectReason) => void
 }

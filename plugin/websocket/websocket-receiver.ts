@@ -79,7 +79,7 @@ export class WebSocketReceiver implements Deadline {
 
   #take (message: Buffer, isBinary: boolean): void {
     // Another stream may have the session by now, or it is over: nobody would answer for what comes.
-    if (this.#stream.gone || this.#stream.finishing) return
+    if (this.#stream.gone || this.#stream.closing) return
     if (isBinary) return this.#end('not-text', false, closeCodes.unsupported)
     const { maxEventBytes } = this.#endpoint.limits
     if (message.length > maxMessageBytes(maxEventBytes)) return this.#end('too-large', false, closeCodes.tooLarge)
@@ -121,7 +121,7 @@ export class WebSocketReceiver implements Deadline {
     const early = this.#early
     this.#early = []
     for (const message of early) {
-      if (this.#session !== null && !this.#stream.gone && !this.#stream.finishing) this.#answerTo(this.#session, message)
+      if (this.#session !== null && !this.#stream.gone && !this.#stream.closing) this.#answerTo(this.#session, message)
     }
   }
 
@@ -175,7 +175,7 @@ export class WebSocketReceiver implements Deadline {
   }
 
   #finish (goodbye: string, code: number): void {
-    this.#stream.finish(goodbye, defaults.fixed.shutdownMs, 'closed', code)
+    this.#stream.close(goodbye, defaults.fixed.shutdownMs, 'closed', code)
   }
 }
 

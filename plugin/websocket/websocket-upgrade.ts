@@ -103,6 +103,6 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   // Its end has been told before anybody listened.
   if (peer.readyState === closedState) stream.destroy('client')
   // Those that were open when the server began to stop have been told; this one comes after.
-  if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
+  if (runtime.draining) stream.close(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
 }
