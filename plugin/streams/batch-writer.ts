@@ -13,6 +13,15 @@ const idLineBytes = 15
 /** A reader, as far as a writer needs it. */
 export type WrittenReader = Pick<StreamReader, 'outbox' | 'counters' | 'idPrefix' | 'paceMs' | 'isPressed'>
 
+/** Spreads a reader's updates over time. */
+interface Pace {
+  /** Least time from one write of updates to the next. */
+  readonly intervalMs: number
+  lastUpdateAt: number
+  /** Number after the last update of the present flush. */
+  flushEnd: number
+}
+
 /**
  * Writes control text and a reader's updates to one carrier, piece by piece. It alone decides
  * what a piece holds; the stream decides when to write.
@@ -47,10 +56,8 @@ export class BatchWriter {
   #largeParts = 0
   /** Last text before the end: null while the stream goes on, empty once it was written. */
   #goodbye: string | null = null
-  /** Number after the last update of the present flush, where there is a pace. */
-  #flushEnd = Infinity
-  #paceMs = 0
-  #lastUpdateAt = -Infinity
+  /** Null for most streams. */
+  #pace: Pace | null = null
 
   /** @param opening begins the stream; a line end that closes its block follows it */
   constructor (carrier: Carrier, runtime: Pick<Runtime, 'batches' | 'budget' | 'limits' | 'totals'>, opening: string) {
@@ -70,7 +77,8 @@ export class BatchWriter {
 
   /** When the updates that wait for their pace may leave; `Infinity` when none wait. */
   get paceAt (): number {
-    return this.#paceMs > 0 && this.#reader?.outbox.pending === true ? this.#lastUpdateAt + this.#paceMs : Infinity
+    const pace = this.#pace
+    return pace !== null && this.#reader?.outbox.pending === true ? pace.lastUpdateAt + pace.intervalMs : Infinity
   }
 
   /** Writes this reader's updates from now on, and `opening` before them. */
@@ -79,8 +87,7 @@ export class BatchWriter {
     this.#counters = reader.counters
     reader.counters.adopt(this.#earlyWrites, this.#earlyBytes)
     this.#earlyBytes = 0
-    this.#paceMs = reader.paceMs
-    if (reader.paceMs > 0) this.#flushEnd = 0
+    if (reader.paceMs > 0) this.#pace = { intervalMs: reader.paceMs, lastUpdateAt: -Infinity, flushEnd: 0 }
     this.#control += opening
     if (opening !== '') this.#isOpening = false
   }
@@ -88,7 +95,7 @@ export class BatchWriter {
   /** Writes no further updates; what it writes still counts for their reader. */
   detach (): void {
     this.#reader = null
-    this.#paceMs = 0
+    this.#pace = null
   }
 
   /** Puts text before the next update. */
@@ -108,7 +115,7 @@ export class BatchWriter {
     this.#control = ''
     this.#reader = null
     this.#counters = null
-    this.#paceMs = 0
+    this.#pace = null
   }
 
   /**
@@ -116,15 +123,16 @@ export class BatchWriter {
    * all updates that wait as it begins, however many writes they need; later ones wait for the next.
    */
   mayFlush (now: number): boolean {
-    if (this.#paceMs === 0) return true
+    const pace = this.#pace
+    if (pace === null) return true
     const reader = this.#reader!
     const { outbox } = reader
     const isUrgent = this.#control !== '' || this.#goodbye !== null || reader.isPressed
     if (!isUrgent) {
-      if (this.#large !== null || outbox.cursor < this.#flushEnd || !outbox.pending) return true
-      if (now < this.#lastUpdateAt + this.#paceMs) return false
+      if (this.#large !== null || outbox.cursor < pace.flushEnd || !outbox.pending) return true
+      if (now < pace.lastUpdateAt + pace.intervalMs) return false
     }
-    this.#flushEnd = outbox.next
+    pace.flushEnd = outbox.next
     return true
   }
 
@@ -172,7 +180,9 @@ export class BatchWriter {
 
   /** Whether the present flush has updates to write, or a gap to tell that no update follows. */
   #hasUpdates (outbox: Outbox): boolean {
-    return outbox.pending && (outbox.cursor < this.#flushEnd || outbox.cursor === outbox.next)
+    if (!outbox.pending) return false
+    const pace = this.#pace
+    return pace === null || outbox.cursor < pace.flushEnd || outbox.cursor === outbox.next
   }
 
   // Each of these hands over bytes and returns their number; 0 where they are the large piece in hand now.
@@ -185,8 +195,12 @@ export class BatchWriter {
     const gap = outbox.takeGap()
     if (gap !== 0) text += gapFrame(idPrefix, gap)
     const start = outbox.cursor
-    const end = Math.min(this.#flushEnd, outbox.batchEnd(carrier.pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes))
-    this.#lastUpdateAt = now
+    let end = outbox.batchEnd(carrier.pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes)
+    const pace = this.#pace
+    if (pace !== null) {
+      end = Math.min(end, pace.flushEnd)
+      pace.lastUpdateAt = now
+    }
     reader.counters.addFrames(end - start)
     const batch = text === '' && idPrefix === null ? batches.shared(outbox, start, end) : null
     if (batch !== null) {

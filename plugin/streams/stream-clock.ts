@@ -26,11 +26,21 @@ export interface ClockOptions {
   readonly stallTimeoutMs: number
 }
 
+/** A full carrier's progress. */
+interface Progress {
+  /** When it was last seen. */
+  at: number
+  /** Bytes that were queued then. */
+  queuedBytes: number
+  /** Next look at it; `Infinity` while the carrier takes bytes. */
+  lookAt: number
+}
+
 /** Every deadline of one stream. */
 export class StreamClock implements Deadline {
   static readonly #table = new DeadlineTable<StreamClock>([
     { name: 'close', at: (clock) => clock.#closeAt, act: (clock) => { clock.#stream.onLate() } },
-    { name: 'stall', at: (clock) => clock.#lookAt, act: (clock, now) => { clock.#look(now) } },
+    { name: 'stall', at: (clock) => clock.#progress === null ? Infinity : clock.#progress.lookAt, act: (clock, now) => { clock.#look(clock.#progress!, now) } },
     { name: 'heartbeat', at: (clock) => clock.#beatAt, act: (clock, now) => { clock.#stream.onQuiet(now) } },
     { name: 'pace', at: (clock) => clock.#isIdle ? clock.#stream.paceAt : Infinity, act: (clock, now) => { clock.#stream.onPace(now) } }
   ])
@@ -44,10 +54,8 @@ export class StreamClock implements Deadline {
   #closeAt = Infinity
   /** Last write, or drain: the peer heard from the stream then. */
   #quietSince: number
-  /** Next look at a full carrier's progress. */
-  #lookAt = Infinity
-  #progressAt = 0
-  #queuedAtLook = 0
+  /** Null for most streams, whose carriers are never full. */
+  #progress: Progress | null = null
 
   constructor (queue: DeadlineQueue, stream: TimedStream, options: ClockOptions, now: number) {
     this.#queue = queue
@@ -67,16 +75,18 @@ export class StreamClock implements Deadline {
     this.#isFull = true
     const { stallTimeoutMs } = this.#options
     if (stallTimeoutMs === 0) return
-    this.#progressAt = now
-    this.#queuedAtLook = this.#stream.queuedBytes
-    this.#lookAt = now + stallTimeoutMs / stallLooks
-    this.#queue.set(this, this.#lookAt)
+    const lookAt = now + stallTimeoutMs / stallLooks
+    const progress = this.#progress ??= { at: now, queuedBytes: 0, lookAt }
+    progress.at = now
+    progress.queuedBytes = this.#stream.queuedBytes
+    progress.lookAt = lookAt
+    this.#queue.set(this, lookAt)
   }
 
   /** The carrier takes bytes again. */
   drained (now: number): void {
     this.#isFull = false
-    this.#lookAt = Infinity
+    if (this.#progress !== null) this.#progress.lookAt = Infinity
     this.#quietSince = now
     this.#schedule()
   }
@@ -101,7 +111,7 @@ export class StreamClock implements Deadline {
   stop (): void {
     this.#isFull = true
     this.#closeAt = Infinity
-    this.#lookAt = Infinity
+    this.#progress = null
     this.#queue.remove(this)
   }
 
@@ -119,16 +129,16 @@ export class StreamClock implements Deadline {
     return heartbeatMs > 0 && this.#isIdle ? this.#quietSince + heartbeatMs : Infinity
   }
 
-  #look (now: number): void {
+  #look (progress: Progress, now: number): void {
     const { stallTimeoutMs } = this.#options
     const queued = this.#stream.queuedBytes
-    if (queued !== this.#queuedAtLook) {
-      this.#queuedAtLook = queued
-      this.#progressAt = now
-    } else if (now - this.#progressAt >= stallTimeoutMs) {
+    if (queued !== progress.queuedBytes) {
+      progress.queuedBytes = queued
+      progress.at = now
+    } else if (now - progress.at >= stallTimeoutMs) {
       this.#stream.onStalled()
       return
     }
-    this.#lookAt = now + stallTimeoutMs / stallLooks
+    progress.lookAt = now + stallTimeoutMs / stallLooks
   }
 }
