@@ -208,7 +208,7 @@ t.test('a stream that waits for its peer to close wakes the process for nothing 
   }
 })
 
-t.test('with a pace, a gap that no update follows wakes the process once', async (t) => {
+t.test('with a pace, a gap that no update follows is told', async (t) => {
   const opened = open()
   const { stream, carrier, runtime } = opened
   const reader = readerOf(opened, { paceMs: 20 })
