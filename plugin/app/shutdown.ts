@@ -25,7 +25,7 @@ export class Shutdown {
     for (const session of registry) session.close(reason, { reconnect: true, retryMs: spreadRetryMs() })
     const ofSessions = new Set([...registry].map((session) => session.stream))
     for (const stream of [...runtime.streams]) {
-      if (!ofSessions.has(stream)) stream.finish(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
+      if (!ofSessions.has(stream)) stream.close(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
     }
     await this.#whenEmpty(timeoutMs)
     // The rest does not read, or is still running. Its hooks run, but the wait for them is short.

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import { CompiledContract } from '../contract/compiled-contract.ts'
 import { mountRoutes } from '../routes/mount.ts'
 import { normalOrigin } from '../routes/origin.ts'
@@ -26,12 +27,15 @@ export class TetherCore {
   readonly #registry: SessionRegistry<TetherSession>
   readonly #shutdown: Shutdown
 
-  /** @throws `FST_ERR_TETHER_OPTION` for an option that is not allowed. */
-  constructor (options: TetherOptions) {
+  /**
+   * @param fixed others than the fixed limits, for tests and benchmarks
+   * @throws `FST_ERR_TETHER_OPTION` for an option that is not allowed.
+   */
+  constructor (options: TetherOptions, fixed: Limits = defaults.fixed) {
     this.#options = options
     const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions(options)
-    const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes)
-    const registry = new SessionRegistry<TetherSession>(limits, defaults.fixed.tombstones, () => { runtime.endings.emit('end') })
+    const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
+    const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') })
     const relief = new MemoryRelief(runtime.budget, function * () {
       for (const { feed } of registry) yield feed
       yield * runtime.budget.others
@@ -55,9 +59,9 @@ export class TetherCore {
 
   /** Ends everything within a fixed time; for Fastify's `preClose`, which may run more than once. */
   async shutdown (): Promise<void> {
-    const { shutdownMs } = defaults.fixed
+    const { shutdownMs } = this.#runtime.limits
     await this.#shutdown.end('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
-    await this.#runtime.http2Connections.end(shutdownMs / 4)
+    await this.#runtime.http2Connections.close(shutdownMs / 4)
   }
 
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {

@@ -3,14 +3,14 @@ import { EncodedBytes } from './encoded-bytes.ts'
 /** Text of one or more frames, encoded once for all streams that write it. */
 export class EncodedBatch extends EncodedBytes {
   readonly text: string
-  /** Whether others get the very same, so that what is made of it is worth keeping. */
+  /** Whether other streams write the same batch, so that its forms are worth keeping. */
   readonly isShared: boolean
-  /** Whether it may be deflated: it holds no session's id, and nothing of one audience along with what is another's. */
+  /** Whether it may be deflated: it has no session's id, and text of one audience only. */
   readonly isDeflatable: boolean
-  /** Streams that have written a part of it and not all, for the plugin's total. */
+  /** Streams that have written some parts of it and not all; for the plugin's total. */
   holders = 0
   #bytes: Buffer | null
-  /** By their size, then by their place. */
+  /** By size, then by place. */
   #parts: Map<number, EncodedBatch[]> | null = null
 
   constructor (text: string, isShared = true, isDeflatable = isShared, bytes: Buffer | null = null) {
@@ -25,12 +25,12 @@ export class EncodedBatch extends EncodedBytes {
     return this.#bytes ??= Buffer.from(this.text)
   }
 
-  /** Memory that it takes, about: the text, and the bytes of it. */
+  /** Approximate memory in bytes: its text and its encoded bytes. */
   get weight (): number {
     return this.text.length + this.bytes.length
   }
 
-  /** The bytes from `place * size` on, as many as `size` or what is left. */
+  /** At most `size` bytes from `place * size` on. */
   part (place: number, size: number): EncodedBatch {
     if (!this.isShared) return this.#cut(place, size)
     this.#parts ??= new Map()

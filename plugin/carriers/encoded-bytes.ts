@@ -1,14 +1,14 @@
-/** What a carrier makes of bytes before it writes them: a chunk, a message, a deflated block. */
+/** Makes a carrier's form of some bytes: a chunk, a message, a deflated block. */
 export type Form<Made> = (bytes: Buffer) => Made
 
-/** Bytes for any number of streams, in the form that each carrier needs. */
+/** Bytes for any number of streams, with the forms that their carriers need. */
 export abstract class EncodedBytes {
   abstract readonly bytes: Buffer
   #form: Form<unknown> | null = null
   #made: unknown
   #others: Map<Form<unknown>, unknown> | null = null
 
-  /** The bytes in a form, which is made once. */
+  /** The bytes in a form; each form is made once. */
   as<Made> (form: Form<Made>): Made {
     if (this.#form === form) return this.#made as Made
     if (this.#form === null) {
@@ -16,7 +16,7 @@ export abstract class EncodedBytes {
       this.#form = form
       return this.#made as Made
     }
-    // Most bytes travel by one kind of carrier only.
+    // Most bytes need one form only.
     this.#others ??= new Map()
     let made = this.#others.get(form)
     if (made === undefined) this.#others.set(form, made = form(this.bytes))

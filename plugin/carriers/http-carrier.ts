@@ -1,7 +1,7 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import type { EncodedBytes } from './encoded-bytes.ts'
@@ -9,15 +9,15 @@ import { chunkHead, frameChunk } from './http-chunk.ts'
 
 const carried = Symbol('fastify-tether.carrier')
 
-/** A response as Fastify gives it. On HTTP/2 it is Node's compatible twin, which also has its `stream`. */
+/** A response as Fastify provides it. On HTTP/2 it is Node's compatible class, which also has a `stream`. */
 export type RawResponse = ServerResponse & { [carried]?: HttpCarrier, readonly stream?: ServerHttp2Stream }
 
-/** A carrier of whatever bytes: text is only one kind of them. */
+/** A carrier of any bytes, not only of text. */
 export interface ByteCarrier extends Carrier {
-  /** @param text text, or bytes as characters where its length is `bytes` */
+  /** @param text text; where its length is `bytes`, each character may stand for one byte */
   writeText: (text: string, bytes: number) => boolean
   writeBatch: (batch: EncodedBytes) => boolean
-  end: () => void
+  close: () => void
   cork: () => void
   uncork: () => void
 }
@@ -25,28 +25,29 @@ export interface ByteCarrier extends Carrier {
 const { write, end } = OutgoingMessage.prototype
 
 /**
- * Whether Node's own methods stand between a response and its socket, and nothing else.
+ * Whether only Node's own methods stand between a response and its socket.
  *
- * A middleware that compresses, an agent that watches and the responses of `app.inject` have
- * methods of their own. Bytes that go to the socket directly would pass all of these by.
+ * Compressing middleware, monitoring agents and the responses of `app.inject` replace these
+ * methods. Bytes written to the socket directly would bypass all of them.
  */
 export function isPlainResponse (response: RawResponse): boolean {
   return response.stream === undefined && response instanceof ServerResponse && response.socket instanceof Socket &&
     response.write === write && response.end === end &&
-    // An agent that was there before this module has changed what it found.
+    // An agent that was loaded before this module has changed the prototype itself.
     write.name === 'write' && write.length === 3 && end.name === 'end' && end.length === 3
 }
 
-/** The carrier that suits a response whose head has been fixed. */
-export function createHttpCarrier (response: RawResponse): ByteCarrier {
-  if (response.stream !== undefined) return new Http2Carrier(response, response.stream)
+/** The carrier for a response whose head is final. */
+export function createHttpCarrier (response: RawResponse, { writeBytes, http2WriteBytes }: Limits): ByteCarrier {
+  // One stream's bytes hold up the others of its connection.
+  if (response.stream !== undefined) return new Http2Carrier(response, response.stream, http2WriteBytes)
   const { socket, chunkedEncoding } = response
-  // Without a socket of its own (a pipelined request that waits) or without chunks (HTTP/1.0), Node does it all.
-  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new HttpCarrier(response)
-  return new ChunkCarrier(response, socket)
+  // Without its own socket (a pipelined request that waits) or without chunks (HTTP/1.0), Node does the framing.
+  if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new HttpCarrier(response, writeBytes)
+  return new ChunkCarrier(response, socket, writeBytes)
 }
 
-// Text of one byte a character needs no look at each of them.
+// Text with one byte a character needs no encoding.
 function encodingOf (text: string, bytes: number): 'latin1' | 'utf8' {
   return text.length === bytes ? 'latin1' : 'utf8'
 }
@@ -54,15 +55,16 @@ function encodingOf (text: string, bytes: number): 'latin1' | 'utf8' {
 /** Writes through an HTTP/1 response. */
 class HttpCarrier implements ByteCarrier {
   owner: CarrierOwner | null = null
+  readonly pieceBytes: number
   protected readonly response: RawResponse
 
-  constructor (response: RawResponse) {
+  constructor (response: RawResponse, pieceBytes: number) {
     this.response = response
+    this.pieceBytes = pieceBytes
   }
 
   get opensAtOnce (): boolean { return !isPlainResponse(this.response) }
   get protocol (): 'http/1.1' | 'http/2' { return 'http/1.1' }
-  get pieceBytes (): number { return defaults.fixed.writeBytes }
 
   get queuedBytes (): number {
     const socket = this.response.socket as (Socket & { _handle?: { writeQueueSize?: number } | null }) | null
@@ -71,7 +73,7 @@ class HttpCarrier implements ByteCarrier {
 
   attach (owner: CarrierOwner): void {
     this.owner = owner
-    // Found through the response, so that every stream's listeners are the same functions.
+    // The listeners find it through the response, so all streams share the same functions.
     this.response[carried] = this
     this.response.on('close', onClose)
     this.response.on('error', onError)
@@ -91,7 +93,7 @@ class HttpCarrier implements ByteCarrier {
 
   #write (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
     const writable = this.response.write(piece, encoding)
-    // The way to make a compressing middleware give what it has; Node's own, of the prototype, does something else.
+    // Compressing middleware adds a `flush` of its own; the one of Node's prototype does something else.
     if (Object.hasOwn(this.response, 'flush')) (this.response as unknown as { flush: () => void }).flush()
     return writable
   }
@@ -112,7 +114,7 @@ class HttpCarrier implements ByteCarrier {
     return true
   }
 
-  end (): void {
+  close (): void {
     this.response.end()
   }
 
@@ -129,34 +131,32 @@ function onClose (this: RawResponse): void {
   this[carried]?.owner?.closed()
 }
 
-// What broke the connection is told by 'close', which always follows.
+// 'close' always follows, and reports the end of the connection.
 function onError (): void {}
 
 /** Writes through a response of HTTP/2. */
 class Http2Carrier extends HttpCarrier {
   readonly #stream: ServerHttp2Stream
 
-  constructor (response: RawResponse, stream: ServerHttp2Stream) {
-    super(response)
+  constructor (response: RawResponse, stream: ServerHttp2Stream, pieceBytes: number) {
+    super(response, pieceBytes)
     this.#stream = stream
   }
 
   override get opensAtOnce () { return false }
   override get protocol () { return 'http/2' as const }
-  // One stream's bytes hold up the others of its connection.
-  override get pieceBytes (): number { return defaults.fixed.http2WriteBytes }
   override get queuedBytes (): number { return 0 }
 
   override attach (owner: CarrierOwner): void {
     super.attach(owner)
-    // A stream that its client resets without an error code may wait for ever for what it has still to write.
+    // A stream that its client resets without an error code may wait for ever to write its last bytes.
     if (this.#stream.aborted) this.#giveUp(owner)
     else this.#stream.once('aborted', () => { this.#giveUp(owner) })
   }
 
   /**
-   * Node says `aborted` before it has told its HTTP/2 engine that the stream is closed. A stream that is destroyed
-   * in between is lost to Node while the engine goes on asking for its data, for ever.
+   * Node emits `aborted` before its HTTP/2 engine knows that the stream is closed. If the stream is destroyed
+   * in between, Node forgets it while the engine asks for its data for ever.
    */
   #giveUp (owner: CarrierOwner): void {
     owner.filled()
@@ -167,24 +167,24 @@ class Http2Carrier extends HttpCarrier {
 /**
  * Writes HTTP/1.1 chunks to the response's socket.
  *
- * `response.write` makes four writes and a tick of every piece to frame it; a
- * piece that is framed already, once for all who share it, takes one write.
+ * `response.write` needs four writes and a tick to frame a piece; a piece that was framed
+ * once for all its streams needs one write.
  *
- * A response may keep what it was given, the head included. So the first pieces go through
- * it, and the socket is written to only when the callback of the last one has said that all
- * of them have left. The end goes through the response, which writes the last chunk.
+ * A response may hold back its first bytes, the head included. So the first pieces go through
+ * the response, and later ones to the socket, once the callback of the last held piece reports
+ * that all have left. The close goes through the response, which writes the last chunk.
  */
 class ChunkCarrier extends HttpCarrier {
   readonly #socket: Socket
-  /** Called for each piece that has left the response; null once pieces go to the socket. */
+  /** Callback of each held piece; null once pieces go to the socket. */
   #onLeft: (() => void) | null
-  /** Pieces that are still with the response. */
+  /** Pieces that the response still holds. */
   #held = 0
-  /** Whether the owner waits until they have left. */
+  /** Whether the owner waits for them to leave. */
   #owesDrain = false
 
-  constructor (response: RawResponse, socket: Socket) {
-    super(response)
+  constructor (response: RawResponse, socket: Socket, pieceBytes: number) {
+    super(response, pieceBytes)
     this.#socket = socket
     this.#onLeft = () => { this.#left() }
   }
@@ -199,7 +199,7 @@ class ChunkCarrier extends HttpCarrier {
 
   override writeBatch (batch: EncodedBytes): boolean {
     if (this.#onLeft !== null) return this.#hold(batch.bytes)
-    // A client that has ended its side is about to be closed; writing to it would be an error.
+    // If the client has ended its side, the connection is about to close, and a write would be an error.
     if (!this.#socket.writable) return false
     return this.#socket.write(batch.as(frameChunk))
   }
@@ -230,7 +230,7 @@ class ChunkCarrier extends HttpCarrier {
     // The socket outlives the response.
     const socket = this.#socket
     const drained = () => {
-      // As long as pieces are with the response, their callback tells.
+      // While the response holds pieces, their callback reports the drain.
       if (this.#onLeft === null && !socket.writableNeedDrain) this.owner?.drained()
     }
     socket.on('drain', drained)
@@ -246,7 +246,7 @@ class ChunkCarrier extends HttpCarrier {
 
   #left (): void {
     this.#held--
-    // Also called when the connection broke: then nothing is written any more.
+    // Node also calls it when the connection broke; then nothing is written any more.
     if (this.#held > 0 || !this.#socket.writable) return
     this.#onLeft = null
     if (!this.#owesDrain) return

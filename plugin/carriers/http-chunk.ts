@@ -1,6 +1,6 @@
 const chunkEnd = '\r\n'
 
-/** What precedes so many bytes in a body of chunks. @see RFC 9112, section 7.1 */
+/** The line before a chunk of `bytes`. @see RFC 9112, section 7.1 */
 export function chunkHead (bytes: number): string {
   return `${bytes.toString(16)}\r\n`
 }

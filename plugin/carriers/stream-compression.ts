@@ -1,18 +1,18 @@
-/** Encodings that a response may have. */
+/** Content encodings of a response. */
 export type Encoding = 'gzip' | 'br' | 'zstd'
 
-/** What became of one stream's text. */
+/** Compression figures of one stream. */
 export interface StreamCompression {
   readonly encoding: Encoding
   /** Whether it has a compressor of its own. */
   readonly own: boolean
   /** Bytes of text. */
   readonly bytesBefore: number
-  /** Bytes that they became. */
+  /** Bytes after compression. */
   readonly bytesAfter: number
 }
 
-/** The figures as they are now. */
+/** A copy of the present figures. */
 export function copyCompression (compression: StreamCompression | null): StreamCompression | null {
   if (compression === null) return null
   const { encoding, own, bytesBefore, bytesAfter } = compression

@@ -1,10 +1,9 @@
 import type { Duplex } from 'node:stream'
-import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import { frameHead, frameMessage } from './websocket-frame.ts'
 
-/** What is used of a WebSocket, as `@fastify/websocket` gives it to a route. */
+/** The used members of a WebSocket that a route of `@fastify/websocket` gets. */
 export interface WebSocketPeer {
   readonly readyState: number
   close (code?: number): void
@@ -20,31 +19,32 @@ const open = 1
 /**
  * Writes text messages to a WebSocket's connection.
  *
- * The frames are made here, not by the socket's `send`: that makes several objects,
- * a header and two writes of every message, where bytes that many share can be
- * framed once and take one write. A server's frames are not masked, so there is
- * nothing private in them. `write()` and `drain` of the connection tell when it takes
- * no more; the `bufferedAmount` of a socket only tells how much waits, not when that
- * has changed. Messages that the socket writes itself (ping, pong, close) go to the
- * same connection at once and whole, so they stand between frames, where the
- * protocol allows them.
+ * It makes the frames itself. The socket's `send` makes several objects, a header and two
+ * writes for every message; shared bytes can be framed once and need one write. A server's
+ * frames are not masked, so all peers may get the same. `write()` and `drain` of the
+ * connection report when it is full; a socket's `bufferedAmount` gives an amount but no event.
+ * The socket writes its own messages (ping, pong, close) whole and at once to the same
+ * connection, so they stand between frames, where the protocol allows them.
  */
 export class WebSocketCarrier implements Carrier {
   readonly protocol = 'websocket' as const
   readonly opensAtOnce = false
+  readonly pieceBytes: number
   readonly #peer: WebSocketPeer
   readonly #pipe: Duplex & { _handle?: { writeQueueSize?: number } | null }
   #owner: CarrierOwner | null = null
   #inMessage = false
   #owesPong = false
 
-  /** @param pipe the connection that the socket writes to */
-  constructor (peer: WebSocketPeer, pipe: Duplex) {
+  /**
+   * @param pipe the connection that the socket writes to
+   * @param pieceBytes most bytes to hand to one write
+   */
+  constructor (peer: WebSocketPeer, pipe: Duplex, pieceBytes: number) {
     this.#peer = peer
     this.#pipe = pipe
+    this.pieceBytes = pieceBytes
   }
-
-  get pieceBytes (): number { return defaults.fixed.writeBytes }
 
   get queuedBytes (): number {
     return this.#pipe._handle?.writeQueueSize ?? this.#pipe.writableLength
@@ -53,7 +53,7 @@ export class WebSocketCarrier implements Carrier {
   attach (owner: CarrierOwner): void {
     this.#owner = owner
     this.#peer.on('close', () => { owner.closed() })
-    // What broke the connection, or the protocol, is told by 'close', which always follows.
+    // 'close' always follows, and reports the end of the connection.
     this.#peer.on('error', () => {})
     this.#peer.on('pong', () => { this.#owesPong = false })
   }
@@ -61,7 +61,7 @@ export class WebSocketCarrier implements Carrier {
   writeText (text: string, bytes: number): boolean {
     if (!this.#isOpen) return false
     const head = frameHead(bytes, 'whole')
-    // Text of one byte a character takes its head along in one string.
+    // Text with one byte a character is written with its head as one string.
     if (text.length === bytes) return this.#pipe.write(head + text, 'latin1')
     const message = Buffer.allocUnsafe(head.length + bytes)
     message.write(head, 'latin1')
@@ -96,7 +96,7 @@ export class WebSocketCarrier implements Carrier {
     return true
   }
 
-  end (code: number): void {
+  close (code: number): void {
     this.#peer.close(code)
   }
 
@@ -104,7 +104,7 @@ export class WebSocketCarrier implements Carrier {
     this.#peer.terminate()
   }
 
-  // Once it is being closed, data must not follow.
+  // No data may follow a close frame.
   get #isOpen (): boolean {
     return this.#peer.readyState === open && this.#pipe.writable
   }

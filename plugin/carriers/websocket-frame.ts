@@ -1,9 +1,9 @@
-/** How a piece stands in its message. @see RFC 6455, section 5.2 */
+/** Place of a piece in its message. @see RFC 6455, section 5.2 */
 export type Piece = 'whole' | 'first' | 'middle' | 'last'
 
 const firstByte: Readonly<Record<Piece, number>> = Object.freeze({ whole: 0x81, first: 0x01, middle: 0x00, last: 0x80 })
 
-/** What precedes so many bytes of text, as a server sends it: unmasked. Each character stands for one byte. */
+/** The head of a text frame of `bytes`, unmasked as a server sends it. Each character stands for one byte. */
 export function frameHead (bytes: number, piece: Piece): string {
   const first = firstByte[piece]
   if (bytes < 126) return String.fromCharCode(first, bytes)

@@ -70,6 +70,7 @@ export class CommandChannel {
   readonly #capacity: number
   readonly #owner: CommandOwner
   readonly #memory: CommandMemory | null
+  readonly #commandsPerTurn: number
   #queue: Command[] = []
   /** Of the waiting commands and the current one. */
   #weight = 0
@@ -83,11 +84,13 @@ export class CommandChannel {
   /**
    * @param capacity number of events and updates that may wait; hooks do not count
    * @param memory counts the memory of commands; null for no count
+   * @param limits `commandsPerTurn`: commands in a row before other sessions get their turn
    */
-  constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null) {
+  constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null, { commandsPerTurn }: { readonly commandsPerTurn: number } = defaults.fixed) {
     this.#capacity = capacity
     this.#owner = owner
     this.#memory = memory
+    this.#commandsPerTurn = commandsPerTurn
   }
 
   /** Number of waiting commands. */
@@ -165,7 +168,7 @@ export class CommandChannel {
   /** Runs all commands that can run now. */
   #turn (): void {
     for (let count = 0; this.#current === null && this.#queue.length > 0 && this.#owner.hasRoom; count++) {
-      if (count === defaults.fixed.commandsPerTurn) {
+      if (count === this.#commandsPerTurn) {
         // A session that keeps itself busy must not starve the event loop.
         setImmediate(this.#takeTurn!)
         return

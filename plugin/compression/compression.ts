@@ -1,33 +1,34 @@
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import { DeflateAllowance } from './deflate-allowance.ts'
 
-/** What became of the text of all compressed streams. */
+/** Figures of all compressed streams. */
 export interface CompressionStats {
   /** Compressed streams that are open now. */
   streams: number
-  /** Of these, with a compressor of their own. */
+  /** Those of them with a compressor of their own. */
   ownStreams: number
-  /** Bytes set aside for those, of `maxCompressorBytes`. */
+  /** Bytes reserved for these compressors, out of `maxCompressorBytes`. */
   compressorBytes: number
   /** Bytes of text that went into compressed streams. */
   bytesBefore: number
-  /** Bytes that they became, HTTP's own framing not included. */
+  /** Bytes after compression, without HTTP's framing. */
   bytesAfter: number
-  /** Runs that were deflated once for many: how many, their bytes, and what these became. */
+  /** Batches that were deflated once for many streams: their number, their bytes before and after. */
   runs: number
   runBytesBefore: number
   runBytesAfter: number
-  /** Writes of such a run to one stream. */
+  /** Writes of such a batch to one stream. */
   sharedBlocks: number
-  /** Writes that were deflated for one stream alone. */
+  /** Writes that were deflated for one stream only. */
   privateBlocks: number
-  /** Writes that left as they are, since they were too short, or deflating them gains nothing, or would cost too much. */
+  /** Writes that were stored: too short, without a gain, or beyond the allowance. */
   storedBlocks: number
 }
 
-/** What all compressed streams of one registered plugin share. */
+/** Shared by all compressed streams of one registered plugin. */
 export class Compression {
-  readonly allowance = new DeflateAllowance(defaults.fixed.privateDeflateShare, defaults.fixed.privateDeflateMs)
+  readonly limits: Limits
+  readonly allowance: DeflateAllowance
   readonly stats: CompressionStats = {
     streams: 0,
     ownStreams: 0,
@@ -44,17 +45,19 @@ export class Compression {
 
   readonly #maxCompressorBytes: number
 
-  constructor (maxCompressorBytes: number) {
+  constructor (maxCompressorBytes: number, limits: Limits) {
+    this.limits = limits
+    this.allowance = new DeflateAllowance(limits.privateDeflateShare, limits.privateDeflateMs)
     this.#maxCompressorBytes = maxCompressorBytes
   }
 
-  /** Counts a stream that was opened, or, with -1, one that is over. */
+  /** Counts an opened stream, or with -1 a closed one. */
   countStream (step: 1 | -1, ownBytes: number): void {
     this.stats.streams += step
     if (ownBytes > 0) this.stats.ownStreams += step
   }
 
-  /** Sets memory aside for one more compressor; false when there is no room for it. */
+  /** Reserves memory for one more compressor. Returns false when there is none left. */
   reserve (bytes: number): boolean {
     if (this.stats.compressorBytes + bytes > this.#maxCompressorBytes) return false
     this.stats.compressorBytes += bytes
@@ -65,7 +68,7 @@ export class Compression {
     this.stats.compressorBytes -= bytes
   }
 
-  countRun (before: number, after: number): void {
+  countBatch (before: number, after: number): void {
     const { stats } = this
     stats.runs++
     stats.runBytesBefore += before

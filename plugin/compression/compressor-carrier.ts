@@ -1,6 +1,6 @@
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
 import { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { ByteCarrier } from '../carriers/http-carrier.ts'
@@ -15,8 +15,7 @@ interface ZstdOfNewerNode {
   constants: Record<'ZSTD_c_compressionLevel' | 'ZSTD_c_windowLog', number>
 }
 
-function createCompressor (encoding: StreamedEncoding): Compressor {
-  const { compressorWindowBits, brotliQuality, zstdLevel } = defaults.fixed
+function createCompressor (encoding: StreamedEncoding, { compressorWindowBits, brotliQuality, zstdLevel }: Limits): Compressor {
   if (encoding === 'br') {
     const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_LGWIN, BROTLI_PARAM_MODE, BROTLI_MODE_TEXT } = zlib.constants
     return zlib.createBrotliCompress({
@@ -28,10 +27,9 @@ function createCompressor (encoding: StreamedEncoding): Compressor {
 }
 
 /**
- * Puts a compressor of Node's between a stream and its response, and flushes it
- * after every write. It works on other threads, so what it makes of a write comes
- * later: until then that counts as queued, and beyond `compressorQueueBytes` of it
- * nothing more is taken, as with a socket.
+ * Puts one of Node's compressors between a stream and its response, and flushes it after
+ * every write. It works on other threads, so its output comes later. Until then the text
+ * counts as queued; from `compressorQueueBytes` on the carrier is full, as a socket would be.
  */
 export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompression {
   readonly encoding: StreamedEncoding
@@ -42,7 +40,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   #owner: CarrierOwner | null = null
   #bytesBefore = 0
   #bytesAfter = 0
-  /** Bytes of text that the compressor has not given back, and of those the ones that it has been given. */
+  /** Bytes of text without output yet, and those of them that the compressor has. */
   #waitingBytes = 0
   #takenBytes = 0
   #waiting: Buffer[] = []
@@ -51,19 +49,19 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   #isResponseWritable = true
   #isEnding = false
   #isClosed = false
-  /** Whether it has said that it takes no more, and is to say when it does. */
+  /** Whether it reported that it is full, and owes the report of a drain. */
   #owesDrain = false
 
   constructor (response: ByteCarrier, encoding: StreamedEncoding, compression: Compression) {
     this.#response = response
     this.encoding = encoding
     this.#compression = compression
-    this.#compressor = createCompressor(encoding)
+    this.#compressor = createCompressor(encoding, compression.limits)
     this.#compressor.on('readable', () => {
       this.#collect()
       if (!this.#isWorking) this.#writeOutput()
     })
-    // Only ever out of memory: the peer could make nothing of the rest.
+    // Out of memory, the only cause: the peer could not decode the rest.
     this.#compressor.on('error', () => { this.#response.destroy() })
   }
 
@@ -100,14 +98,14 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     return this.#response.beat()
   }
 
-  end (): void {
+  close (): void {
     this.#isEnding = true
     this.#work()
   }
 
   destroy (): void {
     this.#response.destroy()
-    this.#close()
+    this.#letGo()
   }
 
   drained (): void {
@@ -124,7 +122,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   }
 
   closed (): void {
-    this.#close()
+    this.#letGo()
     this.#owner?.closed()
   }
 
@@ -142,14 +140,14 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   }
 
   get #isWritable (): boolean {
-    return this.#isResponseWritable && this.#waitingBytes < defaults.fixed.compressorQueueBytes
+    return this.#isResponseWritable && this.#waitingBytes < this.#compression.limits.compressorQueueBytes
   }
 
-  /** Gives the compressor all that waits, and writes what that becomes as one; what comes meanwhile is the next. */
+  /** Gives the compressor all waiting text, for one write; text that comes meanwhile is for the next. */
   #work (): void {
     if (this.#isWorking || this.#isClosed) return
     if (this.#waiting.length === 0) {
-      if (this.#isEnding) this.#finish()
+      if (this.#isEnding) this.#endOutput()
       return
     }
     this.#isWorking = true
@@ -175,12 +173,12 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     for (let bytes: Buffer | null; (bytes = this.#compressor.read() as Buffer | null) !== null;) this.#output.push(bytes)
   }
 
-  #finish (): void {
+  #endOutput (): void {
     this.#isWorking = true
     this.#compressor.on('end', () => {
       if (this.#isClosed) return
       this.#writeOutput()
-      this.#response.end()
+      this.#response.close()
     })
     this.#compressor.end()
   }
@@ -194,7 +192,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     if (this.#response.writeBatch(new EncodedBatch('', false, false, bytes))) return
     this.#isResponseWritable = false
     if (this.#owesDrain) return
-    // The write that this came from has said otherwise.
+    // The write of this text returned true.
     this.#owesDrain = true
     this.#owner?.filled()
   }
@@ -205,7 +203,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     this.#owner?.drained()
   }
 
-  #close (): void {
+  #letGo (): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#waiting = []

@@ -20,8 +20,8 @@ function multiply (left: number, right: number): number {
 }
 
 /**
- * What so many further bytes do to a CRC-32: a factor for {@link combineCrc32},
- * worth keeping where the same bytes follow many others.
+ * The factor for {@link combineCrc32} of a second piece of `bytes`; worth keeping where the
+ * same piece follows many others.
  */
 export function crc32Shift (bytes: number): number {
   let shift = one

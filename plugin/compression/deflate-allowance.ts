@@ -1,7 +1,6 @@
 /**
- * How much of the processor may go into deflating what only one stream gets: a
- * share of the time, so that the cost of compression does not grow with the
- * number of streams. What goes beyond it leaves as it is.
+ * Bounds the processor time for deflating text of one stream only: a share of the time, so
+ * that the cost does not grow with the number of streams. Text beyond it is stored.
  */
 export class DeflateAllowance {
   readonly #share: number
@@ -11,7 +10,7 @@ export class DeflateAllowance {
   #leftMs: number
   #countedAt: number
 
-  /** @param mostMs what may gather while there is nothing to deflate */
+  /** @param mostMs most milliseconds that may accumulate while nothing is deflated */
   constructor (share: number, mostMs: number, clock: () => number = () => performance.now()) {
     this.#share = share
     this.#mostMs = mostMs
@@ -28,7 +27,7 @@ export class DeflateAllowance {
     return this.#leftMs > 0
   }
 
-  /** Takes off the time since `startedAt`. */
+  /** Charges the time since `startedAt`. */
   spend (startedAt: number): void {
     const now = this.#clock()
     this.#leftMs = Math.min(this.#mostMs, this.#leftMs + (now - this.#countedAt) * this.#share) - (now - startedAt)

@@ -1,21 +1,21 @@
-/** What a run leaves behind it, for the next to refer to: kept by the streams that got it, and the same for all of them. */
+/** The end of a batch, for the next one to refer to. All streams that got the batch share it. */
 export class ChainLink {
-  /** The end of the text of this run and those that it followed; null while only one stream got it. */
+  /** The last text of this batch and those before it; null while only one stream got it. */
   tail: Buffer | null = null
 }
 
-/** Where a stream stands: which shared run it got last, and how many bytes of such runs follow each other before its end. */
+/** A stream's place in the chain: its last shared batch, and the bytes of shared batches without a break before it. */
 export class ChainPlace {
   link: ChainLink | null = null
   bytes = 0
 
-  /** Text of its own has come between. */
+  /** The stream got text of its own, which breaks the chain. */
   leave (): void {
     this.link = null
     this.bytes = 0
   }
 
-  /** Whether its text ends with the tail that a link has by now. */
+  /** Whether the stream's text ends with the link's present tail. */
   endsWith (link: ChainLink): boolean {
     return this.link === link && link.tail !== null && this.bytes >= link.tail.length
   }

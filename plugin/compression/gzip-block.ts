@@ -2,12 +2,12 @@ import { constants, deflateRawSync } from 'node:zlib'
 import { EncodedBytes } from '../carriers/encoded-bytes.ts'
 import { flushMark, storedBlocks, storedBytes, storedHeadBytes } from './gzip-format.ts'
 
-/** Room for what deflate puts around a text that it cannot make smaller. */
+/** Room for deflate's own bytes around a text that it cannot shrink. */
 const overheadBytes = 64
-/** Node's own measure of one output buffer. */
+/** Node's default size of one output buffer. */
 const mostChunkBytes = 16_384
 
-/** A part of a gzip stream that begins and ends with a byte, needs nothing before it, and is not the last. */
+/** A part of a gzip stream, not the last, that begins and ends on a byte boundary. */
 export class GzipBlock extends EncodedBytes {
   readonly bytes: Buffer
   readonly isDeflated: boolean
@@ -26,7 +26,7 @@ export function storeBlock (text: Buffer): GzipBlock {
 /**
  * Deflates a text, or stores it where that is shorter.
  *
- * @param window the end of what precedes it in the stream, which it may then refer to
+ * @param window the text before it in the stream, for it to refer to
  */
 export function deflateBlock (text: Buffer, level: number, window?: Buffer): GzipBlock {
   const deflated = deflateRawSync(text, {

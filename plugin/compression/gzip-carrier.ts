@@ -1,5 +1,4 @@
 import { crc32 } from 'node:zlib'
-import { defaults } from '../../schemas/defaults.ts'
 import type { Carrier, CarrierOwner, Protocol } from '../carriers/carrier.ts'
 import type { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { ByteCarrier } from '../carriers/http-carrier.ts'
@@ -12,23 +11,22 @@ import { flushMark, gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBy
 import { shareDeflate } from './shared-deflate.ts'
 import { SlidingWindow } from './sliding-window.ts'
 
-/** A private text that deflate did not make this much shorter is followed by some that are not tried. */
+/** Least gain of deflating a private text; after a smaller one the next texts are not tried. */
 const leastGain = 1 / 8
 const untriedAfterNoGain = 15
 
-/** The stream's head, and that of one stored block. */
+/** Bytes of the stream's head and of one stored block's framing. */
 const mostAroundPiece = gzipHead.length + storedHeadBytes + flushMark.length
 
 /**
- * Makes one gzip stream of what it is given: runs that many streams share go in
- * as blocks that were made once for all of them, and text of this stream alone in
- * blocks between them, so that no two audiences' text is ever deflated together, and no
- * session's id with anything. There is no compressor, only the CRC-32, the length, and the last batch.
+ * Makes one gzip stream. Shared batches are blocks that were made once for all streams; text of
+ * this stream only goes into blocks of its own. So text of two audiences is never deflated
+ * together, and a session's id never at all. It has no compressor, only the CRC-32, the length
+ * and the last batch.
  *
- * With a window it deflates everything by itself, and each block may refer to what
- * the window still holds. That gives nearly what a compressor of its own gives, but
- * at once: nothing has to be waited for, so order, back-pressure and the one write
- * of a turn are those of the response.
+ * With a window it deflates everything for itself, and each block may refer to the text in the
+ * window. That compresses nearly as well as a compressor of its own, and it is synchronous:
+ * order, back-pressure and the one write a turn are those of the response.
  */
 export class GzipCarrier implements Carrier, StreamCompression {
   readonly encoding = 'gzip'
@@ -39,7 +37,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   #crc = 0
   #bytesBefore = 0
   #bytesAfter = 0
-  /** Private texts that are not worth a try. */
+  /** Private texts that are not to be tried. */
   #untried = 0
 
   constructor (response: ByteCarrier, compression: Compression, windowBytes: number) {
@@ -50,7 +48,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   get protocol (): Protocol { return this.#response.protocol }
   get opensAtOnce (): boolean { return this.#response.opensAtOnce }
-  // So that what is put around a stored piece is no more than a write may be either.
+  // A stored piece and its framing must fit into one write.
   get pieceBytes (): number { return this.#response.pieceBytes - mostAroundPiece }
   get queuedBytes (): number { return this.#response.queuedBytes }
   get compression (): StreamCompression { return this }
@@ -65,10 +63,10 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   writeText (text: string, bytes: number, isDeflatable = false): boolean {
     if (this.#window !== null) return this.#writeOwn(Buffer.from(text))
-    if (isDeflatable && bytes >= defaults.fixed.privateDeflateBytes && this.#mayDeflate()) {
+    if (isDeflatable && bytes >= this.#compression.limits.privateDeflateBytes && this.#mayDeflate()) {
       return this.#writePrivate(Buffer.from(text))
     }
-    // Text of one byte a character can be stored without being encoded first.
+    // Text with one byte a character is stored without encoding.
     if (text.length !== bytes || bytes > storedBytes) return this.#writeStored(Buffer.from(text))
     this.#crc = crc32(text, this.#crc)
     this.#place.leave()
@@ -112,12 +110,12 @@ export class GzipCarrier implements Carrier, StreamCompression {
     return this.#response.beat()
   }
 
-  end (): void {
+  close (): void {
     const trailer = gzipTrailer(this.#crc, this.#bytesBefore)
     const end = this.#head() + trailer
     this.#count(0, trailer.length)
     this.#response.writeText(end, end.length)
-    this.#response.end()
+    this.#response.close()
   }
 
   destroy (): void {
@@ -133,9 +131,9 @@ export class GzipCarrier implements Carrier, StreamCompression {
   }
 
   #writePrivate (text: Buffer): boolean {
-    const { allowance } = this.#compression
+    const { allowance, limits } = this.#compression
     const startedAt = performance.now()
-    const block = deflateBlock(text, defaults.fixed.privateDeflateLevel)
+    const block = deflateBlock(text, limits.privateDeflateLevel)
     allowance.spend(startedAt)
     if (block.bytes.length > text.length * (1 - leastGain)) this.#untried = untriedAfterNoGain
     return this.#writeOwnBlock(text, block)
@@ -143,9 +141,10 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   #writeOwn (text: Buffer): boolean {
     const window = this.#window!
-    const block = text.length < defaults.fixed.ownStoredBelowBytes
+    const { ownStoredBelowBytes, deflateLevel } = this.#compression.limits
+    const block = text.length < ownStoredBelowBytes
       ? storeBlock(text)
-      : deflateBlock(text, defaults.fixed.deflateLevel, window.bytes)
+      : deflateBlock(text, deflateLevel, window.bytes)
     window.push(text)
     return this.#writeOwnBlock(text, block)
   }
@@ -169,7 +168,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
     return this.#response.writeBatch(new GzipBlock(Buffer.concat([Buffer.from(head, 'latin1'), block.bytes]), block.isDeflated))
   }
 
-  /** What begins the stream, once. */
+  /** The head of the gzip stream, once. */
   #head (): string {
     if (this.#bytesAfter > 0) return ''
     this.#count(0, gzipHead.length)

@@ -1,31 +1,30 @@
 /** Most bytes in one stored block. @see RFC 1951, section 3.2.4 */
 export const storedBytes = 65_535
 
-/** Length of what precedes a stored block's bytes, where it begins on a byte of its own. */
+/** Bytes of a stored block's head, where it begins on a byte boundary. */
 export const storedHeadBytes = 5
 
 /**
- * Begins a gzip stream: deflate, no name, no time, an operating system not told of.
+ * The head of a gzip stream: deflate, no name, no time, operating system unknown.
  * Bytes as characters, since it mostly goes before text.
  *
  * @see RFC 1952, section 2.3
  */
 export const gzipHead = '\x1f\x8b\x08\0\0\0\0\0\0\xff'
 
-/** What precedes so many bytes in a stored block that is not the last; bytes as characters. */
+/** The head of a stored block of `bytes` that is not the last; bytes as characters. */
 export function storedHead (bytes: number): string {
   const inverse = bytes ^ 0xffff
   return String.fromCharCode(0, bytes & 0xff, bytes >>> 8, inverse & 0xff, inverse >>> 8)
 }
 
 /**
- * An empty stored block; bytes as characters. Behind it some decoders (Go's, and so
- * Caddy's) give out what they have; they keep the text of other stored blocks back.
- * Deflate's own flush ends with one as well.
+ * An empty stored block; bytes as characters. Some decoders (Go's, and so Caddy's) hold
+ * back the text of stored blocks until they see one. Deflate's own flush ends with one as well.
  */
 export const flushMark = '\0\0\0\xff\xff'
 
-/** Any number of bytes in as many stored blocks as they need, and a {@link flushMark}. */
+/** Bytes in stored blocks, and a {@link flushMark}. */
 export function storedBlocks (bytes: Buffer): Buffer {
   const pieces: Buffer[] = []
   for (let at = 0; at < bytes.length; at += storedBytes) {

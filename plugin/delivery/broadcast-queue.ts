@@ -1,4 +1,5 @@
 import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
@@ -36,6 +37,7 @@ interface Broadcast {
 export class BroadcastQueue {
   readonly #budget: ByteBudget
   readonly #scheduler: Scheduler
+  readonly #limits: Limits
   #pending: Broadcast[] = []
   /** Number of broadcasts at the head of `pending` that are in delivery. */
   #batch = 0
@@ -45,9 +47,10 @@ export class BroadcastQueue {
   #bytes = 0
   #isDelivering = false
 
-  constructor (budget: ByteBudget, scheduler: Scheduler) {
+  constructor (budget: ByteBudget, scheduler: Scheduler, limits: Limits = defaults.fixed) {
     this.#budget = budget
     this.#scheduler = scheduler
+    this.#limits = limits
   }
 
   /** Number of the latest broadcast. A new member starts from it. */
@@ -58,7 +61,7 @@ export class BroadcastQueue {
     this.#pending.push({ number: ++this.#lastNumber, members, except, frame })
     this.#budget.hold(frame)
     this.#bytes += frame.bytes
-    const { broadcastFrames, broadcastBytes } = defaults.fixed
+    const { broadcastFrames, broadcastBytes } = this.#limits
     if (this.#pending.length > broadcastFrames || this.#bytes > broadcastBytes) this.deliver(performance.now(), Infinity)
     else if (this.#pending.length === 1) this.#scheduler.wake()
   }

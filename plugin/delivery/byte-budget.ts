@@ -1,50 +1,54 @@
+import { defaults } from '../../schemas/defaults.ts'
 import type { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { Holder } from './holder.ts'
 
-/** How many of a limit's parts events that wait to be run may take: the rest is for updates. */
+/** Waiting events may take one of so many parts of the limit; the rest is for updates. */
 const commandParts = 2
 
-/** Of what is free of the events' part, how large a part one session may have. */
+/** One session may take one of so many parts of the events' free memory. */
 const fairParts = 4
 
 /**
- * Counts the memory that all sessions and streams hold: updates with a weight each,
- * those that many share once; what is on its way into sockets; events that wait to be run.
+ * Counts the memory of all sessions and streams: updates by their weight, shared ones once;
+ * large batches that are partly written; events that wait for their handler.
  *
- * An update that is heavier than the limit by itself is not counted: it passes alone,
- * and nobody else makes room for it. There is room for one such update at a time.
+ * An update that is heavier than the limit is not counted: it passes alone, and nothing else
+ * makes room for it. There is room for one such update at a time.
  */
 export class ByteBudget {
   readonly limit: number
-  /** Bytes of the updates held now. */
+  /** Weight of a place in a queue. */
+  readonly slotWeight: number
+  /** Bytes of all held updates. */
   used = 0
-  /** Weight of all that is held now, but for an update that passes alone. */
+  /** Weight of everything held, without an update that passes alone. */
   weight = 0
-  /** Weight of events that wait to be run, which is a part of `weight`. */
+  /** Weight of waiting events, a part of `weight`. */
   commands = 0
   /** Updates that pass alone, the latest last. */
   readonly alone: Frame[] = []
-  /** Who holds memory and is no session. */
+  /** Holders of memory that are no sessions. */
   readonly others = new Set<Holder>()
-  /** Called when the total was taken over the limit; it makes room. */
+  /** Called when the total exceeds the limit, to make room. */
   onExceeded: () => void = () => {}
-  /** The limit, or a little more than what could not be shed. */
+  /** The limit, or slightly more than the weight that could not be shed. */
   #exceededFrom: number
-  /** How many updates may pass alone: one, or as many as could not be shed. */
+  /** Number of updates that may pass alone: one, or those that could not be shed. */
   #aloneFrom = 1
-  /** Whether more do. */
+  /** Whether more than these pass alone. */
   #isCrowded = false
 
-  constructor (limit: number) {
+  constructor (limit: number, { slotWeight }: { readonly slotWeight: number } = defaults.fixed) {
     this.limit = limit
+    this.slotWeight = slotWeight
     this.#exceededFrom = limit
   }
 
-  /** Whether room is to be made. */
+  /** Whether room must be made. */
   get isExceeded (): boolean { return this.weight > this.#exceededFrom || this.#isCrowded }
 
-  /** All that could be shed was shed: where more is still held, looking again at every frame would not help. */
+  /** Everything possible was shed. Where more is still held, another try at every frame would not help. */
   shed (): void {
     this.#exceededFrom = Math.max(this.limit, this.weight * 1.01)
     this.#aloneFrom = Math.max(1, this.alone.length)
@@ -74,7 +78,7 @@ export class ByteBudget {
     this.#isCrowded = this.alone.length > this.#aloneFrom
   }
 
-  /** What of a frame's weight would be free if one of its holders let it go, all alike. */
+  /** One holder's share of a frame's weight, the same for all. */
   shareOf (frame: Frame): number {
     return frame.weight > this.limit ? 0 : frame.weight / frame.holders
   }
@@ -88,7 +92,7 @@ export class ByteBudget {
     if (this.#exceededFrom > this.limit) this.#exceededFrom = Math.max(this.limit, Math.min(this.#exceededFrom, this.weight * 1.01))
   }
 
-  /** A stream has a run in hand that takes several writes. */
+  /** A stream has begun to write a batch that needs several writes. */
   holdBatch (batch: EncodedBatch): void {
     if (batch.holders++ === 0) this.take(this.#weightOf(batch))
   }
@@ -101,15 +105,15 @@ export class ByteBudget {
     return this.#weightOf(batch) / batch.holders
   }
 
-  /** Of an update that passes alone it is not counted either. */
+  /** The batch of an update that passes alone is not counted either. */
   #weightOf ({ weight }: EncodedBatch): number {
     return weight > this.limit ? 0 : weight
   }
 
   /**
-   * Whether events of a weight may be queued by a session whose own, that wait
-   * already, weigh `own`. All of them have a part of the limit; the less of it is
-   * free, the less one session may have, so that others still have their turn.
+   * Whether a session whose waiting events weigh `own` may queue more of a weight. All events
+   * together have a part of the limit; the less of it is free, the less one session may take,
+   * so that others still get in.
    */
   admitsCommands (own: number, weight: number): boolean {
     if (this.commands === 0) return true

@@ -1,23 +1,23 @@
 import { longestTimerMs } from '../../schemas/timer.ts'
 
 /**
- * Something that is looked at when its time has come. One entry stands for all
- * deadlines of its owner; the owner tells which of them are due.
+ * An entry of the queue. It stands for all deadlines of its owner, which knows which of them
+ * are due.
  */
 export interface Deadline {
   /** When, on the clock of `performance.now()`. */
   dueAt: number
   /** Its index in the heap, kept by the queue; -1 when it is in none. */
   heapIndex: number
-  /** Looks at what is due. It may set the deadline again. Must not throw, and must bear a call after `remove`. */
+  /** Acts on what is due. It may set the deadline again. It must not throw, and must tolerate a call after `remove`. */
   due: (now: number) => void
 }
 
 /**
  * All deadlines of the plugin behind one timer: a binary heap, the earliest first.
  *
- * A deadline that moves to a later time costs nothing until the earlier time has
- * come, so the owner need not be told of every write.
+ * A move to a later time costs nothing before the earlier time has come, so an owner need not
+ * report every write.
  */
 export class DeadlineQueue {
   readonly #heap: Deadline[] = []
@@ -26,7 +26,7 @@ export class DeadlineQueue {
 
   get size (): number { return this.#heap.length }
 
-  /** Makes sure that `deadline` is looked at no later than `at`. */
+  /** Makes sure that `deadline.due` is called no later than `at`; `Infinity` changes nothing. */
   set (deadline: Deadline, at: number): void {
     if (at === Infinity) return
     if (deadline.heapIndex === -1) {
@@ -69,7 +69,7 @@ export class DeadlineQueue {
     this.#timer = null
     this.#wakesAt = Infinity
     const now = performance.now()
-    // Taken out first, so that one which sets itself again at once cannot hold the loop.
+    // Taken out first, so that one that sets itself again at once cannot hold the loop.
     const due: Deadline[] = []
     while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
       const deadline = this.#heap[0]!

@@ -1,8 +1,8 @@
-import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
-/** Something with frames to write. */
+/** Has frames to write. */
 export interface Flushable {
   /** Whether it is in the scheduler's list; kept by the scheduler. */
   scheduled: boolean
@@ -11,26 +11,27 @@ export interface Flushable {
 }
 
 /**
- * Once the present turn of the event loop has run, delivers the broadcasts that
- * were made in it and flushes all streams that got frames: all frames of one turn
- * leave in one write. Many members and streams are dealt with in slices, so that
- * requests get their turn in between.
+ * After each turn of the event loop, delivers its broadcasts and flushes all streams that got
+ * frames: all frames of one turn leave in one write. Many members and streams are served in
+ * slices, so that requests get their turn in between.
  */
 export class FlushScheduler {
   readonly broadcasts: BroadcastQueue
-  /** Called when everything has been delivered and flushed. */
+  readonly #sliceMs: number
+  /** Called when everything is delivered and flushed. */
   readonly #onIdle: () => void
   #current: Flushable[] = []
   #position = 0
   #next: Flushable[] = []
   #immediate: NodeJS.Immediate | null = null
 
-  constructor (budget: ByteBudget, onIdle: () => void) {
-    this.broadcasts = new BroadcastQueue(budget, this)
+  constructor (budget: ByteBudget, limits: Limits, onIdle: () => void) {
+    this.#sliceMs = limits.flushSliceMs
+    this.broadcasts = new BroadcastQueue(budget, this, limits)
     this.#onIdle = onIdle
   }
 
-  /** Sees to it that a slice runs. */
+  /** Makes sure that a slice follows. */
   wake (): void {
     this.#immediate ??= setImmediate(this.#slice)
   }
@@ -44,8 +45,8 @@ export class FlushScheduler {
 
   readonly #slice = (): void => {
     const start = performance.now()
-    const until = start + defaults.fixed.flushSliceMs
-    // Held through the slice, so that what it schedules does not start another.
+    const until = start + this.#sliceMs
+    // Still set during the slice, so that nothing scheduled in it starts another.
     const isDelivered = this.broadcasts.deliver(start, until)
     const isFlushed = this.#flush(start, until)
     this.#immediate = null

@@ -1,4 +1,3 @@
-import { defaults } from '../../schemas/defaults.ts'
 import { Frame } from '../protocol/frame.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
@@ -365,7 +364,7 @@ export class Outbox {
   }
 
   #resize (size: number): void {
-    const { slotWeight } = defaults.fixed
+    const { slotWeight } = this.#budget
     const slots = size - (this.#mask + 1)
     if (slots > 0) this.#budget.take(slots * slotWeight)
     else this.#budget.give(-slots * slotWeight)

@@ -27,6 +27,11 @@ export class SendGate {
   #waiting: Promise<boolean> | null = null
   #settle: ((granted: boolean) => void) | null = null
   #granted = 0
+  readonly #sendsPerTurn: number
+
+  constructor ({ sendsPerTurn }: { readonly sendsPerTurn: number } = defaults.fixed) {
+    this.#sendsPerTurn = sendsPerTurn
+  }
 
   /**
    * The result of a send that need not wait.
@@ -35,7 +40,7 @@ export class SendGate {
    * event loop: a tight loop of sends to a fast reader must not starve the event loop.
    */
   grant (): Promise<boolean> {
-    if (++this.#granted < defaults.fixed.sendsPerTurn) return yes
+    if (++this.#granted < this.#sendsPerTurn) return yes
     this.#granted = 0
     return nextTurn()
   }

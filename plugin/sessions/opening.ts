@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify'
-import { defaults } from '../../schemas/defaults.ts'
 import type { Verdict } from '../../schemas/verdict.ts'
 import type { Claim } from '../protocol/claim.ts'
 import { goodbyeFrame } from '../protocol/control-frame.ts'
@@ -62,10 +61,10 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   let attached: Verdict | null
   try {
     stream = await entrance.open()
-    if (stream.gone || stream.finishing) return refused(abort(session, isNew))
+    if (stream.gone || stream.closing) return refused(abort(session, isNew))
     if (!session.isOpen) {
       // Closed while the request's hooks ran; the client comes back for another.
-      stream.finish(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), defaults.fixed.shutdownMs, 'closed')
+      stream.close(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), endpoint.runtime.limits.shutdownMs, 'closed')
       return null
     }
     attached = session.attach(stream, verdict, claim.seq, claim.counted, arrival)

@@ -1,4 +1,6 @@
+import { closeCodes } from '../../schemas/close-code.ts'
 import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import type { ByteBudget } from '../delivery/byte-budget.ts'
 import type { Flushable } from '../delivery/flush-scheduler.ts'
 import type { Holder } from '../delivery/holder.ts'
@@ -23,6 +25,7 @@ export interface FeedLimits extends ReplayLimits {
 
 /** What a feed shares with the feeds of other sessions. */
 export interface FeedRuntime {
+  readonly limits: Pick<Limits, 'sendsPerTurn' | 'shutdownMs' | 'writeBytes'>
   readonly budget: ByteBudget
   readonly scheduler: { schedule: (stream: Flushable) => void }
 }
@@ -39,7 +42,7 @@ export interface FeedOwner {
   onStallOver: (since: number, now: number) => void
   /** The write buffer has room. Called often. */
   onRoom: () => void
-  /** The stream is gone. Not called by {@link SessionFeed.release}. */
+  /** The stream is gone. Not called by {@link SessionFeed.replace}. */
   onStreamGone: (reason: DisconnectReason, now: number) => void
 }
 
@@ -55,7 +58,7 @@ export class SessionFeed implements StreamReader, Holder {
   readonly #owner: FeedOwner
   readonly #limits: FeedLimits
   readonly #runtime: FeedRuntime
-  readonly #gate = new SendGate()
+  readonly #gate: SendGate
   #stream: Stream | null = null
   #idPrefix: string | null = null
   #stalledSince = 0
@@ -70,6 +73,7 @@ export class SessionFeed implements StreamReader, Holder {
     this.#runtime = runtime
     this.counters = counters
     this.outbox = new Outbox(limits, runtime.budget)
+    this.#gate = new SendGate(runtime.limits)
   }
 
   /** Null while there is none. */
@@ -233,10 +237,16 @@ export class SessionFeed implements StreamReader, Holder {
     stream.attach(this, opening)
   }
 
-  /** Takes the frames from the present stream, which ends with `goodbye`. */
-  release (goodbye: string, now: number): void {
-    this.#stream?.release(goodbye)
+  /** Takes the frames from the present stream, and closes it. */
+  replace (goodbye: string, now: number): void {
+    if (this.#stream !== null) this.closeReplaced(this.#stream, goodbye)
     this.#detach(now)
+  }
+
+  /** Closes a stream whose place a newer one has. */
+  closeReplaced (stream: Stream, goodbye: string): void {
+    stream.detach()
+    stream.close(goodbye, this.#runtime.limits.shutdownMs, 'replaced', closeCodes.replaced)
   }
 
   #detach (now: number): void {
@@ -259,7 +269,7 @@ export class SessionFeed implements StreamReader, Holder {
     const { queueFrames, queueBytes, minIntervalMs } = this.#limits
     if (waiting > queueFrames || waitingBytes > queueBytes) return true
     // With a pace, all updates of an interval are one picture, however many they are.
-    return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > defaults.fixed.writeBytes)
+    return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > this.#runtime.limits.writeBytes)
   }
 
   onFlushed (): void {
@@ -305,7 +315,7 @@ export class SessionFeed implements StreamReader, Holder {
     const stream = this.#stream
     if (stream === null) return null
     const closed = new Promise<void>((resolve) => { this.#settleClosed = resolve })
-    stream.finish(goodbye, this.patienceMs, 'closed', closeCode)
+    stream.close(goodbye, this.patienceMs, 'closed', closeCode)
     return closed
   }
 

@@ -1,3 +1,4 @@
+import { defaults } from '../../schemas/defaults.ts'
 import { BusyError, HandlerTimeoutError, SessionClosedError } from '../../schemas/errors.ts'
 import { Command, CommandChannel, type CommandMemory, type CommandOwner } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
@@ -56,12 +57,12 @@ export class SessionInbox implements CommandOwner {
   #acceptedSeq = 0
   #isClosing = false
 
-  constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters) {
+  constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters, limits: { readonly commandsPerTurn: number } = defaults.fixed) {
     this.#owner = owner
     this.#scope = scope
     this.#writeSide = writeSide
     this.#counters = counters
-    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, memory)
+    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, memory, limits)
   }
 
   /** Last `seq` accepted; 0 for none. */

@@ -77,7 +77,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.servedUpTo = runtime.broadcasts.lastNumber
     const counters = new Counters(runtime.totals)
     this.feed = new SessionFeed(this, scope.limits, runtime, counters)
-    this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters)
+    this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters, runtime.limits)
     this.#clock = new SessionClock(this, scope, runtime.deadlines, performance.now())
     this.#clock.setAll()
   }
@@ -169,7 +169,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
     const now = performance.now()
     if (arrival < this.#servedArrival) {
-      stream.release(this.#replacedFrame)
+      this.feed.closeReplaced(stream, this.#replacedFrame)
       return null
     }
     this.#servedArrival = arrival
@@ -177,7 +177,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const { limits, contract: { textNames } } = this.scope
     this.scope.runtime.broadcasts.catchUp(this)
     if (feed.stream !== null) {
-      feed.release(this.#replacedFrame, now)
+      feed.replace(this.#replacedFrame, now)
       this.queueHook('onDisconnect', 'replaced', this.scope.context)
     }
     this.leavePool()

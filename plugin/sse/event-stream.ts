@@ -1,6 +1,5 @@
 import { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { defaults } from '../../schemas/defaults.ts'
 import { StreamAbortedError } from '../../schemas/errors.ts'
 import type { Carrier } from '../carriers/carrier.ts'
 import { createHttpCarrier, isPlainResponse, type RawResponse } from '../carriers/http-carrier.ts'
@@ -117,15 +116,15 @@ function startStream (request: FastifyRequest, response: RawResponse, encoded: C
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
   const stream = new FrameStream(createCarrier(response, encoded, runtime.compression), options, runtime, opening, request.log)
   // Streams that were open when the server began to stop have their goodbye; this one came later.
-  if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed')
+  if (runtime.draining) stream.close(turnedAwayFrame('draining', options.goodbye), runtime.limits.shutdownMs, 'closed')
   return stream
 }
 
 function createCarrier (response: RawResponse, encoded: ChosenEncoding | null, compression: Compression): Carrier {
-  const carrier = createHttpCarrier(response)
+  const carrier = createHttpCarrier(response, compression.limits)
   if (encoded === null) return carrier
   const { encoding, ownBytes } = encoded
-  if (encoding === 'gzip') return new GzipCarrier(carrier, compression, ownBytes === 0 ? 0 : defaults.fixed.compressorWindowBytes)
+  if (encoding === 'gzip') return new GzipCarrier(carrier, compression, ownBytes === 0 ? 0 : compression.limits.compressorWindowBytes)
   return new CompressorCarrier(carrier, encoding, compression)
 }
 

@@ -27,7 +27,7 @@ function sendLate (this: LateReply, payload?: unknown): LateReply {
   if (!isThrown && !isError(payload)) return this
   const stream = this[opened]!
   logThrown(this.log, 'error', payload, stream.gone ? failedAfter : 'a handler failed after its event stream had begun, which ends with it')
-  stream.finish('', stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'failed')
+  stream.close('', stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'failed')
   return this
 }
 

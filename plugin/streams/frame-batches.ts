@@ -1,4 +1,3 @@
-import { defaults } from '../../schemas/defaults.ts'
 import { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Outbox } from '../delivery/outbox.ts'
 import type { Frame } from '../protocol/frame.ts'
@@ -6,21 +5,27 @@ import type { Frame } from '../protocol/frame.ts'
 interface KnownBatch {
   readonly frames: readonly Frame[]
   readonly encoded: EncodedBatch
-  /** Another that begins with the same frame. */
+  /** The next batch with the same first frame. */
   readonly next: KnownBatch | undefined
 }
 
 /**
- * Runs of frames joined to one piece of bytes, which all readers share that get
- * the very same run in one turn of the event loop.
+ * Batches of frames, encoded once for all readers that get the same frames in one turn of
+ * the event loop.
  */
 export class FrameBatches {
+  readonly #most: number
   readonly #byFirst = new Map<Frame, KnownBatch>()
   #count = 0
-  /** What was asked for last is most often asked for again. */
+  /** The latest batch, which is most often asked for again. */
   #last: KnownBatch | null = null
 
-  /** The frames from `start` to `end - 1` as one piece; null when one of them is no other reader's, so that there is nothing to share. */
+  /** @param most batches that are kept at a time */
+  constructor (most: number) {
+    this.#most = most
+  }
+
+  /** The frames from `start` to `end - 1` as one batch; null when one of them is this reader's only, so that nobody shares it. */
   shared (outbox: Outbox, start: number, end: number): EncodedBatch | null {
     const last = this.#last
     if (last !== null && holds(last.frames, outbox, start, end)) return last.encoded
@@ -37,8 +42,8 @@ export class FrameBatches {
         frames.push(frame)
         text += frame.text
       }
-      // Slow readers, each at a place of its own, take up their backlogs while nothing else goes on.
-      const isFull = this.#count === defaults.fixed.sharedRuns
+      // Slow readers, each at its own place, may work through their backlogs in one turn.
+      const isFull = this.#count === this.#most
       if (isFull) this.clear()
       known = { frames, encoded: new EncodedBatch(text), next: isFull ? undefined : next }
       this.#byFirst.set(first, known)
@@ -48,7 +53,7 @@ export class FrameBatches {
     return known.encoded
   }
 
-  /** Forgets all runs; readers that get them later make them anew. */
+  /** Forgets all batches; later readers make them anew. */
   clear (): void {
     if (this.#last === null) return
     this.#last = null

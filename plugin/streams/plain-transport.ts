@@ -33,7 +33,7 @@ export class PlainTransport implements Transport {
 
   async close (): Promise<void> {
     const { closed } = this.#reader
-    this.#stream.finish('', this.#stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'closed')
+    this.#stream.close('', this.#stream.stallTimeoutMs || defaults.upgrade.stallTimeoutMs, 'closed')
     await closed
   }
 
@@ -53,7 +53,7 @@ class PlainReader implements StreamReader, Holder {
   readonly closed: Promise<DisconnectReason>
   readonly #runtime: Runtime
   readonly #stream: Stream
-  readonly #gate = new SendGate()
+  readonly #gate: SendGate
   #settleClosed!: (reason: DisconnectReason) => void
   #isGone = false
 
@@ -61,6 +61,7 @@ class PlainReader implements StreamReader, Holder {
     this.#stream = stream
     this.#runtime = runtime
     this.counters = new Counters(runtime.totals)
+    this.#gate = new SendGate(runtime.limits)
     this.outbox = new Outbox(nothingKept, runtime.budget)
     this.closed = new Promise((resolve) => { this.#settleClosed = resolve })
     runtime.budget.others.add(this)
@@ -69,7 +70,7 @@ class PlainReader implements StreamReader, Holder {
   }
 
   send (frame: Frame): Promise<boolean> {
-    if (this.#isGone || this.#stream.finishing) return SendGate.refused
+    if (this.#isGone || this.#stream.closing) return SendGate.refused
     const { queueFrames, queueBytes } = defaults.stateful
     this.outbox.append(frame)
     this.#runtime.scheduler.schedule(this.#stream)

@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events'
+import { defaults } from '../../schemas/defaults.ts'
+import type { Limits } from '../../schemas/limits.ts'
 import { Compression } from '../compression/compression.ts'
 import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
 import { ByteBudget } from '../delivery/byte-budget.ts'
@@ -9,8 +11,10 @@ import { FrameBatches } from './frame-batches.ts'
 import { Http2Connections } from './http2-connections.ts'
 import type { Stream } from './stream.ts'
 
-/** What all sessions and streams of one registered plugin share. */
+/** Shared by all sessions and streams of one registered plugin. */
 export interface Runtime {
+  /** The fixed limits. */
+  readonly limits: Limits
   readonly scheduler: FlushScheduler
   readonly deadlines: DeadlineQueue
   readonly budget: ByteBudget
@@ -20,27 +24,29 @@ export interface Runtime {
   readonly totals: Counters
   readonly streams: Set<Stream>
   readonly http2Connections: Http2Connections
-  /** Emits `end` when a stream or a session is gone. */
+  /** Emits `end` after each end of a stream or a session. */
   readonly endings: EventEmitter
-  /** Whether the server is about to stop: no new sessions. */
+  /** Whether the server is about to stop, and takes no new sessions. */
   draining: boolean
 }
 
 /**
- * @param maxBufferedBytes bytes of memory for updates and events of all together
- * @param maxCompressorBytes bytes of memory for compressors of one stream each
+ * @param maxBufferedBytes bytes of memory for all updates and events
+ * @param maxCompressorBytes bytes of memory for all compressors of single streams
+ * @param limits others than the fixed ones, for tests and benchmarks
  */
-export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number): Runtime {
-  const budget = new ByteBudget(maxBufferedBytes)
-  const batches = new FrameBatches()
-  const scheduler = new FlushScheduler(budget, () => batches.clear())
+export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number, limits: Limits = defaults.fixed): Runtime {
+  const budget = new ByteBudget(maxBufferedBytes, limits)
+  const batches = new FrameBatches(limits.sharedRuns)
+  const scheduler = new FlushScheduler(budget, limits, () => batches.clear())
   return {
+    limits,
     scheduler,
     deadlines: new DeadlineQueue(),
     budget,
     broadcasts: scheduler.broadcasts,
     batches,
-    compression: new Compression(maxCompressorBytes),
+    compression: new Compression(maxCompressorBytes, limits),
     totals: new Counters(),
     streams: new Set(),
     http2Connections: new Http2Connections(),

@@ -19,9 +19,9 @@ export type DisconnectReason =
   /** The handler that has the transport threw; only of a transport without a session. */
   | 'failed'
 
-/** What a stream reads from, and whom it tells. */
+/** Whose updates a stream writes, and who gets its events. */
 export interface StreamReader {
-  /** Names its session in logs; null where there is none. */
+  /** Name of its session in logs; null for none. */
   readonly shortId: string | null
   readonly outbox: Outbox
   readonly counters: Counters
@@ -31,44 +31,46 @@ export interface StreamReader {
   readonly counted: boolean
   /** Least milliseconds from one write of updates to the next; 0 for none. */
   readonly paceMs: number
-  /** Whether so much waits that it is written before its time. */
+  /** Whether so much waits that it must be written before its pace allows it. */
   readonly isPressed: boolean
-  /** Something was written, or the socket takes bytes again. */
+  /** Called after each flush: the stream may have written something, or be full. */
   onFlushed: () => void
   /** The stream is gone; called once. */
   onGone: (reason: DisconnectReason) => void
 }
 
 /**
- * One way down to a client. A session knows its stream only by this, whatever
- * carries it.
+ * One way down to a client. A session knows its stream only by this interface.
  */
 export interface Stream extends Flushable {
   readonly protocol: Protocol
-  /** What became of its text so far; null where it leaves as it is. */
+  /** Figures of its compression; null for none. */
   readonly compression: StreamCompression | null
   readonly writeBuffer: number
   readonly heartbeatMs: number
   readonly stallTimeoutMs: number
-  /** Whether it says goodbye although it has no session. */
+  /** Whether it says goodbye also without a session. */
   readonly goodbye: boolean
-  /** False from a `write()` that was more than the socket could take at once, to its drain. */
+  /** False from a write that the carrier could not take at once, to its drain. */
   readonly writable: boolean
   readonly gone: boolean
-  /** Why it is gone, or is about to be. */
+  /** The reason of its end, once that is known. */
   readonly reason: DisconnectReason
-  /** Whether its end has been asked for: what is queued from then on may not be written. */
-  readonly finishing: boolean
-  /** Its share of the memory of an update that it has begun to write. */
+  /** Whether it was closed: updates that are queued later may not be written. */
+  readonly closing: boolean
+  /** Its share of the memory of a batch that it has begun to write. */
   readonly heldWeight: number
-  /** Whose frames it writes from now on; `opening` is written before them. */
+  /** Gives it the reader whose updates it writes from now on, behind `opening`. */
   attach: (reader: StreamReader, opening: string) => void
-  /** Writes on its own account, between frames. */
+  /** Writes text of the library's own, before the next update. */
   control: (text: string) => void
-  /** Writes what waits, then `goodbye`, and ends; destroyed when that takes longer than `withinMs`. `closeCode` is for a WebSocket; default 1000. */
-  finish: (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode?: number) => void
-  /** Ends its reader's part at once: no further frames, only `goodbye`. The reader hears no more of it. */
-  release: (goodbye: string) => void
-  /** Ends it without another byte. */
+  /**
+   * Writes what waits, then `goodbye`, and ends; is destroyed when that takes longer than `withinMs`. A second
+   * call can only shorten that time. `closeCode` is for a WebSocket; default 1000.
+   */
+  close: (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode?: number) => void
+  /** Takes its reader away: it writes no further updates, and the reader gets no further events. */
+  detach: () => void
+  /** Ends it now, without another byte. */
   destroy: (reason: DisconnectReason) => void
 }

@@ -82,7 +82,7 @@ export class WebSocketReceiver implements Deadline {
 
   #receive (message: Buffer, isBinary: boolean): void {
     // The session may have another stream by now, or be over: nothing could answer the message.
-    if (this.#stream.gone || this.#stream.finishing) return
+    if (this.#stream.gone || this.#stream.closing) return
     if (isBinary) return this.#end('not-text', false, closeCodes.unsupported)
     const { maxEventBytes } = this.#endpoint.limits
     if (message.length > maxMessageBytes(maxEventBytes)) return this.#end('too-large', false, closeCodes.tooLarge)
@@ -124,7 +124,7 @@ export class WebSocketReceiver implements Deadline {
     const early = this.#early
     this.#early = []
     for (const message of early) {
-      if (this.#session !== null && !this.#stream.gone && !this.#stream.finishing) this.#answerTo(this.#session, message)
+      if (this.#session !== null && !this.#stream.gone && !this.#stream.closing) this.#answerTo(this.#session, message)
     }
   }
 
@@ -183,7 +183,7 @@ export class WebSocketReceiver implements Deadline {
   }
 
   #finish (goodbye: string, code: number): void {
-    this.#stream.finish(goodbye, defaults.fixed.shutdownMs, 'closed', code)
+    this.#stream.close(goodbye, defaults.fixed.shutdownMs, 'closed', code)
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { closeCodes } from '../../schemas/close-code.ts'
-import { defaults } from '../../schemas/defaults.ts'
 import { NoSocketError } from '../../schemas/errors.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import { WebSocketCarrier, type WebSocketPeer } from '../carriers/websocket-carrier.ts'
@@ -74,10 +73,10 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   // TCP asks an idle peer whether it is still there, also where there are no pings.
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
-  const stream = new FrameStream(new WebSocketCarrier(peer, pipe), options, runtime, opening, request.log)
+  const stream = new FrameStream(new WebSocketCarrier(peer, pipe, runtime.limits.writeBytes), options, runtime, opening, request.log)
   // It emitted `close` before anybody listened.
   if (peer.readyState === closedState) stream.destroy('client')
   // Streams that were open when the server began to stop have their goodbye; this one came later.
-  if (runtime.draining) stream.finish(turnedAwayFrame('draining', options.goodbye), defaults.fixed.shutdownMs, 'closed', closeCodes.tryLater)
+  if (runtime.draining) stream.close(turnedAwayFrame('draining', options.goodbye), runtime.limits.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
 }

@@ -33,12 +33,12 @@ interface Writing {
 }
 
 /** A carrier whose response a client reads over a socket. */
-async function open (windowBytes = 0, compression = new Compression(0)): Promise<Writing> {
+async function open (windowBytes = 0, compression = new Compression(0, defaults.fixed)): Promise<Writing> {
   const received: Buffer[] = []
   const opened = new Promise<GzipCarrier>((resolve) => {
     serve = (response) => {
       response.writeHead(200)
-      const carrier = new GzipCarrier(createHttpCarrier(response), compression, windowBytes)
+      const carrier = new GzipCarrier(createHttpCarrier(response, defaults.fixed), compression, windowBytes)
       carrier.attach(owner)
       resolve(carrier)
     }
@@ -83,7 +83,7 @@ for (const windowBytes of [0, defaults.fixed.compressorWindowBytes]) {
     await fc.assert(fc.asyncProperty(steps, async (steps) => {
       const { carrier, ended, compression } = await open(windowBytes)
       for (const step of steps) write(carrier, step)
-      carrier.end()
+      carrier.close()
       const body = await ended
       const text = Buffer.from(steps.map((step) => step.text).join(''))
       const { bytesBefore, bytesAfter, sharedBlocks, privateBlocks, storedBlocks } = compression.stats
@@ -112,7 +112,7 @@ for (const windowBytes of [0, defaults.fixed.compressorWindowBytes]) {
         return decoded === expected
       }, `write ${index + 1} to be decoded`)
     }
-    carrier.end()
+    carrier.close()
     await ended
     t.equal(decoded, expected)
   })
@@ -132,7 +132,7 @@ async function testSplits (t: Test, windowBytes: number): Promise<void> {
     { kind: 'run', text: 'data: x\n\n' }
   ]
   for (const step of all) write(carrier, step)
-  carrier.end()
+  carrier.close()
   const body = await ended
   const text = all.map((step) => step.text).join('')
   for (let split = 0; split <= body.length; split++) {
@@ -166,7 +166,7 @@ t.test('frames from nothing to a megabyte', async (t) => {
       carrier.writeText(':\n\n', 3)
       const size16 = defaults.fixed.http2WriteBytes
       for (let place = 0; place * size16 < batch.bytes.length; place++) carrier.writePart(batch.part(place, size16))
-      carrier.end()
+      carrier.close()
       t.ok(gunzipSync(await ended).equals(Buffer.concat([Buffer.from(':\n\n'), batch.bytes])), `${source} of ${size}`)
     }
   }
@@ -186,14 +186,14 @@ t.test('frames of any size up to a megabyte, one after the other in one stream',
       text: source === 'words' ? 'word '.repeat(size / 5 + 1).slice(0, size) : randomBytes(size).toString('latin1')
     }))
     for (const step of steps) write(carrier, step)
-    carrier.end()
+    carrier.close()
     return gunzipSync(await ended).equals(Buffer.from(steps.map(({ text }) => text).join('')))
   }), { numRuns: 60 })
   t.pass('for any frames')
 })
 
 t.test('a batch is deflated once for all streams, and each has its own trailer', async (t) => {
-  const compression = new Compression(0)
+  const compression = new Compression(0, defaults.fixed)
   const batch = new EncodedBatch('data: {"series":"cpu","value":0.5}\n\n'.repeat(20))
   for (let number = 0; number < 5; number++) {
     const { carrier, ended } = await open(0, compression)
@@ -201,7 +201,7 @@ t.test('a batch is deflated once for all streams, and each has its own trailer',
     carrier.writeText(own, own.length)
     carrier.writeBatch(batch)
     carrier.writeBatch(batch)
-    carrier.end()
+    carrier.close()
     t.equal(gunzipSync(await ended).toString(), own + batch.bytes.toString().repeat(2))
   }
   t.match(compression.stats, { runs: 1, sharedBlocks: 10, storedBlocks: 5, privateBlocks: 0 })
@@ -214,7 +214,7 @@ t.test('a stream that is private and cannot be made shorter is not tried every t
     carrier.writeText(text, Buffer.byteLength(text), true)
     await turns(1)
   }
-  carrier.end()
+  carrier.close()
   await ended
   t.equal(compression.stats.storedBlocks + compression.stats.privateBlocks, 32)
   t.equal(carrier.bytesBefore, compression.stats.bytesBefore)
@@ -222,6 +222,6 @@ t.test('a stream that is private and cannot be made shorter is not tried every t
 
 t.test('an empty stream is a gzip stream too', async (t) => {
   const { carrier, ended } = await open()
-  carrier.end()
+  carrier.close()
   t.equal(gunzipSync(await ended).length, 0)
 })

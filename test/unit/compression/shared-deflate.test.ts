@@ -11,13 +11,13 @@ import { defaults } from '../../../schemas/defaults.ts'
 const text = Buffer.alloc(2_000, 'event: sample\ndata: {"series":"cpu","value":0.5}\n\n')
 
 function exhausted (): Compression {
-  const compression = new Compression(0)
+  const compression = new Compression(0, defaults.fixed)
   while (compression.allowance.has()) compression.allowance.spend(performance.now() - 10_000)
   return compression
 }
 
 t.test('is deflated once for all', async (t) => {
-  const compression = new Compression(0)
+  const compression = new Compression(0, defaults.fixed)
   const run = new SharedDeflate(text)
   const block = run.take(new ChainPlace(), compression)
   t.equal(block.isDeflated, true)
@@ -38,7 +38,7 @@ t.test('beyond the allowance the first to want it gets it stored, the second has
 })
 
 t.test('a short one is stored, whoever wants it', async (t) => {
-  const compression = new Compression(0)
+  const compression = new Compression(0, defaults.fixed)
   const run = new SharedDeflate(text.subarray(0, defaults.fixed.storedBelowBytes - 1))
   const block = run.take(new ChainPlace(), compression)
   t.equal(block.isDeflated, false)
@@ -80,7 +80,7 @@ class Member {
 const textOf = (number: number) => `event: sample\ndata: {"series":"host-${number * 7919 % 31}","value":${number * 104_729 % 1_000}}\n\n`
 
 t.test('runs that follow each other refer to those before, and get much shorter', async (t) => {
-  const compression = new Compression(0)
+  const compression = new Compression(0, defaults.fixed)
   const members = Array.from({ length: 4 }, () => new Member())
   let bytes: number[] = []
   for (let number = 0; number < 200; number++) {
@@ -98,7 +98,7 @@ t.test('runs that follow each other refer to those before, and get much shorter'
 t.test('whoever was away for a run, or got something of its own, can still decode all', async (t) => {
   const actions = fc.array(fc.tuple(fc.nat(300), fc.array(fc.constantFrom('take', 'take', 'take', 'own', 'miss', 'join'), { minLength: 5, maxLength: 5 })), { maxLength: 40 })
   fc.assert(fc.property(actions, fc.boolean(), (runs, isExhausted) => {
-    const compression = isExhausted ? exhausted() : new Compression(0)
+    const compression = isExhausted ? exhausted() : new Compression(0, defaults.fixed)
     const members = Array.from({ length: 5 }, () => new Member())
     for (const [number, actions] of runs) {
       const runText = textOf(number).repeat(1 + number % 40)
@@ -116,7 +116,7 @@ t.test('whoever was away for a run, or got something of its own, can still decod
 })
 
 t.test('a run that one alone gets leaves nothing to be kept', async (t) => {
-  const compression = new Compression(0)
+  const compression = new Compression(0, defaults.fixed)
   const member = new Member()
   member.take(new SharedDeflate(text), text.toString(), compression)
   t.equal(member.place.link?.tail, null)

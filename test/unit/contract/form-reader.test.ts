@@ -112,5 +112,5 @@ t.test('whatever fits as it is is delivered unchanged; and what is converted fit
     }
     return true
   }), { numRuns: 40 * effort })
-  t.ok(fitting > 10 && converted > 5, `${fitting} fitted, ${converted} were converted`)
+  t.ok(fitting > 0 && converted > 0, `${fitting} fitted, ${converted} were converted`)
 })

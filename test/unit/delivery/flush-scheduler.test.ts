@@ -10,7 +10,7 @@ import { defaults } from '../../../schemas/defaults.ts'
 function start () {
   let settle: (() => void) | null = null
   let idles = 0
-  const scheduler = new FlushScheduler(new ByteBudget(Infinity), () => {
+  const scheduler = new FlushScheduler(new ByteBudget(Infinity), defaults.fixed, () => {
     idles++
     settle?.()
   })

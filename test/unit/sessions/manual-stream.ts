@@ -26,7 +26,7 @@ export class ManualStream implements Stream {
     this.stallTimeoutMs = stallTimeoutMs
   }
 
-  get finishing (): boolean { return this.#goodbye !== null }
+  get closing (): boolean { return this.#goodbye !== null }
   get writable (): boolean { return this.room > 0 && !this.gone }
 
   attach (reader: StreamReader, opening: string): void {
@@ -59,16 +59,15 @@ export class ManualStream implements Stream {
     this.flush(now)
   }
 
-  finish (goodbye: string, withinMs: number, reason: DisconnectReason): void {
+  close (goodbye: string, withinMs: number, reason: DisconnectReason): void {
     this.#goodbye = goodbye
     this.reason = reason
     if (this.#reader === null) this.#part()
     else this.flush(performance.now())
   }
 
-  release (goodbye: string): void {
+  detach (): void {
     this.#reader = null
-    this.finish(goodbye, 0, 'replaced')
   }
 
   destroy (reason: DisconnectReason): void {

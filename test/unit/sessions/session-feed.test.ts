@@ -6,6 +6,7 @@ import { Counters } from '../../../plugin/metrics/counters.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
 import { SessionFeed, type FeedLimits, type FeedOwner } from '../../../plugin/sessions/session-feed.ts'
 import type { DisconnectReason } from '../../../plugin/streams/stream.ts'
+import { defaults } from '../../../schemas/defaults.ts'
 import { ManualScheduler, ManualStream } from './manual-stream.ts'
 
 const wide: FeedLimits = { replayFrames: 1_000, replayBytes: 1e9, replayAgeMs: 0, queueFrames: 1_000, queueBytes: 1e9, onOverflow: 'disconnect', minIntervalMs: 0 }
@@ -27,7 +28,7 @@ class Owner implements FeedOwner {
 function start (limits: Partial<FeedLimits> = {}, budget = new ByteBudget(Infinity)) {
   const owner = new Owner()
   const scheduler = new ManualScheduler()
-  const feed = new SessionFeed(owner, { ...wide, ...limits }, { budget, scheduler }, new Counters())
+  const feed = new SessionFeed(owner, { ...wide, ...limits }, { budget, scheduler, limits: defaults.fixed }, new Counters())
   const attach = (stream: ManualStream, seq = 0, now = 0) => {
     const from = feed.resume(seq, now)
     feed.attach(stream, `hello ${from}`, null)
@@ -209,7 +210,7 @@ t.test('a released stream gets its goodbye, and no more', async (t) => {
   const { feed, owner, attach } = start()
   const stream = attach(new ManualStream())
   send(feed, 'a')
-  feed.release('replaced', 0)
+  feed.replace('replaced', 0)
   t.same(stream.got, ['hello 0', 'replaced'])
   t.same(owner.ends, [])
   const { got } = attach(new ManualStream())
@@ -303,7 +304,7 @@ class Run {
 
   attach (behind: number, isNew: boolean, room: number, now: number): void {
     const { feed } = this
-    if (feed.stream !== null) feed.release('replaced', now)
+    if (feed.stream !== null) feed.replace('replaced', now)
     this.#note()
     const from = feed.resume(isNew ? 0 : Math.max(0, feed.outbox.next - behind), now)
     if (isNew && from > 0) feed.outbox.announceGap()

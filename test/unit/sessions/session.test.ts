@@ -159,7 +159,7 @@ t.test('verdicts', async (t) => {
   const { stream, verdict } = attach()
   t.equal(verdict, 'new')
   for (const n of [1, 2, 3]) session.send('n', n)
-  stream.flush(0)
+  stream.flush(performance.now())
   t.equal(attach('resumed', 3).verdict, 'resumed')
   t.equal(session.proven, true)
   t.equal(attach('resumed', 2).verdict, 'resumed')
