@@ -18,7 +18,7 @@ await app.register(tether)
 let guests = 0
 app.tether.stateful('/live', {
   contract,
-  initialState: () => ({ name: `Guest ${++guests}` }), // of one tab; it outlives a lost connection
+  initialState: () => ({ name: `Guest ${++guests}` }), // the state of one tab; it outlives a lost connection
   on: { say: (session, { text }, { live }) => live.broadcast('said', { from: session.state.name, text }) }
 })
 

@@ -15,7 +15,7 @@ export const contract = defineContract({
 async function importRows (session: Session<undefined, typeof contract.updates>, rows: number): Promise<void> {
   for (let done = 1; done <= rows; done++) {
     await sleep(5) // the work on one row
-    if (session.signal.aborted) return // the page has gone for good
+    if (session.signal.aborted) return // the session has ended
     session.send('progress', { done })
   }
   session.send('finished', {})

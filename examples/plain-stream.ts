@@ -13,7 +13,7 @@ const upgrade = app.tether.sse.upgrade({ retryMs: 500 })
 
 app.get('/answer', async (request, reply) => {
   const stream = await upgrade(request, reply)
-  const known = Number(stream.lastEventId ?? 0) // a browser that comes back names the last id that it has seen
+  const known = Number(stream.lastEventId ?? 0) // after a reconnect the browser sends the last id that it has seen
   for (const [index, word] of words.entries()) {
     if (index < known) continue
     if (!await stream.send({ id: String(index + 1), data: word })) return // false: the reader has gone
@@ -28,7 +28,7 @@ app.get('/', async (request, reply) => reply.type('text/html; charset=utf-8').se
 <script type="module">
   const source = new EventSource('/answer')
   source.onmessage = ({ data }) => document.querySelector('p').append(data + ' ')
-  source.addEventListener('end', () => source.close()) // else the browser would come back
+  source.addEventListener('end', () => source.close()) // otherwise the browser would reconnect
 </script>`))
 
 console.log(`The answer is at ${await app.listen({ host: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT ?? 3000) })}`)

@@ -17,7 +17,7 @@ await app.register(tether)
 const rows = ['alder', 'birch', 'cedar', 'elm', 'fir', 'hazel', 'larch', 'maple'].map((host) => ({ host, load: 50, changes: 0 }))
 const live = app.tether.stateful('/live', {
   contract,
-  minIntervalMs: 100, // ten pictures a second; meanwhile only the newest of each row waits
+  minIntervalMs: 100, // at most ten writes a second; of each row only the newest waits
   onConnect: (session, { verdict }) => { if (verdict !== 'resumed') for (const row of rows) session.send('row', row) }
 })
 

@@ -1,4 +1,4 @@
-// Holds the order of docs/architecture.md: a room imports only rooms on lower floors, and no file
+// Checks the order of docs/architecture.md: a room imports only rooms on lower floors, and no file
 // is in a cycle of imports. Imports of types count.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'

@@ -25,7 +25,7 @@ function run (command, args, cwd) {
  * is fetched once into `.nodes`.
  *
  * @param {string} wanted a major version that is listed, or a whole version
- * @param {(line: string) => void} [print] hears what is fetched
+ * @param {(line: string) => void} [print] gets a line when a version is fetched
  * @returns {string}
  */
 export function nodeBinary (wanted, print = console.log) {
@@ -41,7 +41,7 @@ export function nodeBinary (wanted, print = console.log) {
   const name = `node-linux-${process.arch}@${version}`
   print(`fetching Node.js ${version} (${name}) into .nodes, once`)
   mkdirSync(folder, { recursive: true })
-  // Beside its place and then moved, so that an interrupted run leaves nothing that looks whole.
+  // Fetched to another folder and then moved, so that an interrupted run leaves nothing that looks complete.
   const part = mkdtempSync(join(folder, 'part-'))
   try {
     run('npm', ['pack', '--silent', name], part)

@@ -1,4 +1,4 @@
-// Sees to the programs that the tests need and npm does not provide.
+// Installs the programs that the tests need and npm does not provide, or prints the command.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs'
 
@@ -48,13 +48,13 @@ function areOffered (packages) {
   })
 }
 
-// What packages ask before they start a service.
+// Packages run this script before they start a service.
 const policy = '/usr/sbin/policy-rc.d'
 
 /** Runs `install` while no service may be started. */
 function withoutServices (install) {
   if (existsSync(policy)) return install()
-  // apt-get gets a Ctrl-C as well and ends; this process must live on to clear up.
+  // A Ctrl-C also ends apt-get; this process must survive it to clean up.
   const liveOn = () => {}
   process.on('SIGINT', liveOn).on('SIGTERM', liveOn)
   writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
@@ -66,7 +66,7 @@ function withoutServices (install) {
   }
 }
 
-/** Keeps services from running, now and after a restart of the machine: the tests start what they need themselves. */
+/** Keeps services from running, now and after a restart of the machine: the tests start their own. */
 function disable (services) {
   const isBooted = existsSync('/run/systemd/system')
   const { error } = spawnSync('systemctl', ['--quiet', 'disable', ...isBooted ? ['--now'] : [], ...services], { stdio: 'ignore' })

@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
 /**
- * Shortens TAP to a line for each file, and to what went wrong in it. The counts
+ * Shortens TAP to a line for each file, and to its failures. The counts
  * are tap's own, from its last comment.
  */
 function tapReader (print) {
@@ -28,7 +28,7 @@ function tapReader (print) {
   let isInDiagnostics = false
   return {
     line (line) {
-      // What tap says of a failed file: only how the process ended is news.
+      // Of tap's report on a failed file, only the end of the process is new.
       if (isInDiagnostics) {
         if (/^ {2}(exitCode|signal|expired|timeout): [^n]/.test(line)) print(line)
         isInDiagnostics = line !== '  ...'
@@ -56,7 +56,7 @@ function tapReader (print) {
   }
 }
 
-/** Lines of TAP that only hold the rest together. */
+/** Whether a line of TAP only structures the others. */
 function isFrame (line) {
   return /^\s*$|^\s*(1\.\.\d|# (Subtest|time=))/.test(line)
 }
@@ -76,14 +76,14 @@ function tstycheReader (print) {
   }
 }
 
-/** Nothing to count: the stage itself is one check. */
+/** For stages without counts: the stage itself is one check. */
 function plainReader (print) {
   return { line: print, counts: () => ({ passed: 1, failed: 0, skipped: 0 }) }
 }
 
-/** What may depend on the version of Node.js: sockets, compression, the client. */
+/** Tests that may depend on the version of Node.js: sockets, compression, the client. */
 const socketSuites = /^(e2e|client)\/|^unit\/compression\//
-/** Of these, what leans on it most, for the versions that are run in short. */
+/** The tests among these that depend on it most, for the versions that run in part. */
 const streamSuites = /^e2e\/(compression|connection-reuse|disconnects|drain|event-source|flow-control|head-first|http1-variants|http2-.*|intermediaries|late-reply|opening|replay|shutdown|slow-readers|take-over|transport.*|websocket.*)\.|^client\/(connection|memory|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
 const inShort = ['22', '26']
 
@@ -92,12 +92,12 @@ function tapStage (name, version, files) {
   return { name, script: 'tap', version, args: ['--reporter=tap', ...files], reader: tapReader }
 }
 
-/** Majors beside the one that runs this. */
+/** Majors other than that of the running Node.js. */
 const others = nodeVersions.map((version) => version.split('.')[0]).filter((major) => !process.version.startsWith(`v${major}.`))
 
 /**
- * One step after the other. The lanes of a step run side by side, for most stages keep a
- * single processor busy; tap's two jobs have the machine for themselves.
+ * One step after the other. The lanes of a step run side by side, since most stages keep a
+ * single processor busy; tap's two jobs have the machine to themselves.
  */
 function allSteps () {
   const all = readdirSync(`${root}/test`, { recursive: true }).filter((file) => file.endsWith('.test.ts')).sort()
@@ -158,7 +158,7 @@ for (const lanes of steps) {
   await Promise.all(lanes.map(async (lane) => {
     for (const stage of lane) {
       const lines = []
-      // What runs beside others is told when it is over, in one piece.
+      // The output of a stage that runs beside others is printed at its end, in one piece.
       await runStage(stage, lanes.length === 1 ? console.log : (line) => lines.push(line))
       for (const line of lines) console.log(line)
     }

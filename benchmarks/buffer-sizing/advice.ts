@@ -11,14 +11,14 @@ export interface Goals {
   readonly targetMs?: number
   readonly budgetBytes?: number
   readonly clients: number
-  /** Part of the clients that stall at the same time, for whom memory is set aside. */
+  /** Share of the clients that stall at the same time; memory is reserved for them. */
   readonly stalledShare: number
 }
 
-/** What one kind of load says about a buffer. */
+/** Advice of one kind of load about a buffer. */
 export interface LoadAdvice {
   readonly load: string
-  /** What is held against the target there. */
+  /** The latency that is compared with the target. */
   readonly latency: 'event to update' | 'POST' | null
   readonly recommendation: Recommendation
 }
@@ -27,11 +27,11 @@ export interface WorkloadAdvice {
   readonly workload: Workload
   readonly name: string
   readonly writeBuffer: readonly LoadAdvice[]
-  /** Empty where only one size of the channel was measured. */
+  /** Advice on the channel; empty where only one size was measured. */
   readonly commandBuffer: readonly LoadAdvice[]
   readonly summary: string
   readonly need: Need | null
-  /** Null when nothing meets the goals. */
+  /** Null when no size meets the goals. */
   readonly configuration: Configuration | null
 }
 
@@ -40,12 +40,12 @@ export interface AdviceParts {
   readonly speeds: readonly Speed[]
   readonly idle: IdleMemory | null
   readonly goals: Goals
-  /** The channel with which write buffers were swept, and the write buffer with which channels were. */
+  /** The fixed channel of the sweep of write buffers, and the fixed write buffer of the sweep of channels. */
   readonly commandBuffer: number
   readonly writeBuffer: number
 }
 
-/** One for each workload that was measured, in the order of measuring. */
+/** Advice for each measured workload, in the order of the measurements. */
 export function advise (parts: AdviceParts): WorkloadAdvice[] {
   const names = [...new Set(parts.measurements.map(({ workload }) => describeWorkload(workload)))]
   return names.flatMap((name) => {
@@ -96,9 +96,9 @@ function loadsOf (workload: Workload, parts: AdviceParts, dimension: 'writeBuffe
     : [{ buffer: one[dimension], repeat: one.repeat, throughput: one.closedLoop.acceptedPerSecond, latencyMs: null, memoryBytes: memoryOf(one) }])
   return [
     ...advice('closed loop, fast readers', null, closedLoop),
-    // A frozen reader takes nothing, whatever the buffer.
+    // A frozen reader takes nothing, with any buffer.
     ...parts.speeds.filter(({ bytesPerSecond }) => bytesPerSecond > 0).flatMap((speed) => {
-      // What a reader gets that is sent too much is late by the kernel's buffers, which no option changes.
+      // If a reader gets too much, its updates are late by the kernel's buffers, which no option changes.
       const latency = isOverrun(speed, workload) ? 'POST' : 'event to update'
       return advice(`fixed rate, ${speed.name} readers`, latency, sweep.flatMap((one) => {
         const reading = one.fixedRate[speed.name]
@@ -110,13 +110,13 @@ function loadsOf (workload: Workload, parts: AdviceParts, dimension: 'writeBuffe
   ]
 }
 
-/** The p99 in milliseconds; what had not been seen when the wait for it ended took at least that long. */
+/** The p99 in milliseconds. Updates that were missing after the wait took at least as long as the wait. */
 function latencyOf (reading: Reading, latency: 'POST' | 'event to update'): number | null {
   if (latency === 'POST') return reading.post.latency.p99
   return reading.update.count === 0 ? null : reading.update.p99 ?? reading.post.seconds * 1000
 }
 
-/** A buffer that one load needs does for all others; null when one of them is impossible. */
+/** The buffer that the most demanding load needs, since it fits all others; null when one load is impossible. */
 function largest (loads: readonly LoadAdvice[]): number | null {
   const buffers = loads.map(({ recommendation }) => recommendation.buffer)
   if (buffers.length === 0 || buffers.includes(null)) return null
@@ -133,7 +133,7 @@ function summaryOf (loads: readonly LoadAdvice[], buffer: number): string {
 
 function refusal (loads: readonly LoadAdvice[]): string {
   const impossible = loads.filter(({ recommendation }) => recommendation.outcome === 'impossible')
-  // All loads share the memory, and say the same of it.
+  // All loads share the memory, and give the same advice on it.
   const summaries = [...new Set(impossible.map(({ recommendation }) => recommendation.summary))]
   return summaries.map((summary) => summaries.length === 1 && impossible.length > 1
     ? summary

@@ -13,7 +13,7 @@ export interface Configuration {
 }
 
 /**
- * Limits to go with a write buffer. What the budget leaves beside streams, sockets and commands is for the
+ * Limits that fit a write buffer. The budget, less streams, sockets and commands, is for the
  * outboxes; a queue must hold more than the write buffer, or a reader is cut off before its session stalls.
  */
 export function configurationFor (

@@ -1,4 +1,4 @@
-/** What is measured where the command line says nothing else; lists as it takes them. */
+/** Default extent of a run; lists in the form of the command line. */
 export interface Extent {
   readonly writeBuffers: string
   readonly commandBuffers: string

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Comparison } from '../harness/report/comparison.ts'
 import { summarise } from '../harness/report/statistics.ts'
 
-/** What one kind of server did under one workload of the fan-out benchmark. */
+/** Figures of one kind of server under one workload of the fan-out benchmark. */
 export interface FanOutFigure {
   readonly workload: string
   readonly kind: string
@@ -18,7 +18,7 @@ interface Delivered {
   readonly deliveriesPerSecond: number
 }
 
-/** Reads what `npm run bench:fan-out -- --json FILE` wrote; throws for anything else. */
+/** Reads a file of `npm run bench:fan-out -- --json FILE`; throws for any other file. */
 export function readFanOut (file: string): FanOutFigure[] {
   let content: unknown
   try {

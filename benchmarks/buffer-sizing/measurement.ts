@@ -24,33 +24,33 @@ export interface MeasurementSettings {
   readonly connectionsPerSession: number
   readonly closedLoopSeconds: number
   readonly fixedRateSeconds: number
-  /** How long is waited for updates that are on their way when a window ends. */
+  /** Longest wait for updates that are on their way when a window ends. */
   readonly tailSeconds: number
 }
 
-/** What was seen of the sessions of one reader speed in one window. */
+/** Figures of the sessions of one reader speed in one window. */
 export interface Reading {
   readonly acceptedPerSecond: number
   readonly post: LoadReading
-  /** From the event to its last update at the reader. */
+  /** Latency from the event to its last update at the reader. */
   readonly update: ReadersReading['latency']
-  /** How long an update that is sent now takes to such a reader by what is on its way to it; null if nothing tells. */
+  /** Delay of the next update, computed from the bytes on their way to the reader; null if unknown. */
   readonly queueMs: number | null
   readonly server: SessionsReading
-  /** Of one stream at the end: handed to the server's socket and not read yet. */
+  /** Bytes of one stream at the end: handed to the server's socket and not read yet. */
   readonly bytesOnTheWay: number
 }
 
 export interface Measurement extends Cell {
   readonly repeat: number
-  /** The readers that take all they can get, driven as fast as events are answered. */
+  /** Readers without a speed limit, in a closed loop. */
   readonly closedLoop: Reading | null
   /** All readers at once, by the name of their speed. */
   readonly fixedRate: Record<string, Reading>
-  /** The part of one processor that the server was busy with. */
+  /** Share of one processor that the server used. */
   readonly busy: { readonly closedLoop: number, readonly fixedRate: number }
   readonly memory: readonly MemorySample[]
-  /** Bytes that one frozen stream took before its server felt anything. */
+  /** Bytes that one frozen stream took before its server noticed. */
   readonly pipeBytes: number | null
 }
 
@@ -58,14 +58,14 @@ interface Drive {
   readonly port: number
   readonly seconds: number
   readonly connectionsPerSession: number
-  /** Of each session; without it each connection sends as soon as it has been answered. */
+  /** Events a second of each session. Without it each connection sends after each answer. */
   readonly eventsPerSecond?: number
 }
 
 const settleMs = 150
 const warmUpStreams = 10
 
-/** The processes that stay over all cells; each cell gets a server of its own. */
+/** The processes that all cells share; each cell gets a server of its own. */
 export class Bench {
   readonly #readers: ChildProcess<ReadersCalls>
   readonly #load: Load
@@ -104,13 +104,13 @@ export class Bench {
     })
   }
 
-  /** What a server takes without a stream, what one idle stream adds, and what a waiting command adds. */
+  /** Measures the memory of a server without a stream, of one idle stream, and of a waiting command. */
   async measureIdle (cell: Cell, streams: number): Promise<IdleMemory> {
     return await withChildren(async (children) => {
       const server = await children.start<ServerCalls>(module('server'), { name: 'the server' })
       const port = await server.call('start', cell)
       try {
-        // What the first streams make the engine compile is not of the streams; many would leave memory for the rest.
+        // The first streams make the engine compile code, which does not count. Many of them would leave free memory for the rest.
         await this.#open(port, cell.workload.updateBytes, [fast], warmUpStreams)
         await this.#readers.call('close', undefined)
         await delay(settleMs)
@@ -161,7 +161,7 @@ export class Bench {
     return await this.#window(server, sessions, settings, {
       port,
       seconds: settings.fixedRateSeconds,
-      // No more than there are events, and each its whole number of them.
+      // No more connections than events, and a whole number of events for each.
       connectionsPerSession: connectionsFor(workload.eventsPerSecond, settings.connectionsPerSession),
       eventsPerSecond: workload.eventsPerSecond
     })
@@ -180,7 +180,7 @@ export class Bench {
     const accepted = Object.fromEntries(Object.entries(served.groups).map(([name, group]) => [name, group.accepted]))
     const read = await this.#readers.call('end', accepted)
     requireAnswers(Object.values(posted))
-    // On a machine that is much too busy a window may pass without an answer for one of them; that says nothing.
+    // On a very busy machine a window may pass without an answer for a reader; this proves nothing.
     const answered = Object.keys(sessions).filter((name) => answersOf(posted[name]) > 0)
     const readings = answered.map((name): [string, Reading] => {
       const parts = { post: posted[name], server: served.groups[name], read: read[name] }
@@ -188,7 +188,7 @@ export class Bench {
       if (parts.post === undefined || parts.server === undefined || parts.read === undefined || speed === undefined) {
         throw new Error(`nothing was measured of the readers '${name}'`)
       }
-      // Stalls belong to the window; after it nobody sends.
+      // Stalls count in the window only; after it nothing is sent.
       const stalls = before.groups[name] ?? parts.server
       return [name, readingOf(speed, parts.post, { ...parts.server, stalls: stalls.stalls, stalledShare: stalls.stalledShare }, parts.read)]
     })
@@ -196,7 +196,7 @@ export class Bench {
   }
 
   async #drive (sessions: Record<string, string[]>, { connectionsPerSession, eventsPerSecond, ...drive }: Drive): Promise<Record<string, LoadReading>> {
-    // One connection of each session, then the next of each: so those of one session begin far apart.
+    // One connection of each session, then the next of each, so that those of one session begin far apart.
     const connections = Array.from({ length: connectionsPerSession }, () => Object.entries(sessions).flatMap(([record, ids]) =>
       ids.map((session): Connection => ({ record, requests: [requestTo(session)] })))).flat()
     const pace = eventsPerSecond === undefined ? {} : { requestsPerSecond: Math.max(1, Math.round(eventsPerSecond / connectionsPerSession)) }
@@ -206,7 +206,7 @@ export class Bench {
     return readings
   }
 
-  /** Those who keep up have them in a moment; the others get some time, which may not suffice. */
+  /** Readers that keep up get the last updates at once. The others get some time, which may be too short. */
   async #waitForUpdates (groups: Record<string, SessionsReading>, settings: MeasurementSettings): Promise<void> {
     await Promise.all(settings.speeds.filter(({ name, bytesPerSecond }) => groups[name] !== undefined && bytesPerSecond > 0)
       .map(async ({ name }) => await this.#readers.call('await', {
@@ -252,12 +252,12 @@ function readingOf (speed: Speed, post: LoadReading, server: SessionsReading, re
   }
 }
 
-/** Whether readers of a speed get more at the fixed rate than they take. */
+/** Whether readers of a speed get more than they take at the fixed rate. */
 export function isOverrun (speed: Speed, workload: Workload): boolean {
   return bytesPerSecond(workload) > speed.bytesPerSecond
 }
 
-/** Fills the pipes of those who are sent more than they read: the others would never fill them by themselves. */
+/** Fills the pipes of readers that get more than they read. The other pipes would never fill by themselves. */
 async function fillPipes (
   server: ChildProcess<ServerCalls>, sessions: Record<string, string[]>, speeds: readonly Speed[], workload: Workload
 ): Promise<number | null> {

@@ -1,27 +1,27 @@
 import { defaults } from '../../schemas/defaults.ts'
 import type { Workload } from './workload.ts'
 
-/** What was measured of a server that only holds streams open. */
+/** Measurements of a server that only holds streams open. */
 export interface IdleMemory {
-  /** Of the process without a stream. */
+  /** Bytes of the process without a stream. */
   readonly residentBytes: number
-  /** What one open stream adds, its session included. */
+  /** Bytes that one open stream adds, with its session. */
   readonly streamBytes: number
-  /** What one waiting command adds. */
+  /** Bytes that one waiting command adds. */
   readonly commandBytes: number
 }
 
-/** What a server needs when a share of its clients stalls at the same time. */
+/** Memory of a server when a share of its clients stalls at the same time. */
 export interface Need {
   readonly stalledClients: number
   readonly residentBytes: number
-  /** Of all clients. */
+  /** Streams of all clients. */
   readonly streamBytes: number
-  /** Commands of full channels, of those that stall. */
+  /** Commands in the full channels of stalled clients. */
   readonly commandBytes: number
-  /** Handed to their sockets and not taken by the kernel: a piece each. */
+  /** Bytes in the sockets of stalled clients, not taken by the kernel: a piece each. */
   readonly socketBytes: number
-  /** Waiting in their outboxes. */
+  /** Bytes in the outboxes of stalled clients. */
   readonly waitingBytes: number
   readonly totalBytes: number
 }
@@ -38,7 +38,7 @@ export interface NeedParts {
 export function needOf ({ idle, workload, clients, stalledShare, writeBuffer, commandBuffer }: NeedParts): Need {
   const stalledClients = Math.ceil(clients * stalledShare)
   const waitingEach = writeBuffer * workload.updateBytes
-  // What one turn has made leaves in one write, up to a piece.
+  // The updates of one turn leave in one write, up to a piece.
   const pieceBytes = Math.max(defaults.fixed.writeBytes, workload.updateBytes)
   const parts = {
     residentBytes: idle.residentBytes,

@@ -24,7 +24,7 @@ figure svg { display: block; width: 100%; height: auto; }
 pre { background: var(--raised); padding: 12px; overflow-x: auto; font: 0.8125rem/1.45 ui-monospace, monospace; }
 `
 
-/** The report: one page that needs nothing but itself. */
+/** The report: one page without other files. */
 export function renderPage (results: Results): string {
   const { advice, fanOut, complete, measurements, settings, finishedAt, machine } = results
   const count = complete ? String(measurements.length) : `${measurements.length} of ${settings.repeats * settings.cells.length}`
@@ -101,7 +101,7 @@ function describeMethod ({ settings, idle }: Results): string {
     `Whiskers are quartiles over the repeats; advice uses wider intervals, from which the drift of whole repeats has been taken out.${memory}`
 }
 
-/** Text that means itself within HTML. */
+/** Escapes text for HTML. */
 function escape (text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

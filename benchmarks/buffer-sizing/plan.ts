@@ -5,10 +5,10 @@ export interface PlanParts {
   readonly workloads: readonly Workload[]
   readonly writeBuffers: readonly number[]
   readonly commandBuffers: readonly number[]
-  /** What stays where only the other is swept. */
+  /** The fixed size of each buffer while the other one is swept. */
   readonly fixedWriteBuffer: number
   readonly fixedCommandBuffer: number
-  /** Every combination, rather than one dimension at a time. */
+  /** Whether to measure every combination instead of one dimension at a time. */
   readonly crossed: boolean
 }
 
@@ -36,7 +36,7 @@ function sweep (workloads: readonly Workload[], writeBuffers: readonly number[],
     writeBuffers.map((writeBuffer) => ({ workload, writeBuffer, commandBuffer }))))
 }
 
-/** Every other one: 1, 4, 16 and so on of the powers of two. */
+/** Every second size: 1, 4, 16 and so on of the powers of two. */
 function few (buffers: readonly number[]): number[] {
   return buffers.filter((buffer, index) => buffers.length <= 5 || index % 2 === 0)
 }

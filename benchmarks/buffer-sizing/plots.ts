@@ -9,7 +9,7 @@ import type { Results } from './results.ts'
 import { fast } from './speed.ts'
 import { describeWorkload } from './workload.ts'
 
-/** One chart with what there is to say about it. */
+/** One chart with its text. */
 export interface Plot {
   readonly id: string
   readonly title: string
@@ -19,7 +19,7 @@ export interface Plot {
 
 const percent = (value: number): string => `${significant(value)} %`
 
-/** The charts of one workload; those that have nothing to show are left out. */
+/** The charts of one workload, without empty ones. */
 export function plotsOf (results: Results, { name }: WorkloadAdvice): Plot[] {
   const { settings: { speeds, commandBuffer, writeBuffer }, measurements } = results
   const all = measurements.filter(({ workload }) => describeWorkload(workload) === name)
@@ -81,7 +81,7 @@ function pointsOf (measurements: readonly Measurement[], series: string, dimensi
   })
 }
 
-/** Of the smallest, the kept and the largest size, one measurement each. */
+/** One measurement each of the smallest, the kept and the largest size. */
 function memoryPlot (sweep: readonly Measurement[], kept: number): Plot {
   const sizes = [...new Set(sweep.map(({ writeBuffer }) => writeBuffer))].sort((first, second) => first - second)
   const chosen = [...new Set([sizes[0], kept, sizes.at(-1)])].filter((size) => size !== undefined && sizes.includes(size))

@@ -4,10 +4,10 @@ import type { Speed } from './speed.ts'
 import type { StampScanner } from './stamp-scanner.ts'
 
 const fastPieceBytes = 65_536
-/** A slow reader reads this often in a second; less than a piece at a time would let time pass unread. */
+/** Reads a second of a slow reader. Smaller and more frequent reads would lose tokens. */
 const piecesPerSecond = 20
 const leastPieceBytes = 512
-/** What an idle reader may catch up with, in seconds of its speed. */
+/** Most that an idle reader may catch up, in seconds of its speed. */
 const burstSeconds = 0.1
 
 export interface ReaderParts {
@@ -21,12 +21,12 @@ export interface ReaderParts {
 export class Reader {
   readonly speed: Speed
   session = ''
-  /** Why it reads no more; undefined while it does. */
+  /** Reason of its end; undefined while it reads. */
   fault: string | undefined
   readonly #parts: ReaderParts
   readonly #stream: SocketStream
   readonly #pieceBytes: number
-  /** What has come before the end of the first frame. */
+  /** Text before the end of the first frame. */
   #beginning: string | null = ''
   #tokens = 0
   #tokensAt = 0
@@ -49,7 +49,7 @@ export class Reader {
     return this.#stream.socket.bytesRead
   }
 
-  /** Resolves when the stream has begun; slow readers read nothing more from then on until `begin`. */
+  /** Resolves when the stream has begun. From then on, slow readers read nothing until `begin`. */
   async open (timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => this.#fail('no first frame in time'), timeoutMs)
     await new Promise<void>((resolve) => { this.#settleOpen = resolve })
@@ -64,7 +64,7 @@ export class Reader {
     this.#isTapOpen = true
   }
 
-  /** Puts in the tokens of the time that has passed. */
+  /** Adds the tokens of the passed time. */
   tick (now: number): void {
     const { bytesPerSecond } = this.speed
     if (!this.#isTapOpen || bytesPerSecond === 0 || bytesPerSecond === Number.POSITIVE_INFINITY) return
@@ -79,7 +79,7 @@ export class Reader {
     this.#stream.leave()
   }
 
-  /** Returns whether to go on reading. */
+  /** Returns whether to read on. */
   #read (bytes: Buffer, length: number): boolean {
     const isFast = this.speed.bytesPerSecond === Number.POSITIVE_INFINITY
     if (this.#beginning !== null) {

@@ -11,15 +11,15 @@ import { StampScanner } from './stamp-scanner.ts'
 export interface OpenOptions {
   readonly port: number
   readonly updateBytes: number
-  readonly speeds: ReadonlyArray<{ readonly name: string, /** Null for one without a limit. */ readonly bytesPerSecond: number | null }>
+  readonly speeds: ReadonlyArray<{ readonly name: string, /** Null for no limit. */ readonly bytesPerSecond: number | null }>
   /** Readers of each speed. */
   readonly count: number
 }
 
 export interface ReadersReading {
-  /** Of events that were answered in full since `begin`. */
+  /** Latency of the events with all their updates since `begin`. */
   readonly latency: Latency
-  /** By one reader, on average, since it opened. */
+  /** Bytes of one reader since it opened, on average. */
   readonly bytesRead: number
   readonly lost: number
 }
@@ -73,7 +73,7 @@ setInterval(() => {
 const calls = {
   open,
   close,
-  /** The readers of these speeds read from now on, and latencies are counted from now on. */
+  /** Lets the readers of these speeds read, and starts to count latencies. */
   begin: (speeds: readonly string[]): void => {
     for (const histogram of histograms.values()) histogram.reset()
     const now = performance.now()
@@ -81,12 +81,12 @@ const calls = {
       if (speeds.includes(reader.speed.name)) reader.begin(now)
     }
   },
-  /** Waits until the readers of a speed have seen so many answers, but no longer than that. */
+  /** Waits until the readers of a speed have seen a number of answers, at most for a given time. */
   await: async ({ speed, answers, withinMs }: { speed: string, answers: number, withinMs: number }): Promise<void> => {
     const until = performance.now() + withinMs
     while (histogramOf(speed).count < answers && performance.now() < until) await delay(pollMs)
   },
-  /** What the readers of each speed saw, of so many accepted events each. */
+  /** Readings of the readers of each speed, for the number of accepted events of each. */
   end: (accepted: Record<string, number>): Record<string, ReadersReading> => Object.fromEntries(
     Object.entries(accepted).map(([name, count]) => {
       const group = ofSpeed(name)

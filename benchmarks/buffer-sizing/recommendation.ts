@@ -1,25 +1,25 @@
 import { quantile } from '../harness/report/statistics.ts'
 
-/** What one repeat showed of one buffer size. */
+/** Figures of one buffer size in one repeat. */
 export interface Sample {
   readonly buffer: number
   readonly repeat: number
-  /** More is better: events that were accepted a second, say. */
+  /** A figure where more is better, such as accepted events a second. */
   readonly throughput: number
-  /** p99 that is held against the target; null if none was taken. */
+  /** p99 that is compared with the target; null if none was measured. */
   readonly latencyMs: number | null
-  /** What a server with this buffer needs at worst; null where it does not depend on the buffer. */
+  /** Most memory that a server with this buffer needs; null if it does not depend on the buffer. */
   readonly memoryBytes: number | null
 }
 
 export interface Goals {
   readonly targetMs?: number
   readonly budgetBytes?: number
-  /** Kept wherever nothing measurably better was seen. */
+  /** The default size, which is kept unless another one is measurably better. */
   readonly defaultBuffer: number
 }
 
-/** A median and where it may lie in truth. */
+/** A median and the interval of its true value. */
 export interface Interval {
   readonly low: number
   readonly median: number
@@ -28,11 +28,11 @@ export interface Interval {
 
 export type Limit = 'latency' | 'memory'
 
-/** One buffer size against the goals. */
+/** One buffer size, compared with the goals. */
 export interface Assessment {
   readonly buffer: number
   readonly throughput: Interval
-  /** Of the best throughput. */
+  /** Share of the best throughput. */
   readonly share: Interval
   readonly latencyMs: Interval | null
   readonly memoryBytes: number | null
@@ -43,25 +43,25 @@ export interface Assessment {
 
 export interface Recommendation {
   /**
-   * `chosen`: measurably the smallest that does it all. `kept`: nothing measurably better than the default.
-   * `limited`: meets the limits at the cost of throughput. `not clear`: the target is too close to tell.
+   * `chosen`: measurably the smallest that meets all goals. `kept`: nothing measurably better than the default.
+   * `limited`: meets the limits at the cost of throughput. `not clear`: the target is too close to decide.
    * `impossible`: no size meets the limits.
    */
   readonly outcome: 'chosen' | 'kept' | 'limited' | 'not clear' | 'impossible'
   /** Null when it is impossible. */
   readonly buffer: number | null
-  /** What keeps a better one from being taken. */
+  /** The limit that excludes a better size. */
   readonly limits: readonly Limit[]
   readonly summary: string
   readonly remarks: readonly string[]
   readonly assessments: readonly Assessment[]
 }
 
-/** Less than this part of the best throughput is too little. */
+/** Less than this share of the best throughput is too little. */
 const enough = 0.95
-/** Standard errors on either side: where two such intervals do not meet, one difference in some hundreds is chance. */
+/** Standard errors on either side: if two such intervals do not overlap, the difference is chance in one of some hundreds of cases. */
 const errors = 2.3
-/** Below this nothing is known of the noise. */
+/** With fewer repeats, the noise is unknown. */
 const leastRepeats = 3
 
 /** The smallest buffer within 5 % of the best throughput that meets latency target and memory budget. */
@@ -117,8 +117,8 @@ function assess (samples: readonly Sample[], { targetMs, budgetBytes }: Goals): 
 }
 
 /**
- * The greatest of many noisy medians is too great. So the best is taken to be the middle of all that cannot be
- * told from the greatest.
+ * The greatest of many noisy medians is too great. So the best counts as the middle of all medians that do not
+ * differ measurably from the greatest.
  */
 function bestOf (throughputs: ReadonlyMap<number, Interval>): { reference: number, interval: Interval } {
   const all = [...throughputs.values()]
@@ -141,9 +141,9 @@ function judgeLatency (latencyMs: Interval | null, targetMs: number | undefined)
 const unknown: Interval = { low: 0, median: 0, high: Number.POSITIVE_INFINITY }
 
 /**
- * For each buffer its median with an interval. What a whole repeat was slower or faster by (the machine was busy
- * with something else) is taken out first; what remains of noise is judged over all buffers together, since a
- * handful of repeats of one says little, and by the quartiles of that one buffer, whichever is wider.
+ * For each buffer its median with an interval. First the factor is removed by which a whole repeat was slower or faster
+ * (other work kept the machine busy). The remaining noise is judged over all buffers together, since a
+ * handful of repeats of one buffer says little, and by the quartiles of that buffer; the wider interval counts.
  */
 function intervals (samples: readonly Sample[], figure: (sample: Sample) => number | null): Map<number, Interval> {
   const values = samples.flatMap((sample) => {
@@ -157,7 +157,7 @@ function intervals (samples: readonly Sample[], figure: (sample: Sample) => numb
   const drifts = driftOfRepeats(values, raw)
   const steady = values.map((value) => ({ ...value, value: value.value / (drifts.get(value.repeat) ?? 1) }))
   const medians = new Map(buffers.map((buffer) => [buffer, median(buffer, steady)]))
-  // The middle one of a buffer's repeats strays from it by nothing, which says nothing of the noise.
+  // The median repeat of a buffer equals its median, which shows nothing of the noise.
   const strays = steady.flatMap(({ buffer, value }) => {
     const middle = medians.get(buffer) ?? 0
     return middle > 0 && value !== middle ? [Math.abs(value / middle - 1)] : []
@@ -176,7 +176,7 @@ function intervals (samples: readonly Sample[], figure: (sample: Sample) => numb
   }))
 }
 
-/** By what factor each repeat lay above or below the medians, as the middle of its buffers. */
+/** Factor of each repeat to the medians, as the median over its buffers. */
 function driftOfRepeats (
   values: ReadonlyArray<{ buffer: number, repeat: number, value: number }>, medians: ReadonlyMap<number, number>
 ): Map<number, number> {
@@ -186,7 +186,7 @@ function driftOfRepeats (
       const middle = medians.get(buffer) ?? 0
       return middle > 0 && value > 0 ? [value / middle] : []
     })
-    // With fewer buffers the drift could not be told from a buffer's own noise.
+    // With fewer buffers, the drift and a buffer's own noise would look the same.
     drifts.set(repeat, ratios.length < 4 ? 1 : quantile(ratios, 0.5))
   }
   return drifts
@@ -197,7 +197,7 @@ function compromise (
 ): Recommendation {
   const [first] = possible
   if (first === undefined) return impossible(assessments, goals)
-  // What is possible may hold its own best.
+  // The possible sizes may have another best.
   const best = possible.reduce((greatest, one) => one.share.median > greatest.share.median ? one : greatest)
   const alike = possible.filter((one) => overlap(one.share, best.share) || one.share.median >= enough * best.share.median)
   const clear = alike.filter(({ latency }) => latency === 'met')

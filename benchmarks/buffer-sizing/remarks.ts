@@ -1,10 +1,10 @@
 import { quantile } from '../harness/report/statistics.ts'
 import type { Results } from './results.ts'
 
-/** Below this part of the rate that was asked for, the figures are of a slower one. */
+/** Below this share of the requested rate, the figures belong to a slower one. */
 const rateReached = 0.9
 
-/** What a reader of the figures must know before believing them. */
+/** Warnings about the figures, for their reader. */
 export function remarksOn ({ machine, measurements, settings }: Results): string[] {
   const remarks: string[] = []
   if (machine.load > machine.cores) {

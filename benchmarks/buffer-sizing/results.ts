@@ -5,11 +5,11 @@ import type { FanOutFigure } from './fan-out.ts'
 import type { Cell, Measurement, MeasurementSettings } from './measurement.ts'
 import type { IdleMemory } from './memory-model.ts'
 
-/** Everything about a run, as the JSON file holds it. */
+/** All results of a run, as in its JSON file. */
 export interface Results {
   readonly benchmark: 'buffer-sizing'
   readonly finishedAt: string
-  /** False when the run was ended early: it tells of what had been measured by then. */
+  /** False when the run ended early: the results are those measured by then. */
   readonly complete: boolean
   readonly machine: Machine
   readonly settings: MeasurementSettings & {
@@ -25,14 +25,14 @@ export interface Results {
   readonly fanOut: readonly FanOutFigure[]
 }
 
-/** A speed without a limit is Infinity, which JSON does not know. */
+/** A speed without a limit is Infinity, which JSON cannot hold. */
 const unlimited = 'unlimited'
 
 export function writeResults (results: Results): string {
   return `${JSON.stringify(results, (key, value: unknown) => value === Number.POSITIVE_INFINITY ? unlimited : value, 1)}\n`
 }
 
-/** Reads what an earlier run wrote; throws for anything else. */
+/** Reads the file of an earlier run; throws for any other file. */
 export function readResults (file: string): Results {
   let content: unknown
   try {

@@ -25,10 +25,10 @@ import { parseSpeeds } from './speed.ts'
 import { describeResults } from './terminal.ts'
 import { describeWorkload, type Workload } from './workload.ts'
 
-/** Beside streams and connections: modules, standard streams, the child's channel. */
+/** File descriptors besides streams and connections: modules, standard streams, the child's channel. */
 const descriptorsForItself = 128
 
-/** What there is to publish, at whatever time the run ends. */
+/** The results so far, which are published when the run ends. */
 interface Run extends Pick<Results, 'settings' | 'goals' | 'fanOut' | 'machine'> {
   readonly measurements: Measurement[]
   readonly folder: string
@@ -122,7 +122,7 @@ await runBenchmark(async () => {
     idle: null,
     complete: false
   }
-  // Also reached by Ctrl-C, after which nothing asynchronous happens any more.
+  // Ctrl-C leads here as well; nothing asynchronous runs after it.
   process.on('exit', () => publish(run))
   await measureAll(run, extent, Date.now() + minutes * 60_000)
 })
@@ -141,7 +141,7 @@ async function measureAll (run: Run, { idleStreams }: Extent, endAt: number): Pr
   })
 }
 
-/** Returns whether all of them were measured before the time was up. */
+/** Returns whether all cells were measured within the time limit. */
 async function measureCells (run: Run, bench: Bench, progress: Progress, endAt: number): Promise<boolean> {
   const { settings: { cells, repeats, ...settings }, measurements } = run
   const startedAt = Date.now()
@@ -160,7 +160,7 @@ async function measureCells (run: Run, bench: Bench, progress: Progress, endAt: 
   return true
 }
 
-/** Writes and prints what there is. */
+/** Writes and prints the results so far. */
 function publish ({ folder, images, ...run }: Run): void {
   const { measurements, idle, goals, settings: { speeds, commandBuffer, writeBuffer } } = run
   if (measurements.length === 0) return

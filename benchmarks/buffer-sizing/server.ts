@@ -16,16 +16,16 @@ export interface ServerOptions {
   readonly commandBuffer: number
 }
 
-/** What happened to some sessions since `begin`. */
+/** Figures of some sessions since `begin`. */
 export interface SessionsReading {
   /** Events that were accepted. */
   readonly accepted: number
   readonly stalls: number
-  /** Of all their time. */
+  /** Share of all their time. */
   readonly stalledShare: number
-  /** Of one session, on average, at the end: handed to the socket so far. */
+  /** Bytes of one session that were handed to the socket by the end, on average. */
   readonly socketBytes: number
-  /** Of one session, on average, at the end: waiting in the outbox, and in the channel as updates to be. */
+  /** Bytes of one session that wait at the end, on average: in the outbox, and as future updates of the commands in the channel. */
   readonly waitingBytes: number
   readonly waitingCommandBytes: number
   /** Streams that the server ended, or that were lost. */
@@ -37,14 +37,14 @@ export interface MemorySample {
   readonly milliseconds: number
   readonly residentBytes: number
   readonly heapBytes: number
-  /** Held by all outboxes, as `app.tether.stats()` tells. */
+  /** Bytes in all outboxes, from `app.tether.stats()`. */
   readonly bufferedBytes: number
 }
 
 export interface ServerReading {
   readonly groups: Record<string, SessionsReading>
   readonly seconds: number
-  /** The part of one processor that the server was busy with. */
+  /** Share of one processor that the server used. */
   readonly busy: number
 }
 
@@ -60,12 +60,12 @@ const contract = defineContract({
 })
 type LiveSession = Session<undefined, typeof contract.updates>
 
-/** As long as any stamp will be, so that an update has the bytes that were asked for. */
+/** A stamp of the usual length, so that an update has the requested size. */
 const widestStamp = 10 ** 12
 const emptyUpdateBytes = `event: sample\ndata: ${JSON.stringify({ at: widestStamp, text: '' })}\n\n`.length
 
 const memoryIntervalMs = 100
-/** Nothing moves for this long: the kernel's buffers are full. */
+/** After this time without a change, the kernel's buffers are full. */
 const restMs = 150
 const fillTimeoutMs = 20_000
 const sendsPerTurn = 64
@@ -89,12 +89,12 @@ async function start (given: ServerOptions): Promise<number> {
   await app.register(tether, { maxBufferedBytes: 2 ** 40 })
   const live = app.tether.stateful(liveUrl, {
     contract,
-    // Frozen readers are meant to stay.
+    // Frozen readers must stay.
     upgrade: app.tether.sse.upgrade({ writeBuffer, stallTimeoutMs: 0 }),
     commandBuffer,
     maxBatch: 1,
     handlerTimeoutMs: 0,
-    // Only the write buffer is to limit what waits.
+    // Only the write buffer limits the waiting updates.
     queueFrames: 2 * writeBuffer + 1_024,
     queueBytes: (2 * writeBuffer + 1_024) * Math.max(workload.updateBytes, 1_024),
     on: { refresh: answerEvent },
@@ -108,7 +108,7 @@ async function start (given: ServerOptions): Promise<number> {
 
 async function answerEvent (session: LiveSession, { at }: { at: number }): Promise<void> {
   const count = options?.workload.updatesPerEvent ?? 1
-  // The last one carries the time of the event: when it arrives, all have.
+  // The last update carries the time of the event: when it arrives, all have arrived.
   for (let sent = 1; sent <= count; sent += 1) await session.send('sample', { at: sent === count ? at : 0, text })
 }
 
@@ -122,7 +122,7 @@ function sampleMemory (): void {
   })
 }
 
-/** Sends until nothing moves any more: kernel buffers, write buffer and channel are full. Gives the bytes that took. */
+/** Sends until nothing changes: kernel buffers, write buffer and channel are full. Returns the bytes sent. */
 async function fill (ids: readonly string[]): Promise<number> {
   const deadline = performance.now() + fillTimeoutMs
   const sessions = ids.map(session)
@@ -199,11 +199,11 @@ const calls = {
   fill,
   begin,
   end,
-  /** Everything since the server began. */
+  /** Readings since the start of the server. */
   memory: (): readonly MemorySample[] => memory,
-  /** After a full collection. */
+  /** Memory after a full collection. */
   resident: async (): Promise<MemoryReading> => await readMemory(),
-  /** Fills the channels of sessions whose present command never ends, and gives the number of commands that wait. */
+  /** Fills the channels of sessions whose present command never ends. Returns the number of waiting commands. */
   queueCommands: (ids: readonly string[]): number => {
     for (const one of ids.map(session)) {
       one.update(async () => await new Promise(() => {}))

@@ -1,9 +1,9 @@
 import { parseBytes } from '../harness/report/quantity.ts'
 
-/** How fast a reader takes what is sent to it. */
+/** Speed at which a reader reads. */
 export interface Speed {
   readonly name: string
-  /** Infinity for one that takes all it can get, 0 for one that takes nothing. */
+  /** Infinity for no limit, 0 for a reader that takes nothing. */
   readonly bytesPerSecond: number
 }
 

@@ -1,17 +1,17 @@
 /** Begins the data of every update; the time follows, in digits. */
 const mark = Buffer.from('{"at":', 'latin1')
 
-/** A mark, sixteen digits and what ends them. */
+/** Length of a mark, sixteen digits and the character after them. */
 const longestStamp = mark.length + 17
 
-/** Finds the times that are stamped on updates, in whatever pieces their bytes come. */
+/** Finds the times that are stamped on updates, however their bytes are split. */
 export class StampScanner {
-  /** Distance from one mark to the next that may be skipped. */
+  /** Bytes from one mark that can hold no other mark. */
   readonly #skip: number
-  /** The end of the last piece, when a stamp may have been cut there. */
+  /** End of the last piece, which may have cut a stamp. */
   #cut = ''
 
-  /** @param updateBytes bytes of one update; none is shorter */
+  /** @param updateBytes bytes of the shortest update */
   constructor (updateBytes: number) {
     this.#skip = Math.max(mark.length, updateBytes - 2 * longestStamp)
   }

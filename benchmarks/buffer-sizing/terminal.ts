@@ -11,7 +11,7 @@ import { remarksOn } from './remarks.ts'
 import type { Results } from './results.ts'
 import { describeWorkload } from './workload.ts'
 
-/** What a run says, for the terminal. */
+/** Report of a run, for the terminal. */
 export function describeResults (results: Results): string {
   const { machine, settings, measurements, advice, complete } = results
   const lines = [formatMachine(machine)]
@@ -24,14 +24,14 @@ export function describeResults (results: Results): string {
   return lines.join('\n')
 }
 
-/** What each load says of each option. */
+/** Advice of each load for each option. */
 export function describeLoads ({ writeBuffer, commandBuffer }: WorkloadAdvice): string[] {
   const describe = (option: string) => ({ load, recommendation: { summary, remarks } }: LoadAdvice): string =>
     `${option}, ${load}: ${[summary, ...remarks].join(' ')}`
   return [...writeBuffer.map(describe('writeBuffer')), ...commandBuffer.map(describe('commandBuffer'))]
 }
 
-/** Each size with the interval that it is judged by. */
+/** Each size with the interval by which it is judged. */
 export function describeIntervals ({ writeBuffer, commandBuffer }: WorkloadAdvice): string {
   const rows = [['writeBuffer', writeBuffer] as const, ['commandBuffer', commandBuffer] as const].flatMap(([option, loads]) =>
     loads.flatMap(({ load, latency, recommendation: { assessments } }) => assessments.map((assessment) => ({ ...assessment, option, load, heldAgainst: latency }))))

@@ -4,7 +4,7 @@ import type { BroadcastServer } from '../harness/broadcast/server.ts'
 import { streamHeaders } from '../harness/streams/socket-stream.ts'
 import { Samples } from './samples.ts'
 
-/** What everybody else does: a compressor for each response, level 1, flushed after each burst. */
+/** The usual way: a compressor for each response, level 1, flushed after each burst. */
 export function createGzipEachServer (): BroadcastServer {
   const compressors = new Map<Gzip, ServerResponse>()
   const samples = new Samples()
@@ -30,7 +30,7 @@ export function createGzipEachServer (): BroadcastServer {
   }
 }
 
-/** Writes what becomes of it as one chunk, by which readers tell bursts. */
+/** Writes the result as one chunk, since readers count bursts by chunks. */
 function compress (gzip: Gzip, response: ServerResponse, text: Buffer): void {
   gzip.write(text)
   gzip.flush(constants.Z_SYNC_FLUSH, () => {

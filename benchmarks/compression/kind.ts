@@ -16,10 +16,10 @@ export const kinds: readonly BroadcastKind[] = [
   { name: each, server: 'gzip each', headers: { ...exactHeaders, ...gzip } }
 ]
 
-/** Those that are measured a second time with another build of the library. */
+/** Kinds that are measured a second time with another build of the library. */
 export const comparableKinds = kinds.filter(({ name }) => name === identity || name === shared)
 
-/** Beside these, what readers with exact ids get, and what a compressor of each stream's own makes of it. */
+/** All kinds: also readers with exact ids, and a compressor for each stream. */
 export const moreKinds: readonly BroadcastKind[] = [
   { name: 'own gzip', server: 'tether', compression: { own: 'all' }, headers: { ...countedHeaders, ...gzip } },
   { name: 'own brotli', server: 'tether', compression: { own: 'all', encodings: ['br'] }, headers: { ...countedHeaders, ...brotli } },

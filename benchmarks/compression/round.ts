@@ -11,7 +11,7 @@ export interface Settings {
   readonly seconds: number
   readonly warmUpSeconds: number
   readonly sliceSeconds: number
-  /** 0 leaves memory out. */
+  /** Streams for the memory measurement; 0 skips it. */
   readonly streams: number
   readonly memoryRepeats: number
 }
@@ -20,7 +20,7 @@ export interface Settings {
 export interface Round extends Delivery {
   readonly kind: string
   readonly repeat: number
-  /** What the library says of its compression; null where there is none to say. */
+  /** The library's own figures of compression; null without any. */
   readonly stats: object | null
 }
 
@@ -30,7 +30,7 @@ function partsOf (kind: BroadcastKind, burst: number, streams: number): Contesta
   return { kind, module, unit: 'chunk', burst, frameBytes: 0, streams }
 }
 
-/** All kinds side by side, in turns. */
+/** Runs all kinds side by side, in turns. */
 export async function measureRound (kinds: readonly BroadcastKind[], repeat: number, settings: Settings, onStep: (step: string) => void): Promise<Round[]> {
   const { clients, burst, seconds, warmUpSeconds, sliceSeconds } = settings
   return await withChildren(async (children) => {
@@ -55,7 +55,7 @@ export async function measureRound (kinds: readonly BroadcastKind[], repeat: num
   })
 }
 
-/** One server alone: what its streams take once each has got some bursts. */
+/** Memory of one server's streams, alone, after some bursts to each. */
 export async function measureMemory (kind: BroadcastKind, repeat: number, { streams, burst }: Settings): Promise<MemoryRound> {
   return await measureStreamMemory(partsOf(kind, burst, streams), repeat, async (contestant) => await contestant.run({ seconds: 1 }))
 }

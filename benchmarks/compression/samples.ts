@@ -1,6 +1,6 @@
 import { mark } from '../harness/broadcast/frame-counter.ts'
 
-/** What every kind broadcasts: one reading of a dashboard, some 180 bytes as JSON. */
+/** Data that every kind broadcasts: one reading of a dashboard, some 180 bytes as JSON. */
 export interface Sample {
   readonly mark: string
   readonly series: string
@@ -19,7 +19,7 @@ const units = ['ms', '%', 'req/s', 'MB', 'KB/s']
 const states = ['ok', 'ok', 'ok', 'warning', 'critical']
 const verbs = ['scaled to', 'restarted after', 'moved from', 'limited to', 'recovered in', 'waits for']
 
-/** Samples that differ as those of a real dashboard do; the same ones in every process, so that all kinds send the same. */
+/** Samples that vary as in a real dashboard, but equal in every process, so that all kinds send the same. */
 export class Samples {
   #seed = 20_240_607
   #time = 1_764_000_000_000

@@ -17,7 +17,7 @@ const sample = Type.Object({
   build: Type.String()
 })
 
-/** Sessions that are all in one group. Heartbeats are off: a reader takes each chunk for a burst. */
+/** Sessions in one group. Heartbeats are off, since a reader counts each chunk as a burst. */
 export async function startTetherServer ({ library, streams, compression }: BroadcastOptions): Promise<BroadcastServer> {
   const { tether, defineContract } = await loadLibrary(library)
   const samples = new Samples()

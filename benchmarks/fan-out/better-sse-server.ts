@@ -4,7 +4,7 @@ import { Samples } from '../harness/broadcast/samples.ts'
 import type { BroadcastOptions, BroadcastServer } from '../harness/broadcast/server.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
 
-/** One channel. Samples are serialised before they are sent, which its `serializer` allows. */
+/** One channel. Samples are serialised once before they are sent; its `serializer` allows this. */
 export async function startBetterSseServer ({ frameBytes }: BroadcastOptions): Promise<BroadcastServer> {
   const channel = createChannel()
   const samples = new Samples(frameBytes)

@@ -4,10 +4,10 @@ import { Samples } from '../harness/broadcast/samples.ts'
 import type { BroadcastOptions, BroadcastServer } from '../harness/broadcast/server.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
 
-/** What its default export is; its types give an ES module the namespace instead. */
+/** Its default export. Its types give an ES module the namespace instead. */
 const plugin = fastifySse as unknown as FastifyPluginAsync<SSEPluginOptions>
 
-/** It knows no groups: a set of streams. Samples are serialised before they are sent, which its `serializer` allows. */
+/** A set of streams, since the library has no groups. Samples are serialised once before they are sent; its `serializer` allows this. */
 export async function startFastifySseServer ({ frameBytes }: BroadcastOptions): Promise<BroadcastServer> {
   const streams = new Set<SSEReplyInterface>()
   const samples = new Samples(frameBytes)

@@ -22,7 +22,7 @@ const bursts: ReadonlyArray<Contest<Round>> = [
   { ...cost, kind: exact, against: floor, limit: 1.6 }
 ]
 
-/** The goals that these rounds of one workload can tell of. */
+/** Verdicts on the goals that these rounds of one workload measure. */
 export function judgeRounds ({ name, burst, blocked }: Workload, comparison: Comparison<Round>): Verdict[] {
   const contests = blocked === undefined
     ? burst === 1 ? oneFrame : bursts

@@ -17,7 +17,7 @@ const upgradeHeaders = {
   'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA=='
 }
 const hello = JSON.stringify({ session: 'new' })
-/** A frame of text whose mask changes nothing. */
+/** A text frame with a mask of zeros, which changes nothing. */
 const opening = String.fromCharCode(0x81, 0x80 | hello.length, 0, 0, 0, 0) + hello
 
 export const kinds: readonly BroadcastKind[] = [
@@ -32,5 +32,5 @@ export const kinds: readonly BroadcastKind[] = [
   { name: fastifyWebsocket, server: fastifyWebsocket, headers: upgradeHeaders }
 ]
 
-/** Those that are measured a second time with another build of the library. */
+/** Kinds that are measured a second time with another build of the library. */
 export const comparableKinds = kinds.filter(({ name }) => name === counted || name === exact)

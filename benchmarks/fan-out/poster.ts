@@ -1,7 +1,7 @@
 import { answer } from '../harness/process/child-endpoint.ts'
 import { drivePosts } from './posts.ts'
 
-// A process of its own that posts.
+// A child process that posts.
 const calls = { drive: drivePosts }
 
 export type PosterCalls = typeof calls

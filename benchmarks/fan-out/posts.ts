@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { latencyOf, type Latency } from '../harness/report/latency.ts'
 import { loopback } from '../harness/streams/loopback.ts'
 
-/** Bare and tether servers answer a POST there, and do nothing else. */
+/** URL where bare and tether servers answer a POST and do nothing else. */
 const postUrl = '/post'
 
 export interface PostOptions {
@@ -18,7 +18,7 @@ const timeoutMs = 10_000
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: connections })
 
-/** Posts at a fixed rate, whatever the answers do. A request that had to wait to be sent has waited too: it counts from when it was due. */
+/** Posts at a fixed rate, without waiting for answers. Latency counts from the time when a request was due, so a delayed start counts too. */
 export async function drivePosts ({ port, perSecond, seconds }: PostOptions): Promise<Latency> {
   const latencies = createHistogram({ figures: 3 })
   const startedAt = performance.now()
@@ -30,7 +30,7 @@ export async function drivePosts ({ port, perSecond, seconds }: PostOptions): Pr
     const answer = post(port).then(() => {
       latencies.record(Math.max(1, Math.round((performance.now() - dueAt) * 1000)))
     })
-    // Reported below; until then a failure must not end the process.
+    // The failure is reported below; until then it must not end the process.
     answer.catch(() => {})
     answers.push(answer)
   }

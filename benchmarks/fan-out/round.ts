@@ -6,10 +6,10 @@ import { entriesOf, streamsOf, type Workload } from './workload.ts'
 
 export interface RoundSettings {
   readonly warmUpSeconds: number
-  /** Of each measured part. */
+  /** Length of each measured part. */
   readonly seconds: number
   readonly sliceSeconds: number
-  /** Deliveries a second of the part at a fixed rate; 0 leaves that part out. */
+  /** Deliveries a second of the part at a fixed rate; 0 skips that part. */
   readonly rate: number
   /** Folder for profiles of the closed loop. */
   readonly profiles?: string
@@ -18,12 +18,12 @@ export interface RoundSettings {
 /** One kind under one workload in one repeat. */
 export interface Round {
   readonly workload: string
-  /** With its blocked readers, where it has some. */
+  /** Name of the kind, with its blocked readers if it has any. */
   readonly kind: string
   readonly repeat: number
   readonly closedLoop: Delivery
   readonly fixedRate?: Delivery & {
-    /** Asked for. */
+    /** Requested rate. */
     readonly ticksPerSecond: number
     readonly latency: Latency
   }
@@ -31,12 +31,12 @@ export interface Round {
 
 const module = new URL('server.ts', import.meta.url)
 const fastestTicksPerSecond = 200
-/** In a slice at a fixed rate. */
+/** Fewest ticks in a slice at a fixed rate. */
 const fewestTicks = 5
 const mostBytesPerSecond = 100_000_000
 const profiledSeconds = 3
 
-/** All kinds under one workload: their servers, all of them fresh, stand side by side and take turns. */
+/** Runs all kinds under one workload. Their servers are fresh, run side by side and take turns. */
 export async function measureRound (
   kinds: readonly BroadcastKind[],
   workload: Workload,
@@ -51,7 +51,7 @@ export async function measureRound (
     for (const { name, kind, blocked } of rotated(entriesOf(workload, kinds), repeat)) {
       onStep(`opening ${name}`)
       const contestant = await Contestant.start(children, { kind, module, unit: 'frame', burst, frameBytes, streams: streamsOf(workload) })
-      // The blocked ones first, where a loop over all of them meets them first.
+      // Blocked readers first, so that a loop over all readers meets them first.
       if (blocked !== undefined) {
         await contestant.openBlocked(blocked.count, blocked.pace)
         await contestant.fillPipes()

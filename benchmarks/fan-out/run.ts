@@ -15,7 +15,7 @@ import { describeSlicing, measureSlicing, type SlicingRound, type SlicingSetting
 import { describeRounds } from './tables.ts'
 import { allWorkloads, defaultWorkloads, entriesOf, streamsOf, workload, type Workload } from './workload.ts'
 
-/** Beside the streams: the control connections, modules, standard streams. */
+/** File descriptors besides the streams: control connections, modules, standard streams. */
 const descriptorsForItself = 256
 const readersBesideBlocked = 900
 const slicedStreams = 10_000
@@ -69,7 +69,7 @@ await runBenchmark(async () => {
   const progress = new Progress((workloads.length + (withSlicing ? 1 : 0)) * repeats)
   const rounds: Round[] = []
   const slicingRounds: SlicingRound[] = []
-  // Also reached by Ctrl-C, after which nothing asynchronous happens any more.
+  // Ctrl-C leads here as well; nothing asynchronous runs after it.
   process.on('exit', report)
   for (let repeat = 0; repeat < repeats; repeat += 1) {
     const which = `repeat ${repeat + 1} of ${repeats}`

@@ -19,19 +19,19 @@ export interface SlicingSettings {
 export interface SlicingRound {
   readonly kind: string
   readonly repeat: number
-  /** While nothing is broadcast. */
+  /** Latency without broadcasts. */
   readonly quietPosts: Latency
-  /** While it is. */
+  /** Latency during broadcasts. */
   readonly posts: Latency
   readonly loopDelay: Latency
   readonly delivery: Latency
 }
 
 const slicedKinds = kinds.filter(({ name }) => name === bare || name === counted)
-/** What may be late beyond the duration. */
+/** Time that may pass after the duration. */
 const slackMs = 30_000
 
-/** What a broadcast to many does to requests that arrive meanwhile. One kind at a time: idle neighbours beat their hearts too. */
+/** Measures requests that arrive during a broadcast to many. One kind at a time, since idle neighbours send heartbeats too. */
 export async function measureSlicing (repeat: number, settings: SlicingSettings, onStep: (step: string) => void): Promise<SlicingRound[]> {
   const { streams, frameBytes, ticksPerSecond, postsPerSecond: perSecond, seconds, warmUpSeconds } = settings
   const rounds: SlicingRound[] = []

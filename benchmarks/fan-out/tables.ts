@@ -3,9 +3,9 @@ import { formatTable } from '../harness/report/table.ts'
 import { bare, floor } from './kind.ts'
 import type { Round } from './round.ts'
 
-/** The tables of one workload, of those kinds that are named. */
+/** The tables of one workload, for the chosen kinds. */
 export function describeRounds (title: string, comparison: Comparison<Round>, names: readonly string[], ticksPerSecond: number | undefined): string[] {
-  // Every ratio is to the loop that everybody writes first, and to the least that Node can do.
+  // Every kind is compared with the loop that everybody writes first, and with the least work that Node can do.
   const others = [bare, floor].filter((name) => names.includes(name))
   const closedLoop = formatTable(names, [
     { title: 'kind', value: (name) => name },

@@ -10,7 +10,7 @@ interface Peer {
   on (event: 'close', listener: () => void): void
 }
 
-/** For reference: another protocol, with less around a frame. */
+/** For reference: another protocol, with less framing. */
 export async function startWebsocketServer ({ frameBytes }: BroadcastOptions): Promise<BroadcastServer> {
   const peers = new Set<Peer>()
   const samples = new Samples(frameBytes)

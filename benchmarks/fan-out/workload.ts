@@ -1,16 +1,16 @@
 import type { BroadcastKind } from '../harness/broadcast/contestant.ts'
 import type { Pace } from '../harness/broadcast/frame-reader.ts'
 
-/** Readers beside the others that take nothing, or little; they are not counted. */
+/** Additional readers that take nothing, or little; they are not counted. */
 export interface Blocked {
   readonly count: number
   readonly pace: Pace
 }
 
-/** What is sent to whom. */
+/** Frames and readers of one measurement. */
 export interface Workload {
   readonly name: string
-  /** Readers that read all they get. */
+  /** Number of readers that read everything. */
   readonly readers: number
   /** Frames of one tick. */
   readonly burst: number
@@ -18,7 +18,7 @@ export interface Workload {
   readonly blocked?: Blocked
 }
 
-/** What takes part in a workload: a kind, with or without blocked readers. */
+/** A part of a workload: a kind, with or without blocked readers. */
 export interface Entry {
   readonly name: string
   readonly kind: BroadcastKind
@@ -32,7 +32,7 @@ export function workload (readers: number, burst: number, frameBytes: number, bl
   return { name: `${name}, ${describe(blocked)} beside them`, readers, burst, frameBytes, blocked }
 }
 
-/** With blocked readers each kind is measured without them too, in the same run. */
+/** With blocked readers, each kind is also measured without them in the same run. */
 export function entriesOf ({ blocked }: Workload, kinds: readonly BroadcastKind[]): Entry[] {
   return kinds.flatMap((kind) => [
     { name: kind.name, kind },
@@ -62,7 +62,7 @@ export const allWorkloads: readonly Workload[] = [
   workload(900, 1, 200, { count: 100, pace: 'slow' })
 ]
 
-/** Those with goals that the whole stands and falls with. */
+/** Workloads with the main goals. */
 export const defaultWorkloads: readonly Workload[] = [workload(2_000, 1, 200), workload(1_000, 10, 200)]
 
 export function streamsOf ({ readers, blocked }: Workload): number {

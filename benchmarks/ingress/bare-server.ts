@@ -4,7 +4,7 @@ import { listen } from '../harness/streams/loopback.ts'
 import { RangeSet } from './event.ts'
 import type { EventServer } from './event-server.ts'
 
-/** A Fastify route as one would write it without sessions: same schema, same status, a body like ours. */
+/** The usual Fastify route without sessions: same schema, same status, and a body of the same form. */
 export async function startBareServer (): Promise<EventServer> {
   let handled = 0
   let state: RangeSet | undefined

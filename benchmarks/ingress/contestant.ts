@@ -13,7 +13,7 @@ export class Contestant {
   readonly kind: Kind
   readonly port: number
   readonly server: ChildProcess<ServerCalls>
-  /** What to send: an event for each session. */
+  /** Requests to send: an event for each session. */
   readonly requests: readonly Request[]
   readonly #streams: ChildProcess<StreamClientCalls> | null
 
@@ -35,7 +35,7 @@ export class Contestant {
     return new Contestant(kind, port, server, streams, sessions)
   }
 
-  /** Runs `use` and says what the server did meanwhile. */
+  /** Runs `use` and returns the server's readings of that time. */
   async watch (use: () => Promise<void>): Promise<ServerReading> {
     await this.server.call('beginSlice', undefined)
     await use()

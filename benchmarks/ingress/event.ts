@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 
-/** The event that both servers take, with as much to check as the control of a dashboard sends. */
+/** The event that both servers take. It has as many fields to check as an event from a control of a dashboard. */
 export const eventName = 'range.set'
 
 export const RangeSet = Type.Object({

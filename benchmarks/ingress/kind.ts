@@ -3,17 +3,17 @@ import type { LibraryKind } from '../harness/process/library.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
 import { eventName, rangeSet } from './event.ts'
 
-/** A way of taking events that is measured. */
+/** A measured way of taking events. */
 export interface Kind extends LibraryKind {
   readonly server: 'bare' | 'tether'
-  /** How one event is posted, given the session to post it to. */
+  /** The request that posts one event to a session. */
   request (session: string): Request
 }
 
 export const baseline = 'bare'
 
 const json = { 'content-type': 'application/json' }
-/** As long as a session's id: a route must know whose event it is, by a header like this or a cookie. */
+/** Header with the length of a session's id: any route must know the sender of an event, by such a header or a cookie. */
 const somebody = 'A'.repeat(24)
 
 export const kinds: readonly Kind[] = [
@@ -41,7 +41,7 @@ export const kinds: readonly Kind[] = [
   }
 ]
 
-/** Those that are measured a second time with another build of the library. */
+/** Kinds that are measured a second time with another build of the library. */
 export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
 
 function postBare (): Request {

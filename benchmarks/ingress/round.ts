@@ -11,22 +11,22 @@ import type { ServerReading } from './server.ts'
 export interface Settings {
   readonly sessions: number
   readonly connections: number
-  /** Measured per kind, part and repeat, in slices. */
+  /** Measured time for each kind, part and repeat, in slices. */
   readonly seconds: number
   readonly warmUpSeconds: number
   readonly repeats: number
-  /** Of what the bare route reached in the closed loop. */
+  /** Share of the rate that the bare route reached in the closed loop. */
   readonly rateFraction: number
 }
 
 /** One part of one repeat of one kind. */
 export interface Measurement extends LoadReading {
-  /** Accepted in the measured windows, and the handler ran. */
+  /** Events that were accepted in the measured windows and whose handler ran. */
   readonly eventsPerSecond: number
-  /** Accepted, but the handler did not run: there must be none. */
+  /** Accepted events whose handler did not run; there must be none. */
   readonly unhandled: number
   readonly processorMicrosecondsPerEvent: number
-  /** The part of one processor that the server was busy with. */
+  /** Share of one processor that the server used. */
   readonly busyShare: number
 }
 
@@ -38,14 +38,14 @@ export interface Round {
   readonly fixedRate: Measurement
 }
 
-/** Kinds take turns this often, so that whatever else the machine does meets all of them alike. */
+/** Kinds take turns this often, so that other work on the machine affects all of them alike. */
 const closedSliceSeconds = 1
-/** Longer, since the rate needs a second to become even, which is not measured. */
+/** Longer slices, since the rate needs an unmeasured second to become even. */
 const rateSliceSeconds = 2
-/** Handlers of the last accepted events run within this. */
+/** Time in which the handlers of the last accepted events run. */
 const lastHandlersMs = 100
 
-/** All kinds once, with fresh servers: closed loop, then fixed rate, in turns. */
+/** Runs all kinds once in turns, with fresh servers: closed loop, then fixed rate. */
 export async function measureRound (kinds: readonly Kind[], repeat: number, settings: Settings): Promise<Round[]> {
   const { sessions, connections, seconds, warmUpSeconds, rateFraction } = settings
   return await withChildren(async (children) => {
@@ -74,10 +74,10 @@ export async function measureRound (kinds: readonly Kind[], repeat: number, sett
     const closedLoop = await measure(closedSliceSeconds)
     const bare = contestants.find(({ kind }) => kind.name === baseline)
     if (bare === undefined) throw new Error('there is no baseline')
-    // Many connections with a small share each keep the stream even; a share is a whole number.
+    // Many connections with a small share each keep the rate even; a share is a whole number.
     const wanted = closedLoop.get(bare)!.eventsPerSecond * rateFraction
     const requestsPerSecond = Math.max(1, Math.round(wanted / sessions)) * sessions
-    // The load generator's own code for it is cold before, and whoever came first would be measured by that.
+    // Warms up the load generator's own code; otherwise the first kind would be measured with cold code.
     await drive(bare, 1, requestsPerSecond)
     await load.take(baseline)
     const fixedRate = await measure(rateSliceSeconds, requestsPerSecond)
@@ -94,7 +94,7 @@ export async function measureRound (kinds: readonly Kind[], repeat: number, sett
   })
 }
 
-/** The requests spread over the connections: a part of its own for each, or one shared when there are too few. */
+/** Spreads the requests over the connections: each gets its own part, or shares one when there are too few. */
 function connectionsOf ({ requests }: Contestant, record: string, count: number): Connection[] {
   return Array.from({ length: count }, (_, index) => {
     const own = requests.filter((request, position) => position % count === index)

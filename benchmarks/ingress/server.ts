@@ -4,7 +4,7 @@ import type { EventServer } from './event-server.ts'
 
 export interface ServerReading {
   readonly handled: number
-  /** Of the whole process, garbage collection included. */
+  /** Processor time of the whole process, garbage collection included. */
   readonly processorMicroseconds: number
 }
 

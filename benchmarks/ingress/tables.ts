@@ -5,9 +5,9 @@ import type { Measurement, Round } from './round.ts'
 
 export type Part = 'closedLoop' | 'fixedRate'
 
-/** Below this the load generator sets the pace and the closed loop says little about the server. */
+/** Below this share the load generator sets the pace, and the closed loop shows little about the server. */
 const busyEnough = 0.85
-/** Below this part of the fixed rate, the latencies are those of another rate. */
+/** Below this share of the fixed rate, the latencies belong to another rate. */
 const rateEnough = 0.97
 
 /** A figure of one part of a round. */
@@ -44,7 +44,7 @@ export function fixedRateTable (comparison: Comparison<Round>, names: readonly s
   ])
 }
 
-/** Sums over all repeats of what is not counted as an event. */
+/** Sums over all repeats of the answers that do not count as events. */
 function faults (comparison: Comparison<Round>, part: Part): Array<Column<string>> {
   const sum = (title: string, figure: Figure<Measurement>): Column<string> => ({
     title,
@@ -57,7 +57,7 @@ function faults (comparison: Comparison<Round>, part: Part): Array<Column<string
   ]
 }
 
-/** What a reader of the tables must know before believing them. */
+/** Warnings about the figures, for a reader of the tables. */
 export function remarksOn (rounds: readonly Round[]): string {
   return rounds.flatMap(({ kind, repeat, requestsPerSecond, closedLoop, fixedRate }) => [
     ...closedLoop.busyShare < busyEnough

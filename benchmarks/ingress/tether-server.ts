@@ -6,7 +6,7 @@ import { liveUrl } from '../harness/streams/socket-stream.ts'
 import { eventName, RangeSet } from './event.ts'
 import type { EventServer } from './event-server.ts'
 
-/** Sessions with the defaults that users get; the handler does what the bare route does. */
+/** Sessions with the default options; the handler does the same as the bare route. */
 export async function startTetherServer (library: string | undefined): Promise<EventServer> {
   const { tether, defineContract } = await loadLibrary(library)
   const contract = defineContract({

@@ -15,19 +15,19 @@ export interface Churn {
 }
 
 const parts = 2
-/** What the first connections make the engine keep is not of connections. */
+/** Connections before the measurement: the memory that the engine keeps after the first ones does not belong to connections. */
 const warmUpConnects = 5_000
 const concurrency = 100
 const callMs = 300_000
-/** A session outlives its stream by the time that it may come back. */
+/** A session outlives its stream by the time in which its client may return. */
 const emptyMs = 60_000
 const emptyLookMs = 200
-/** Less than that for each connect is none that stays. */
+/** Most bytes for each connect that do not count as a leak. */
 const goalBytes = 10
 
 export const churnSteps = loadedKinds.length * parts
 
-/** Streams that come and go: half of them end their connection, half of them break it. */
+/** Opens and closes streams, half of them with an end, half with a reset. */
 export async function measureChurn (connects: number, progress: Progress): Promise<Churn[]> {
   const all: Churn[] = []
   for (const kind of loadedKinds) all.push(await measure(kind, connects, progress))
@@ -55,7 +55,7 @@ async function measure (kind: BroadcastKind, connects: number, progress: Progres
   })
 }
 
-/** Until nothing is left of streams that are gone. */
+/** Waits until nothing is left of closed streams. */
 async function waitUntilEmpty (contestant: Contestant): Promise<void> {
   const end = Date.now() + emptyMs
   while ((await contestant.stats() as StreamStats).sessions > 0) {

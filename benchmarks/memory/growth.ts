@@ -10,30 +10,30 @@ import { loadedKinds, partsOf, type Outcome } from './kind.ts'
 
 export interface GrowthSettings {
   readonly streams: number
-  /** Of these, take nothing after their first frame. */
+  /** Number of these streams that take nothing after their first frame. */
   readonly frozen: number
   readonly bytesPerSecond: number
   readonly frameBytes: number
   readonly seconds: number
 }
 
-/** Since the first broadcast. */
+/** Time since the first broadcast. */
 interface Sample extends MemorySample, StreamStats {
   readonly seconds: number
 }
 
 export interface Growth {
   readonly name: string
-  /** To each stream. */
+  /** Bytes to each stream. */
   readonly sentBytes: number
   readonly samples: readonly Sample[]
 }
 
 const sampleSeconds = 1
-/** What a heap may stray by that does not grow. */
+/** Most that a heap without growth may vary. */
 const strayBytes = 8 * 2 ** 20
 
-/** With the defaults, and with all that a server could be told to keep for those that take nothing. */
+/** Kinds with the defaults, and with options that keep the most for readers that take nothing. */
 const grownKinds = loadedKinds.flatMap((kind): BroadcastKind[] => kind.server === 'bare'
   ? [kind]
   : [
@@ -43,7 +43,7 @@ const grownKinds = loadedKinds.flatMap((kind): BroadcastKind[] => kind.server ==
 
 export const growthSteps = grownKinds.length
 
-/** A server under a steady broadcast that some of its readers do not read. */
+/** Measures a server under a steady broadcast that some of its readers do not read. */
 export async function measureGrowth (settings: GrowthSettings, progress: Progress): Promise<Growth[]> {
   const all: Growth[] = []
   for (const kind of grownKinds) {
@@ -90,14 +90,14 @@ export function describeGrowth (all: readonly Growth[], settings: GrowthSettings
   ]
 }
 
-/** What has grown in the last two thirds of the time; and what the limits allow to be held. */
+/** Judges the growth in the last two thirds of the time, and the bytes held within the limits. */
 export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings): Outcome[] {
   return all.filter(({ name }) => name.startsWith('tether')).flatMap(({ name, samples, sentBytes }) => {
     const early = median(samples.filter((sample) => sample.seconds >= seconds / 3 && sample.seconds < seconds / 2))
     const late = median(samples.filter((sample) => sample.seconds >= seconds * 5 / 6))
     const grown = late - early
     const { queueBytes, replayBytes } = defaults.stateful
-    // All get the same, so what is held for them together is as much as for the one that is furthest behind.
+    // All readers get the same, so the bytes held for all are those of the slowest reader.
     const allowed = queueBytes + replayBytes + defaults.fixed.broadcastBytes
     const most = Math.max(...samples.map(({ bufferedBytes }) => bufferedBytes))
     return [

@@ -9,7 +9,7 @@ import type { Verdict } from '../harness/report/verdict.ts'
 import { baseline, partsOf } from './kind.ts'
 
 export interface IdleSettings {
-  /** How many streams: each number is measured on its own. */
+  /** Numbers of streams; each is measured separately. */
   readonly streams: readonly number[]
   readonly repeats: number
   readonly holdSeconds: number

@@ -11,18 +11,18 @@ export const kinds: readonly BroadcastKind[] = [
   { name: 'tether, exact ids', server: 'tether', headers: exactHeaders }
 ]
 
-/** Those that are measured a second time with another build of the library. */
+/** Kinds that are measured a second time with another build of the library. */
 export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
 
-/** Those that are loaded, too: with broadcasts that some do not read, and with streams that come and go. */
+/** Kinds that are also measured under load: broadcasts that some readers do not read, and streams that open and close. */
 export const loadedKinds = kinds.filter(({ name }) => name !== control)
 
-/** With frames of some size, broadcast one by one. */
+/** A contestant of this kind, with frames of one size that are broadcast one by one. */
 export function partsOf (kind: BroadcastKind, streams: number, frameBytes = 200): ContestantParts {
   return { kind, module: new URL('server.ts', import.meta.url), unit: 'frame', burst: 1, frameBytes, streams }
 }
 
-/** Whether a bound that is no ratio holds. */
+/** Whether an absolute limit holds. */
 export interface Outcome {
   readonly name: string
   readonly met: boolean

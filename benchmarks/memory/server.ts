@@ -1,6 +1,6 @@
 import { serveBroadcasts } from '../harness/broadcast/server.ts'
 
-// The modules are loaded only by those who need them: each would weigh on the others.
+// Each server loads only its own modules, since others would add to its memory.
 const tether = async () => await import('../harness/broadcast/tether-server.ts')
 
 serveBroadcasts({

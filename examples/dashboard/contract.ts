@@ -63,7 +63,7 @@ const Notice = Type.Object({
   t: Type.Integer()
 })
 
-// What the server knows of this one tab's session; the page counts the rest itself.
+// The server's figures of this tab's session; the page counts the rest itself.
 const Stats = Type.Object({
   frames: Count,
   queued: Count,
@@ -100,7 +100,7 @@ export const contract = defineContract({
     notice: Notice,
     // Fills the buffers on the way to a page that has stopped reading.
     padding: Type.Object({ text: Type.String() }),
-    // The answer to `slow.end`: all that waited came before it.
+    // The answer to `slow.end`: all waiting updates came before it.
     'slow.over': Type.Object({})
   }
 })

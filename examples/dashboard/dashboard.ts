@@ -53,7 +53,7 @@ export async function buildDashboard (): Promise<FastifyInstance> {
   for (const url of ['/', '/index.html']) {
     app.get(url, async (request, reply) => reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache').send(page))
   }
-  // Browsers keep these and ask, by ETag, whether they still hold.
+  // Browsers cache these files and check them by ETag.
   await app.register(fastifyStatic, { root: publicFolder, index: false, maxAge: 0 })
   await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('fastify-tether/client')), prefix: '/fastify-tether/client/', maxAge: 0, decorateReply: false })
   await app.register(fastifyStatic, { root: join(uplotFolder, 'dist'), prefix: uplotPrefix, maxAge: '365d', immutable: true, decorateReply: false })
@@ -84,9 +84,9 @@ export async function buildDashboard (): Promise<FastifyInstance> {
 
   const live = app.tether.stateful('/live', {
     contract,
-    // Stats go out twice a second: a page that hears nothing for some seconds has lost its line.
+    // Stats go out twice a second: a page that gets nothing for some seconds has lost its connection.
     upgrade: app.tether.sse.upgrade({ heartbeatMs: 5000 }),
-    // Enough for all the padding on its way to a page that has stopped reading, should its line be cut:
+    // Enough for all the padding on its way to a page that has stopped reading, if its connection is cut:
     // some ten megabytes, and more with a proxy between.
     replayFrames: 4096,
     replayBytes: 64 * 1024 * 1024,
@@ -113,8 +113,8 @@ export async function buildDashboard (): Promise<FastifyInstance> {
       },
       'slow.begin': (session) => {
         session.state.isSlow = true
-        // Not awaited: it takes as long as the page reads nothing, and a handler holds up those behind it.
-        // Without a stream nothing blocks, and padding would take the place of what waits for the page.
+        // Not awaited: it takes as long as the page reads nothing, and a handler holds up later commands.
+        // Without a stream nothing blocks, and padding would displace the updates that wait for the page.
         fillLine((text) => session.send('padding', { text }), () => session.state.isSlow && session.connected)
       },
       'slow.end': (session) => {
@@ -126,7 +126,7 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     onConnect: (session, { request, verdict }) => {
       session.send('host', host(metrics))
       session.send('settings', session.state.settings)
-      // A stream that resumes has what was put by for it already.
+      // A stream that resumes already gets the kept figures.
       for (const series of verdict === 'resumed' ? [] : session.state.settings.series) {
         const readings = metrics.since(series, session.state.leftAt)
         if (readings.length === 0) continue

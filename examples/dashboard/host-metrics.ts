@@ -11,7 +11,7 @@ export interface Reading {
 
 const historySeconds = 60
 
-// A source may cost this share of its interval; a dearer one is read less often.
+// A source may cost this share of its interval; a more expensive one is read less often.
 const costShare = 0.02
 
 interface Gauge {
@@ -27,7 +27,7 @@ interface Kept {
 }
 
 /**
- * One sampler for all tabs. It reads a source only when somebody asks, and never
+ * One sampler for all tabs. It reads a source only when a tab asks, and never
  * more often than the source can give something new, so that a hundred tabs at
  * a hundred samples a second cost the machine no more than one.
  */
@@ -84,7 +84,7 @@ export class HostMetrics {
     gauge.readAt = at
     const figures = gauge.source.read(at)
     const t = Date.now()
-    // A busy machine makes a reading look dear now and then: only what stays dear is.
+    // On a busy machine a reading sometimes looks expensive. It counts only if it stays so.
     gauge.costMs = Math.min(performance.now() - at, gauge.costMs * 1.1 + 0.005)
     for (const series of gauge.source.series) {
       const record = this.#records.get(series)

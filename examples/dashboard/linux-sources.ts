@@ -71,8 +71,8 @@ function network (): Source | undefined {
         return [{ name: name.trim(), received: Number(columns[0]), sent: Number(columns[8]) }]
       })
       const loopback = rows.find(({ name }) => name === 'lo')
-      // Bridges and tunnels carry again what the cards carry; where there is no
-      // card at all (a container), what there is must do.
+      // Bridges and tunnels repeat the traffic of the cards. Without a card
+      // (in a container), all interfaces count.
       const cards = rows.filter(({ name }) => isPhysical(name))
       const counted = cards.length > 0 ? cards : rows.filter((row) => row !== loopback)
       return {
@@ -89,7 +89,7 @@ function network (): Source | undefined {
 function disk (): Source | undefined {
   const statistics = procFile('diskstats')
   if (statistics === undefined || !existsSync('/sys/block')) return undefined
-  // Partitions, loop devices and mapped volumes repeat what a whole disk counts.
+  // Partitions, loop devices and mapped volumes repeat the figures of a whole disk.
   const whole = new Set(readdirSync('/sys/block').filter((name) => !/^(?:loop|ram|zram|dm-|md|sr|fd)/.test(name)))
   if (whole.size === 0) return undefined
   const window = new RateWindow(windowMs)

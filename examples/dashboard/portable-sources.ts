@@ -8,7 +8,7 @@ const windowMs = 1000
 
 /**
  * The machine's figures where there is no /proc: processors from Node, the rest
- * from `systeminformation`, which may start a process and is asked once a second.
+ * from `systeminformation`, which may start a process and is read once a second.
  */
 export function portableSources (): Source[] {
   const overall = new RateWindow(windowMs)
@@ -59,7 +59,7 @@ function polled (series: SeriesName, ask: () => Promise<number[] | undefined>): 
     read () {
       if (!asking) {
         asking = true
-        // A figure that cannot be had now is one that the page does not show.
+        // The page does not show a figure that is missing now.
         ask().catch(() => undefined).then((figures) => {
           latest = figures
           asking = false

@@ -8,7 +8,7 @@ const windowMs = 1000
 /** Figures of this very process, and the load average. */
 export function processSources (): Source[] {
   const sources = [loop(), heap()]
-  // Windows knows no load average; Node gives zeros there.
+  // Windows has no load average; Node returns zeros there.
   if (platform() !== 'win32') sources.push({ series: ['load'], everyMs: 900, read: () => ({ load: loadavg() }) })
   return sources
 }
@@ -28,7 +28,7 @@ function loop (): Source {
     read (at) {
       if (at - turnedAt >= windowMs) {
         turnedAt = at
-        // Not before the first reading: how long the start took is no news.
+        // Resets before the first reading, since the time of the start does not count.
         older.enable()
         younger.enable()
         older.reset()

@@ -6,9 +6,9 @@ interface Reading {
 /**
  * Turns ever-growing counters into rates over the last `windowMs`.
  *
- * Counters of the kernel move in steps (CPU time in hundredths of a second), so
- * the difference between two readings 10 ms apart says nothing; the difference
- * to a reading one window ago does, and it can be taken as often as one likes.
+ * Counters of the kernel move in steps (CPU time in hundredths of a second). So the
+ * difference between two readings 10 ms apart says nothing. The difference to a
+ * reading one window ago is exact enough, at any frequency of readings.
  */
 export class RateWindow {
   readonly #windowMs: number

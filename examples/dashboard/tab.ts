@@ -5,23 +5,23 @@ import { seriesNames, type SeriesName, type Settings } from './contract.ts'
 const statsEveryMs = 500
 const keptEveryMs = 1000
 
-// Long enough to see what the page makes of it.
+// Long enough to see the page's reaction.
 const cutForMs = 3000
 
-/** What a tab's feed writes to. */
+/** Target of a tab's feed. */
 export interface Outlet {
   /** A figure of which only the newest counts. */
   sample: (series: SeriesName, reading: Reading) => void
-  /** A figure for the time in which the stream is away: each of them arrives. */
+  /** A figure for the time without a stream. Each of them arrives. */
   keep: (series: SeriesName, reading: Reading) => void
   stats: () => void
   /** Destroys the connection. */
   cut: () => void
 }
 
-/** What one tab has chosen, and the timer that serves it. A session's state. */
+/** A session's state: the choices of one tab, and its timer. */
 export class Tab {
-  /** Whether the page has stopped reading, by its own word. */
+  /** Whether the page has reported that it stopped reading. */
   isSlow = false
 
   readonly #metrics: HostMetrics
@@ -48,7 +48,7 @@ export class Tab {
     return this.#leftAt
   }
 
-  /** Milliseconds for which a line that was cut is still to be away. */
+  /** Milliseconds for which a cut connection still stays away. */
   get cutForMs (): number {
     return Math.max(0, this.#cutUntil - Date.now())
   }
@@ -67,7 +67,7 @@ export class Tab {
     this.#schedule()
   }
 
-  /** The stream is gone and may come back: one figure a second is put by. */
+  /** The stream has ended and may come back. Until then, one figure a second is kept. */
   leave (): void {
     this.#isAway = true
     this.#leftAt = Date.now()
@@ -91,7 +91,7 @@ export class Tab {
     const isAway = this.#isAway
     const sent = new Map<SeriesName, Reading>()
     this.#timer = setInterval(() => {
-      // Before the samples: what these are about to queue is no backlog.
+      // Before the samples, since the updates that they queue are no backlog.
       if (!isAway) this.#tellStats(outlet)
       if (this.#paused) return
       for (const series of this.#series) {

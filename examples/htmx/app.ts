@@ -8,7 +8,7 @@ import { Machine } from './machine.ts'
 import { loadPicture, moodTally, noteUpdate, paceChoice, page, wallList } from './views.ts'
 import { Wall } from './wall.ts'
 
-/** What the server knows of one tab. */
+/** State of one tab's session. */
 interface Tab {
   mood: Mood | null
   pace: Pace
@@ -38,7 +38,7 @@ export async function buildWall (): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({
       'content-security-policy': contentSecurityPolicy,
-      // Not `no-referrer`, with which a plain form would send an origin of `null`.
+      // Not `no-referrer`: with it a plain form would send an origin of `null`.
       'referrer-policy': 'same-origin',
       'x-content-type-options': 'nosniff'
     })
@@ -72,7 +72,7 @@ export async function buildWall (): Promise<FastifyInstance> {
     },
     onConnect: (session, { live, verdict }) => {
       live.group(paceGroup(session.state.pace)).add(session)
-      // A page that resumes has everything. Any other is brought up to date: it may be from before the server was started.
+      // A page that resumes has everything. Any other page gets all notes, since it may be older than this server process.
       if (verdict !== 'resumed') {
         session.send('wall', String(wallList(wall.notes)))
         session.send('load', String(loadPicture(machine)))
@@ -86,10 +86,10 @@ export async function buildWall (): Promise<FastifyInstance> {
 
   app.get('/', async (request, reply) => {
     const claim = await live.prepare(request)
-    // The page has a session of its own in it: it is of no use a second time.
+    // The page contains its own session, so a cached copy would be useless.
     return reply.header('cache-control', 'no-store').type('text/html; charset=utf-8').send(String(page({
       claim,
-      // Forms may name it before the page has its stream: a body is not in the log, as a URL is.
+      // Forms may name the session before the page has its stream. Unlike a URL, a body is not in the log.
       session: claim === null ? null : live.get(claim)?.id ?? null,
       machine,
       wall: wallList(wall.notes),

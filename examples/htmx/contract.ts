@@ -4,11 +4,11 @@ import { conflate, defineContract, text } from 'fastify-tether'
 export const moods = ['good', 'so-so', 'bad'] as const
 export type Mood = typeof moods[number]
 
-/** Seconds between two pictures of the load that a tab may choose. */
+/** Intervals between two pictures of the load, in seconds, from which a tab may choose. */
 export const paces = [1, 5, 15] as const
 export type Pace = typeof paces[number]
 
-// What is sent is HTML, ready to be swapped in; what is posted are the fields of a form.
+// Updates are HTML, ready to be swapped in; events are the fields of a form.
 export const contract = defineContract({
   events: {
     'note.add': Type.Object({
@@ -21,7 +21,7 @@ export const contract = defineContract({
   updates: {
     note: text(), // one new note
     wall: text(), // all of them, for a page that may have missed some
-    load: conflate(text()), // a reader that is slow gets the newest picture only
+    load: conflate(text()), // a slow reader gets the newest picture only
     moods: conflate(text()),
     pace: text()
   }

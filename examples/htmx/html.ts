@@ -1,6 +1,6 @@
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-/** Text that is HTML already, and is not escaped again. Made by {@link html}. */
+/** HTML text that is not escaped again. Made by {@link html}. */
 export class Html {
   readonly #text: string
 
@@ -16,8 +16,8 @@ export class Html {
 type Piece = Html | string | number | readonly Html[]
 
 /**
- * A template literal that escapes whatever is put into it, unless it is HTML itself:
- * nothing that a user typed becomes markup because somebody forgot. Safe between tags
+ * A template literal that escapes every inserted value that is not HTML itself.
+ * So a user's text never becomes markup by a forgotten escape. Safe between tags
  * and in quoted attributes.
  */
 export function html (strings: TemplateStringsArray, ...pieces: Piece[]): Html {

@@ -8,7 +8,7 @@ export class Machine {
   readonly #busyPercents: number[] = []
   #times = processorTimes()
 
-  /** Takes a reading; meant for once a second. */
+  /** Takes a reading; call it once a second. */
   read (): void {
     const times = processorTimes()
     const all = times.all - this.#times.all
@@ -28,7 +28,7 @@ export class Machine {
     return cpus().length
   }
 
-  /** Over 1, 5 and 15 minutes; zeros where the system knows no such thing. */
+  /** Load averages over 1, 5 and 15 minutes; zeros where the system has none. */
   get loadAverages (): readonly number[] {
     return loadavg()
   }

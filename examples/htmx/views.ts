@@ -11,7 +11,7 @@ const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 const chartWidth = 60
 const chartHeight = 100
 
-/** A new note, and the removal of the one that had to go. */
+/** A new note, and the removal of the note that it displaces. */
 export function noteUpdate (added: Note, removed: Note | undefined): Html {
   return html`${noteItem(added)}${removed === undefined ? '' : html`<li id="note-${removed.id}" hx-swap-oob="delete"></li>`}`
 }
@@ -44,7 +44,7 @@ export function loadPicture (machine: Machine): Html {
 </dl>`
 }
 
-/** @param given the answer of each session that has given one */
+/** @param given the answers, by session */
 export function moodTally (given: readonly Mood[], openTabs: number): Html {
   const rows = moods.map((mood) => {
     const count = given.filter((other) => other === mood).length

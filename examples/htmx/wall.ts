@@ -17,7 +17,7 @@ export class Wall {
     return this.#notes
   }
 
-  /** Hangs a note up, and takes down the oldest where there is no room. */
+  /** Adds a note, and removes the oldest if the wall is full. */
   add (name: string, text: string): { added: Note, removed: Note | undefined } {
     const added = { id: ++this.#lastId, name: name.trim(), text: text.trim(), at: new Date() }
     this.#notes.unshift(added)

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 
 /**
- * Listens where HOST and PORT say, prints the address, and leaves in peace when told to.
+ * Listens at HOST and PORT, prints the address, and closes the application at a signal.
  *
- * @param what names the example in the line that is printed
- * @param command starts it, as the reader would type it
+ * @param what name of the example in the printed line
+ * @param command shell command that starts the example
  */
 export async function serve (build: () => Promise<FastifyInstance>, what: string, command: string): Promise<void> {
   const host = process.env.HOST ?? '127.0.0.1'
@@ -27,7 +27,7 @@ export async function serve (build: () => Promise<FastifyInstance>, what: string
 
   let leaving = false
   const leave = async () => {
-    // Ctrl+C can arrive twice, from the terminal and handed on by npm.
+    // Ctrl+C can arrive twice: from the terminal and from npm.
     if (leaving) return
     leaving = true
     await app.tether.drain({ timeoutMs: 1000, retryMs: 1000, spreadMs: 1000 })

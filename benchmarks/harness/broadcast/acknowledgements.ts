@@ -3,11 +3,11 @@ import { listen } from '../streams/loopback.ts'
 
 /**
  * A connection of its own, from the readers' process to the server's, on which one byte says that all
- * readers have all frames of a tick. It goes past the parent, which would cost more than what is measured.
+ * readers have all frames of a tick. It bypasses the parent, which would cost more than the measured work.
  */
 export class Acknowledgements {
   readonly port: number
-  /** Called for each tick that has reached everybody. */
+  /** Called for each tick that has reached all readers. */
   onTick: () => void = () => {}
   /** Called when the readers' process is gone. */
   onLost: () => void = () => {}

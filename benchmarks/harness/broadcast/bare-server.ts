@@ -3,15 +3,15 @@ import { liveUrl, streamHeaders } from '../streams/socket-stream.ts'
 import { Samples } from './samples.ts'
 import type { BroadcastOptions, BroadcastServer } from './server.ts'
 
-/** As many bytes as a session begins with. */
+/** The same number of bytes as at the start of a session. */
 const firstFrame = 'retry: 1000\nid: AAAAAAAAAAAAAAAAAAAAAAAA.0\nevent: tether\n' +
   'data: {"type":"hello","session":"AAAAAAAAAAAAAAAAAAAAAAAA","verdict":"new","seq":0,' +
   '"heartbeatMs":20000,"maxBatch":32,"maxEventBytes":65536}\n\n'
 
-/** How the frames of one tick get to all responses. */
+/** Sends the frames of one tick to all responses. */
 export type Spread = (streams: ReadonlySet<ServerResponse>, frames: readonly string[]) => void
 
-/** The loop that everybody writes first: a buffer for each frame, written to each response, whatever `write` says. */
+/** The loop that everybody writes first: a buffer for each frame, written to each response, without a look at the result. */
 export const loop: Spread = (streams, frames) => {
   for (const frame of frames) {
     const bytes = Buffer.from(frame)
@@ -19,7 +19,7 @@ export const loop: Spread = (streams, frames) => {
   }
 }
 
-/** The least that Node can do: one chunk for all of a tick, framed once, and one write for each socket. */
+/** The least work that Node can do: one chunk for all frames of a tick, framed once, and one write for each socket. */
 export const floor: Spread = (streams, frames) => {
   const body = Buffer.from(frames.join(''))
   const chunk = Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')])

@@ -15,14 +15,14 @@ const markByte = mark.charCodeAt(0)
 export class ChunkReader implements Reader {
   isOpen = false
   units = 0
-  /** The framing of chunks not counted. */
+  /** Bytes of the body, without the framing of chunks. */
   bytes = 0
   readonly #onUnits: (units: number) => void
   readonly #stream: SocketStream
-  /** Of the present chunk and its line end; 0 before the next size. */
+  /** Remaining bytes of the present chunk and its line end; 0 before the next size. */
   #remaining = 0
   #size = 0
-  /** The whole body, where it is kept to be decoded in the end. */
+  /** The whole body, if it is kept for decoding at the end. */
   readonly #kept: Buffer[] | null
 
   constructor ({ target, onUnits, onFault }: ReaderParts, keeps: boolean) {
@@ -73,7 +73,7 @@ function digit (byte: number): number {
   return byte < 58 ? byte - 48 : (byte | 32) - 87
 }
 
-/** What there is of a stream that goes on. */
+/** Decodes the present part of an unfinished stream. */
 function decode (body: Buffer, encoding: string | undefined): Buffer {
   if (encoding === 'gzip') return gunzipSync(body, { finishFlush: constants.Z_SYNC_FLUSH })
   if (encoding === 'br') return brotliDecompressSync(body, { finishFlush: constants.BROTLI_OPERATION_FLUSH })

@@ -9,11 +9,11 @@ import { blockedQuery } from './pipes.ts'
 import type { OpenOptions, ReaderCalls, Unit } from './readers.ts'
 import type { MemorySample, ServerCalls, ServerReading } from './server.ts'
 
-/** A way of sending the same to many that is measured. */
+/** A measured way of sending the same data to many readers. */
 export interface BroadcastKind extends LibraryKind {
-  /** Its starter's name. */
+  /** Name of its starter. */
   readonly server: string
-  /** What its readers ask with. */
+  /** Request headers of its readers. */
   readonly headers: Readonly<Record<string, string>>
   readonly opening?: string
   readonly compression?: object
@@ -21,7 +21,7 @@ export interface BroadcastKind extends LibraryKind {
 
 export interface ContestantParts {
   readonly kind: BroadcastKind
-  /** Of the server's module, which calls `serveBroadcasts`. */
+  /** URL of the server's module, which calls `serveBroadcasts`. */
   readonly module: URL
   readonly unit: Unit
   /** Frames of one tick. */
@@ -31,32 +31,32 @@ export interface ContestantParts {
   readonly streams: number
 }
 
-/** What one slice of a measurement added up to. */
+/** Sums of one slice of a measurement. */
 export interface Slice extends ServerReading {
   /** Frames that reached a reader. */
   readonly deliveries: number
-  /** That reached a reader. */
+  /** Bytes that reached a reader. */
   readonly bytes: number
-  /** Of the process of the readers. */
+  /** Processor time of the readers' process. */
   readonly readerMicroseconds: number
 }
 
 export interface SliceOptions {
   readonly seconds: number
-  /** Without it the loop is closed: a tick begins when the last one has reached everybody. */
+  /** Without it the loop is closed: a tick begins when the last one has reached all readers. */
   readonly ticksPerSecond?: number
   /** File for a profile of the server. */
   readonly profile?: string
 }
 
-/** Opened at a time: fewer than a listening socket queues. */
+/** Streams that are opened at a time: fewer than a listening socket queues. */
 const openBatch = 250
 const openTimeoutMs = 240_000
 const fillTimeoutMs = 60_000
 const pollMs = 3
-/** What a call may take beyond its duration. */
+/** Time that a call may take beyond its duration. */
 const slackMs = 60_000
-/** Readers whose frames' latency is taken. */
+/** Number of readers whose latency is measured. */
 const sampledReaders = 100
 
 /** A server and its readers, each a process of its own. */
@@ -67,9 +67,9 @@ export class Contestant {
   readonly #server: ChildProcess<ServerCalls>
   readonly #readers: ChildProcess<ReaderCalls>
   #audience = 0
-  /** That are counted. */
+  /** Readers that are counted. */
   #counted = 0
-  /** Sent so far. */
+  /** Frames sent so far. */
   #frames = 0
 
   private constructor (parts: ContestantParts, port: number, server: ChildProcess<ServerCalls>, readers: ChildProcess<ReaderCalls>) {
@@ -93,17 +93,17 @@ export class Contestant {
     return new Contestant(parts, port, server, readers)
   }
 
-  /** In batches, each waited for at both ends, so that the server's queue of connections never overflows. */
+  /** Opens streams in batches. Waits for each batch at both ends, so that the server's queue of connections never overflows. */
   async open (count: number): Promise<void> {
     await this.#open({ ...this.#target(), count })
   }
 
-  /** Readers that take nothing, or little, and are not counted. */
+  /** Opens readers that take nothing, or little, and are not counted. */
   async openBlocked (count: number, pace: Pace): Promise<void> {
     await this.#open({ ...this.#target(), path: liveUrl + blockedQuery, count, pace })
   }
 
-  /** Fills the pipes of those, so that what is sent afterwards is felt. */
+  /** Fills the pipes of these readers, so that the server notices later writes. */
   async fillPipes (): Promise<void> {
     await this.#server.call('fill', undefined, fillTimeoutMs)
   }
@@ -116,7 +116,7 @@ export class Contestant {
     try {
       served = await this.#server.call('run', { seconds, burst, ...options }, seconds * 1000 + slackMs)
     } catch (error) {
-      // What a reader has met tells more than the server's view of it.
+      // The readers' fault explains more than the server's.
       await this.#readers.call('check', undefined)
       throw error
     }
@@ -125,7 +125,7 @@ export class Contestant {
     return { ...served, deliveries: served.ticks * burst * this.#counted, bytes, readerMicroseconds: processorMicroseconds }
   }
 
-  /** Of all slices at a fixed rate so far. */
+  /** Latency of all slices at a fixed rate so far. */
   async latency (): Promise<Latency> {
     return await this.#readers.call('latency', undefined)
   }
@@ -134,17 +134,17 @@ export class Contestant {
     await this.#server.call('watchLoop', undefined)
   }
 
-  /** Of the server, since it is watched. */
+  /** Loop delay of the server since `watchLoop`. */
   async loopDelay (): Promise<Latency> {
     return await this.#server.call('loopDelay', undefined)
   }
 
-  /** Throws where what some readers got does not decode to every frame that was sent. */
+  /** Throws unless the bytes of some readers decode to every sent frame. */
   async decode (): Promise<void> {
     await this.#readers.call('decode', this.#frames, slackMs)
   }
 
-  /** Throws where a reader that is counted has lost its stream. */
+  /** Throws if a counted reader has lost its stream. */
   async check (): Promise<void> {
     await this.#readers.call('check', undefined)
   }
@@ -153,7 +153,7 @@ export class Contestant {
     return await this.#server.call('sample', undefined)
   }
 
-  /** When all has settled. */
+  /** Memory of the server after it has settled. */
   async memory (): Promise<MemoryReading> {
     return await this.#server.call('memory', undefined)
   }
@@ -191,13 +191,13 @@ export interface Delivery {
   readonly seconds: number
   readonly deliveriesPerSecond: number
   readonly bytes: number
-  /** Of the server. */
+  /** Processor time of the server. */
   readonly processorMicroseconds: number
   readonly userMicroseconds: number
   readonly readerMicroseconds: number
-  /** Of the server, in the end. */
+  /** Resident size of the server at the end. */
   readonly residentBytes: number
-  /** Of the server, slice by slice. */
+  /** Values of the server, slice by slice. */
   readonly processorMicrosecondsOfSlices: readonly number[]
 }
 

@@ -1,13 +1,13 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { microseconds } from '../process/clock.ts'
 
-/** Occurs once in each frame, and nowhere else in what a server sends: readers count frames by it. */
+/** Occurs once in each frame, and nowhere else in a stream: readers count frames by it. */
 export const mark = '^'
 
-/** The part of a frame by which it is counted; a frame whose age is taken has `t` right behind its mark. */
+/** The part of a frame by which it is counted; a frame with a measured age has `t` right after its mark. */
 export interface Marked {
   readonly mark: typeof mark
-  /** When it was broadcast, by `microseconds()`. */
+  /** Time of its broadcast, by `microseconds()`. */
   readonly t: number
 }
 
@@ -25,13 +25,13 @@ export class FrameCounter {
   #start = 0
   #distance: number
 
-  /** @param frameBytes no frame is shorter, so no mark is skipped by a step of less than two of them */
+  /** @param frameBytes length of the shortest frame, so a step of less than two of them skips no mark */
   constructor (frameBytes: number) {
     this.#frameBytes = frameBytes
     this.#distance = frameBytes
   }
 
-  /** How many marks lie in the first `length` bytes; with `latencies`, the age of each frame goes there. */
+  /** Returns the number of marks in the first `length` bytes. Records the age of each frame in `latencies`. */
   count (bytes: Buffer, length: number, latencies: RecordableHistogram | null): number {
     let place = this.#first(bytes, length)
     let frames = 0

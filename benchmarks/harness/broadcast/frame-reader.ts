@@ -3,26 +3,26 @@ import { SocketStream, type StreamTarget } from '../streams/socket-stream.ts'
 import type { FrameCounter } from './frame-counter.ts'
 
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024)
-/** Of slow readers, so that they take a little at a time. */
+/** Buffer size of slow readers, so that they take a little at a time. */
 const sipBuffer = Buffer.allocUnsafeSlow(8 * 1024)
 const slowBytesPerSecond = 50_000
 
-/** How much a reader takes that is not counted. */
+/** Speed of a reader that is not counted. */
 export type Pace = 'frozen' | 'slow'
 
 /** One reader whose share of each tick is counted. */
 export interface Reader {
-  /** Whether it is there for what is broadcast from now on. */
+  /** Whether it is ready for the next broadcasts. */
   readonly isOpen: boolean
   /** Frames or chunks, since the last reset. */
   units: number
-  /** Of all bodies so far. */
+  /** Bytes of all bodies so far. */
   readonly bytes: number
 }
 
 export interface ReaderParts {
   readonly target: StreamTarget
-  /** Told of each read that completed some. */
+  /** Called after each read that completed at least one unit. */
   onUnits (units: number): void
   onFault (reason: string): void
 }
@@ -30,7 +30,7 @@ export interface ReaderParts {
 /** Counts frames. */
 export class FrameReader implements Reader {
   units = 0
-  /** Where the ages of its frames go; null for all but a sample of the readers. */
+  /** Histogram of its frames' ages; null for all but a sample of the readers. */
   latencies: RecordableHistogram | null = null
   readonly #stream: SocketStream
 
@@ -59,7 +59,7 @@ export class FrameReader implements Reader {
   }
 }
 
-/** Asks for a stream and then takes nothing of it, or little. What becomes of it is the server's choice. */
+/** Requests a stream and then takes nothing of it, or little. The server decides how to treat it. */
 export function openBlocked (target: StreamTarget, pace: Pace): void {
   const { socket } = new SocketStream({
     target,

@@ -2,20 +2,20 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Asked for by a reader that is not going to read, or only slowly. */
+/** Query of a reader that will read nothing, or only slowly. */
 export const blockedQuery = '?blocked'
 
 const piece = Buffer.from(`:${'x'.repeat(65_533)}\n\n`)
-/** A pipe that takes nothing for so long is full. */
+/** A pipe that takes nothing for this time is full. */
 const patienceMs = 100
-/** Loopback takes some megabytes before anything is felt; far more would be a reader that reads. */
+/** Loopback buffers some megabytes before a server notices. A pipe that takes far more has a reader that reads. */
 const limitBytes = 64 * 1024 * 1024
 
 /** The connections of streams that are not read, or only slowly. */
 export class BlockedPipes {
   readonly #sockets = new Set<Socket>()
 
-  /** Knows them from now on, whatever answers their requests. */
+  /** Collects these connections from now on, with any kind of server. */
   watch (server: Server): void {
     const add = ({ url, socket }: IncomingMessage): void => {
       if (url?.endsWith(blockedQuery) !== true) return
@@ -26,13 +26,13 @@ export class BlockedPipes {
     server.prependListener('upgrade', add)
   }
 
-  /** Fills each until it takes no more, so that what is sent afterwards is felt. */
+  /** Fills each pipe until it takes no more, so that the server notices later writes. */
   async fill (): Promise<void> {
     await Promise.all([...this.#sockets].map(fillOne))
   }
 }
 
-/** Past the server: a reader that takes nothing does not mind what the framing is. */
+/** Writes past the server: a reader that takes nothing needs no correct framing. */
 async function fillOne (socket: Socket): Promise<void> {
   for (let written = 0; written < limitBytes; written += piece.length) {
     if (socket.write(piece)) continue

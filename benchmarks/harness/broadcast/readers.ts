@@ -11,38 +11,38 @@ import { ChunkReader } from './chunk-reader.ts'
 import { FrameCounter } from './frame-counter.ts'
 import { FrameReader, openBlocked, type Pace, type ReaderParts } from './frame-reader.ts'
 
-/** What readers count of what comes. */
+/** The unit that readers count. */
 export type Unit = 'frame' | 'chunk'
 
 export interface PrepareOptions {
   readonly acknowledgementPort: number
   readonly unit: Unit
-  /** No frame is shorter. */
+  /** Length of the shortest frame. */
   readonly frameBytes: number
 }
 
 export interface OpenOptions extends StreamTarget {
   readonly count: number
-  /** Of readers that are not counted. */
+  /** Speed of readers that are not counted. */
   readonly pace?: Pace
 }
 
 export interface BeginOptions {
-  /** That a reader gets in one tick; a tick that has reached all readers is acknowledged. */
+  /** Units that a reader gets in one tick; the readers acknowledge a tick that has reached all of them. */
   readonly unitsPerTick: number
-  /** Of this many readers the latency is taken, spread evenly; 0 for none. */
+  /** Number of readers whose latency is measured, spread evenly; 0 for none. */
   readonly sampled: number
 }
 
 export interface ReadersReading {
-  /** Of all bodies together. */
+  /** Bytes of all bodies together. */
   readonly bytes: number
   readonly processorMicroseconds: number
 }
 
 const lastUnitsMs = 30_000
 const pollMs = 5
-/** Of those that count chunks: they keep what they get, so that it can be decoded. */
+/** Number of the chunk readers that keep their bytes for decoding. */
 const keptReaders = 2
 
 const readers: Array<FrameReader | ChunkReader> = []
@@ -51,7 +51,7 @@ let unit: Unit = 'frame'
 let counter = new FrameCounter(1)
 let acknowledgement: net.Socket | undefined
 let fault: Error | undefined
-/** Units of all readers since the last beginning, and how many complete the present tick. */
+/** Units of all readers since the last call of `begin`; and the count that completes the present tick. */
 let received = 0
 let tickComplete = Infinity
 let tickUnits = Infinity
@@ -89,7 +89,7 @@ function totalBytes (): number {
 }
 
 const calls = {
-  /** Throws what went wrong, if anything did. */
+  /** Throws the first fault, if there was one. */
   check,
   prepare: async (options: PrepareOptions): Promise<void> => {
     unit = options.unit
@@ -119,7 +119,7 @@ const calls = {
     bytesBefore = totalBytes()
     processorBefore = process.cpuUsage()
   },
-  /** Waits until each reader has so many units, and says what they saw since the beginning. */
+  /** Waits until each reader has `unitsEach` units. Returns the readings since `begin`. */
   finish: async (unitsEach: number): Promise<ReadersReading> => {
     const end = performance.now() + lastUnitsMs
     while (received < unitsEach * readers.length && performance.now() < end) {
@@ -134,9 +134,9 @@ const calls = {
     }
     return { bytes: totalBytes() - bytesBefore, processorMicroseconds: user + system }
   },
-  /** From the call that broadcasts to the read that brings the frame, of all parts in which it was taken. */
+  /** Latency from the call of the broadcast to the read of the frame, of all parts that measured it. */
   latency: (): Latency => latencyOf(latencies),
-  /** Decodes what some have got since they were opened, and throws where that is not so many frames. */
+  /** Decodes the kept bytes of some readers. Throws unless each has `expected` frames. */
   decode: (expected: number): void => {
     for (const [index, reader] of readers.entries()) {
       const frames = reader instanceof ChunkReader ? reader.countFrames() : null

@@ -1,7 +1,7 @@
 import { microseconds } from '../process/clock.ts'
 import { mark, type Marked } from './frame-counter.ts'
 
-/** What kinds broadcast of which the content does not matter. */
+/** Data of kinds for which the content does not matter. */
 export interface Sample extends Marked {
   readonly text: string
 }
@@ -10,18 +10,18 @@ export interface Sample extends Marked {
 export class Samples {
   readonly #text: string
 
-  /** @param frameBytes of a frame as server-sent events */
+  /** @param frameBytes bytes of a frame as server-sent events */
   constructor (frameBytes: number) {
     const empty = encode({ mark, t: microseconds(), text: '' })
     this.#text = 'x'.repeat(Math.max(0, frameBytes - empty.length))
   }
 
-  /** One that is sent now. */
+  /** A sample with the present time. */
   next (): Sample {
     return { mark, t: microseconds(), text: this.#text }
   }
 
-  /** The same as server-sent events, for those kinds that leave the framing to their user. */
+  /** The same as server-sent events, for kinds that leave the framing to their user. */
   nextFrame (): string {
     return encode(this.next())
   }

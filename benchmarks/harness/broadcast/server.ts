@@ -13,51 +13,51 @@ import { runClosedLoop, runFixedRate } from './ticks.ts'
 export interface BroadcastOptions {
   /** Streams that will be opened. */
   readonly streams: number
-  /** Bytes of one frame, for those that send frames of any size. */
+  /** Bytes of one frame, for kinds that send frames of any size. */
   readonly frameBytes: number
-  /** Folder of another build of the library, where one is compared. */
+  /** Folder of another build of the library, for a comparison. */
   readonly library?: string
-  /** Of the library's streams, where the default is not what is meant. */
+  /** Option `compression` of the library's streams, if not the default. */
   readonly compression?: object
 }
 
-/** One way of sending the same to many. */
+/** One way of sending the same data to many readers. */
 export interface BroadcastServer {
-  /** What listens: Node's server, or an application of Fastify. */
+  /** Node's server, or an application of Fastify. */
   readonly listener: Parameters<typeof listen>[0]
-  /** Streams that a broadcast reaches by now. */
+  /** Number of streams that a broadcast reaches now. */
   audience (): number
-  /** Broadcasts so many frames in this turn of the event loop. */
+  /** Broadcasts this number of frames in this turn of the event loop. */
   emit (frames: number): void
-  /** What it says of itself. */
+  /** Its own figures. */
   stats? (): object
 }
 
-/** What servers tell of themselves whose streams are watched under load. */
+/** Figures of a server whose streams are observed under load. */
 export interface StreamStats {
   readonly connected: number
-  /** Those that may come back included. */
+  /** Sessions, including those without a stream. */
   readonly sessions: number
-  /** That wait or are kept for the streams, as far as it knows. */
+  /** Bytes that wait or are kept for the streams, as far as the server knows. */
   readonly bufferedBytes: number
 }
 
 /** Memory under load. */
 export interface MemorySample {
   readonly residentBytes: number
-  /** In the heap and beside it, after a full collection. */
+  /** Bytes inside and outside of the heap, after a full collection. */
   readonly liveBytes: number
 }
 
-/** Each loads its own modules, which would weigh on the others. */
+/** Each loads its own modules, which would take memory of the others. */
 export type Starters = Readonly<Record<string, (options: BroadcastOptions) => Promise<BroadcastServer>>>
 
 export interface ServerReading {
   readonly ticks: number
-  /** From the first broadcast until the last was acknowledged, or the last interval was over. */
+  /** Time from the first broadcast until the last was acknowledged, or the last interval was over. */
   readonly seconds: number
   readonly processorMicroseconds: number
-  /** The part of it that was spent outside of system calls. */
+  /** The part of the processor time outside of system calls. */
   readonly userMicroseconds: number
   readonly residentBytes: number
 }
@@ -66,9 +66,9 @@ interface RunOptions {
   readonly seconds: number
   /** Frames of one tick. */
   readonly burst: number
-  /** Without it the next tick begins when the last has reached everybody. */
+  /** Without it the next tick begins when the last has reached all readers. */
   readonly ticksPerSecond?: number
-  /** Where to write a profile of it. */
+  /** File for a profile. */
   readonly profile?: string
 }
 
@@ -101,7 +101,7 @@ function callsOf (starters: Starters) {
     audience: (): number => running().server.audience(),
     stats: (): object | null => running().server.stats?.() ?? null,
     memory: async (): Promise<MemoryReading> => await readMemory(),
-    /** Does not wait for anything to settle. */
+    /** Reads the memory without waiting for it to settle. */
     sample: (): MemorySample => {
       collect()
       const { rss, heapUsed, external } = process.memoryUsage()
@@ -113,7 +113,7 @@ function callsOf (starters: Starters) {
       loopDelay = monitorEventLoopDelay({ resolution: 1 })
       loopDelay.enable()
     },
-    /** How late the event loop came back to its timers, since it is watched. */
+    /** Delay of the event loop's timers since `watchLoop`. */
     loopDelay: (): Latency => {
       if (loopDelay === undefined) throw new Error('the event loop is not watched')
       return latencyOf(loopDelay, { unitsPerMillisecond: 1e6 })

@@ -2,7 +2,7 @@ import { withChildren } from '../process/child-process.ts'
 import { memoryOfStreams, warmUpStreams, type StreamMemory } from '../process/memory-reading.ts'
 import { Contestant, type ContestantParts } from './contestant.ts'
 
-/** One kind in one repeat, for each of its streams. */
+/** Memory of each stream of one kind in one repeat. */
 export interface MemoryRound extends StreamMemory {
   readonly kind: string
   readonly repeat: number

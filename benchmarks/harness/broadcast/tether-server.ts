@@ -5,10 +5,10 @@ import { liveUrl } from '../streams/socket-stream.ts'
 import { Samples } from './samples.ts'
 import type { BroadcastOptions, BroadcastServer } from './server.ts'
 
-/** Of the library's streams: as they are, of readers that take nothing and are kept for ever, or WebSockets. */
+/** The library's streams: with the defaults; without an end for readers that take nothing; or over WebSockets. */
 export type Mode = 'usual' | 'keeping' | 'websocket'
 
-/** As a dashboard runs it: a contract, sessions with a small state, one group that everybody is in. */
+/** As in a dashboard: a contract, sessions with a small state, one group of all sessions. */
 export async function startTetherServer ({ library, streams, frameBytes }: BroadcastOptions, mode: Mode): Promise<BroadcastServer> {
   const { tether, conflate, defineContract } = await loadLibrary(library)
   const contract = defineContract({

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Acknowledgements } from './acknowledgements.ts'
 
-/** Each tick begins when the last one has reached everybody. Resolves with the number of ticks. */
+/** Each tick begins when the last one has reached all readers. Resolves with the number of ticks. */
 export function runClosedLoop (emit: () => void, acknowledgements: Acknowledgements, seconds: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const end = performance.now() + seconds * 1000
@@ -21,12 +21,12 @@ export function runClosedLoop (emit: () => void, acknowledgements: Acknowledgeme
   })
 }
 
-/** A tick at each interval, whether or not the last one has reached anybody. Resolves with the number of ticks. */
+/** A tick begins at each interval, even before the last one has reached any reader. Resolves with the number of ticks. */
 export async function runFixedRate (emit: () => void, seconds: number, ticksPerSecond: number): Promise<number> {
   const startedAt = performance.now()
   const planned = Math.max(1, Math.round(seconds * ticksPerSecond))
   let ticks = 0
-  // A server that cannot keep up skips ticks; the report shows what rate it reached.
+  // A server that cannot keep up skips ticks; the report shows the reached rate.
   for (let place = 0; place < planned; place += 1) {
     const lateMs = performance.now() - (startedAt + place * 1000 / ticksPerSecond)
     if (lateMs > 1000 / ticksPerSecond) continue

@@ -7,12 +7,12 @@ declare module 'autocannon' {
     readonly path: string
     readonly headers: Record<string, string>
     readonly body: string
-    /** Called for each request; what it returns is built into bytes then. */
+    /** Called for each request; its result is then built into bytes. */
     readonly setupRequest?: (request: Request) => Request
   }
 
   export interface Client extends EventEmitter {
-    /** What this connection sends, over and over; built into bytes once. */
+    /** Requests that this connection sends again and again; built into bytes once. */
     setRequests (requests: readonly Request[]): void
   }
 
@@ -24,7 +24,7 @@ declare module 'autocannon' {
     readonly timeout?: number
     /** Requests a second of each connection, sent as fast as they are answered at the start of each second. */
     readonly connectionRate?: number
-    /** Milliseconds between two samples; only at one does it notice that its time is up. */
+    /** Milliseconds between two samples; autocannon checks its duration only at a sample. */
     readonly sampleInt?: number
     readonly setupClient?: (client: Client) => void
   }

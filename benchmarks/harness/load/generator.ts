@@ -6,30 +6,30 @@ import { microseconds } from '../process/clock.ts'
 import { Recorder, type LoadReading, type Window } from './recorder.ts'
 
 export interface Connection {
-  /** Under which its answers are kept, together with those of earlier drives of that name. */
+  /** Name under which its answers are recorded, together with those of earlier drives of that name. */
   readonly record: string
-  /** What it sends, over and over. */
+  /** Requests that it sends again and again. */
   readonly requests: readonly Request[]
 }
 
 export interface DriveOptions {
   readonly port: number
-  /** Of the measured window. */
+  /** Length of the measured window. */
   readonly seconds: number
   readonly connections: readonly Connection[]
-  /** Of each connection, a whole number; without it each sends as soon as it has been answered. */
+  /** Requests a second of each connection, a whole number. Without it each connection sends after each answer. */
   readonly requestsPerSecond?: number
-  /** Whether each body is `{"at":…}` with the time at which it is sent, in microseconds. */
+  /** Whether each body is `{"at":…}` with the time of sending, in microseconds. */
   readonly stamped?: boolean
 }
 
-/** A second, since that is the rhythm in which autocannon keeps a rate. */
+/** A second, since autocannon keeps a rate second by second. */
 const rampMs = 1_000
-/** Until all connections of a closed loop are up. */
+/** Time until all connections of a closed loop are open. */
 const connectMs = 50
-/** So that no connection ends within the window. */
+/** Time after the window, so that no connection ends within it. */
 const slackSeconds = 0.15
-/** How often autocannon looks whether its time is up; by default once a second. */
+/** Interval at which autocannon checks its duration; its default is a second. */
 const sampleInt = 50
 const timeoutSeconds = 5
 
@@ -101,7 +101,7 @@ function stamp (request: Request): Request {
 
 const calls = {
   drive,
-  /** What was recorded under a name, which is forgotten by that. */
+  /** Returns and removes the record of a name. */
   take: (record: string): LoadReading => {
     const reading = recorderOf(record).reading()
     recorders.delete(record)

@@ -2,7 +2,7 @@ import type { ChildProcess, Children } from '../process/child-process.ts'
 import type { DriveOptions, LoadCalls } from './generator.ts'
 import type { LoadReading } from './recorder.ts'
 
-/** What autocannon may take beyond the duration that it is given. */
+/** Time that autocannon may take beyond its duration. */
 const slackMs = 20_000
 
 /** Posts events, from a process of its own. */
@@ -21,7 +21,7 @@ export class Load {
     await this.#generator.call('drive', options, options.seconds * 1000 + slackMs)
   }
 
-  /** What was recorded under a name since it was last taken. */
+  /** Returns the record of a name since the last call. */
   async take (record: string): Promise<LoadReading> {
     return await this.#generator.call('take', record)
   }

@@ -2,17 +2,17 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { latencyOf, type Latency } from '../report/latency.ts'
 
 export interface LoadReading {
-  /** Of all measured windows: all connections are up, none has ended yet. */
+  /** Length of all measured windows: all connections are open, and none has ended. */
   readonly seconds: number
   /** Answers with 2xx in those windows. */
   readonly accepted: number
   /** Answers with 429 in those windows. */
   readonly busy: number
-  /** Answers by status, in the windows and around them. */
+  /** Answers by status, in the windows and outside of them. */
   readonly statuses: Readonly<Record<string, number>>
-  /** Requests that got no answer, of all that were driven together: a connection that breaks does not say whose it was. */
+  /** Requests without an answer, of all parts that ran together: a broken connection does not show its part. */
   readonly errors: number
-  /** Of those accepted in the windows, from the request; autocannon's own figures are whole milliseconds. */
+  /** Latency of the accepted requests in the windows; autocannon's own figures are whole milliseconds. */
   readonly latency: Latency
 }
 
@@ -22,7 +22,7 @@ export interface Window {
   to: number
 }
 
-/** Keeps the answers to one part of the load, over one window or several. */
+/** Records the answers to one part of the load, over one window or several. */
 export class Recorder {
   readonly #statuses: Record<string, number> = {}
   /** In microseconds. */
@@ -66,7 +66,7 @@ export function countStatuses (statuses: Readonly<Record<string, number>>, match
   return Object.entries(statuses).reduce((sum, [status, count]) => matches(Number(status)) ? sum + count : sum, 0)
 }
 
-/** Answers that neither took the event nor asked to wait, in the windows and around them. */
+/** Answers that neither accepted the event nor asked to wait, in the windows and outside of them. */
 export function refusedOf ({ statuses }: LoadReading): number {
   return countStatuses(statuses, (status) => !isAccepted(status) && status !== 429)
 }

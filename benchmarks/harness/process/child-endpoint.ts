@@ -1,6 +1,6 @@
 import process from 'node:process'
 
-/** What a child process can be asked to do: every argument and result must survive JSON. */
+/** The requests that a child process answers. Every argument and result must survive JSON. */
 export type Calls = Record<string, (argument: any) => unknown>
 
 export interface Request {
@@ -13,10 +13,10 @@ export type Answer =
   | { readonly id: number, readonly result: unknown }
   | { readonly id: number, readonly error: string }
 
-/** The id of the message with which a child says that it takes requests. */
+/** Id of the message by which a child reports that it takes requests. */
 export const readyId = 0
 
-/** Asks a child to end in good order, so that profiles asked for with `--cpu-prof` get written. */
+/** Asks a child to end in order, so that the profiles of `--cpu-prof` get written. */
 export const endRequest: Request = { id: -1, name: 'end', argument: null }
 
 /** Answers the parent's requests until the parent goes away, and then ends this process. */

@@ -6,9 +6,9 @@ import { endRequest, readyId, type Answer, type Calls } from './child-endpoint.t
 import { measuredNode } from './measured-node.ts'
 
 export interface ChildOptions {
-  /** Named in every error. */
+  /** Name of the process in every error. */
   readonly name: string
-  /** How long the module may take until it answers requests. */
+  /** Longest time until the module answers requests. */
   readonly startTimeoutMs?: number
 }
 
@@ -38,7 +38,7 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
 
 /**
  * A TypeScript module in a process of its own that answers typed requests. It never outlives this process,
- * every request is bounded in time, and its death rejects what waits, with the end of its output.
+ * every request has a time limit, and its death rejects the waiting requests, with the end of its output.
  */
 export class ChildProcess<Handlers extends Calls> {
   readonly #name: string
@@ -93,7 +93,7 @@ export class ChildProcess<Handlers extends Calls> {
     return await result as Awaited<ReturnType<Handlers[Name]>>
   }
 
-  /** Ends the process, kindly at first, and resolves when it is gone. */
+  /** Ends the process, by a request first and then by a signal. Resolves when it is gone. */
   async stop (): Promise<void> {
     if (!running.has(this.#process)) return
     await new Promise<void>((resolve) => {
@@ -102,7 +102,7 @@ export class ChildProcess<Handlers extends Calls> {
         clearTimeout(timer)
         resolve()
       })
-      // Asked rather than disconnected: after our own disconnect() Node never emits 'close'.
+      // A request, not a disconnect: after our own disconnect() Node never emits 'close'.
       this.#process.send(endRequest, (error) => {
         if (error !== null) this.#process.kill('SIGKILL')
       })

@@ -9,7 +9,7 @@ export function requireDescriptors (needed: number): void {
   try {
     answer = execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim()
   } catch {
-    return // No shell to ask: opening the streams will tell.
+    return // No shell to ask: opening the streams fails if the limit is too low.
   }
   const available = answer === 'unlimited' ? Number.POSITIVE_INFINITY : Number(answer)
   if (available >= needed) return

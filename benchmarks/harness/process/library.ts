@@ -2,19 +2,19 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** Something that is measured. */
+/** A measured kind of server. */
 export interface LibraryKind {
   readonly name: string
-  /** Folder of the working copy whose build of the library it runs, where it is not the present one. */
+  /** Folder of the working copy whose build of the library it runs; absent for the present one. */
   readonly library?: string
 }
 
-/** Benchmarks measure the built package, as its users run it, and say so when there is none. */
+/** Benchmarks measure the built package, as its users run it. Throws when there is none. */
 export function requireBuild (): void {
   try {
     if (existsSync(fileURLToPath(import.meta.resolve('fastify-tether')))) return
   } catch {
-    // Not resolvable is as good as not built.
+    // A package that cannot be resolved counts as not built.
   }
   throw new Error("the package 'fastify-tether' is not built: run `npm run build` first")
 }
@@ -32,7 +32,7 @@ export function comparedKinds<Kind extends LibraryKind> (kinds: readonly Kind[],
   return kinds.map((kind) => ({ ...kind, name: `${kind.name} compared`, library }))
 }
 
-/** What a working copy's package gives to those who import it. */
+/** Exports of a working copy's package. */
 function entryOf (folder: string): string {
   const file = join(folder, 'package.json')
   if (!existsSync(file)) throw new Error(`--compare: ${folder} is no working copy of the package`)

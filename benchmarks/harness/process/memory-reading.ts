@@ -2,29 +2,29 @@ import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getHeapStatistics } from 'node:v8'
 
-/** What a process takes, once it has been collected. */
+/** Memory of a process after a garbage collection. */
 export interface MemoryReading {
   readonly residentBytes: number
-  /** What the heap holds resident but does not use: mostly a young generation that grew while streams opened. */
+  /** Unused resident part of the heap: mostly a young generation that grew while streams opened. */
   readonly idleHeapBytes: number
   readonly heapUsedBytes: number
 }
 
-/** What each of many streams takes, in KiB. */
+/** Memory of one stream, as an average over many, in KiB. */
 export interface StreamMemory {
   readonly residentKiB: number
-  /** Without what the heap holds but does not use. */
+  /** Without the unused part of the heap. */
   readonly inUseKiB: number
   /** The JavaScript objects alone. */
   readonly heapKiB: number
 }
 
-/** Streams opened before the counting begins, and kept open: they fill the room left over from starting up. */
+/** Streams that are opened before the measurement and kept open: they fill free room from the start of the process. */
 export function warmUpStreams (streams: number): number {
   return Math.ceil(streams / 10)
 }
 
-/** Without what the heap holds and does not use, which hides what was added. */
+/** Without the unused part of the heap, which would hide the added memory. */
 export function inUseBytes ({ residentBytes, idleHeapBytes }: MemoryReading): number {
   return residentBytes - idleHeapBytes
 }
@@ -40,7 +40,7 @@ export function memoryOfStreams (before: MemoryReading, after: MemoryReading, st
 
 const settleIntervalMs = 200
 const settleLimitMs = 8_000
-/** Two readings in a row that differ by less than this are taken as settled. */
+/** Two readings in a row that differ by less than this count as settled. */
 const settledBytes = 512 * 1024
 
 export async function readMemory (): Promise<MemoryReading> {
@@ -49,7 +49,7 @@ export async function readMemory (): Promise<MemoryReading> {
   return { residentBytes, idleHeapBytes: heap.total_physical_size - heap.used_heap_size, heapUsedBytes: heap.used_heap_size }
 }
 
-/** Collects until the resident size no longer moves: sweeping and giving pages back go on after gc() returns. */
+/** Collects until the resident size no longer changes: the engine still sweeps and returns pages after gc() returns. */
 async function settle (): Promise<number> {
   const end = Date.now() + settleLimitMs
   let previous = Number.POSITIVE_INFINITY

@@ -3,7 +3,7 @@ import { Session } from 'node:inspector/promises'
 
 const intervalMicroseconds = 200
 
-/** What the processor was busy with during one part of a round. */
+/** Profile of the processor time of one part of a round. */
 export class Profile {
   readonly #session: Session
 

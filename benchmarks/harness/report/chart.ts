@@ -5,23 +5,23 @@ export interface Point {
   readonly series: string
   readonly x: number
   readonly y: number
-  /** Where it may lie in truth; left out where nothing is known of that. */
+  /** Interval of the true value; absent if unknown. */
   readonly low?: number
   readonly high?: number
-  /** Drawn hollow: not measured but worked out. */
+  /** Whether it is computed, not measured; drawn hollow. */
   readonly derived?: boolean
 }
 
 export interface LineChart {
   readonly xTitle: string
   readonly yTitle: string
-  /** Whether sizes are set apart evenly, or lie on a line from 0. */
+  /** Whether sizes stand at even distances, or on a linear scale from 0. */
   readonly xScale: 'steps' | 'linear'
   readonly yScale: 'linear' | 'log'
   formatX (value: number): string
   formatY (value: number): string
   readonly points: readonly Point[]
-  /** All that have a colour; the same thing has the same one in all charts. */
+  /** All series with a colour. A series has the same colour in all charts. */
   readonly series: readonly string[]
 }
 
@@ -33,12 +33,12 @@ export interface Bar {
   readonly tone: number
 }
 
-/** Told apart with any kind of sight. */
+/** Colours that people with any kind of colour vision can distinguish. */
 const light = ['#2a78d6', '#008300', '#b06a00', '#4a3aa7', '#d13438']
 const dark = ['#5c9ff0', '#3fae5a', '#d99a2b', '#a49bf0', '#f07878']
 const tones = light.map((_, index) => `var(--series-${index})`)
 
-/** Colours for light and for dark under one selector, `:root` of a page say. */
+/** Colours for light and dark under one selector, such as `:root` of a page. */
 export function colourStyle (root: string): string {
   const series = (colours: readonly string[]): string => colours.map((colour, index) => `--series-${index}: ${colour};`).join(' ')
   return `${root} { color-scheme: light dark; --surface: #fff; --raised: #f5f6f8; --text: #16181d; --muted: #565d6b; --line: #dfe3ea; ${series(light)} }
@@ -50,7 +50,7 @@ export function colourStyle (root: string): string {
 const { document } = parseHTML('<!doctype html><html><body></body></html>')
 const base = { document: document as never, width: 460, style: { background: 'none', color: 'var(--muted)', fontSize: '13px', overflow: 'visible' } }
 
-/** A line for each series, their names above them: an SVG that takes its colours from the page around it. Empty where there is nothing to show. */
+/** An SVG with a line for each series and a legend above. Its colours come from the page around it. Empty without values. */
 export function drawLines ({ xTitle, yTitle, xScale, yScale, formatX, formatY, points, series }: LineChart): string {
   const seen = points.filter(({ y }) => Number.isFinite(y) && (yScale === 'linear' || y > 0))
   if (seen.length === 0) return ''
@@ -88,7 +88,7 @@ export function drawLines ({ xTitle, yTitle, xScale, yScale, formatX, formatY, p
   }).outerHTML
 }
 
-/** A bar for each, with its interval. */
+/** A bar for each value, with its interval. */
 export function drawBars (bars: readonly Bar[], format: (value: number) => string): string {
   if (bars.length === 0) return ''
   return Plot.plot({
@@ -105,7 +105,7 @@ export function drawBars (bars: readonly Bar[], format: (value: number) => strin
   }).outerHTML
 }
 
-/** A chart as a file of its own, which brings its colours along. */
+/** A chart as a file of its own, colours included. */
 export function renderImage (svg: string): string {
   return svg
     .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')

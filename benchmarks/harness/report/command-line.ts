@@ -2,13 +2,13 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { chooseNode } from '../process/measured-node.ts'
 
-/** What an option of a benchmark means; `true` stands for a flag, the others take one value. */
+/** Options of a benchmark; `true` marks a flag, all others take one value. */
 export interface OptionHelp {
   readonly help: string
   readonly value?: string
 }
 
-/** The options given on the command line as text, of what `npm run <script>` runs; prints the help and ends the process when asked to. */
+/** The options of `npm run <script>` on the command line, as text. With `--help`, prints the help and ends the process. */
 export function readCommandLine<Name extends string> (
   script: string,
   options: Record<Name, OptionHelp>
@@ -52,7 +52,7 @@ export function readCounts (name: string, list: string): number[] {
   return list.split(',').map((text) => readCount(name, text, 0))
 }
 
-/** Runs a benchmark; what goes wrong is one message and exit code 1, not a stack of the harness. */
+/** Runs a benchmark. A failure gives one message and exit code 1, not a stack of the harness. */
 export async function runBenchmark (run: () => Promise<void>): Promise<never> {
   try {
     await run()

@@ -2,16 +2,16 @@ import { summarise } from './statistics.ts'
 import type { Column } from './table.ts'
 import { judge, type Goal, type Verdict } from './verdict.ts'
 
-/** What was measured of one kind in one repeat. */
+/** Measurements of one kind in one repeat. */
 export interface Round {
   readonly kind: string
   readonly repeat: number
 }
 
-/** One number of a round; nothing where it was not taken. */
+/** One number of a round; nothing where it was not measured. */
 export type Figure<Measured> = (measured: Measured) => number | null | undefined
 
-/** A figure that two kinds are held against each other by. */
+/** A figure by which two kinds are compared. */
 export interface Contest<Measured> {
   readonly what: string
   readonly kind: string
@@ -22,23 +22,23 @@ export interface Contest<Measured> {
   readonly limit: number
 }
 
-/** Kinds beside each other, over several repeats. */
+/** Compares kinds over several repeats. */
 export class Comparison<Measured extends Round> {
   readonly #rounds: readonly Measured[]
   readonly #baseline: string
 
-  /** @param baseline the kind that ratios are to, where nothing else is said */
+  /** @param baseline the default kind for ratios */
   constructor (rounds: readonly Measured[], baseline: string) {
     this.#rounds = rounds
     this.#baseline = baseline
   }
 
-  /** In the order of the repeats; NaN where it was not taken. */
+  /** Values in the order of the repeats; NaN where none was measured. */
   values (kind: string, figure: Figure<Measured>): number[] {
     return this.#of(kind).map((round) => figure(round) ?? Number.NaN)
   }
 
-  /** Within each repeat, so that a drift of the machine cancels out. */
+  /** Ratios within each repeat, so that a drift of the machine cancels out. */
   ratios (kind: string, figure: Figure<Measured>, against = this.#baseline): number[] {
     const others = new Map(this.#of(against).map((round) => [round.repeat, figure(round)]))
     return this.#of(kind).map((round) => (figure(round) ?? Number.NaN) / (others.get(round.repeat) ?? Number.NaN))
@@ -48,7 +48,7 @@ export class Comparison<Measured extends Round> {
     return { title, value: (kind) => show(summarise(this.values(kind, figure)).median, digits) }
   }
 
-  /** From the least to the greatest. */
+  /** Range from the least to the greatest value. */
   range (figure: Figure<Measured>, digits: number): Column<string> {
     return { title: 'min–max', value: (kind) => between(this.values(kind, figure), 'minimum', 'maximum', digits) }
   }
@@ -70,7 +70,7 @@ export class Comparison<Measured extends Round> {
     ]
   }
 
-  /** Nothing where one of the two was not measured. */
+  /** Verdict on two kinds; nothing where one of the two was not measured. */
   judge ({ what, kind, against = this.#baseline, figure, direction, limit }: Contest<Measured>): Verdict[] {
     const ratios = this.ratios(kind, figure, against).filter(Number.isFinite)
     return ratios.length === 0 ? [] : [judge({ name: `${kind}: ${what}`, direction, limit, against }, ratios)]

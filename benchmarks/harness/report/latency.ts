@@ -1,25 +1,25 @@
 import type { Histogram } from 'node:perf_hooks'
 
-/** In milliseconds; null where too few have been seen to tell. */
+/** Percentiles in milliseconds; null with too few values. */
 export interface Latency {
   readonly p50: number | null
   readonly p99: number | null
   readonly p999: number | null
   readonly maximum: number | null
-  /** How many were seen. */
+  /** Count of the values that came in time. */
   readonly count: number
-  /** How many were expected and not seen in time. */
+  /** Count of the expected values that did not come in time. */
   readonly missing: number
 }
 
 export interface LatencyOptions {
-  /** Those not seen in time count as later than all others, so a percentile among them is not known. */
+  /** Count of all expected values. Missing values count as later than all others, so a percentile among them is unknown. */
   readonly expected?: number
-  /** Of the histogram: microseconds by default. */
+  /** Units of the histogram in a millisecond. Default 1,000: microseconds. */
   readonly unitsPerMillisecond?: number
 }
 
-/** Percentiles of all that were expected. */
+/** Percentiles of all expected values. */
 export function latencyOf (histogram: Histogram, { expected = 0, unitsPerMillisecond = 1_000 }: LatencyOptions = {}): Latency {
   const { count } = histogram
   const total = Math.max(count, expected)

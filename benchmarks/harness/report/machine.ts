@@ -9,7 +9,7 @@ export interface Machine {
   readonly memoryGiB: number
   readonly system: string
   readonly node: string
-  /** Load average of the last minute when the run began: what else kept the machine busy. */
+  /** Load average of the last minute at the start of the run, which shows other work. */
   readonly load: number
   readonly packages: Record<string, string>
 }

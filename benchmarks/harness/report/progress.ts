@@ -1,10 +1,10 @@
 import process from 'node:process'
 
-/** Says on standard error what runs and how long the rest will take, one line that is written over. */
+/** Shows the present step and the remaining time on standard error, in one line that is overwritten. */
 export class Progress {
   readonly #steps: number
   readonly #startedAt = Date.now()
-  /** When the run ends, whatever is left of it then. */
+  /** Time when the run ends, finished or not. */
   readonly #endAt: number
   #done = 0
 

@@ -34,7 +34,7 @@ export function formatMilliseconds (milliseconds: number): string {
   return `${significant(milliseconds)} ms`
 }
 
-/** Three digits that count, and no more. */
+/** At most three significant digits. */
 export function significant (value: number): string {
   if (value >= 100) return Math.round(value).toLocaleString('en')
   return String(Number(value.toPrecision(3)))

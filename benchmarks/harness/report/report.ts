@@ -3,22 +3,22 @@ import process from 'node:process'
 import { formatMachine, type Machine } from './machine.ts'
 import { describeVerdict, type Verdict } from './verdict.ts'
 
-/** What a run found, as its JSON file holds it. */
+/** Results of a run, as in its JSON file. */
 export interface Report {
   readonly benchmark: string
   readonly machine: Machine
   readonly settings: object
-  /** Everything that was measured, one entry per kind and repeat, in the order of running. */
+  /** All measurements, one entry for each kind and repeat, in the order of the run. */
   readonly rounds: readonly object[]
   readonly verdicts: readonly Verdict[]
-  /** Whatever else was measured, by its name. */
+  /** Other measurements, by name. */
   readonly [more: string]: unknown
 }
 
-/** Above this average something other than the benchmark keeps a core busy. */
+/** Above this load average, other work keeps a core busy. */
 const quietLoad = 0.7
 
-/** Prints sections of text with the verdicts and, if a file was named, writes all figures there as JSON. */
+/** Prints sections of text with the verdicts. With a file name, writes all figures there as JSON. */
 export function publish (report: Report, sections: readonly string[], file: string | undefined): void {
   const { machine, verdicts } = report
   const texts = [formatMachine(machine), ...sections, verdicts.map(describeVerdict).join('\n')]

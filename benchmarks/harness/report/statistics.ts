@@ -1,4 +1,4 @@
-/** How a set of measured values lies: its median and how far the values stray from it. */
+/** Median and spread of a set of measured values. */
 export interface Spread {
   readonly count: number
   readonly minimum: number

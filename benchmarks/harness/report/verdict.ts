@@ -1,11 +1,11 @@
 import { summarise, type Spread } from './statistics.ts'
 
-/** A bound on a ratio within one run. */
+/** A limit of a ratio within one run. */
 export interface Goal {
   readonly name: string
   readonly direction: 'at most' | 'at least'
   readonly limit: number
-  /** What the ratio is to. */
+  /** Baseline of the ratio. */
   readonly against: string
 }
 

@@ -2,32 +2,32 @@ import { SocketStream, type StreamTarget } from './socket-stream.ts'
 
 export interface StreamsOptions extends StreamTarget {
   readonly count: number
-  /** How many may be on their way to the first frame at once. */
+  /** Most streams that wait for their first frame at a time. */
   readonly concurrency?: number
-  /** Bounds the opening of all of them. */
+  /** Time limit for opening all streams. */
   readonly timeoutMs?: number
 }
 
 /** The module of a process that holds such streams; it answers `StreamClientCalls`. */
 export const streamClient = new URL('stream-client.ts', import.meta.url)
 
-/** Below the some 28,000 ports that one loopback address can lend towards one server. */
+/** Less than the some 28,000 ports of one loopback address for connections to one server. */
 const streamsPerSourceAddress = 20_000
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 
 const firstFrame = /(?:^|\n)data:[^\n]*\n/
 const sessionId = /"session":"([A-Za-z0-9_-]+)"/
 
-/** The session that a stream's first frame names; empty if it names none, null while there is no frame. */
+/** Session in a stream's first frame; empty if it has none, null before the frame. */
 export function readFirstFrame (text: string): string | null {
   return firstFrame.test(text) ? sessionId.exec(text)?.[1] ?? '' : null
 }
 
-/** Server-sent event streams that read whatever comes and throw it away. */
+/** Server-sent event streams that read all bytes and drop them. */
 export class EventStreams {
-  /** That the first frames named, in the order of opening. */
+  /** Sessions in the first frames, in the order of opening. */
   readonly sessions: string[] = []
-  /** Streams that reached their first frame and have not been closed by the server since. */
+  /** Number of streams that got their first frame and that the server has not closed. */
   openCount = 0
   #begun = 0
 
@@ -36,7 +36,7 @@ export class EventStreams {
     await this.#inTurn(options, async (deadline) => { await this.#openOne(options, deadline) })
   }
 
-  /** Opens so many, and leaves each as soon as it has its first frame: half of them end, half of them break. */
+  /** Opens streams, and closes each after its first frame: half of them with an end, half with a reset. */
   async pass (options: StreamsOptions): Promise<void> {
     await this.#inTurn(options, async (deadline, number) => {
       const stream = await this.#openOne(options, deadline)

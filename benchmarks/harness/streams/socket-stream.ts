@@ -4,20 +4,20 @@ import { loopback } from './loopback.ts'
 export interface StreamTarget {
   readonly port: number
   readonly headers: Readonly<Record<string, string>>
-  /** `/live` by default. */
+  /** Default `/live`. */
   readonly path?: string
-  /** Sent behind the head of the request, each character a byte. */
+  /** Text sent after the head of the request, a byte for each character. */
   readonly opening?: string
 }
 
 export interface SocketStreamParts {
   readonly target: StreamTarget
-  /** Bytes are read into it. Streams may share one, since each read is dealt with before the next. */
+  /** Buffer for reads. Streams may share one, since each read is handled before the next. */
   readonly buffer: Buffer
   readonly localAddress?: string
-  /** What has come behind the head of the answer, framing included; returns whether to go on reading. */
+  /** Gets the bytes after the head of the answer, framing included. Returns whether to read on. */
   onBody (bytes: Buffer, length: number): boolean
-  /** Why it reads no more; called at most once, and not after `leave`. */
+  /** Gets the reason of the end; called at most once, and not after `leave`. */
   onFault (reason: string): void
 }
 
@@ -26,21 +26,21 @@ const goodHead = /^HTTP\/1\.1 (?:200|101) /
 
 export const liveUrl = '/live'
 
-/** Servers answer with these where they write a stream by hand. */
+/** Headers of servers that write a stream by hand. */
 export const streamHeaders = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no'
 }
 
-/** What readers ask with: those that count their updates name a session, the others get an id with each update. */
+/** Request headers: counted readers name a session, the others get an id with each update. */
 export const exactHeaders = { accept: 'text/event-stream' }
 export const countedHeaders = { ...exactHeaders, 'x-tether-session': 'new' }
 
-/** Asks for a stream over a plain socket, which costs next to nothing: the server under test has the machine. */
+/** Requests a stream over a plain socket. It costs almost nothing, so the server under test has the machine. */
 export class SocketStream {
   readonly socket: net.Socket
-  /** Of the answer. */
+  /** Head of the answer. */
   head = ''
   readonly #parts: SocketStreamParts
   #hasHead = false
@@ -64,7 +64,7 @@ export class SocketStream {
     return this.#hasHead
   }
 
-  /** Ends the connection, or breaks it. */
+  /** Closes the connection, with an end or a reset. */
   leave (how: 'end' | 'reset' = 'end'): void {
     this.#isOver = true
     if (how === 'end') this.socket.destroy()

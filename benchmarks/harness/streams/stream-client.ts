@@ -5,12 +5,12 @@ import { EventStreams, type StreamsOptions } from './event-streams.ts'
 const streams = new EventStreams()
 
 const calls = {
-  /** Opens more streams, and gives the sessions that all of them belong to. */
+  /** Opens more streams. Returns the sessions of all streams. */
   open: async (options: StreamsOptions): Promise<readonly string[]> => {
     await streams.open(options)
     return streams.sessions
   },
-  /** Opens streams that leave again as soon as they have begun. */
+  /** Opens streams that close as soon as they have begun. */
   pass: async (options: StreamsOptions): Promise<void> => await streams.pass(options),
   openCount: (): number => streams.openCount
 }

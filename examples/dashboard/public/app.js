@@ -15,7 +15,7 @@ import { toast } from './toasts.js'
 import { Trial } from './trial.js'
 import { listWords } from './words.js'
 
-// Numbers that change faster nobody can read.
+// Nobody can read numbers that change faster.
 const readoutEveryMs = 100
 const describeEveryMs = 2000
 
@@ -38,7 +38,7 @@ const onUpdate = {
   stats: (stats) => panel.tell(stats),
   settings: (told) => settings.adopt(told),
   notice: (notice) => showNotice(notice, live.session),
-  // The server's first word on a stream: what came before it on this one was put by.
+  // The server's first update on a stream. Earlier updates on this stream had been kept for it.
   host: (told) => {
     const replayed = panel.arrived()
     if (replayed !== null) {
@@ -96,7 +96,7 @@ trial.addEventListener('told', ({ detail }) => announce(detail))
 settings.addEventListener('fault', ({ detail }) => toast(`Not set: ${detail}`, 'fault'))
 sender.addEventListener('change', showPending)
 
-// The connection tries again by itself; this only tells why it takes so long.
+// The connection tries again by itself; this only shows the reason for the delay.
 async function watchfulFetch (...request) {
   const response = await fetch(...request)
   if (response.status === 429) toast(`The session is busy. Trying again in ${response.headers.get('retry-after') ?? 1} s.`, 'hold')

@@ -24,7 +24,7 @@ const meanings = {
   plugin: 'What fastify-tether counts for all tabs together'
 }
 
-// So many lines are told apart at a glance; of more cores the user picks some.
+// More lines cannot be distinguished at a glance; with more cores the user picks some.
 const coresShownAtFirst = 4
 
 /** The controls of this tab, and which strips, tiles and lines they show. */

@@ -6,7 +6,7 @@ const rate = (value) => `${bytes(Math.abs(value)).join(' ')}/s`
 const inMemory = (value) => memory(value).join(' ')
 const late = (value) => `${short(value)} ms`
 
-/** By strip, the lines that are told of: name, column of the buffer, how to write a value. */
+/** The described lines of each strip: name, column of the buffer, format of a value. */
 const lines = {
   line: [['', 0, (value) => `${count(value)} a second`]],
   cpu: [['', 0, percent]],
@@ -19,7 +19,7 @@ const lines = {
 const stretchWords = { lost: 'line away', paused: 'paused', slowed: 'not read', off: 'switched off' }
 
 /**
- * Says in words what each chart shows, for those who do not see it.
+ * Describes each chart in words, for people who do not see it.
  *
  * @param {import('./recorder.js').Recorder} recorder
  */
@@ -31,7 +31,7 @@ export function describeCharts (recorder) {
     for (const [what, column, write] of told) {
       const extent = recorder.extent(name, column)
       if (extent === null) continue
-      // What goes out is drawn below the line.
+      // Outgoing bytes are drawn below the line.
       const [low, high, newest] = extent.map(Math.abs)
       sentences.push(`${what === '' ? '' : `${what}: `}now ${write(newest)}, least ${write(Math.min(low, high))}, most ${write(Math.max(low, high))}.`)
     }

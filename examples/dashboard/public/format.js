@@ -17,7 +17,7 @@ export function short (value) {
 }
 
 /**
- * What moves: thousands.
+ * Formats bytes on the move, in thousands.
  *
  * @param {number} value
  */
@@ -26,7 +26,7 @@ export function bytes (value) {
 }
 
 /**
- * What is stored in memory: 1,024s, as its makers count.
+ * Formats bytes in memory, in steps of 1,024, as makers of memory count.
  *
  * @param {number} value
  */
@@ -48,7 +48,7 @@ function scaled (value, step, units) {
 /** @param {number} milliseconds */
 export function duration (milliseconds) {
   const seconds = milliseconds / 1000
-  // What has lasted at all has not lasted "0.0 s".
+  // A time above 0 is not shown as "0.0 s".
   if (seconds <= 0) return '0 s'
   if (seconds < 0.095) return `${Math.max(0.01, seconds).toFixed(2)} s`
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`

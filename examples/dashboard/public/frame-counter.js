@@ -2,7 +2,7 @@ import { SeriesBuffer } from './series-buffer.js'
 
 const bucketMs = 500
 
-/** Counts what comes down the line, half a second at a time. */
+/** Counts the received frames, half a second at a time. */
 export class FrameCounter {
   /** Frames a second, a row for each bucket that is over. */
   buffer = new SeriesBuffer(1)

@@ -1,7 +1,7 @@
 const goodbyes = ['draining', 'shutdown']
 
 /**
- * How the line is, as the page shows it.
+ * State of the connection, as the page shows it.
  *
  * Dispatches `state` whenever `state` changes.
  */
@@ -26,7 +26,7 @@ export class Line extends EventTarget {
         this.verdict = verdict
         this.#enter('live')
       } else if (state === 'closed' || (state === 'waiting' && this.state === 'live')) {
-        // Of one failed try after the other, the first tells why; a page that never was connected has not lost anything yet.
+        // Of several failed tries in a row, the first has the reason. A page that never was connected has lost nothing.
         this.reason = reasonInWords(state, reason)
         this.#enter('lost')
       }

@@ -5,7 +5,7 @@ import { toast } from './toasts.js'
 
 const atMost = 30
 
-/** The form that sends notices, and tells what becomes of them. */
+/** The form that sends notices and shows their outcome. */
 export class NoticeForm {
   #sender
   #line
@@ -44,7 +44,7 @@ export class NoticeForm {
     input.removeAttribute('aria-invalid')
     this.#pending++
     try {
-      // Tells what is pending before it returns, and so shows this one.
+      // Reports the pending notices before it returns, and so shows this one.
       await this.#sender.send('notice.send', { text })
       this.#outcome = `Sent at ${clock(Date.now())}.`
     } catch (error) {

@@ -25,7 +25,7 @@ export const palette = {
 const plain = matchMedia('(forced-colors: active)')
 
 function read () {
-  // A canvas does not know what the user's system colours are: an element does.
+  // A canvas does not resolve the user's system colours; an element does.
   const probe = document.createElement('span')
   probe.style.forcedColorAdjust = 'none'
   root.append(probe)

@@ -1,9 +1,9 @@
 /**
  * Whether this page reads its stream.
  *
- * An iteration that stands still makes the client read no more, as any consumer
- * does that is too slow for what comes: about a hundred updates on, the browser's
- * and the operating systems' buffers fill, and then the server has to wait.
+ * An iteration that stands still makes the client stop reading, as any slow consumer
+ * does. After about a hundred updates the buffers of the browser and of the operating
+ * systems fill. Then the server has to wait.
  *
  * Dispatches `change`.
  */

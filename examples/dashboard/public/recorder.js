@@ -15,15 +15,15 @@ const coreColour = (core) => () => palette.cores[core % palette.cores.length]
 const line = (stroke, more = {}) => ({ stroke, width: 1.75, ...more })
 const rateLabel = (value) => `${bytes(Math.abs(value)).join(' ')}/s`
 
-// Lines that colours tell apart, where there are no colours.
+// Dashes of the lines, for displays without colours.
 const coreDashes = [[], [6, 3], [2, 2], [10, 3, 2, 3], [12, 4], [4, 6]]
 
 /** The series that are drawn, and the strip that each is on. */
 const stripsOfSeries = { cpu: 'cpu', cores: 'cpu', memory: 'memory', network: 'network', disk: 'disk', loop: 'loop' }
 
 /**
- * The sheet of paper that all strips are on: its time, the figures drawn, the
- * stretches in which the line was away or held, and the drawing itself.
+ * The sheet of paper with all strips: its time, the drawn figures, the stretches
+ * without a connection or on hold, and the drawing itself.
  */
 export class Recorder {
   /** Frames that came down the line. */
@@ -129,10 +129,10 @@ export class Recorder {
     for (const name of ['utilisation', 'load', 'heap', 'plugin']) this.#buffers.set(name, new SeriesBuffer(3))
   }
 
-  /** A figure that was just taken, which also tells the server's time. */
+  /** Adds a figure that was just measured, which also gives the server's time. */
   sample (series, t, v) {
     const offset = Date.now() - t
-    // The one that travelled fastest knows best.
+    // The figure that travelled fastest has the best time.
     if (!this.#isClockKnown || offset < this.#clockOffset) this.#clockOffset = offset
     this.#isClockKnown = true
     this.add(series, t, v)
@@ -203,14 +203,14 @@ export class Recorder {
     for (const stretch of this.#stretches) if (stretch.kind === kind) stretch.to ??= this.now
   }
 
-  /** Adds to what the newest stretch of a kind says. */
+  /** Adds to the text of the newest stretch of a kind. */
   label (kind, more) {
     const stretch = this.#stretches.findLast((stretch) => stretch.kind === kind)
     if (stretch !== undefined) stretch.more = more
   }
 
   /**
-   * From now on these series come, and no others: a line that is switched on again has a hole, which says why.
+   * Sets the series that come from now on. A line that is switched on again has a labelled hole.
    *
    * @param {string[]} series
    */
@@ -249,11 +249,11 @@ export class Recorder {
   }
 
   #frame (time) {
-    // What drawing really costs shows in how late the frame after it comes: the
-    // browser puts the pixels down after the script is done.
+    // The delay of the next frame shows the real cost of drawing, since the
+    // browser paints after the script is done.
     if (this.#framedAt === this.#drawnAt) this.#drawingCostMs += (Math.min(200, time - this.#framedAt) - this.#drawingCostMs) * 0.1
     this.#framedAt = time
-    // The paper moves some 12 pixels a second: more drawings than this nobody sees,
+    // The paper moves some 12 pixels a second. Nobody sees more drawings than this,
     // and on a slow machine drawing must leave time for the rest.
     const still = this.#calm.matches || this.#heldAt !== null
     if (time - this.#drawnAt < (still ? stillDrawEveryMs : Math.max(drawEveryMs, this.#drawingCostMs * 2))) return

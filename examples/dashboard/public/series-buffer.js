@@ -34,7 +34,7 @@ export class SeriesBuffer {
     let row = times.length - 1
     while (row >= 0 && times[row] > t) row--
     if (times[row] !== t) {
-      // Rows are only ever added at the end; what is older was seen already.
+      // Rows are only added at the end; older rows have been seen.
       if (row !== times.length - 1) return
       if (t - this.lastT > holeMs && times.length > 0) this.#push(times[row] + 1)
       this.#push(t)
@@ -46,7 +46,7 @@ export class SeriesBuffer {
     })
   }
 
-  /** Forgets what is older than `t`. */
+  /** Removes rows older than `t`. */
   trim (t) {
     const gone = Math.max(this.before(t), this.columns[0].length - rowsAtMost)
     if (gone > 0) for (const column of this.columns) column.splice(0, gone)

@@ -11,9 +11,9 @@ const slideMs = 120
  */
 
 /**
- * What this tab wants to get. The server's word counts, except for what the user
- * has just changed, and for a new session, which begins with defaults and is told
- * what the tab had before. Kept for as long as the tab is open, reloads included.
+ * The settings of this tab. The server's values count, with two exceptions: values that the user
+ * has just changed, and a new session. A new session begins with defaults and gets the tab's earlier
+ * values. They are kept for as long as the tab is open, also over reloads.
  *
  * Dispatches `change`, and `fault` with a message when the server refuses one.
  */
@@ -38,7 +38,7 @@ export class Settings extends EventTarget {
     this.#isRestoring = this.chosen !== null
   }
 
-  /** @param {Chosen} told what the server says that this tab's settings are */
+  /** @param {Chosen} told this tab's settings as the server has them */
   adopt (told) {
     const { chosen } = this
     this.#told = told
@@ -97,7 +97,7 @@ export class Settings extends EventTarget {
     try {
       await this.#sender.send(event, data)
     } catch (error) {
-      // Another session has begun, which is told everything that differs anyway.
+      // A new session has begun, which gets all differing values anyway.
       if (isInDoubt(error)) return
       this.dispatchEvent(new CustomEvent('fault', { detail: faultOf(error) }))
       this.#giveIn()

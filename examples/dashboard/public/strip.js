@@ -131,7 +131,7 @@ export class Strip {
     if (this.#visible) this.#plot.setData(this.#options.buffer.columns)
   }
 
-  /** Takes on what of a theme is no colour. */
+  /** Applies the parts of a theme that are not colours. */
   restyle () {
     for (const [index, { dash, plainDash }] of this.#lines.entries()) this.#plot.series[index + 1].dash = palette.isPlain ? plainDash ?? dash : dash
   }

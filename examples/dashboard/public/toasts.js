@@ -4,7 +4,7 @@ const atMost = 3
 const lastMs = 6000
 
 /**
- * Says something for a few seconds in the corner of the page.
+ * Shows a text for a few seconds in the corner of the page.
  *
  * @param {string} text
  * @param {'notice' | 'live' | 'hold' | 'fault'} kind

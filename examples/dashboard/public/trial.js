@@ -8,10 +8,10 @@ const askEveryMs = 250
 const idle = 'Slow: this page reads nothing of its stream until you press again. Cut: the server destroys the stream, and lets this tab back in after 3 seconds.'
 
 /**
- * Lets a person do to the line what networks do, and says what comes of it.
+ * Lets a person disturb the connection as networks do, and reports the effect.
  *
  * Dispatches `figures` with the server's figures of this session while the page
- * reads nothing, and `told` with what is worth to be said aloud.
+ * reads nothing, and `told` with texts for screen readers.
  */
 export class Trial extends EventTarget {
   #live
@@ -25,7 +25,7 @@ export class Trial extends EventTarget {
   #figures = /** @type {Record<string, any> | null} */ ({})
   #before = { conflated: 0, stalledMs: 0 }
   #conflated = 0
-  /** Counts what comes once the page reads again; null at any other time. */
+  /** Count of the updates after the page reads again; null at any other time. */
   #caught = /** @type {{ updates: number, missing: number, from: number } | null} */ (null)
   #missing = () => 0
 

@@ -1,6 +1,6 @@
 import { element } from './elements.js'
 
-/** Lists the words of the page with what they mean, since a title is seen with a mouse only. */
+/** Lists the words of the page with their meaning, since a title shows only with a mouse. */
 export function listWords () {
   const list = element('word-list')
   for (const place of document.querySelectorAll('[data-word]')) {

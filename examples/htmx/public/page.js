@@ -1,5 +1,5 @@
-// What htmx leaves to the page: whose session this is, how the line is, and what
-// became of a form. Everything else on the page is HTML that the server sends.
+// The parts that htmx leaves to the page: the session's id, the state of the connection, and the
+// outcome of a form. Everything else on the page is HTML that the server sends.
 
 const leaveUrl = '/live/tether.close'
 const verdicts = { new: '', resumed: ', resumed', gap: ', some updates were lost', expired: ', a new session' }
@@ -10,7 +10,7 @@ const sessionFields = document.getElementsByName('tether-session')
 
 const hasSession = () => sessionFields[0].value !== ''
 
-// Forms sent before the page knows its session wait for it, each with what is in it by then.
+// Forms that are sent before the page knows its session wait for it. Each is sent with its fields at that later time.
 const early = new Map()
 
 document.addEventListener('htmx:confirm', (event) => {
@@ -34,7 +34,7 @@ enter('connecting', 'Connecting')
 document.addEventListener('sse:tether', ({ detail }) => {
   const frame = JSON.parse(detail.data)
   if (frame.type === 'hello') {
-    // After a restart of the server it is another session than the one in the page.
+    // After a restart of the server the session is not the one in the page.
     for (const field of sessionFields) field.value = frame.session
     enter('live', `Live${verdicts[frame.verdict] ?? ''}`)
     for (const issueRequest of early.values()) issueRequest(true)
@@ -51,7 +51,7 @@ document.addEventListener('htmx:sseError', () => {
 document.addEventListener('htmx:afterRequest', ({ detail: { elt, successful, xhr, requestConfig } }) => {
   elt.querySelector('.fault').textContent = successful ? '' : faultOf(xhr)
   const text = elt.elements.namedItem('text')
-  // Not what was typed while the note was on its way.
+  // Text that was typed while the note was on its way stays.
   if (successful && text !== null && text.value === requestConfig.parameters.text) text.value = ''
 })
 
@@ -72,7 +72,7 @@ addEventListener('pagehide', () => {
   if (hasSession()) navigator.sendBeacon(leaveUrl, new URLSearchParams({ 'tether-session': value }))
 })
 
-// A page that the browser kept, and shows again, has left its session.
+// A page from the back/forward cache has left its session.
 addEventListener('pageshow', ({ persisted }) => {
   if (persisted) location.reload()
 })
