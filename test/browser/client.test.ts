@@ -53,10 +53,11 @@ async function connect (page: Page, call = 'tether.connect("/live", { retryMs: 5
   })()`)
 }
 
-/** Whether so many events are in IndexedDB. */
-const storedEvents = (many: number) => `new Promise((resolve) => { const open = indexedDB.open("fastify-tether"); open.onsuccess = () => { const all = open.result.transaction("events").objectStore("events").getAll(); all.onsuccess = () => { open.result.close(); resolve(all.result.length === ${many}) } } })`
-
-const is = (page: Page, condition: string) => page.waitForFunction(condition, undefined, { timeout: patienceMs })
+async function is (page: Page, condition: string): Promise<void> {
+  const met = await page.waitForFunction(condition, undefined, { timeout: patienceMs })
+  // Playwright takes a promise for a condition that is met, whatever it resolves with.
+  if (!await met.jsonValue()) throw new Error(`no condition to wait for, but a promise or the like: ${condition}`)
+}
 
 /** The same for a page that is hidden, which draws nothing, or stands still. */
 async function becomes (page: Page, condition: string): Promise<void> {
@@ -66,6 +67,21 @@ async function becomes (page: Page, condition: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
+
+/** Waits until so many events are in IndexedDB. */
+const keeps = (page: Page, many: number) => becomes(page, `new Promise((resolve) => {
+  const opening = indexedDB.open("fastify-tether")
+  opening.onsuccess = () => {
+    const database = opening.result
+    const done = (rows) => {
+      database.close()
+      resolve(rows?.length === ${many})
+    }
+    if (!database.objectStoreNames.contains("events")) return done()
+    const asking = database.transaction("events").objectStore("events").getAll()
+    asking.onsuccess = () => done(asking.result)
+  }
+})`)
 
 t.test('works in a page, offline and online', async (t) => {
   const { server, context, said, open } = await start(t)
@@ -196,9 +212,9 @@ t.test('events kept in IndexedDB survive a reload, and run once', async (t) => {
   await page.evaluate('say("perhaps")')
   await until(() => said.length === 1, 'the event', patienceMs)
   await page.evaluate('say("behind it")')
-  await is(page, storedEvents(2))
-  hold = false
+  await keeps(page, 2)
   await page.reload()
+  hold = false
   await connect(page, stored)
   await is(page, 'restored.length === 2')
   t.strictSame(await page.evaluate('restored'), ['perhaps', 'behind it'])
@@ -210,7 +226,7 @@ t.test('events kept in IndexedDB survive a reload, and run once', async (t) => {
   await page.evaluate('say("in doubt")')
   await until(() => said.length === 3, 'the third', patienceMs)
   await page.evaluate('say("not sent")')
-  await is(page, storedEvents(2))
+  await keeps(page, 2)
   const crashed = page.waitForEvent('crash')
   const devtools = await page.context().newCDPSession(page)
   devtools.send('Page.crash').catch(() => {})
@@ -229,8 +245,8 @@ t.test('what only JSON can copy is kept in IndexedDB as well', async (t) => {
   const stored = 'tether.connectStored("/live", { retryMs: 50, retryMaxMs: 200, onRestored: (event, outcome) => { outcome.then(() => restored.push(event.data.text), (error) => restored.push(error.code)) } })'
   await connect(page, stored)
   await is(page, 'live.state === "open"')
-  let hold = true
-  await page.route('**/live', (route) => route.request().method() === 'POST' && hold ? undefined : route.continue())
+  const events = await gate(page)
+  events.hold = true
   await page.evaluate(`
     live.emit('say', new Proxy({ text: 'one' }, {}))
     live.emit('say', { text: 'two', method () {} })
@@ -242,9 +258,9 @@ t.test('what only JSON can copy is kept in IndexedDB as well', async (t) => {
     say('four')`)
   await is(page, 'emitted.length === 1')
   t.strictSame(await page.evaluate('emitted'), ['TypeError'])
-  await is(page, storedEvents(5))
-  hold = false
+  await keeps(page, 5)
   await page.reload()
+  events.hold = false
   await connect(page, stored)
   await is(page, 'restored.length === 5')
   t.strictSame((await page.evaluate('restored') as unknown[]).filter((text) => text !== undefined), ['one', 'two', 'three', 'four'])
@@ -274,13 +290,13 @@ t.test('a database that the browser closes is opened again', async (t) => {
   await is(page, 'emitted.length === 3')
   t.strictSame(await page.evaluate('emitted'), ['one', 'two', 'three'])
   t.strictSame(await page.evaluate('states.filter((state) => state.startsWith("waiting"))'), [])
-  await is(page, storedEvents(0))
-  let hold = true
-  await page.route('**/live', (route) => route.request().method() === 'POST' && hold ? undefined : route.continue())
+  await keeps(page, 0)
+  const events = await gate(page)
+  events.hold = true
   await page.evaluate('say("four")')
-  await is(page, storedEvents(1))
-  hold = false
+  await keeps(page, 1)
   await page.reload()
+  events.hold = false
   await connect(page, stored)
   await is(page, 'restored.length === 1')
   await page.evaluate('say("five")')
@@ -290,7 +306,7 @@ t.test('a database that the browser closes is opened again', async (t) => {
 
 const storedCall = 'tether.connectStored("/live", { retryMs: 50, retryMaxMs: 200, onRestored: (event, outcome) => { outcome.then(() => restored.push(event.data.text), (error) => restored.push(error.code)) } })'
 
-/** Lets events through or not; what is held never leaves. */
+/** Lets events through or not; what is held never leaves. Opened before its page is gone, it may let through what that page still sends. */
 async function gate (page: Page): Promise<{ hold: boolean }> {
   const gate = { hold: false }
   await page.route('**/live', (route) => route.request().method() === 'POST' && gate.hold ? undefined : route.continue())
@@ -319,19 +335,19 @@ t.test('a database that is deleted, as when site data are cleared, is made anew 
     await is(page, 'emitted.length === 1')
     events.hold = true
     await page.evaluate('say("two")')
-    await is(page, storedEvents(1))
+    await keeps(page, 1)
     await clear(page)
     await page.evaluate('say("three")')
-    await is(page, storedEvents(2))
-    events.hold = false
+    await keeps(page, 2)
     await page.reload()
+    events.hold = false
     await connect(page, storedCall)
     await is(page, 'restored.length === 2')
     await page.evaluate('say("four")')
     await is(page, 'emitted.length === 1')
     t.strictSame(await page.evaluate('restored'), ['two', 'three'], what)
     t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four'], what)
-    await is(page, storedEvents(0))
+    await keeps(page, 0)
   }
 })
 
@@ -343,9 +359,9 @@ t.test('a database without its stores gets them', async (t) => {
   events.hold = true
   await connect(page, storedCall)
   await page.evaluate('say("one")')
-  await is(page, storedEvents(1))
-  events.hold = false
+  await keeps(page, 1)
   await page.reload()
+  events.hold = false
   await connect(page, storedCall)
   await is(page, 'restored.length === 1')
   t.strictSame(said.map(([, text]) => text), ['one'])
@@ -416,9 +432,9 @@ t.test('what there was no room for is stored as soon as there is', async (t) => 
   await is(page, 'refused > 2')
   await page.evaluate('isFull = false')
   await page.evaluate('say("3")')
-  await is(page, storedEvents(4))
-  events.hold = false
+  await keeps(page, 4)
   await page.reload()
+  events.hold = false
   await connect(page, storedCall)
   await is(page, 'restored.length === 4')
   t.strictSame(said.map(([, text]) => text), ['0', '1', '2', '3'])
@@ -625,7 +641,7 @@ t.test('a queue in IndexedDB is not that of another whose name begins the same',
   await page.route('**/live', (route) => route.abort())
   await connect(page, stored('ann lee'))
   await page.evaluate('say("by ann lee")')
-  await is(page, storedEvents(1))
+  await keeps(page, 1)
   await page.reload()
   await page.unroute('**/live')
   await connect(page, stored('ann'))
@@ -647,7 +663,7 @@ t.test('what a page noted in the moment in which another takes its queue over co
   await is(page, 'live.state === "open"')
   await page.route('**/live', (route) => route.request().method() === 'POST' ? route.abort() : route.continue())
   await page.evaluate('say("sent by a page that is gone")')
-  await is(page, storedEvents(1))
+  await keeps(page, 1)
   await server.live.get(await page.evaluate('live.session') as string)!.close('restarted', { reconnect: true })
   await page.reload()
   await page.unroute('**/live')
@@ -687,7 +703,7 @@ t.test('what a tab emits around a change of the leader keeps its order', async (
     heard.onmessage = ({ data }) => { if (data.type === 'emit') count++ }
     other.emit('say', { text: 'one' })
     undefined`)
-  await is(page, 'count === 1 && lead')
+  await is(page, 'count === 1 && lead !== undefined')
   await page.evaluate(`
     const { postMessage } = BroadcastChannel.prototype
     BroadcastChannel.prototype.postMessage = function (message) {
@@ -816,7 +832,7 @@ t.test('a tab that hears late of a new leader emits nothing twice', async (t) =>
     heard.onmessage = ({ data }) => { if (data.type === 'settled') settled++ }
     next.onState((state) => { if (state === 'open') other.emit('say', { text: 'one' }) })
     undefined`)
-  await is(page, 'lead')
+  await is(page, 'lead !== undefined')
   await page.evaluate('lead()')
   await is(page, 'settled === 1')
   await page.evaluate(`
@@ -833,7 +849,7 @@ t.test('events that an earlier page left are sent, whether anybody is told or no
   await page.route('**/live', (route) => route.abort())
   await connect(page, 'tether.connectStored("/live")')
   await page.evaluate('say("one"); say("two")')
-  await is(page, storedEvents(2))
+  await keeps(page, 2)
   await page.reload()
   await page.unroute('**/live')
   await connect(page, 'tether.connectStored("/live")')
@@ -843,11 +859,11 @@ t.test('events that an earlier page left are sent, whether anybody is told or no
 
   await page.route('**/live', (route) => route.abort())
   await page.evaluate('say("four"); say("five")')
-  await is(page, storedEvents(2))
+  await keeps(page, 2)
   await page.reload()
   await page.unroute('**/live')
   await connect(page, 'tether.connectStored("/live", { onError: ({ message }) => restored.push(message), onRestored: ({ data }) => { throw new Error("told of " + data.text) } })')
-  await is(page, storedEvents(0))
+  await keeps(page, 0)
   t.strictSame(said.map(([, text]) => text), ['one', 'two', 'three', 'four', 'five'])
   t.strictSame(await page.evaluate('restored'), ['told of four', 'told of five'])
 })
@@ -860,7 +876,7 @@ t.test('what several closed tabs left goes to the next, but for what is too old'
     await page.route('**/live', (route) => route.abort())
     await connect(page, stored())
     await page.evaluate(`say("${index} first"); say("${index} second")`)
-    await is(page, storedEvents(2 * index + 2))
+    await keeps(page, 2 * index + 2)
   }
   for (const page of pages) await page.close()
   const next = await open()
@@ -874,13 +890,13 @@ t.test('what several closed tabs left goes to the next, but for what is too old'
   await next.evaluate('live.close()')
   await connect(next, stored())
   await next.evaluate('say("old")')
-  await is(next, storedEvents(1))
+  await keeps(next, 1)
   await next.reload()
   await next.unroute('**/live')
   await connect(next, stored('maxAgeMs: 1,'))
   await is(next, 'restored.length === 1')
   t.strictSame(await next.evaluate('restored'), ['old TETHER_EXPIRED'])
-  await is(next, storedEvents(0))
+  await keeps(next, 0)
   t.equal(said.length, 6)
 })
 
@@ -922,7 +938,7 @@ t.test('the recipe for setup, with connectStored: what the last page left waits 
   await live.get(first)!.close('restarted', { reconnect: true })
   await is(page, 'live.state === "waiting"')
   await page.evaluate('void live.emit("message.send", { text: "left" })')
-  await is(page, storedEvents(1))
+  await keeps(page, 1)
   await page.unroute('**/live')
   const next = await open(page)
   await until(() => said.length === 3, 'both messages', patienceMs)
