@@ -179,7 +179,7 @@ const cases: Record<string, Case> = {
     equal('accepted' in other.hello, false, 'another session begins anew')
   },
 
-  'verdicts': async (bench) => {
+  verdicts: async (bench) => {
     const server = await bench.start({ live: { replayFrames: 2, bind: (request) => request.headers['x-user'] as string | undefined } })
     const { tab, session } = await bench.open(server)
     const { id } = session

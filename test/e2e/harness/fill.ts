@@ -1,1 +1,1 @@
-export { fill, type Filled } from '../../../plugin/entries/contract-tests/fill.ts'
+export { fill } from '../../../plugin/entries/contract-tests/fill.ts'
