@@ -102,7 +102,7 @@ t.test('docs/testing.md: the contract holds for a client of one\'s own, and find
   const tried = (code: string, ...only: string[]) => run(t, makeFolder(t, { 'contract.test.js': code }), ['--test', '--test-reporter=tap', ...only, 'contract.test.js']).ended
   const passed = await tried(tests)
   t.equal(passed.code, 0, passed.output)
-  t.match(passed.output, /# pass 28\n# fail 0\n/)
+  t.match(passed.output, /# pass \d\d\n# fail 0\n/)
   // It does not say what it has.
   const forgetful = replaced(tests, { '...lastEventId && { \'last-event-id\': lastEventId }': '' })
   const failed = await tried(forgetful, '--test-name-pattern', 'comes back gets|frame by frame')
