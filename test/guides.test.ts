@@ -21,7 +21,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const sources: Record<string, string> = {
   'fastify-tether': 'plugin/index.ts',
   'fastify-tether/client': 'client/index.ts',
-  'fastify-tether/client/websocket': 'client/websocket-link.ts'
+  'fastify-tether/client/websocket': 'client/websocket-link.ts',
+  'fastify-tether/contract-tests': 'plugin/entries/contract-tests.ts'
 }
 
 t.setTimeout(240_000)
@@ -94,6 +95,20 @@ t.test('docs/testing.md: the test of a handler passes, and fails where the handl
   const wrong = makeFolder(t, { 'app.js': replaced(app, { 'text.toUpperCase()': 'text' }), 'app.test.js': tests })
   const failed = await run(t, wrong, ['--test', '--test-reporter=tap', 'app.test.js']).ended
   t.match(failed.output, /# fail 1\n/)
+})
+
+t.test('docs/testing.md: the contract holds for a client of one\'s own, and finds what is wrong with one', async (t) => {
+  const tests = documented('js contract.test.js', 'testing')
+  const tried = (code: string, ...only: string[]) => run(t, makeFolder(t, { 'contract.test.js': code }), ['--test', '--test-reporter=tap', ...only, 'contract.test.js']).ended
+  const passed = await tried(tests)
+  t.equal(passed.code, 0, passed.output)
+  t.match(passed.output, /# pass \d\d\n# fail 0\n/)
+  // It does not say what it has.
+  const forgetful = replaced(tests, { '...lastEventId && { \'last-event-id\': lastEventId }': '' })
+  const failed = await tried(forgetful, '--test-name-pattern', 'comes back gets|frame by frame')
+  t.equal(failed.code, 1)
+  t.match(failed.output, /not ok \d+ - node:http: a tab that comes back gets what it missed/)
+  t.match(failed.output, /^ok \d+ - node:http: the same text comes, frame by frame/m)
 })
 
 t.test('docs/access.md: a page of another origin, with both permissions and with one', async (t) => {

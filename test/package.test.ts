@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { takeBuildTurn } from './browser/harness/build-turn.ts'
+import { documented } from './proxies/harness/documented.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -38,7 +39,7 @@ const tarball = join(scratch, packed.filename)
 const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
 
 t.test('the tarball holds the built library, its sources, its documents and nothing else', async (t) => {
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
     t.ok(paths.includes(path), path)
   }
   t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.md|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts)$/.test(path)), [])
@@ -83,6 +84,7 @@ t.test('in an empty TypeScript project', async (t) => {
     import Fastify from 'fastify'
     import { Type } from '@sinclair/typebox'
     import tether, { conflate, defineContract, text, type Session } from 'fastify-tether'
+    import { Oracle, transportContract, type TransportUnderTest } from 'fastify-tether/contract-tests'
     export const contract = defineContract({
       events: { pause: Type.Object({}) },
       updates: { row: text(), load: conflate(Type.Object({ v: Type.Number() })) }
@@ -97,6 +99,20 @@ t.test('in an empty TypeScript project', async (t) => {
     export const group = live.group('all')
     export const reached = live.broadcast('load', { v: 1 })
     export const upgrade = app.tether.sse.upgrade()
+    export const transport: TransportUnderTest = {
+      name: 'typed',
+      protocol: 'http/1.1',
+      start: async (scope, needs) => {
+        const app = Fastify({ ...needs.fastify })
+        scope.after(() => app.close())
+        await app.register(tether, needs.tether)
+        needs.mount(app, { upgrade: app.tether.sse.upgrade(needs.upgrade) })
+        return { app, origin: await app.listen() }
+      },
+      begin: (server, wanted) => { throw new Error(server.origin + wanted.url) }
+    }
+    export const faults: readonly string[] = new Oracle().faults
+    export const cases = transportContract(transport)
     export function greet (session: Session<{ name: string }, typeof contract.updates>) {
       return session.send('load', { v: 1 })
     }
@@ -163,6 +179,25 @@ t.test('in a plain JavaScript project', async (t) => {
     await t.rejects(run(process.execPath, ['-e', 'import("fastify-tether/dist/plugin/session.js")'], { cwd: project }), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', 'console.log(Object.keys(await import("fastify-tether")).join())'], { cwd: project })
     t.equal(stdout.trim(), 'conflate,default,defaults,defineContract,errorTable,tether,text')
+  })
+
+  t.test('the contract tests run without a package of their own', async (t) => {
+    writeFileSync(join(project, 'contract.test.js'), documented('js contract.test.js', 'testing'))
+    const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env
+    const { stdout } = await run(process.execPath, ['--test', '--test-reporter=tap', '--test-name-pattern', 'frame by frame|are answered', 'contract.test.js'], { cwd: project, env })
+    t.match(stdout, /^ok \d+ - node:http: the same text comes, frame by frame$/m)
+    t.match(stdout, /^ok \d+ - node:http: events run in order, once, and are answered$/m)
+    t.match(stdout, /# fail 0\n/)
+  })
+
+  t.test('the contract tests cost nobody anything: the plugin runs without them, and they are small', async (t) => {
+    const entries = paths.filter((path) => path.startsWith('dist/plugin/entries/'))
+    t.ok(entries.length > 0)
+    const share = packed.files.filter(({ path }: { path: string }) => /(^|\/)plugin\/entries\//.test(path)).reduce((sum: number, { size }: { size: number }) => sum + size, 0)
+    t.ok(share < packed.unpackedSize / 10, `${share} of ${packed.unpackedSize} bytes`)
+    rmSync(join(project, 'node_modules/fastify-tether/dist/plugin/entries'), { recursive: true })
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', 'await import("fastify-tether"); console.log("loaded")'], { cwd: project })
+    t.equal(stdout.trim(), 'loaded')
   })
 })
 

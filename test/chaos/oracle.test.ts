@@ -1,8 +1,7 @@
 import { deepStrictEqual, notDeepStrictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Observation } from './harness/observation.ts'
-import { Oracle, type Truth } from './harness/oracle.ts'
+import { Oracle, type Observation, type Truth } from '../../plugin/entries/contract-tests.ts'
 
 const session = 's'
 

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { contract, silent as on } from './harness/contract.ts'
 import { openReader } from './harness/reader.ts'
 import { refused } from './harness/refusal.ts'
@@ -15,7 +15,7 @@ interface Case {
 }
 
 /** Tries a request of each sort: the stream, its headers alone, and events by every path. */
-async function tryAll (t: Parameters<typeof startServer>[0], server: Server, url: string, { what, headers, passes }: Case): Promise<void> {
+async function tryAll (t: Test, server: Server, url: string, { what, headers, passes }: Case): Promise<void> {
   const reader = await openReader(server, url, { headers })
   t.equal(reader.status, passes ? 200 : 403, `GET ${url}: ${what}`)
   let session = 'x'.repeat(24)

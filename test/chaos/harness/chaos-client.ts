@@ -1,5 +1,5 @@
 import type { ServerProtocol } from './messages.ts'
-import type { Observation } from './observation.ts'
+import type { Observation } from '../../../plugin/entries/contract-tests.ts'
 import type { UplinkStats } from './uplink.ts'
 
 /** A client of a chaos run, whatever it is made of. */

@@ -3,7 +3,7 @@ import { build } from 'esbuild'
 import type { Browser, Page } from 'playwright-core'
 import { startBrowser } from '../../browser/harness/browser.ts'
 import type { ChaosClient, ChromiumKind } from './chaos-client.ts'
-import type { Observation } from './observation.ts'
+import type { Observation } from '../../../plugin/entries/contract-tests.ts'
 import type { UplinkStats } from './uplink.ts'
 
 const timeoutMs = 60_000

@@ -1,4 +1,4 @@
-import type { Truth } from './oracle.ts'
+import type { Truth } from '../../../plugin/entries/contract-tests.ts'
 
 /** What a server speaks: HTTP/2 in clear text and by TLS speak nothing else. */
 export type ServerProtocol = 'http/1.1' | 'h2c' | 'h2'

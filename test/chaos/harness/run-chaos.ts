@@ -4,7 +4,7 @@ import type { FaultKind } from './fault-plan.ts'
 import { FaultyProxy } from './faulty-proxy.ts'
 import { streamKinds, type StreamKind } from './messages.ts'
 import { openNodeClient } from './node-client.ts'
-import { Oracle } from './oracle.ts'
+import { Oracle } from '../../../plugin/entries/contract-tests.ts'
 import { ServerProcess } from './server-process.ts'
 
 export interface ChaosOptions {

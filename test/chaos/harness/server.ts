@@ -6,8 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import tether, { conflate, defineContract, text, type Session, type StatefulConfig, type TetherStats, type UpgradeOptions } from '../../../plugin/index.ts'
 import { certificate } from '../../e2e/harness/certificate.ts'
 import { streamKinds, type Notice, type Order, type ServerProtocol, type StreamKind } from './messages.ts'
-import type { SentSoFar } from './observation.ts'
-import type { Truth } from './oracle.ts'
+import type { SentSoFar, Truth } from '../../../plugin/entries/contract-tests.ts'
 import { Random } from './random.ts'
 
 const numbers = Type.Record(Type.String(), Type.Integer())

@@ -1,4 +1,5 @@
-import { observeUpdate, updateNames, type Observation } from './observation.ts'
+import type { Observation } from '../../../plugin/entries/contract-tests.ts'
+import { observeUpdate, updateNames } from './observation.ts'
 import { Random } from './random.ts'
 import { Uplink, type UplinkStats } from './uplink.ts'
 

@@ -1,5 +1,6 @@
 import { connect, type Connection, type LinkFactory } from '../../../client/index.ts'
-import { observeUpdate, updateNames, type Observation } from './observation.ts'
+import type { Observation } from '../../../plugin/entries/contract-tests.ts'
+import { observeUpdate, updateNames } from './observation.ts'
 import type { TabLike } from './tab.ts'
 import type { UplinkStats } from './uplink.ts'
 

@@ -1,18 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import type { Contract, Handler, Session, StatefulConfig, UpgradeOptions, WebSocketUpgradeOptions } from '../../../plugin/index.ts'
-import { contract, silent } from './contract.ts'
+import type { UpgradeOptions, WebSocketUpgradeOptions } from '../../../plugin/index.ts'
+import { mountLive, type LiveConfig, type LiveHandler, type LiveSession } from '../../../plugin/entries/contract-tests/live.ts'
 import { openReader, type Reader, type ReaderOptions } from './reader.ts'
 import { startServer, type Server, type ServerOptions } from './server.ts'
 import { until } from './until.ts'
 
-type Events = typeof contract extends Contract<infer Found, any> ? Found : never
-type Updates = typeof contract extends Contract<any, infer Found> ? Found : never
-
-export type LiveSession = Session<unknown, Updates>
-export type LiveConfig = Partial<Omit<StatefulConfig<Events, Updates, unknown>, 'on' | 'contract'>> & {
-  on?: Partial<StatefulConfig<Events, Updates, unknown>['on']>
-}
+export type { LiveConfig, LiveSession }
 
 export interface LiveOptions extends Omit<ServerOptions, 'setup'> {
   /** Configuration of `stateful('/live')`, beside the contract; handlers left out do nothing. */
@@ -25,26 +19,22 @@ export interface LiveOptions extends Omit<ServerOptions, 'setup'> {
 }
 
 export interface LiveServer extends Server {
-  readonly live: Handler<unknown, Updates>
+  readonly live: LiveHandler
   /** Opens a stream and waits for its hello; gives the session as the server has it. */
   connect: (options?: ReaderOptions) => Promise<{ reader: Reader, session: LiveSession }>
 }
 
 /** Starts a server with sessions of the shared contract at `/live`. */
 export async function startLive (t: Test, options: LiveOptions = {}): Promise<LiveServer> {
-  let live!: Handler<unknown, Updates>
+  let live!: LiveHandler
   const server = await startServer(t, {
     ...options,
     setup: async (app) => {
       await options.setup?.(app)
-      const { on, ...config } = options.live ?? {}
-      live = app.tether.stateful<Events, Updates, unknown>('/live', {
-        contract,
-        upgrade: config.mode === undefined || config.mode === 'sse' ? app.tether.sse.upgrade(options.upgrade) : app.tether.websocket.upgrade(options.socket),
-        ...config,
-        on: { ...silent, ...on }
-        // Which upgrade goes with which mode, types tell only of a mode that is written out.
-      } as StatefulConfig<Events, Updates, unknown>)
+      const { mode = 'sse' } = options.live ?? {}
+      live = mountLive(app, options.live ?? {}, {
+        upgrade: mode === 'sse' ? app.tether.sse.upgrade(options.upgrade) : app.tether.websocket.upgrade(options.socket)
+      })
     }
   })
   return { ...server, live, connect: (options) => connectTo(server, live, options) }

@@ -3,7 +3,7 @@ import type { ClientHttp2Session } from 'node:http2'
 import type { Transform } from 'node:stream'
 import { contentDecoder, type ContentDecoder } from './content-decoder.ts'
 import { connectHttp2 } from './http2-connection.ts'
-import { parseBlocks, type EventBlock } from './event-block.ts'
+import { parseBlocks, type EventBlock } from '../../../plugin/entries/contract-tests/event-block.ts'
 import { RawResponse } from './raw-response.ts'
 import { isHttp2, isSecure, type Server } from './server.ts'
 

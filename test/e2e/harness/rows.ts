@@ -1,17 +1,1 @@
-import type { LiveSession } from './live.ts'
-import type { Reader } from './reader.ts'
-
-/** Sends one `row` for each whole number from `first` to `last`. */
-export function sendRows (session: Pick<LiveSession, 'send'>, first: number, last: number): void {
-  for (let number = first; number <= last; number++) session.send('row', String(number))
-}
-
-/** The numbers of the rows that have come, in order. */
-export function rows (reader: Reader): number[] {
-  return reader.updates.filter(({ event }) => event === 'row').map(({ data }) => Number(data))
-}
-
-/** Whole numbers from `first` to `last`. */
-export function range (first: number, last: number): number[] {
-  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
-}
+export { range, rows, sendRows } from '../../../plugin/entries/contract-tests/rows.ts'

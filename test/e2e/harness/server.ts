@@ -56,7 +56,7 @@ export interface ServerOptions {
 }
 
 /** Starts an application on a free port of the loopback; it is closed when the test ends. */
-export async function startServer (t: Test, options: ServerOptions): Promise<Server> {
+export async function startServer (t: Pick<Test, 'teardown'>, options: ServerOptions): Promise<Server> {
   const protocol = options.protocol ?? 'http/1.1'
   const log: LogRecord[] = []
   const stream = { write: (line: string) => { log.push(JSON.parse(line) as LogRecord) } }

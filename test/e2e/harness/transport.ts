@@ -1,122 +1,87 @@
-import type { Test } from 'tap'
-import type { Protocol, WebSocketUpgradeOptions } from '../../../plugin/index.ts'
-import { startLive, type LiveOptions, type LiveServer, type LiveSession } from './live.ts'
-import { startReader, type Json, type Reader } from './reader.ts'
+import type { ServerNeeds, TransportUnderTest } from '../../../plugin/entries/contract-tests.ts'
+import type { Protocol, Tether } from '../../../plugin/index.ts'
+import { startReader } from './reader.ts'
 import { request } from './request.ts'
-import type { Server, Protocol as ServerProtocol } from './server.ts'
+import { startServer, type Server, type Protocol as ServerProtocol } from './server.ts'
 import { until } from './until.ts'
-import { startSocket, type SocketReader } from './web-socket.ts'
+import { startSocket } from './web-socket.ts'
 
-/** What a tab says of the session that it wants. */
-export interface TabOptions {
-  /** Default `new`. */
-  session?: string
-  lastEventId?: string
-  /** Query of the URL, with its question mark. */
-  query?: string
-  headers?: Record<string, string>
-  /** Another port than the server's own. */
-  port?: number
+/** How a server of `protocol` is started whose sessions go by what `carry` gives. */
+function starter (protocol: ServerProtocol, carry: (tether: Tether, upgrade: ServerNeeds['upgrade']) => Parameters<ServerNeeds['mount']>[1]): TransportUnderTest<Server>['start'] {
+  return (scope, { fastify, tether, upgrade, mount }) => startServer({ teardown: (end) => { scope.after(end) } }, {
+    protocol,
+    fastify,
+    tether,
+    setup: (app) => { mount(app, carry(app.tether, upgrade)) }
+  })
 }
 
-/** A client of one session, which reads and posts. */
-export interface Tab extends Reader {
-  /** Sends one body, an envelope or an array of them, and gives the answer. Text goes out as it is. */
-  emit: (body: unknown) => Promise<Json>
-  /** Says which updates it has. */
-  acknowledge: (lastEventId: string) => Promise<void>
+/** What a request needs to know of a URL of the server, or of a link before it. */
+function target (url: string): { port: number, path: string } {
+  const { port, pathname, search } = new URL(url)
+  return { port: Number(port), path: pathname + search }
 }
 
-/** What became of a tab that got no session. */
-export type Rejection =
-  /** It need not come back. */
-  | 'gone'
-  /** It may come back later. */
-  | 'later'
-  /** Something is wrong with it: a status. */
-  | number
-
-/** One way to carry sessions, as a contract test uses it. */
-export interface TransportUnderTest {
-  readonly name: string
-  readonly protocol: Protocol
-  start: (t: Test, options?: Omit<LiveOptions, 'upgrade' | 'socket'> & { upgrade?: WebSocketUpgradeOptions }) => Promise<LiveServer>
-  /** Asks for a session, and waits for nothing. */
-  begin: (server: Server, options?: TabOptions) => Tab
-  /** Waits for the end of a tab that gets no session. */
-  rejection: (tab: Tab) => Promise<Rejection>
-}
-
-/** Opens a tab and waits for its hello. */
-export async function openTab (transport: TransportUnderTest, server: LiveServer, options?: TabOptions): Promise<{ tab: Tab, hello: Json, session: LiveSession }> {
-  const tab = transport.begin(server, options)
-  const hello = await until(() => tab.controls.find(({ type }) => type === 'hello'), 'the hello frame')
-  const session = await until(() => server.live.get(hello.session as string), 'the session')
-  return { tab, hello, session }
-}
-
-function eventStream (name: string, protocol: Protocol, serverProtocol: ServerProtocol): TransportUnderTest {
+function eventStream (name: string, protocol: Protocol, serverProtocol: ServerProtocol): TransportUnderTest<Server> {
   return {
     name,
     protocol,
-    start: (t, options = {}) => startLive(t, { ...options, protocol: serverProtocol }),
-    begin: (server, { session = 'new', lastEventId, query = '', headers = {}, port } = {}) => {
-      const reader = startReader(server, `/live${query}`, {
+    start: starter(serverProtocol, ({ sse }, upgrade) => ({ upgrade: sse.upgrade(upgrade) })),
+    begin: (server, { url, session, lastEventId, headers }) => {
+      const { port, path } = target(url)
+      const reader = startReader(server, path, {
         headers: { ...headers, 'x-tether-session': session, ...lastEventId === undefined ? {} : { 'last-event-id': lastEventId } },
-        ...port === undefined ? {} : { port }
+        port
       })
       const post = async (body: unknown, path = '/live', more: Record<string, string> = {}) => {
         const type: Record<string, string> = typeof body === 'string' ? { 'content-type': 'application/json' } : {}
-        return request(server, path, { method: 'POST', body, headers: { ...type, ...headers, ...more, 'x-tether-session': reader.session } })
+        const answer = await request(server, path, { method: 'POST', body, headers: { ...type, ...headers, ...more, 'x-tether-session': reader.session } })
+        const { 'retry-after': after, 'x-tether-known': known } = answer.headers
+        return { status: answer.status, ...answer.json, ...known === undefined ? {} : { known: Number(known) }, ...after === undefined ? {} : { retryAfter: Number(after) } }
       }
       return Object.assign(reader, {
-        emit: async (body: unknown) => {
-          const isLeaving = (body as { event?: string }).event === 'tether.close'
-          const answer = isLeaving ? await post({}, '/live/tether.close') : await post(body)
-          const { 'retry-after': after, 'x-tether-known': known } = answer.headers
-          return { status: answer.status, ...answer.json, ...known === undefined ? {} : { known: Number(known) }, ...after === undefined ? {} : { retryAfter: Number(after) } }
-        },
+        emit: (body: unknown) => post(body),
+        leave: () => post({}, '/live/tether.close'),
         acknowledge: async (last: string) => {
           await post({ event: 'ping', data: {} }, '/live', { 'last-event-id': last })
+        },
+        rejection: async () => {
+          await reader.opened
+          if (reader.status === 204) return 'gone' as const
+          return reader.status === 503 ? 'later' as const : reader.status
         }
       })
-    },
-    rejection: async (tab) => {
-      await tab.opened
-      if (tab.status === 204) return 'gone'
-      return tab.status === 503 ? 'later' : tab.status
     }
   }
 }
 
-const webSocket: TransportUnderTest = {
+const webSocket: TransportUnderTest<Server> = {
   name: 'WebSocket',
   protocol: 'websocket',
-  start: (t, { upgrade, live, ...options } = {}) => startLive(t, {
-    ...options,
-    live: { mode: 'websocket', ...live },
-    ...upgrade === undefined ? {} : { socket: upgrade }
-  }),
-  begin: (server, { session = 'new', lastEventId, query = '', headers = {}, port } = {}) => {
-    const reader = startSocket(server, `/live${query}`, { headers, ...port === undefined ? {} : { port } })
+  start: starter('http/1.1', ({ websocket }, upgrade) => ({ mode: 'websocket', upgrade: websocket.upgrade(upgrade) })),
+  begin: (server, { url, session, lastEventId, headers }) => {
+    const { port, path } = target(url)
+    const reader = startSocket(server, path, { headers: { ...headers }, port })
     reader.opened.then(() => { reader.send({ session, ...lastEventId === undefined ? {} : { lastEventId } }) }, () => {})
+    const emit = async (body: unknown) => {
+      const { type, ...answer } = await reader.ask(body)
+      return answer as { status: number }
+    }
     return Object.assign(reader, {
-      emit: async (body: unknown) => {
-        const { type, ...answer } = await reader.ask(body)
-        return answer
-      },
+      emit,
+      leave: () => emit({ event: 'tether.close', data: {} }),
       acknowledge: async (last: string) => {
         reader.send({ lastEventId: last })
         await reader.ask({ event: 'ping', data: {} })
+      },
+      rejection: async () => {
+        await until(() => reader.closed, 'the end of the socket')
+        if (reader.status !== 101) return reader.status
+        if (reader.closeCode === 4410) return 'gone' as const
+        if (reader.closeCode === 1013) return 'later' as const
+        return reader.answers.at(-1)?.status as number
       }
     })
-  },
-  rejection: async (tab) => {
-    const { closeCode, answers } = await until(() => tab.closed && tab as Tab & SocketReader, 'the end of the socket')
-    if (tab.status !== 101) return tab.status
-    if (closeCode === 4410) return 'gone'
-    if (closeCode === 1013) return 'later'
-    return answers.at(-1)?.status as number
   }
 }
 

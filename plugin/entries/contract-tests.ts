@@ -1,0 +1,5 @@
+export { Oracle, type Truth } from './contract-tests/oracle.ts'
+export { transportContract, type ContractCase } from './contract-tests/transport-contract.ts'
+export type { Carriage } from './contract-tests/live.ts'
+export type { Observation, SentSoFar } from './contract-tests/observation.ts'
+export type { EventAnswer, Rejection, Scope, ServerNeeds, ServerUnderTest, SessionRequest, Tab, TransportUnderTest } from './contract-tests/transport-under-test.ts'

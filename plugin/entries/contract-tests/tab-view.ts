@@ -1,0 +1,49 @@
+import { parseBlocks, type EventBlock } from './event-block.ts'
+import type { EventAnswer, Rejection, Tab } from './transport-under-test.ts'
+
+/** Data of a control frame, as JSON. */
+export type Control = Record<string, unknown>
+
+/** A tab whose text is read. */
+export class TabView implements Tab {
+  readonly #tab: Tab
+  #blocks: EventBlock[] = []
+  #parsed = 0
+
+  constructor (tab: Tab) {
+    this.#tab = tab
+  }
+
+  get text (): string { return this.#tab.text }
+  get ended (): boolean { return this.#tab.ended }
+  get closed (): boolean { return this.#tab.closed }
+
+  /** All whole blocks so far. */
+  get blocks (): readonly EventBlock[] {
+    const { text } = this
+    const end = text.lastIndexOf('\n\n') + 2
+    if (end > this.#parsed + 1) {
+      this.#blocks = this.#blocks.concat(parseBlocks(text.slice(this.#parsed, end)))
+      this.#parsed = end
+    }
+    return this.#blocks
+  }
+
+  /** Blocks with data that are not control frames. */
+  get updates (): readonly EventBlock[] {
+    return this.blocks.filter(({ data, event }) => data !== undefined && event !== 'tether')
+  }
+
+  /** Data of the control frames, in order: hello, heartbeat, goodbye, gap. */
+  get controls (): readonly Control[] {
+    return this.blocks.filter(({ event }) => event === 'tether').map(({ data }) => JSON.parse(data ?? 'null') as Control)
+  }
+
+  pause (): void { this.#tab.pause() }
+  resume (): void { this.#tab.resume() }
+  destroy (): void { this.#tab.destroy() }
+  emit (body: unknown): Promise<EventAnswer> { return this.#tab.emit(body) }
+  leave (): Promise<EventAnswer> { return this.#tab.leave() }
+  acknowledge (lastEventId: string): Promise<void> { return this.#tab.acknowledge(lastEventId) }
+  rejection (): Promise<Rejection> { return this.#tab.rejection() }
+}

@@ -1,0 +1,41 @@
+const pollMs = 4
+
+/**
+ * Waits until `condition` gives something truthy, and gives that.
+ *
+ * @param what names the awaited state in the error of a deadline missed
+ */
+export async function until<Value> (condition: () => Value, what: string, withinMs = 15_000): Promise<Exclude<Value, false | 0 | '' | null | undefined>> {
+  const startedAt = performance.now()
+  const missed = new Error(`waited ${withinMs} ms in vain: ${what}`)
+  for (;;) {
+    const value = condition()
+    if (value) return value as Exclude<Value, false | 0 | '' | null | undefined>
+    if (performance.now() - startedAt > withinMs) throw missed
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
+}
+
+/** Gives what `promise` gives; rejects when that takes longer than `withinMs`. */
+export async function within<Value> (promise: Promise<Value>, what: string, withinMs = 15_000): Promise<Value> {
+  const missed = new Error(`waited ${withinMs} ms in vain: ${what}`)
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(missed), withinMs) })
+  try {
+    return await Promise.race([promise, deadline])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Lets `count` turns of the event loop pass, in which whatever is ready to happen happens. */
+export async function turns (count = 10): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Whether `promise` has settled by now. */
+export async function isSettled (promise: Promise<unknown>): Promise<boolean> {
+  const unsettled = Symbol('unsettled')
+  const first = await Promise.race([promise.catch(() => {}), new Promise((resolve) => setImmediate(resolve, unsettled))])
+  return first !== unsettled
+}
