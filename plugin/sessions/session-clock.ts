@@ -1,5 +1,6 @@
 import { defaults } from '../../schemas/defaults.ts'
 import type { Deadline } from '../delivery/deadline-queue.ts'
+import { DeadlineTable, type DeadlineRow } from '../delivery/deadline-table.ts'
 
 export type Phase =
   /** Made by `prepare`; no request has claimed it yet. */
@@ -49,60 +50,54 @@ export interface Deadlines {
   remove: (deadline: Deadline) => void
 }
 
-interface Row {
-  /** When it is due; Infinity for not at all. */
-  readonly at: (clock: SessionClock) => number
-  readonly run: (clock: SessionClock, now: number) => void
-}
-
 const again = { reconnect: true } as const
 
-/** Every deadline of a session, checked in this order. */
+/** Every deadline of a session. They act in this order. */
 const rows = {
   replayAge: {
     at: ({ owner }) => owner.feed.trimAt,
-    run: ({ owner }, now) => owner.feed.trim(now)
+    act: ({ owner }, now) => owner.feed.trim(now)
   },
   handler: {
     at: ({ owner }) => owner.inbox.timeoutAt,
-    run: ({ owner }, now) => owner.inbox.timeOut(now)
+    act: ({ owner }, now) => owner.inbox.timeOut(now)
   },
   claim: {
     at: ({ owner, scope, createdAt }) => owner.phase === 'pending' ? createdAt + scope.pendingMs : Infinity,
-    run: ({ owner }) => {
+    act: ({ owner }) => {
       owner.leavePool()
       owner.close('reconnect-timeout', again)
     }
   },
   leave: {
     at: ({ owner: { phase }, leaveAt }) => phase === 'opening' || phase === 'open' ? leaveAt : Infinity,
-    run: ({ owner }) => owner.close('left', again)
+    act: ({ owner }) => owner.close('left', again)
   },
   lifetime: {
     at: ({ owner, scope: { limits }, createdAt }) => owner.phase === 'open' && limits.maxLifetimeMs > 0 ? createdAt + limits.maxLifetimeMs : Infinity,
-    run: ({ owner }) => owner.close('lifetime', again)
+    act: ({ owner }) => owner.close('lifetime', again)
   },
   reconnect: {
     at: ({ isDetached, scope: { limits }, detachedAt }) => isDetached ? detachedAt + limits.reconnectMs : Infinity,
-    run: ({ owner }) => owner.close('reconnect-timeout', again)
+    act: ({ owner }) => owner.close('reconnect-timeout', again)
   },
   idle: {
     at: ({ isDetached, scope: { limits }, detachedAt, lastEventAt }) => isDetached && limits.idleMs > 0 ? Math.max(detachedAt, lastEventAt) + limits.idleMs : Infinity,
-    run: ({ owner }) => owner.close('idle', again)
+    act: ({ owner }) => owner.close('idle', again)
   },
   patience: {
     at: ({ owner, closeBy }) => owner.phase === 'closing' && owner.feed.stream !== null ? closeBy : Infinity,
-    run: (clock, now) => {
+    act: (clock, now) => {
       const { feed } = clock.owner
       if (feed.isBlocked) feed.stream?.destroy('closed')
       else clock.closeBy = now + feed.patienceMs / 4
     }
   }
-} satisfies Record<string, Row>
+} satisfies Record<string, Omit<DeadlineRow<SessionClock>, 'name'>>
 
 export type DeadlineName = keyof typeof rows
 
-const table: readonly Row[] = Object.values(rows)
+const table = new DeadlineTable(Object.entries<Omit<DeadlineRow<SessionClock>, 'name'>>(rows).map(([name, row]) => ({ name, ...row })))
 
 /** The times of one session. Setting a deadline and running it both read the table above. */
 export class SessionClock implements Deadline {
@@ -141,10 +136,7 @@ export class SessionClock implements Deadline {
 
   /** Sets all deadlines. */
   setAll (): void {
-    if (this.#isStopped) return
-    let at = Infinity
-    for (const row of table) at = Math.min(at, row.at(this))
-    this.#deadlines.set(this, at)
+    if (!this.#isStopped) this.#deadlines.set(this, table.next(this))
   }
 
   /** The page said goodbye: the session ends unless the page comes back within the grace. */
@@ -156,7 +148,7 @@ export class SessionClock implements Deadline {
 
   due (now: number): void {
     if (this.#isStopped) return
-    for (const row of table) if (row.at(this) <= now) row.run(this, now)
+    table.run(this, now)
     if (this.heapIndex === -1) this.setAll()
   }
 
