@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorTable } from '../schemas/error-table.ts'
+import { floors } from '../scripts/rooms.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const documents = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
@@ -74,3 +75,14 @@ t.test('every link within the documents leads somewhere', async (t) => {
 function anchors (text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
 }
+
+t.test('CONTRIBUTING.md names files that there are', async (t) => {
+  const named = [...read('CONTRIBUTING.md').matchAll(/`((?:plugin|schemas|client|test|scripts|docs|examples|benchmarks)\/[^`<>*… ]+)`/g)].map(([, path]) => path!)
+  t.ok(named.length > 30)
+  for (const path of named) t.ok(existsSync(join(root, path)), path)
+})
+
+t.test('docs/architecture.md has the rooms of the check, each on its floor', async (t) => {
+  const rows = [...read('docs/architecture.md').matchAll(/^\| (\d) \| `([a-z]+)` \|/gm)].map(([, floor, room]) => [room, Number(floor)])
+  t.same(Object.fromEntries(rows), Object.fromEntries(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor]))))
+})

@@ -1,0 +1,2 @@
+export const floors: ReadonlyArray<readonly string[]>
+export function faultsIn (root: string): string[]

@@ -1,0 +1,81 @@
+// Checks the order of docs/architecture.md: a room imports only rooms on lower floors, and no file
+// is in a cycle of imports. Imports of types count.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import ts from 'typescript'
+
+/** Rooms of the plugin, the lowest floor first. */
+export const floors = [
+  ['schemas'],
+  ['protocol', 'metrics', 'commands', 'carriers'],
+  ['contract', 'delivery', 'compression'],
+  ['streams'],
+  ['sessions'],
+  ['websocket', 'sse'],
+  ['routes'],
+  ['app'],
+  ['entries'],
+  ['index']
+]
+
+const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor])))
+const own = 'fastify-tether'
+
+/** Files of the folders, each with what it imports of this package. */
+function readGraph (root, folders) {
+  const files = folders.flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).filter((file) => /(?<!\.d)\.ts$/.test(file)).map((file) => `${folder}/${file.replaceAll('\\', '/')}`))
+  return new Map(files.map((file) => {
+    const names = ts.preProcessFile(readFileSync(join(root, file), 'utf8')).importedFiles.map(({ fileName }) => fileName)
+    return [file, names.filter((name) => /^\./.test(name) || name.split('/')[0] === own).map((name) => name.startsWith('.') ? normalize(join(dirname(file), name)) : name)]
+  }))
+}
+
+const roomOf = (file) => file.startsWith('schemas/') ? 'schemas' : file.split('/')[1].replace(/\.ts$/, '')
+
+/** Imports from a room to one that is not below it, a sentence each. */
+function faultsOfRooms (graph) {
+  const faults = []
+  for (const [file, imports] of graph) {
+    const from = roomOf(file)
+    const floor = floorOf.get(from)
+    if (floor === undefined) faults.push(`${file} is in no room: scripts/check-rooms.mjs lists no "${from}"`)
+    for (const imported of imports) {
+      if (imported.split('/')[0] === own) {
+        faults.push(`${file} imports "${imported}", which is this package by its public name: import the file`)
+        continue
+      }
+      const to = roomOf(imported)
+      if (to !== from && !(floorOf.get(to) < floor)) faults.push(`${file} imports ${imported}: "${from}" is on floor ${floor}, "${to}" on floor ${floorOf.get(to) ?? '?'}; a room imports only rooms on lower floors`)
+    }
+  }
+  return faults
+}
+
+/** Cycles of files, a sentence each. */
+function faultsOfCycles (graph) {
+  const faults = []
+  const done = new Set()
+  const visit = (file, path) => {
+    if (path.includes(file)) faults.push(`${[...path.slice(path.indexOf(file)), file].join(' imports ')}: files must not import each other in a circle`)
+    if (done.has(file) || path.includes(file)) return
+    for (const imported of graph.get(file) ?? []) visit(imported, [...path, file])
+    done.add(file)
+  }
+  for (const file of graph.keys()) visit(file, [])
+  return faults
+}
+
+/** The client shares types with the schemas, and no file with the plugin. */
+function faultsOfClient (graph) {
+  return [...graph].flatMap(([file, imports]) => imports.filter((imported) => file.startsWith('client/') && !/^(client|schemas)\//.test(imported))
+    .map((imported) => `${file} imports ${imported}: the client imports only its own files and "schemas"`))
+}
+
+/** All that breaks the order below a folder, a sentence each, with the file, the import and the rule. */
+export function faultsIn (root) {
+  return [
+    ...faultsOfRooms(readGraph(root, ['plugin', 'schemas'])),
+    ...faultsOfClient(readGraph(root, ['client'])),
+    ...['plugin', 'client', 'benchmarks'].flatMap((folder) => faultsOfCycles(readGraph(root, [folder, 'schemas'])))
+  ]
+}
