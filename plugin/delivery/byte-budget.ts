@@ -48,7 +48,7 @@ export class ByteBudget {
   /** Whether holders must make room. */
   get isExceeded (): boolean { return this.weight > this.#exceededFrom || this.#isCrowded }
 
-  /** Call it after everything possible was shed. It raises the threshold to what is left, so that not every frame causes another vain try. */
+  /** Call it when nothing more can be shed. It raises the threshold to the weight that is left, since a try at every frame would not help. */
   shed (): void {
     this.#exceededFrom = Math.max(this.limit, this.weight * 1.01)
     this.#aloneFrom = Math.max(1, this.alone.length)

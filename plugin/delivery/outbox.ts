@@ -216,7 +216,7 @@ export class Outbox {
     return dropped
   }
 
-  /** If the reader's next frame was dropped, the reader continues behind the gap and learns of it. */
+  /** If the reader's next frame was dropped, the reader continues after the gap, and the next write reports the gap. */
   #skipDropped (): void {
     if (this.#cursor >= this.#first) return
     this.#cursor = this.#first

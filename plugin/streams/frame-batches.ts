@@ -17,7 +17,7 @@ export class FrameBatches {
   readonly #most: number
   readonly #byFirst = new Map<Frame, KnownBatch>()
   #count = 0
-  /** The latest batch, which is most often asked for again. */
+  /** The latest batch; most readers ask for it. */
   #last: KnownBatch | null = null
 
   /** @param most batches that are kept at a time */

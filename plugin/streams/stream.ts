@@ -54,9 +54,9 @@ export interface Stream extends Flushable {
   /** False from a write that fills the carrier to the next drain. */
   readonly writable: boolean
   readonly gone: boolean
-  /** The reason of its end, once that is known. */
+  /** Reason of its end, once known. */
   readonly reason: DisconnectReason
-  /** Whether it was closed: updates that are queued later may not be written. */
+  /** Whether `close` was called: updates queued later may not be written. */
   readonly closing: boolean
   /** Its share of the memory of a batch that it has begun to write. */
   readonly heldWeight: number
