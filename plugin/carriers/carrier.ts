@@ -22,8 +22,8 @@ export interface CarrierOwner {
 }
 
 /**
- * Carries a stream's text to one peer. Each `write…` method takes all its bytes. It returns
- * false if the caller should wait for the next drain before it writes more.
+ * Carries a stream's text to one peer. An open carrier takes all bytes of each `write…` call. The
+ * call returns false if the caller should wait for the next drain before it writes more.
  */
 export interface Carrier {
   readonly protocol: Protocol

@@ -69,7 +69,7 @@ export class DeadlineQueue {
     this.#timer = null
     this.#wakesAt = Infinity
     const now = performance.now()
-    // All due entries leave the heap first: an entry that sets itself again at once could hold the loop.
+    // All due entries leave the heap first. Otherwise an entry that sets itself again at once could hold the loop.
     const due: Deadline[] = []
     while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
       const deadline = this.#heap[0]!
