@@ -11,43 +11,43 @@ export function protocolCounts (): Record<Protocol, number> {
 
 /** Gets a carrier's events. */
 export interface CarrierOwner {
-  /** It takes bytes again. */
+  /** The carrier takes bytes again. */
   drained: () => void
-  /** It takes no more, although its last write returned true. */
+  /** The carrier is full, although its last write returned true. */
   filled: () => void
-  /** Its peer gave it up; `closed` may follow much later. */
+  /** The peer gave the stream up; `closed` may follow much later. */
   aborted: () => void
-  /** It is closed, by either side; called once. */
+  /** Either side closed the carrier; called once. */
   closed: () => void
 }
 
 /**
- * Carries a stream's text to one peer. Each `write…` method returns false when nothing
- * more should be written before the next drain; its own bytes are on their way all the same.
+ * Carries a stream's text to one peer. An open carrier takes all bytes of each `write…` call. The
+ * call returns false if the caller should wait for the next drain before it writes more.
  */
 export interface Carrier {
   readonly protocol: Protocol
   /** Most bytes of one write. */
   readonly pieceBytes: number
-  /** Bytes that the operating system has not taken yet, as far as it reports them; falls while a slow peer reads. */
+  /** Bytes that the operating system has not taken yet, as far as is known; falls while a slow peer reads. */
   readonly queuedBytes: number
   /** Figures of the compression; absent where there is none. */
   readonly compression?: StreamCompression
   /**
    * Whether the opening must be written with the head, not with the first frames. A test's or a
-   * middleware's substitute for a connection may take a body that is empty after the head for none.
+   * middleware's substitute for a connection may treat a body that is empty after the head as no body.
    */
   readonly opensAtOnce: boolean
-  /** Whether a batch that others get too costs less by itself than as a part of a text. */
+  /** Whether a shared batch costs less in a write of its own than as a part of a text. */
   readonly splices?: boolean
-  /** Joins all writes of `write` into one; present where it `splices`. */
+  /** Joins all writes that `write` makes into one; present where `splices` is true. */
   together?: (write: () => void) => void
   /** Sets the owner; called once, before anything else. */
   attach: (owner: CarrierOwner) => void
   /**
    * @param bytes length of the text in UTF-8
-   * @param isDeflatable whether it is application text of one audience, so that its compressed
-   * length may depend on it; default false
+   * @param isDeflatable whether it may be deflated: it is application text of one audience, so
+   * its compressed length tells other audiences nothing; default false
    */
   writeText: (text: string, bytes: number, isDeflatable?: boolean) => boolean
   writeBatch: (batch: EncodedBatch) => boolean
@@ -55,10 +55,10 @@ export interface Carrier {
   writePart: (part: EncodedBatch, last: boolean) => boolean
   /** Reports every drain to the owner from now on. */
   watchDrain: () => void
-  /** Asks the peer for a sign of life, where the protocol has one; returns false when the last one is still missing. */
+  /** Pings the peer, where the protocol has a ping. Returns false if the last ping has no answer yet. */
   beat: () => boolean
-  /** Ends it once everything is written. `code` gives the reason where the protocol has one. */
+  /** Ends the carrier once everything is written. `code` is the reason, where the protocol has close codes. */
   close: (code: number) => void
-  /** Ends it now, without another byte. */
+  /** Ends the carrier now, without another byte. */
   destroy: () => void
 }

@@ -7,10 +7,10 @@ export class EncodedBatch extends EncodedBytes {
   readonly isShared: boolean
   /** Whether it may be deflated: it has no session's id, and text of one audience only. */
   readonly isDeflatable: boolean
-  /** Streams that have written some parts of it and not all; for the plugin's total. */
+  /** Number of streams that have written only some of its parts; the plugin's total counts it once. */
   holders = 0
   #bytes: Buffer | null
-  /** By size, then by place. */
+  /** The parts, by size, then by place. */
   #parts: Map<number, EncodedBatch[]> | null = null
 
   constructor (text: string, isShared = true, isDeflatable = isShared, bytes: Buffer | null = null) {

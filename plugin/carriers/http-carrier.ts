@@ -14,7 +14,7 @@ export type RawResponse = ServerResponse & { [carried]?: HttpCarrier, readonly s
 
 /** A carrier of any bytes, not only of text. */
 export interface ByteCarrier extends Carrier {
-  /** @param text text; where its length is `bytes`, each character may stand for one byte */
+  /** @param text text, or one character for each byte if its length is `bytes` */
   writeText: (text: string, bytes: number) => boolean
   writeBatch: (batch: EncodedBytes) => boolean
   close: () => void
@@ -33,16 +33,16 @@ const { write, end } = OutgoingMessage.prototype
 export function isPlainResponse (response: RawResponse): boolean {
   return response.stream === undefined && response instanceof ServerResponse && response.socket instanceof Socket &&
     response.write === write && response.end === end &&
-    // An agent that was loaded before this module has changed the prototype itself.
+    // An agent that was loaded before this module may have changed the prototype itself.
     write.name === 'write' && write.length === 3 && end.name === 'end' && end.length === 3
 }
 
 /** The carrier for a response whose head is final. */
 export function createHttpCarrier (response: RawResponse, { writeBytes, http2WriteBytes }: Limits): ByteCarrier {
-  // One stream's bytes hold up the others of its connection.
+  // One stream's bytes delay the other streams of its connection, so its writes are smaller.
   if (response.stream !== undefined) return new Http2Carrier(response, response.stream, http2WriteBytes)
   const { socket, chunkedEncoding } = response
-  // Without its own socket (a pipelined request that waits) or without chunks (HTTP/1.0), Node does the framing.
+  // Node does the framing if there is no socket yet (a pipelined request that waits) or no chunks (HTTP/1.0).
   if (socket === null || chunkedEncoding !== true || !isPlainResponse(response)) return new HttpCarrier(response, writeBytes)
   return new ChunkCarrier(response, socket, writeBytes)
 }
@@ -73,7 +73,7 @@ class HttpCarrier implements ByteCarrier {
 
   attach (owner: CarrierOwner): void {
     this.owner = owner
-    // The listeners find it through the response, so all streams share the same functions.
+    // The listeners find the carrier through the response, so all streams share the same functions.
     this.response[carried] = this
     this.response.on('close', onClose)
     this.response.on('error', onError)
@@ -93,7 +93,7 @@ class HttpCarrier implements ByteCarrier {
 
   #write (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
     const writable = this.response.write(piece, encoding)
-    // Compressing middleware adds a `flush` of its own; the one of Node's prototype does something else.
+    // Compressing middleware adds a `flush` of its own; the `flush` of Node's prototype does something else.
     if (Object.hasOwn(this.response, 'flush')) (this.response as unknown as { flush: () => void }).flush()
     return writable
   }
@@ -149,7 +149,7 @@ class Http2Carrier extends HttpCarrier {
 
   override attach (owner: CarrierOwner): void {
     super.attach(owner)
-    // A stream that its client resets without an error code may wait for ever to write its last bytes.
+    // If a client resets a stream without an error code, Node may wait for ever to write its last bytes.
     if (this.#stream.aborted) this.#giveUp(owner)
     else this.#stream.once('aborted', () => { this.#giveUp(owner) })
   }
@@ -171,8 +171,8 @@ class Http2Carrier extends HttpCarrier {
  * once for all its streams needs one write.
  *
  * A response may hold back its first bytes, the head included. So the first pieces go through
- * the response, and later ones to the socket, once the callback of the last held piece reports
- * that all have left. The close goes through the response, which writes the last chunk.
+ * the response. Once the callback of the last held piece reports that all have left, later pieces
+ * go to the socket. The close goes through the response, which writes the last chunk.
  */
 class ChunkCarrier extends HttpCarrier {
   readonly #socket: Socket
@@ -180,7 +180,7 @@ class ChunkCarrier extends HttpCarrier {
   #onLeft: (() => void) | null
   /** Pieces that the response still holds. */
   #held = 0
-  /** Whether the owner waits for them to leave. */
+  /** Whether the owner waits for the held pieces to leave. */
   #owesDrain = false
 
   constructor (response: RawResponse, socket: Socket, pieceBytes: number) {
@@ -246,7 +246,7 @@ class ChunkCarrier extends HttpCarrier {
 
   #left (): void {
     this.#held--
-    // Node also calls it when the connection broke; then nothing is written any more.
+    // Node also calls this when the connection breaks. Nothing can be written after that.
     if (this.#held > 0 || !this.#socket.writable) return
     this.#onLeft = null
     if (!this.#owesDrain) return

@@ -3,7 +3,7 @@ import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import { frameHead, frameMessage } from './websocket-frame.ts'
 
-/** The used members of a WebSocket that a route of `@fastify/websocket` gets. */
+/** The members that this package uses of a WebSocket from `@fastify/websocket`. */
 export interface WebSocketPeer {
   readonly readyState: number
   close (code?: number): void
@@ -21,8 +21,8 @@ const open = 1
  *
  * It makes the frames itself. The socket's `send` makes several objects, a header and two
  * writes for every message; shared bytes can be framed once and need one write. A server's
- * frames are not masked, so all peers may get the same. `write()` and `drain` of the
- * connection report when it is full; a socket's `bufferedAmount` gives an amount but no event.
+ * frames are not masked, so all peers may get the same bytes. `write()` and `drain` of the
+ * connection report its back-pressure; a socket's `bufferedAmount` gives an amount but no event.
  * The socket writes its own messages (ping, pong, close) whole and at once to the same
  * connection, so they stand between frames, where the protocol allows them.
  */

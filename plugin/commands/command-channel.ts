@@ -13,16 +13,16 @@ export class Command {
   readonly timed: boolean
   /** Whether it counts against the channel's capacity; hooks do not. */
   bounded = true
-  /** Whether all its work is done when it returns. Code that it leaves behind does not count as within it. */
+  /** Whether all its work is done when it returns. Its later callbacks do not count as within it. */
   isSync = false
-  /** The async context in which it runs; null if the channel's next turn begins in the right one. */
+  /** The async context to run in; null if the channel's next turn begins in that context. */
   context: AsyncResource | null = null
   settled = false
   /** When it began; 0 until it has returned a promise. */
   startedAt = 0
   /** Number of its event; 0 for none. */
   seq = 0
-  /** Its bytes of memory until it settles, about; 0 if negligible. */
+  /** Approximate bytes of memory until it settles; 0 if negligible. */
   weight = 0
 
   constructor (name: string, call: () => unknown, onSettled: ((fault: { error: unknown } | null) => void) | null = null, timed = true) {
@@ -35,7 +35,7 @@ export class Command {
 
 /** The user of a channel. */
 export interface CommandOwner {
-  /** Whether the write side has room for what the next command may send. */
+  /** Whether the write side has room for the next command's updates. */
   readonly hasRoom: boolean
   /** A command threw or rejected. */
   onFault: (command: Command, error: unknown) => void
@@ -51,12 +51,12 @@ export interface CommandMemory {
   giveCommand: (weight: number) => void
 }
 
-/** The command within which code runs, through every await. */
+/** The command of the running code, also after an await. */
 const running = new AsyncLocalStorage<Command>()
-/** The sync command within which code runs. */
+/** The sync command that runs now. */
 let entered: Command | null = null
 
-/** `then` of it runs a function in a microtask. `queueMicrotask` would make an async resource for each call. */
+/** Its `then` runs a function in a microtask. `queueMicrotask` would make an async resource for each call. */
 const settled = Promise.resolve()
 
 /**
@@ -72,7 +72,7 @@ export class CommandChannel {
   readonly #memory: CommandMemory | null
   readonly #commandsPerTurn: number
   #queue: Command[] = []
-  /** Of the waiting commands and the current one. */
+  /** Total weight of the waiting commands and the current one. */
   #weight = 0
   /** Number of waiting commands that do not count against the capacity. */
   #unbounded = 0
@@ -108,7 +108,7 @@ export class CommandChannel {
     return this.#queue.length - this.#unbounded + count <= this.#capacity
   }
 
-  /** Whether there is memory for commands of a weight. */
+  /** Whether memory allows more commands of `weight` bytes. */
   admits (weight: number): boolean {
     return this.#memory === null || this.#memory.admitsCommands(this.#weight, weight)
   }
@@ -135,7 +135,7 @@ export class CommandChannel {
     this.resume()
   }
 
-  /** Continues, if it can. Call it when there may be room. */
+  /** Starts a turn if a command waits and none runs. Call it when the write side may have room. */
   resume (): void {
     if (this.#asked || this.#current !== null || this.#queue.length === 0) return
     this.#asked = true
@@ -178,7 +178,7 @@ export class CommandChannel {
       if (command.context === null) this.#run(command)
       else command.context.runInAsyncScope(this.#run, this, command)
     }
-    // The turn ends, but the command waits on for the write side.
+    // The next command keeps its context while it waits for the write side.
     if (this.#current === null && this.#queue.length > 0) this.#queue[0]!.context ??= presentContext()
     this.#asked = false
   }
@@ -201,7 +201,7 @@ export class CommandChannel {
     }
     command.startedAt = performance.now()
     this.#owner.onPending(command)
-    // Keeps a promise as it is. The `then` of any other thenable may throw.
+    // `Promise.resolve` keeps a promise as it is, and catches an error of another thenable's `then`.
     Promise.resolve(result).then(
       () => this.#settle(command, null),
       (error: unknown) => this.#settle(command, { error })
@@ -210,7 +210,7 @@ export class CommandChannel {
 
   #settle (command: Command, fault: { error: unknown } | null): void {
     if (command.settled) {
-      // It was abandoned before. Its late error is still reported.
+      // The command was abandoned before. Its late error is still reported.
       if (fault !== null) this.#owner.onFault(command, fault.error)
       return
     }

@@ -1,9 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
 
-/** The context that commands queued together share: null until the first needs it, undefined at other times. */
+/** The shared context of commands that are queued together: null until the first needs it, undefined outside `shareContext`. */
 let shared: AsyncResource | null | undefined
 
-/** The async context of the running code: in it an `AsyncLocalStorage` of the application finds its store. */
+/** The async context of the running code, in which the application's `AsyncLocalStorage` finds its store. */
 export function presentContext (): AsyncResource {
   if (shared === undefined) return new AsyncResource('fastify-tether.command')
   return shared ??= new AsyncResource('fastify-tether.command')

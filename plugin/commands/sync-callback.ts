@@ -4,9 +4,9 @@ const arrow = String.raw`(?:\(${names}\)|[\w$]+)\s*=>\s*\{`
 const start = new RegExp(`^(?:${declaration}|${arrow})`)
 
 /**
- * Whether a function certainly returns nothing, so that its work for its caller is done when it
- * returns: it is neither async nor a generator, its parameters are plain names, its body is a
- * block, and it has no `return`.
+ * Whether a function certainly returns no value, so that its caller has nothing to wait for: it is
+ * neither async nor a generator, its parameters are plain names, its body is a block, and it has
+ * no `return`.
  *
  * False means unknown, as for a native or bound function.
  */

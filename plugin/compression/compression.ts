@@ -5,7 +5,7 @@ import { DeflateAllowance } from './deflate-allowance.ts'
 export interface CompressionStats {
   /** Compressed streams that are open now. */
   streams: number
-  /** Those of them with a compressor of their own. */
+  /** Open compressed streams with a compressor of their own. */
   ownStreams: number
   /** Bytes reserved for these compressors, out of `maxCompressorBytes`. */
   compressorBytes: number
@@ -17,11 +17,11 @@ export interface CompressionStats {
   runs: number
   runBytesBefore: number
   runBytesAfter: number
-  /** Writes of such a batch to one stream. */
+  /** Writes of a shared batch to one stream. */
   sharedBlocks: number
   /** Writes that were deflated for one stream only. */
   privateBlocks: number
-  /** Writes that were stored: too short, without a gain, or beyond the allowance. */
+  /** Writes stored without compression: too short, without a gain, or beyond the allowance. */
   storedBlocks: number
 }
 

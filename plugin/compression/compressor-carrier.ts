@@ -28,8 +28,8 @@ function createCompressor (encoding: StreamedEncoding, { compressorWindowBits, b
 
 /**
  * Puts one of Node's compressors between a stream and its response, and flushes it after
- * every write. It works on other threads, so its output comes later. Until then the text
- * counts as queued; from `compressorQueueBytes` on the carrier is full, as a socket would be.
+ * every write. The compressor works on other threads, so its output comes later. Until then
+ * the text counts as queued. At `compressorQueueBytes` the carrier is full, like a socket.
  */
 export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompression {
   readonly encoding: StreamedEncoding
@@ -40,7 +40,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   #owner: CarrierOwner | null = null
   #bytesBefore = 0
   #bytesAfter = 0
-  /** Bytes of text without output yet, and those of them that the compressor has. */
+  /** Bytes of text without output yet, and how many of them the compressor has. */
   #waitingBytes = 0
   #takenBytes = 0
   #waiting: Buffer[] = []
@@ -49,7 +49,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
   #isResponseWritable = true
   #isEnding = false
   #isClosed = false
-  /** Whether it reported that it is full, and owes the report of a drain. */
+  /** Whether the owner waits for a drain. */
   #owesDrain = false
 
   constructor (response: ByteCarrier, encoding: StreamedEncoding, compression: Compression) {
@@ -61,7 +61,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
       this.#collect()
       if (!this.#isWorking) this.#writeOutput()
     })
-    // Out of memory, the only cause: the peer could not decode the rest.
+    // The only cause is a lack of memory. The peer could not decode the rest of the stream.
     this.#compressor.on('error', () => { this.#response.destroy() })
   }
 
@@ -143,7 +143,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     return this.#isResponseWritable && this.#waitingBytes < this.#compression.limits.compressorQueueBytes
   }
 
-  /** Gives the compressor all waiting text, for one write; text that comes meanwhile is for the next. */
+  /** Gives the compressor all waiting text in one write. Text that arrives meanwhile goes into the next. */
   #work (): void {
     if (this.#isWorking || this.#isClosed) return
     if (this.#waiting.length === 0) {
@@ -192,7 +192,7 @@ export class CompressorCarrier implements Carrier, CarrierOwner, StreamCompressi
     if (this.#response.writeBatch(new EncodedBatch('', false, false, bytes))) return
     this.#isResponseWritable = false
     if (this.#owesDrain) return
-    // The write of this text returned true.
+    // The write of this text returned true, so the owner does not know yet.
     this.#owesDrain = true
     this.#owner?.filled()
   }

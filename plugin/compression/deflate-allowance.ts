@@ -1,12 +1,12 @@
 /**
- * Bounds the processor time for deflating text of one stream only: a share of the time, so
- * that the cost does not grow with the number of streams. Text beyond it is stored.
+ * Bounds the processor time for deflating text of one stream only. The bound is a share of the
+ * elapsed time, so the cost does not grow with the number of streams. Text beyond it is stored.
  */
 export class DeflateAllowance {
   readonly #share: number
   readonly #mostMs: number
   readonly #clock: () => number
-  /** Milliseconds left; below 0 after a long one. */
+  /** Milliseconds left; below 0 after a long deflate. */
   #leftMs: number
   #countedAt: number
 

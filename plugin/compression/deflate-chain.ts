@@ -1,10 +1,10 @@
-/** The end of a batch, for the next one to refer to. All streams that got the batch share it. */
+/** The end of a batch, to which the next batch may refer. All streams that got the batch share its link. */
 export class ChainLink {
-  /** The last text of this batch and those before it; null while only one stream got it. */
+  /** The last text up to the end of this batch; null while only one stream got the batch. */
   tail: Buffer | null = null
 }
 
-/** A stream's place in the chain: its last shared batch, and the bytes of shared batches without a break before it. */
+/** A stream's place in the chain: its last shared batch, and the bytes of the unbroken row of shared batches that ends with it. */
 export class ChainPlace {
   link: ChainLink | null = null
   bytes = 0

@@ -24,9 +24,9 @@ export function storeBlock (text: Buffer): GzipBlock {
 }
 
 /**
- * Deflates a text, or stores it where that is shorter.
+ * Deflates a text, or stores it if that is shorter.
  *
- * @param window the text before it in the stream, for it to refer to
+ * @param window the text before it in the stream, to which the block may refer
  */
 export function deflateBlock (text: Buffer, level: number, window?: Buffer): GzipBlock {
   const deflated = deflateRawSync(text, {

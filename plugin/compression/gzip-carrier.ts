@@ -11,7 +11,7 @@ import { flushMark, gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBy
 import { shareDeflate } from './shared-deflate.ts'
 import { SlidingWindow } from './sliding-window.ts'
 
-/** Least gain of deflating a private text; after a smaller one the next texts are not tried. */
+/** Least gain of deflating a private text. After a smaller gain, the next texts are stored without a try. */
 const leastGain = 1 / 8
 const untriedAfterNoGain = 15
 
@@ -19,14 +19,16 @@ const untriedAfterNoGain = 15
 const mostAroundPiece = gzipHead.length + storedHeadBytes + flushMark.length
 
 /**
- * Makes one gzip stream. Shared batches are blocks that were made once for all streams; text of
- * this stream only goes into blocks of its own. So text of two audiences is never deflated
- * together, and a session's id never at all. It has no compressor, only the CRC-32, the length
+ * Makes one gzip stream.
+ *
+ * Without a window, a shared batch is a block that was made once for all streams, and private
+ * text gets blocks of its own. So text of two audiences is never deflated together, and a
+ * session's id is never deflated. The carrier keeps no compressor, only the CRC-32, the length
  * and the last batch.
  *
- * With a window it deflates everything for itself, and each block may refer to the text in the
- * window. That compresses nearly as well as a compressor of its own, and it is synchronous:
- * order, back-pressure and the one write a turn are those of the response.
+ * With a window, the carrier deflates all text for this stream alone, and each block may refer
+ * to the text in the window. This compresses nearly as well as a compressor per stream. It is
+ * synchronous, so order, back-pressure and the one write per turn stay those of the response.
  */
 export class GzipCarrier implements Carrier, StreamCompression {
   readonly encoding = 'gzip'
@@ -37,7 +39,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   #crc = 0
   #bytesBefore = 0
   #bytesAfter = 0
-  /** Private texts that are not to be tried. */
+  /** Number of private texts still to store without a try. */
   #untried = 0
 
   constructor (response: ByteCarrier, compression: Compression, windowBytes: number) {
@@ -168,7 +170,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
     return this.#response.writeBatch(new GzipBlock(Buffer.concat([Buffer.from(head, 'latin1'), block.bytes]), block.isDeflated))
   }
 
-  /** The head of the gzip stream, once. */
+  /** The head of the gzip stream for its first write; empty for later writes. */
   #head (): string {
     if (this.#bytesAfter > 0) return ''
     this.#count(0, gzipHead.length)

@@ -20,7 +20,7 @@ export function storedHead (bytes: number): string {
 
 /**
  * An empty stored block; bytes as characters. Some decoders (Go's, and so Caddy's) hold
- * back the text of stored blocks until they see one. Deflate's own flush ends with one as well.
+ * back the text of stored blocks until an empty one arrives. Deflate's own flush ends with one too.
  */
 export const flushMark = '\0\0\0\xff\xff'
 
@@ -35,12 +35,12 @@ export function storedBlocks (bytes: Buffer): Buffer {
   return Buffer.concat(pieces)
 }
 
-/** Ends a gzip stream: an empty last block, the CRC-32 of all its text and its length; bytes as characters. */
+/** Ends a gzip stream: an empty last block, then the CRC-32 and the length of all its text; bytes as characters. */
 export function gzipTrailer (crc: number, length: number): string {
   return `\x03\0${littleEndian(crc)}${littleEndian(length)}`
 }
 
-// Both are modulo 2³², as a shift takes them.
+// Gzip takes both numbers modulo 2³², and so does a shift.
 function littleEndian (value: number): string {
   return String.fromCharCode(value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, (value >>> 24) & 0xff)
 }

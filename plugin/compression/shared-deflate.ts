@@ -5,21 +5,21 @@ import { ChainLink, type ChainPlace } from './deflate-chain.ts'
 import { deflateBlock, storeBlock, type GzipBlock } from './gzip-block.ts'
 
 /**
- * A batch as a block for many gzip streams, with its part of each stream's trailer. There
- * are two forms, each made once. One stands alone and fits any stream. The other refers to
- * the batches before it, for streams that got those and nothing since: small batches gain
- * most of their compression so.
+ * A batch as a block for many gzip streams, with its part of each stream's trailer. The block
+ * has two forms, each made once. The first stands alone and fits any stream. The second refers
+ * to the batches before it, and fits streams whose text ends with those batches. Small batches
+ * gain most of their compression from the second form.
  */
 export class SharedDeflate {
   readonly crc: number
-  /** Factor of its length for {@link combineCrc32}. */
+  /** The {@link crc32Shift} of its length. */
   readonly shift: number
   readonly length: number
   readonly #text: Buffer
   readonly #link = new ChainLink()
   #alone: GzipBlock | null = null
   #chained: GzipBlock | null = null
-  /** Of the batch before the second form. */
+  /** Link of the batch to which the second form refers. */
   #base: ChainLink | null = null
   #takers = 0
 
@@ -30,13 +30,13 @@ export class SharedDeflate {
     this.shift = crc32Shift(text.length)
   }
 
-  /** The form for a stream at `place`, and moves that behind it. */
+  /** Returns the block for a stream at `place`, and moves `place` to the end of this batch. */
   take (place: ChainPlace, compression: Compression): GzipBlock {
     this.#takers++
     const block = this.#chainedAt(place, compression) ?? this.#standingAlone(compression)
     place.bytes = this.#base !== null && place.link === this.#base ? place.bytes + this.length : this.length
     place.link = this.#link
-    // For a single stream nobody would share the tail.
+    // A single stream would share the tail with nobody.
     if (this.#takers === 2) this.#link.tail = this.#makeTail(compression.limits.chainBytes)
     return block
   }
@@ -44,7 +44,7 @@ export class SharedDeflate {
   #chainedAt (place: ChainPlace, compression: Compression): GzipBlock | null {
     if (this.#base !== null) return place.endsWith(this.#base) ? this.#chained : null
     const { link } = place
-    // For the third stream it is too late: the tail is fixed by now.
+    // The second stream fixes the tail, so the third comes too late for a second form.
     if (link === null || !place.endsWith(link) || this.#takers > 2 || this.length < compression.limits.chainedStoredBelowBytes) return null
     if (!this.#mayDeflate(compression)) return null
     this.#base = link
@@ -59,8 +59,8 @@ export class SharedDeflate {
   }
 
   /**
-   * Always, from the second stream on. For the first only within the allowance, as for text of
-   * one stream only.
+   * Allows every deflate from the second stream on. For the first stream the allowance decides,
+   * as for private text.
    */
   #mayDeflate (compression: Compression): boolean {
     return this.#takers > 1 || compression.allowance.has()

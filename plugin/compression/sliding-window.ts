@@ -1,6 +1,6 @@
 const firstBytes = 1_024
 
-/** The last bytes of a stream's text. Takes no more memory than the text so far. */
+/** The last bytes of a stream's text. Its memory grows with the text, up to the limit. */
 export class SlidingWindow {
   readonly #limit: number
   #buffer = Buffer.alloc(0)

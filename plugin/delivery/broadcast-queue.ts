@@ -3,7 +3,7 @@ import type { Limits } from '../../schemas/limits.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { ByteBudget } from './byte-budget.ts'
 
-/** A receiver of broadcasts. Every row of appends ends with one of the two calls that see to the writing. */
+/** A receiver of broadcasts. After one or more appends, the queue calls `writeAppended` or `scheduleAppended`. */
 export interface BroadcastMember {
   /** Number of the last broadcast that it received or was excluded from; kept by the queue. */
   servedUpTo: number
@@ -11,7 +11,7 @@ export interface BroadcastMember {
   append: (frame: Frame) => void
   /** Writes the appended frames at once. */
   writeAppended: (now: number) => void
-  /** Has the appended frames written at the end of this turn of the event loop. */
+  /** Schedules the write of the appended frames for the end of this turn of the event loop. */
   scheduleAppended: () => void
 }
 
@@ -41,7 +41,7 @@ export class BroadcastQueue {
   #pending: Broadcast[] = []
   /** Number of broadcasts at the head of `pending` that are in delivery. */
   #batch = 0
-  /** Continues that delivery; null between deliveries. */
+  /** The members that still wait for these broadcasts; null between deliveries. */
   #members: Iterator<BroadcastMember> | null = null
   #lastNumber = 0
   #bytes = 0
@@ -66,7 +66,7 @@ export class BroadcastQueue {
     else if (this.#pending.length === 1) this.#scheduler.wake()
   }
 
-  /** Delivers to one member all that is pending for it. Call it before anything else happens to the member. */
+  /** Delivers all pending broadcasts to one member. Call it before any other operation on the member. */
   catchUp (member: BroadcastMember): void {
     if (member.servedUpTo === this.#lastNumber) return
     let hasNew = false
@@ -79,7 +79,7 @@ export class BroadcastQueue {
     if (hasNew) member.scheduleAppended()
   }
 
-  /** Delivers until `until`, on the clock of `performance.now()`. Returns whether all is delivered. */
+  /** Delivers until the time `until`, on the clock of `performance.now()`. Returns whether nothing is left. */
   deliver (now: number, until: number): boolean {
     // Serving a member may end its session. Listeners of the session's `signal` may broadcast.
     if (this.#isDelivering) return false

@@ -3,18 +3,18 @@ import type { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { Holder } from './holder.ts'
 
-/** Waiting events may take one of so many parts of the limit; the rest is for updates. */
+/** Waiting events may take `1 / commandParts` of the limit; the rest is for updates. */
 const commandParts = 2
 
-/** One session may take one of so many parts of the events' free memory. */
+/** One session may take `1 / fairParts` of the events' free memory. */
 const fairParts = 4
 
 /**
  * Counts the memory of all sessions and streams: updates by their weight, shared ones once;
  * large batches that are partly written; events that wait for their handler.
  *
- * An update that is heavier than the limit is not counted: it passes alone, and nothing else
- * makes room for it. There is room for one such update at a time.
+ * An update that is heavier than the limit passes alone: it is not counted, and no other update
+ * is dropped for it. Only one such update may pass at a time.
  */
 export class ByteBudget {
   readonly limit: number
@@ -22,13 +22,13 @@ export class ByteBudget {
   readonly slotWeight: number
   /** Bytes of all held updates. */
   used = 0
-  /** Weight of everything held, without an update that passes alone. */
+  /** Weight of everything held, except updates that pass alone. */
   weight = 0
   /** Weight of waiting events, a part of `weight`. */
   commands = 0
   /** Updates that pass alone, the latest last. */
   readonly alone: Frame[] = []
-  /** Holders of memory that are no sessions. */
+  /** Holders other than sessions. */
   readonly others = new Set<Holder>()
   /** Called when the total exceeds the limit, to make room. */
   onExceeded: () => void = () => {}
@@ -36,7 +36,7 @@ export class ByteBudget {
   #exceededFrom: number
   /** Number of updates that may pass alone: one, or those that could not be shed. */
   #aloneFrom = 1
-  /** Whether more than these pass alone. */
+  /** Whether more updates than `#aloneFrom` pass alone. */
   #isCrowded = false
 
   constructor (limit: number, { slotWeight }: { readonly slotWeight: number } = defaults.fixed) {
@@ -45,10 +45,10 @@ export class ByteBudget {
     this.#exceededFrom = limit
   }
 
-  /** Whether room must be made. */
+  /** Whether holders must make room. */
   get isExceeded (): boolean { return this.weight > this.#exceededFrom || this.#isCrowded }
 
-  /** Everything possible was shed. Where more is still held, another try at every frame would not help. */
+  /** Call it when nothing more can be shed. It raises the threshold to the weight that is left, since a try at every frame would not help. */
   shed (): void {
     this.#exceededFrom = Math.max(this.limit, this.weight * 1.01)
     this.#aloneFrom = Math.max(1, this.alone.length)
@@ -92,7 +92,7 @@ export class ByteBudget {
     if (this.#exceededFrom > this.limit) this.#exceededFrom = Math.max(this.limit, Math.min(this.#exceededFrom, this.weight * 1.01))
   }
 
-  /** A stream has begun to write a batch that needs several writes. */
+  /** Counts a batch that a stream writes in several parts. */
   holdBatch (batch: EncodedBatch): void {
     if (batch.holders++ === 0) this.take(this.#weightOf(batch))
   }
@@ -105,15 +105,15 @@ export class ByteBudget {
     return this.#weightOf(batch) / batch.holders
   }
 
-  /** The batch of an update that passes alone is not counted either. */
+  /** A batch with an update that passes alone is not counted either. */
   #weightOf ({ weight }: EncodedBatch): number {
     return weight > this.limit ? 0 : weight
   }
 
   /**
-   * Whether a session whose waiting events weigh `own` may queue more of a weight. All events
-   * together have a part of the limit; the less of it is free, the less one session may take,
-   * so that others still get in.
+   * Whether a session whose waiting events weigh `own` may queue another `weight`. All events
+   * together have a part of the limit. The less of it is free, the less one session may take, so
+   * that other sessions keep some room.
    */
   admitsCommands (own: number, weight: number): boolean {
     if (this.commands === 0) return true

@@ -1,23 +1,23 @@
 import { longestTimerMs } from '../../schemas/timer.ts'
 
 /**
- * An entry of the queue. It stands for all deadlines of its owner, which knows which of them
- * are due.
+ * An entry of the queue. It stands for all deadlines of its owner; the owner knows which of
+ * them are due.
  */
 export interface Deadline {
-  /** When, on the clock of `performance.now()`. */
+  /** Time on the clock of `performance.now()`. */
   dueAt: number
-  /** Its index in the heap, kept by the queue; -1 when it is in none. */
+  /** Its index in the heap, kept by the queue; -1 outside the heap. */
   heapIndex: number
-  /** Acts on what is due. It may set the deadline again. It must not throw, and must tolerate a call after `remove`. */
+  /** Acts on all due deadlines of the owner. It may set the entry again. It must not throw, and must tolerate a call after `remove`. */
   due: (now: number) => void
 }
 
 /**
  * All deadlines of the plugin behind one timer: a binary heap, the earliest first.
  *
- * A move to a later time costs nothing before the earlier time has come, so an owner need not
- * report every write.
+ * An owner need not report a later time: `due` is called at the earlier time, and the owner sets
+ * the later time then. So it need not report every write.
  */
 export class DeadlineQueue {
   readonly #heap: Deadline[] = []
@@ -40,7 +40,7 @@ export class DeadlineQueue {
     this.#wake()
   }
 
-  /** Takes it out. */
+  /** Takes a deadline out of the queue. */
   remove (deadline: Deadline): void {
     const place = deadline.heapIndex
     if (place === -1) return
@@ -69,7 +69,7 @@ export class DeadlineQueue {
     this.#timer = null
     this.#wakesAt = Infinity
     const now = performance.now()
-    // Taken out first, so that one that sets itself again at once cannot hold the loop.
+    // All due entries leave the heap first. Otherwise an entry that sets itself again at once could hold the loop.
     const due: Deadline[] = []
     while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
       const deadline = this.#heap[0]!

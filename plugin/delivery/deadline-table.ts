@@ -3,30 +3,30 @@ export interface DeadlineRow<Owner> {
   readonly name: string
   /** When it is due, on the clock of `performance.now()`; `Infinity` while nothing waits for it. */
   readonly at: (owner: Owner) => number
-  /** Called once it is due. It must change what `at` gives, or the owner is woken every millisecond. */
+  /** Called once it is due. It must change the time that `at` returns, or the owner wakes every millisecond. */
   readonly act: (owner: Owner, now: number) => void
 }
 
 /**
- * All deadlines of one kind of owner: when each is due and what it does stand in one row,
+ * All deadlines of one kind of owner. One row holds both the time and the action of a deadline,
  * so that the two cannot differ. One table serves all owners of a kind.
  */
 export class DeadlineTable<Owner> {
   readonly #rows: ReadonlyArray<DeadlineRow<Owner>>
 
-  /** @param rows in the order in which they act; each is asked for its time after those before it have acted */
+  /** @param rows in the order of their actions; a row's time is read after the rows before it have acted */
   constructor (rows: ReadonlyArray<DeadlineRow<Owner>>) {
     this.#rows = rows
   }
 
-  /** When the earliest is due; `Infinity` for none. */
+  /** Time of the earliest deadline; `Infinity` for none. */
   next (owner: Owner): number {
     let earliest = Infinity
     for (const { at } of this.#rows) earliest = Math.min(earliest, at(owner))
     return earliest
   }
 
-  /** Acts on all that are due. */
+  /** Acts on all due deadlines. */
   run (owner: Owner, now: number): void {
     for (const { at, act } of this.#rows) {
       if (now >= at(owner)) act(owner, now)

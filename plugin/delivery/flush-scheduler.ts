@@ -12,8 +12,8 @@ export interface Flushable {
 
 /**
  * After each turn of the event loop, delivers its broadcasts and flushes all streams that got
- * frames: all frames of one turn leave in one write. Many members and streams are served in
- * slices, so that requests get their turn in between.
+ * frames, so that all frames of one turn leave in one write. It serves many members and streams
+ * in slices, so that requests get their turn in between.
  */
 export class FlushScheduler {
   readonly broadcasts: BroadcastQueue
@@ -31,7 +31,7 @@ export class FlushScheduler {
     this.#onIdle = onIdle
   }
 
-  /** Makes sure that a slice follows. */
+  /** Schedules a slice, if none is scheduled. */
   wake (): void {
     this.#immediate ??= setImmediate(this.#slice)
   }
@@ -46,7 +46,7 @@ export class FlushScheduler {
   readonly #slice = (): void => {
     const start = performance.now()
     const until = start + this.#sliceMs
-    // Still set during the slice, so that nothing scheduled in it starts another.
+    // `#immediate` stays set during the slice, so that a `wake` within it starts no other slice.
     const isDelivered = this.broadcasts.deliver(start, until)
     const isFlushed = this.#flush(start, until)
     this.#immediate = null

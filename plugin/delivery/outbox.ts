@@ -61,7 +61,7 @@ export class Outbox {
   #waitingBytes = 0
   /** Number of the last dropped frame that the reader has not learned of; 0 for none. */
   #gap = 0
-  /** Number behind the last frame without a key. Only frames from here on may be conflated. */
+  /** Number after the last frame without a key. Only frames from here on may be conflated. */
   #conflatable = 1
   /** Number of the waiting frame of each key; null while a scan is faster. */
   #byKey: Map<string, number> | null = null
@@ -86,14 +86,14 @@ export class Outbox {
     return this.#first < this.#cursor && this.#first < this.#fresh ? this.#writtenAt[this.#first & this.#mask]! : null
   }
 
-  /** Its share of the budget: of a frame in several outboxes, each counts a part. */
+  /** Its share of the budget: outboxes that share a frame count equal parts of it. */
   get share (): number {
     let share = 0
     for (let number = this.#first; number < this.#next; number++) share += this.#budget.shareOf(this.at(number))
     return share
   }
 
-  /** Whether there is anything to write: a frame, or news of a gap. */
+  /** Whether there is anything to write: a frame, or the report of a gap. */
   get pending (): boolean { return this.#cursor < this.#next || this.#gap !== 0 }
 
   /** Adds a frame at the end, or replaces the waiting frame of the same key. Returns whether it replaced one. */
@@ -160,7 +160,7 @@ export class Outbox {
     this.trim(now)
   }
 
-  /** Forgets written frames beyond the limits of the replay log, but none that is to be replayed. */
+  /** Forgets written frames beyond the limits of the replay log, except frames still to replay. */
   trim (now: number): void {
     const { replayFrames, replayBytes, replayAgeMs } = this.#limits
     while (this.#first < this.#cursor && this.#first < this.#fresh) {
@@ -216,7 +216,7 @@ export class Outbox {
     return dropped
   }
 
-  /** If the reader's next frame was dropped, the reader continues behind the gap and learns of it. */
+  /** If the reader's next frame was dropped, the reader continues after the gap, and the next write reports the gap. */
   #skipDropped (): void {
     if (this.#cursor >= this.#first) return
     this.#cursor = this.#first
@@ -248,19 +248,19 @@ export class Outbox {
     return dropped
   }
 
-  /** Takes the duty to tell the reader of a gap: the number of the last dropped frame; 0 for no gap. */
+  /** Returns the gap that the caller must now report: the number of the last dropped frame; 0 for no gap. */
   takeGap (): number {
     const gap = this.#gap
     this.#gap = 0
     return gap
   }
 
-  /** Notes that the reader must learn of the loss of everything before its cursor. */
+  /** Makes everything before the cursor a gap; the next write reports it. */
   announceGap (): void {
     this.#gap = this.#cursor - 1
   }
 
-  /** Removes the reader: all written frames are replay log now. */
+  /** Removes the reader: all written frames now belong to the replay log. */
   detach (now: number): void {
     this.#cursor = this.#fresh
     this.#gap = 0
@@ -302,7 +302,7 @@ export class Outbox {
     return { first: this.#first, cursor: this.#cursor, gap: this.#gap, frames }
   }
 
-  /** Takes over all that a snapshot holds, in place of its own. The times of writing count back from `now`. */
+  /** Replaces all contents with those of a snapshot. The times of writing count back from `now`. */
   restore ({ first, cursor, gap, frames }: OutboxSnapshot, now: number): void {
     this.clear()
     this.#first = this.#fresh = this.#next = this.#conflatable = first
@@ -331,7 +331,7 @@ export class Outbox {
       }
       return 0
     }
-    // Keys of written and dropped frames stay in the map. It is built again when these are too many.
+    // The map keeps the keys of written and dropped frames. It is rebuilt when it has too many of them.
     if (this.#byKey === null || this.#byKey.size > 2 * length) {
       this.#byKey = new Map()
       for (let number = start; number < this.#next; number++) this.#byKey.set(this.at(number).key!, number)

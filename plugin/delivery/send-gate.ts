@@ -22,7 +22,7 @@ function nextTurn (): Promise<boolean> {
  * All waiting senders share one promise, so a caller that ignores it costs no memory.
  */
 export class SendGate {
-  /** The result of a send to something closed. */
+  /** The result of a send after the close. */
   static readonly refused: Promise<boolean> = no
   #waiting: Promise<boolean> | null = null
   #settle: ((granted: boolean) => void) | null = null

@@ -1,10 +1,10 @@
 import { Figures } from './figures.ts'
 
-/** Figures of one session or transport, which count in those of a parent too. */
+/** Figures of one session or transport. A parent counts them too. */
 export class Counters extends Figures {
   readonly #parent: Counters | null
 
-  /** @param parent counts the same for all; null for none */
+  /** @param parent counters of all sessions and transports; null for none */
   constructor (parent: Counters | null = null) {
     super()
     this.#parent = parent
@@ -15,7 +15,7 @@ export class Counters extends Figures {
     if (this.#parent !== null) this.#parent[name] += count
   }
 
-  // A write is counted by names of its own: `add` takes several times as long.
+  // Writes have a method of their own: `add` takes several times as long.
   addWrite (bytes: number): void {
     this.writes++
     this.bytesWritten += bytes
@@ -27,13 +27,13 @@ export class Counters extends Figures {
     this.#parent?.addFrames(count)
   }
 
-  /** Takes over what the parent has counted before these counters were known. */
+  /** Adds writes that only the parent has counted so far. */
   adopt (writes: number, bytes: number): void {
     this.writes += writes
     this.bytesWritten += bytes
   }
 
-  /** So many updates wait in one session now. */
+  /** Records the number of updates that wait in one session now. */
   raiseHighWater (waiting: number): void {
     if (waiting <= this.queueHighWater) return
     this.queueHighWater = waiting
@@ -44,7 +44,7 @@ export class Counters extends Figures {
 /**
  * A copy of the figures as they are now.
  *
- * @param stallMs of stalls that are not over, and so not counted yet
+ * @param stallMs milliseconds of present stalls, which are not counted yet
  */
 export function snapshot (counters: Figures, stallMs: number): Figures {
   return { ...counters, stalledMs: Math.round(counters.stalledMs + stallMs) }

@@ -1,22 +1,22 @@
-/** What happened on the write side, counted for one session or for all. */
+/** Figures of one session, or of all. */
 export class Figures {
   /** Updates written, replayed ones included. */
   framesWritten = 0
-  /** Bytes of text handed to `write()`, before compression; control frames and heartbeats included, framing of HTTP and WebSocket not. */
+  /** Bytes of text handed to `write()`, before compression; with control frames and heartbeats, without the framing of HTTP and WebSocket. */
   bytesWritten = 0
   /** Calls of `write()`. */
   writes = 0
-  /** Times that the write buffer was full and the session's loop stalled. */
+  /** Times that a full write buffer stalled the session's loop. */
   stalls = 0
-  /** Milliseconds that it stood stalled, all together. */
+  /** Total milliseconds of these stalls. */
   stalledMs = 0
-  /** Updates that took the place of an older one that waited. */
+  /** Updates that replaced an older waiting one. */
   conflated = 0
-  /** Waiting updates that were dropped over a limit. */
+  /** Waiting updates dropped over a limit. */
   dropped = 0
-  /** Streams ended since the reader was over a limit. */
+  /** Streams ended because the reader was over a limit. */
   overflowDisconnects = 0
-  /** Streams ended since the reader took nothing for `stallTimeoutMs`. */
+  /** Streams ended because the reader took nothing for `stallTimeoutMs`. */
   stallDisconnects = 0
   /** Events accepted from the browser. */
   eventsAccepted = 0

@@ -1,27 +1,27 @@
 import type { FastifyRequest } from 'fastify'
 
-/** A goodbye with this in place of a number tells a browser that retries for a stream which another took over. */
+/** Takes the number's place in the id of a replaced stream's goodbye. A browser that retries that stream sends it back. */
 export const takenMark = 'taken'
 
-/** What a GET says of the session that it wants. */
+/** The session that a GET asks for. */
 export interface Claim {
-  /** The session it names, by its id or by the claim that `prepare` gave; null for none. */
+  /** The session's id, or the claim from `prepare`; null for none. */
   readonly id: string | null
-  /** Number of the last update that the reader has; 0 when it does not say. */
+  /** Number of the reader's last update; 0 if not given. */
   readonly seq: number
-  /** The reader counts updates itself: it named its session in a header. */
+  /** Whether the reader counts updates itself. Such a reader sends `X-Tether-Session`. */
   readonly counted: boolean
-  /** Another stream took its session over, and told it so. */
+  /** Whether the id carries {@link takenMark}: a newer stream replaced this reader's stream. */
   readonly taken: boolean
-  /** It names a session in a way that cannot be right. */
+  /** Whether its ids are invalid or contradict each other. */
   readonly malformed: boolean
-  /** It stands in the query, which takes claims only. */
+  /** Whether the id comes from the query, which takes claims only. */
   readonly prepared: boolean
 }
 
 const lastEventIdShape = new RegExp(`^([A-Za-z0-9_-]{24})\\.(0|[1-9][0-9]{0,14}|${takenMark})$`)
 
-/** Reads `<session>.<number>`; `seq` is null for the mark of a stream that was taken over. Null for anything else. */
+/** Reads `<session>.<number>`. `seq` is null for {@link takenMark}. Returns null for anything else. */
 export function parseLastEventId (value: string): { id: string, seq: number | null } | null {
   const match = lastEventIdShape.exec(value)
   return match === null ? null : { id: match[1]!, seq: match[2] === takenMark ? null : Number(match[2]) }

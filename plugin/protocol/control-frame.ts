@@ -25,18 +25,18 @@ export function gapFrame (idPrefix: string | null, seq: number): string {
   return controlFrame({ type: 'gap', seq }, idPrefix === null ? undefined : `${idPrefix}${seq}`)
 }
 
-/** The goodbye for a reader that finds no room now: it comes back, but not all of them at once. */
+/** The goodbye for a client without a place now. A random part of the retry time keeps clients from reconnecting all at once. */
 export function turnedAwayFrame (reason: 'session-limit' | 'draining', goodbye = true): string {
   const { busyRetryMs, busyRetrySpreadMs } = defaults.fixed
   return partingFrame(reason, busyRetryMs + Math.floor(Math.random() * busyRetrySpreadMs), goodbye)
 }
 
-/** Ends a stream whose client may come back; without `goodbye`, by what any reader of event streams knows. */
+/** Ends a stream whose client may reconnect; without `goodbye`, by a plain `retry:` line, which every SSE client knows. */
 export function partingFrame (reason: string, retryMs: number, goodbye: boolean): string {
   return goodbye ? goodbyeFrame({ reason, reconnect: true }, { retryMs }) : `retry: ${retryMs}\n\n`
 }
 
-/** @param line `retryMs`: when the client may come back; `id`: what a browser names when it does */
+/** @param line `retryMs`: time until the client may reconnect; `id`: the `Last-Event-ID` that a browser then sends */
 export function goodbyeFrame (goodbye: Goodbye, line: { retryMs?: number | undefined, id?: string } = {}): string {
   const retryLine = line.retryMs === undefined ? '' : `retry: ${line.retryMs}\n`
   return retryLine + controlFrame({ type: 'goodbye', ...goodbye }, line.id)

@@ -6,17 +6,17 @@ const { frameWeight, keyWeight } = defaults.fixed
 
 /** One or more SSE fields, ready for any number of streams. A broadcast makes one and shares it. */
 export class Frame {
-  /** The fields, ending with the blank line. An `id` of a session's stream is written before it. */
+  /** The fields, ending with the blank line. A session's stream writes its `id:` line before them. */
   readonly text: string
   /** Length of `text` in UTF-8. */
   readonly bytes: number
-  /** Memory that it takes, about: the text, and what there is for each. */
+  /** Approximate memory in bytes: the text, and a fixed amount for the frame and its key. */
   readonly weight: number
-  /** While it waits, a later frame with the same key takes its place; null for a frame that every reader gets. */
+  /** A later frame with the same key replaces this one while it waits; null if none may. */
   readonly key: string | null
-  /** Outboxes that hold it, for the plugin's total. */
+  /** Number of outboxes that hold it; the plugin's total counts the frame once. */
   holders = 0
-  /** Whether it ever had more than one, even if the others have it no longer. */
+  /** Whether it ever had more than one holder. */
   isShared = false
 
   constructor (text: string, key: string | null = null) {
@@ -34,15 +34,15 @@ export interface FrameFields {
   /** Event type; the browser's default is `message`. No CR, LF or NUL. */
   event?: string | undefined
   /**
-   * Last event id; the browser sends it when it comes back, in a header. So no control
-   * characters, no blank or tab at either end, no half of a surrogate pair.
+   * Last event id; the browser sends it in a header when it reconnects. So it must not contain
+   * control characters, a blank or tab at either end, or half of a surrogate pair.
    */
   id?: string | undefined
-  /** A string goes out as it is, each of its lines a `data:` line; anything else as JSON. */
+  /** A string is sent as it is, one `data:` line for each of its lines; anything else is sent as JSON. */
   data?: unknown
-  /** A line that parsers skip; one comment line per line of it. */
+  /** Text that parsers skip; each of its lines becomes a comment line. */
   comment?: string | undefined
-  /** Milliseconds that the browser waits before it comes back; a whole number from 0. */
+  /** Milliseconds until the browser reconnects; a whole number from 0. */
   retry?: number | undefined
 }
 
@@ -55,7 +55,7 @@ const controls = /[\x01-\x1f\x7f]/
  * Writes the fields of one frame, and the blank line that ends it.
  *
  * @throws `FST_ERR_TETHER_FRAME` for a frame without any field, for CR, LF or NUL in
- * `event` or `id`, for an `id` that would not come back as it is, for a `retry` that is
+ * `event` or `id`, for an `id` that a header cannot carry unchanged, for a `retry` that is
  * no whole number, and for data that JSON cannot hold.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
@@ -71,7 +71,7 @@ export function encodeFrame (fields: FrameFields): string {
   return text + '\n'
 }
 
-/** Writes `data:` lines. CR, LF and CRLF all end a line for a parser, which gives each back as LF. */
+/** Writes `data:` lines. A parser ends a line at CR, LF or CRLF, and returns each as LF. */
 export function encodeData (data: string): string {
   if (data.indexOf('\n') === -1 && data.indexOf('\r') === -1) return `data: ${data}\n`
   let text = ''
@@ -98,7 +98,7 @@ function singleLine (field: string, value: string): string {
   return value
 }
 
-/** An id that a header brings back as it went out. */
+/** Returns the id if a header can carry it unchanged; throws otherwise. */
 function headerValue (id: string): string {
   if (controls.test(id)) throw new FrameError('id must not contain control characters, since no header can bring them back')
   if (/^ | $/.test(id)) throw new FrameError('id must not begin or end with a blank, which HTTP takes off')

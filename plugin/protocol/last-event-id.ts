@@ -1,28 +1,28 @@
 import type { FastifyRequest } from 'fastify'
 
-/** Names in the query that stand for the header where a client cannot set it, in the order in which they count. */
+/** Query parameters for clients that cannot set the header, in order of precedence. */
 const parameters = ['last-event-id', 'lastEventId', 'evs_last_event_id']
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** What a request names as the last event that its sender has: the header or, where it is absent or empty, the query. Null for nothing. */
+/** The client's last event id: from the header or, if that is absent or empty, from the query. Null for none. */
 export function lastEventId (request: Pick<FastifyRequest, 'headers' | 'url'>): string | null {
   const header = request.headers['last-event-id']
   if (typeof header === 'string' && header !== '') return decoded(header)
   const { url } = request
   const start = url.indexOf('?') + 1
   if (start === 0) return null
-  // Not `request.query`, from which a route's schema may have taken what it does not know.
+  // Not `request.query`: a route's schema may have removed unknown parameters from it.
   const query = new URLSearchParams(url.slice(start))
   for (const name of parameters) {
     const values = query.getAll(name)
-    // Of several nobody knows which is meant.
+    // Several values are ambiguous.
     if (values.length === 1 && values[0] !== '') return values[0]!
   }
   return null
 }
 
-/** The standard has the id in UTF-8, and Node gives a header's bytes as characters. What is no UTF-8 stays as it is. */
+/** The standard sends the id in UTF-8, but Node returns each byte of a header as a character. Invalid UTF-8 stays as it is. */
 function decoded (header: string): string {
   if (!/^[\0-\xff]*[\x80-\xff][\0-\xff]*$/.test(header)) return header
   try {

@@ -7,10 +7,10 @@ import type { Runtime } from './runtime.ts'
 import { splicedPieces } from './spliced-pieces.ts'
 import type { StreamReader } from './stream.ts'
 
-/** Of an `id:` line, beside its prefix: the field's name, a number of up to ten digits, the line end. */
+/** Bytes of an `id:` line besides its prefix: the field's name, a number of up to ten digits, the line end. */
 const idLineBytes = 15
 
-/** A reader, as far as a writer needs it. */
+/** The members of a reader that a writer needs. */
 export type WrittenReader = Pick<StreamReader, 'outbox' | 'counters' | 'idPrefix' | 'paceMs' | 'isPressed'>
 
 /** Spreads a reader's updates over time. */
@@ -33,28 +33,28 @@ interface Pace {
  *                             └─ otherwise ───────────────────→ one text
  * ```
  *
- * Each of them ends in `#handBatch` or `#handText`, where a piece that is larger than one write
- * becomes the one in hand.
+ * The last three end in `#handBatch` or `#handText`. There, a piece that is larger than one write
+ * becomes the large piece in hand.
  */
 export class BatchWriter {
-  /** False from a write that was more than the carrier could take at once, to its drain. */
+  /** False from a write that fills the carrier to the next drain. */
   isWritable = true
   readonly #carrier: Carrier
   readonly #runtime: Pick<Runtime, 'batches' | 'budget' | 'limits' | 'totals'>
   #reader: WrittenReader | null = null
-  /** Those of the latest reader: the goodbye after it counts there too. */
+  /** Counters of the latest reader; after its detach, the goodbye counts there too. */
   #counters: Counters | null = null
   /** Writes and bytes before the first reader. */
   #earlyWrites = 0
   #earlyBytes = 0
   /** Text that goes before the next update. */
   #control: string
-  /** Whether a blank line has still to end the first block; alone, it takes the head along at once. */
+  /** Whether the first block still needs its blank line. Written alone, that line sends the head at once. */
   #isOpening = true
-  /** A piece too large for one write, and the number of its parts that were written. */
+  /** A piece too large for one write, and the number of its written parts. */
   #large: EncodedBatch | null = null
   #largeParts = 0
-  /** Last text before the end: null while the stream goes on, empty once it was written. */
+  /** Last text of the stream: null before the close, empty once it is written. */
   #goodbye: string | null = null
   /** Null for most streams. */
   #pace: Pace | null = null
@@ -68,14 +68,14 @@ export class BatchWriter {
 
   /** Its share of the memory of the large piece in hand. */
   get heldWeight (): number { return this.#large === null ? 0 : this.#runtime.budget.shareOfBatch(this.#large) }
-  /** Whether the end was asked for. */
+  /** Whether `close` was called. */
   get isEnding (): boolean { return this.#goodbye !== null }
   /** Whether the goodbye was written, so that nothing follows. */
   get isEnded (): boolean { return this.#goodbye === '' }
-  /** Bytes that no reader's counters have. */
+  /** Bytes that no reader has counted. */
   get uncountedBytes (): number { return this.#earlyBytes }
 
-  /** When the updates that wait for their pace may leave; `Infinity` when none wait. */
+  /** Time at which the pace lets the waiting updates leave; `Infinity` when none wait. */
   get paceAt (): number {
     const pace = this.#pace
     return pace !== null && this.#reader?.outbox.pending === true ? pace.lastUpdateAt + pace.intervalMs : Infinity
@@ -92,7 +92,7 @@ export class BatchWriter {
     if (opening !== '') this.#isOpening = false
   }
 
-  /** Writes no further updates; what it writes still counts for their reader. */
+  /** Writes no further updates. Later text still counts for the detached reader. */
   detach (): void {
     this.#reader = null
     this.#pace = null
@@ -103,12 +103,12 @@ export class BatchWriter {
     this.#control += text
   }
 
-  /** Writes `goodbye` behind all that waits. */
+  /** Makes `goodbye` the last text, after everything that waits. */
   close (goodbye: string): void {
     this.#goodbye = goodbye
   }
 
-  /** Lets go of everything. */
+  /** Releases everything that it holds. */
   destroy (): void {
     this.isWritable = false
     this.#dropLarge()
@@ -119,8 +119,8 @@ export class BatchWriter {
   }
 
   /**
-   * Whether a flush may begin now; otherwise the pace allows the next one at `paceAt`. A flush takes
-   * all updates that wait as it begins, however many writes they need; later ones wait for the next.
+   * Whether a flush may begin now; if not, the pace allows it at `paceAt`. A flush takes all updates
+   * that wait at its start, in one or more writes. Later updates wait for the next flush.
    */
   mayFlush (now: number): boolean {
     const pace = this.#pace
@@ -136,7 +136,7 @@ export class BatchWriter {
     return true
   }
 
-  /** Writes what waits for as long as the carrier takes it. Returns whether it wrote anything. */
+  /** Writes pieces until none is left or the carrier is full. Returns whether it wrote anything. */
   flush (now: number): boolean {
     let hasWritten = false
     while (this.isWritable && this.#writeNext(now)) hasWritten = true
@@ -178,16 +178,16 @@ export class BatchWriter {
     return goodbye
   }
 
-  /** Whether the present flush has updates to write, or a gap to tell that no update follows. */
+  /** Whether the present flush has updates to write, or a gap to report without an update after it. */
   #hasUpdates (outbox: Outbox): boolean {
     if (!outbox.pending) return false
     const pace = this.#pace
     return pace === null || outbox.cursor < pace.flushEnd || outbox.cursor === outbox.next
   }
 
-  // Each of these hands over bytes and returns their number; 0 where they are the large piece in hand now.
+  // Each `#hand…` method returns the number of bytes handed over, or 0 if they became the large piece in hand.
 
-  /** Hands over `text`, and behind it as many updates as one write takes. */
+  /** Hands over `text`, and after it as many updates as one write takes. */
   #handUpdates (text: string, reader: WrittenReader, now: number): number {
     const { outbox, idPrefix } = reader
     const carrier = this.#carrier
@@ -233,7 +233,7 @@ export class BatchWriter {
     this.#carrier.together!(() => {
       for (let index = 0; index < pieces.length && this.#large === null; index++) {
         bytes += this.#handPiece(pieces[index]!)
-        // A large piece is the last but behind huge control text; then it takes the others along.
+        // Only after huge control text is a large piece not the last. It then takes in the rest.
         if (this.#large !== null && index < pieces.length - 1) this.#enlarge(pieces.slice(index))
       }
     })

@@ -17,7 +17,7 @@ export class FrameBatches {
   readonly #most: number
   readonly #byFirst = new Map<Frame, KnownBatch>()
   #count = 0
-  /** The latest batch, which is most often asked for again. */
+  /** The latest batch; most readers ask for it. */
   #last: KnownBatch | null = null
 
   /** @param most batches that are kept at a time */
@@ -25,7 +25,7 @@ export class FrameBatches {
     this.#most = most
   }
 
-  /** The frames from `start` to `end - 1` as one batch; null when one of them is this reader's only, so that nobody shares it. */
+  /** The frames from `start` to `end - 1` as one batch; null if one of the frames has no other reader. */
   shared (outbox: Outbox, start: number, end: number): EncodedBatch | null {
     const last = this.#last
     if (last !== null && holds(last.frames, outbox, start, end)) return last.encoded
@@ -42,7 +42,7 @@ export class FrameBatches {
         frames.push(frame)
         text += frame.text
       }
-      // Slow readers, each at its own place, may work through their backlogs in one turn.
+      // In one turn, slow readers may write many different batches of their backlogs, so the number is bounded.
       const isFull = this.#count === this.#most
       if (isFull) this.clear()
       known = { frames, encoded: new EncodedBatch(text), next: isFull ? undefined : next }

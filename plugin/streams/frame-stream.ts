@@ -10,7 +10,7 @@ import { StreamRecord } from './stream-record.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { StreamOptions } from './transport.ts'
 
-/** One stream's life over one carrier: its writer tells what to write, its clock when something is due. */
+/** One stream over one carrier. Its writer decides what to write; its clock reports what is due. */
 export class FrameStream implements Stream, CarrierOwner, TimedStream {
   scheduled = false
   readonly #carrier: Carrier
@@ -22,7 +22,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   #reader: StreamReader | null = null
   #isDrainWatched = false
   #gone = false
-  /** Whether its carrier was closed: the peer's side is all that it waits for. */
+  /** Whether the stream has closed its carrier, and waits only for the peer to close. */
   #isClosed = false
   #closeCode: number = closeCodes.normal
   #reason: DisconnectReason = 'client'
@@ -86,7 +86,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     if (this.#gone) return
     this.#reason = reason
     this.#carrier.destroy()
-    // HTTP/2 may report it much later; what holds for the session must hold now.
+    // HTTP/2 may report the close much later, but the session must learn of it now.
     this.#leave()
   }
 
@@ -110,7 +110,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.#writer.isWritable = false
     if (!this.#isDrainWatched) {
       this.#isDrainWatched = true
-      // Most streams are never full.
+      // Most carriers are never full, and need no listener.
       this.#carrier.watchDrain()
     }
     this.#clock.filled(now)
@@ -121,7 +121,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.#carrier.close(this.#closeCode)
   }
 
-  // What its carrier reports
+  // Reports of the carrier
 
   drained (): void {
     if (this.#gone) return
@@ -143,7 +143,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     if (!this.#gone) this.#leave()
   }
 
-  // What its clock reports
+  // Reports of the clock
 
   get queuedBytes (): number { return this.#carrier.queuedBytes }
   get paceAt (): number { return this.#writer.paceAt }
@@ -154,7 +154,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
       return
     }
     const reader = this.#reader
-    // Updates that wait show the peer that the stream lives, but not while only their pace holds them back.
+    // Waiting updates make a heartbeat needless, unless the reader has a pace, which may hold them back.
     if (reader === null || !reader.outbox.pending || reader.paceMs > 0) {
       this.#writer.control(reader?.counted === true ? heartbeatFrame(reader.outbox.cursor - 1) : heartbeatComment)
     }

@@ -7,10 +7,10 @@ export class Http2Connections {
   /** Time for a peer to close its side, in milliseconds; null until the server closes. */
   #withinMs: number | null = null
 
-  /** Notes the connection of a stream; it is closed with all others, or at once if these were closed before. */
+  /** Notes the connection of a stream, for `close`. After `close`, it closes the connection at once. */
   note ({ session }: ServerHttp2Stream): void {
     const connection = session as ServerHttp2Session | undefined
-    // A broken one has no socket any more.
+    // A broken connection has no socket any more.
     if (connection === undefined || connection.destroyed || this.#sockets.has(connection)) return
     // Node's proxy of the socket hides `destroy`; its methods return the socket itself.
     const socket = connection.socket.once('close', () => { this.#sockets.delete(connection) })
@@ -18,7 +18,7 @@ export class Http2Connections {
     if (this.#withinMs !== null) this.#close(connection, socket, this.#withinMs)
   }
 
-  /** Lets their streams end, then closes them. Destroys those whose peer does not close its side in time. */
+  /** Lets all streams end, then closes the connections. Destroys a connection if its peer does not close its side in time. */
   async close (withinMs: number): Promise<void> {
     this.#withinMs = withinMs
     await Promise.all([...this.#sockets].map(([connection, socket]) => this.#close(connection, socket, withinMs)))

@@ -91,7 +91,7 @@ class PlainReader implements StreamReader, Holder {
     return this.outbox.share + this.#stream.heldWeight
   }
 
-  /** Nothing is kept for it but what waits: without that it cannot go on. */
+  /** It holds waiting frames only, and cannot go on without one of them. So it ends if a flush frees too little. */
   shed (weight: number): void {
     if (this.#stream.writable) this.#stream.flush(performance.now())
     if (this.heldWeight > weight) this.#overflow()

@@ -3,13 +3,13 @@ import type { Outbox } from '../delivery/outbox.ts'
 import type { FrameBatches } from './frame-batches.ts'
 
 /**
- * Frames as pieces for a carrier that compresses each by itself: text of many readers, of this
- * one alone and of the library never share a piece. Compressed length leaks content (BREACH), so
- * nobody who can place text in one of them learns anything of another.
+ * Frames as pieces for a carrier that compresses each piece alone. Shared, private and library
+ * text never share a piece. Compressed length leaks content (BREACH): an attacker who can place
+ * text in one of them must learn nothing of another.
  *
- * @param text of the library's own, which goes before the frames
+ * @param text library text before the frames
  * @param idPrefix begins each update's `id:` line; null for none
- * @param splicedBytes least bytes of a frame with an id, to be a piece of its own
+ * @param splicedBytes least bytes of a frame with an id for a piece of its own
  */
 export function splicedPieces (text: string, outbox: Outbox, start: number, end: number, idPrefix: string | null, batches: FrameBatches, splicedBytes: number): EncodedBatch[] {
   const pieces: EncodedBatch[] = []
@@ -24,7 +24,7 @@ export function splicedPieces (text: string, outbox: Outbox, start: number, end:
     if (own !== '') pieces.push(new EncodedBatch(own, false, false))
     own = ''
     const batchEnd = idPrefix === null ? endOfAudience(outbox, number, end) : number + 1
-    // For the last reader of a shared frame there is nobody left to share it with.
+    // The last reader of a shared frame has nobody left to share it with.
     const batch = outbox.at(number).isShared ? batches.shared(outbox, number, batchEnd) : null
     pieces.push(batch ?? new EncodedBatch(textOf(outbox, number, batchEnd), false, true))
     number = batchEnd
@@ -33,7 +33,7 @@ export function splicedPieces (text: string, outbox: Outbox, start: number, end:
   return pieces
 }
 
-/** Number after the last of the frames from `start` on that are all shared, or all private. */
+/** Number after the longest row of frames from `start` on that are all shared, or all private. */
 function endOfAudience (outbox: Outbox, start: number, end: number): number {
   const { isShared } = outbox.at(start)
   let number = start + 1

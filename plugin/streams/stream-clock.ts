@@ -1,14 +1,14 @@
 import type { Deadline, DeadlineQueue } from '../delivery/deadline-queue.ts'
 import { DeadlineTable } from '../delivery/deadline-table.ts'
 
-/** Looks at a full carrier's progress in each `stallTimeoutMs`: a stall is noticed a quarter late at most. */
+/** Looks at a full carrier's progress per `stallTimeoutMs`, so a stall is noticed a quarter of that time late at most. */
 const stallLooks = 4
 
 /** The stream of a clock. */
 export interface TimedStream {
   /** Bytes that the peer has not taken yet. */
   readonly queuedBytes: number
-  /** When the updates that wait for their pace may leave; `Infinity` when none wait. */
+  /** Time at which the pace lets the waiting updates leave; `Infinity` when none wait. */
   readonly paceAt: number
   /** Nothing was written for `heartbeatMs`. */
   onQuiet: (now: number) => void
@@ -28,11 +28,11 @@ export interface ClockOptions {
 
 /** A full carrier's progress. */
 interface Progress {
-  /** When it was last seen. */
+  /** Time of the last progress seen. */
   at: number
-  /** Bytes that were queued then. */
+  /** Bytes queued at that time. */
   queuedBytes: number
-  /** Next look at it; `Infinity` while the carrier takes bytes. */
+  /** Time of the next look; `Infinity` while the carrier takes bytes. */
   lookAt: number
 }
 
@@ -52,7 +52,7 @@ export class StreamClock implements Deadline {
   readonly #options: ClockOptions
   #isFull = false
   #closeAt = Infinity
-  /** Last write, or drain: the peer heard from the stream then. */
+  /** Time of the last write or drain, when the peer last heard from the stream. */
   #quietSince: number
   /** Null for most streams, whose carriers are never full. */
   #progress: Progress | null = null
@@ -66,7 +66,7 @@ export class StreamClock implements Deadline {
   }
 
   wrote (now: number): void {
-    // It moves a deadline to a later time only, so the queue need not know.
+    // A write only moves a deadline to a later time, so the queue need not know.
     this.#quietSince = now
   }
 
@@ -107,7 +107,7 @@ export class StreamClock implements Deadline {
     this.#schedule()
   }
 
-  /** The stream is gone: nothing is due any more, also if the queue has taken it out already. */
+  /** Ends all deadlines of a stream that is gone, even if the queue has taken its entry out already. */
   stop (): void {
     this.#isFull = true
     this.#closeAt = Infinity
@@ -119,7 +119,7 @@ export class StreamClock implements Deadline {
     this.#queue.set(this, StreamClock.#table.next(this))
   }
 
-  /** Whether it has nothing to wait for but what comes next: the carrier takes bytes, and nobody closes the stream. */
+  /** Whether the carrier takes bytes and no close has begun. */
   get #isIdle (): boolean {
     return !this.#isFull && this.#closeAt === Infinity
   }

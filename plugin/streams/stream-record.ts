@@ -4,7 +4,7 @@ import type { DisconnectReason, StreamReader } from './stream.ts'
 
 /**
  * The figures for a stream's line in the log. It counts nothing itself: a reader's counters
- * continue over all its streams, so the difference is the stream's part.
+ * span all its streams, and the difference from begin to end is this stream's part.
  */
 export class StreamRecord {
   readonly #log: FastifyBaseLogger
@@ -18,20 +18,20 @@ export class StreamRecord {
     this.#log = log
   }
 
-  /** A reader gets the stream; its counters have nothing of it yet. */
+  /** Call it when a reader gets the stream, before the reader counts anything of it. */
   begin ({ shortId, counters }: StreamReader): void {
     this.#session = shortId
     this.#updates -= counters.framesWritten
     this.#bytes -= counters.bytesWritten
   }
 
-  /** The reader's counters have their final counts of the stream. */
+  /** Call it when the reader has counted everything of the stream. */
   settle ({ counters }: StreamReader): void {
     this.#updates += counters.framesWritten
     this.#bytes += counters.bytesWritten
   }
 
-  /** Writes the line. `moreBytes` are those that no reader's counters have. */
+  /** Writes the line. `moreBytes` are bytes that no reader has counted. */
   writeLine (reason: DisconnectReason, protocol: Protocol, moreBytes: number): void {
     const session = this.#session === null ? {} : { session: this.#session }
     const ms = Math.round(performance.now() - this.#openedAt)
