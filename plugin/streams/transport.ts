@@ -3,7 +3,7 @@ import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { FrameFields } from '../protocol/frame.ts'
 import type { DisconnectReason } from './stream.ts'
 
-/** How streams are compressed for clients that accept it; see docs/compression.md. */
+/** Options of compression, for clients that accept it; see docs/compression.md. */
 export interface CompressionOptions extends OptionsOf<typeof optionTable.compression> {}
 
 export type ResolvedCompression = Readonly<Required<CompressionOptions>>
@@ -14,7 +14,7 @@ export interface UpgradeOptions extends OptionsOf<typeof optionTable.stream> {
   compression?: boolean | CompressionOptions
 }
 
-/** Options of a stream, whatever carries it. */
+/** Options of a stream of any transport. */
 export type StreamOptions = Readonly<Required<Omit<UpgradeOptions, 'compression'>>>
 
 export type ResolvedUpgradeOptions = StreamOptions & {
@@ -24,55 +24,57 @@ export type ResolvedUpgradeOptions = StreamOptions & {
 
 const resolvedOptions = Symbol('fastify-tether.sse')
 
-/** A stream of server-sent events, as `upgrade` gives it. */
+/** A stream of server-sent events, without a session. An `upgrade` makes it. */
 export interface Transport {
   /**
-   * Queues one frame; it leaves with all others of this turn of the event loop.
+   * Queues one frame, and never blocks. All frames of one turn of the event loop leave together.
    *
-   * @returns a promise that never rejects: `true` when there is room behind the
-   * frame, at once or as soon as the reader has caught up to less than
-   * `writeBuffer` waiting frames; `false` when the stream was closed first. A caller
-   * that ignores it may queue up to 1,024 frames or 1 MiB; beyond, the stream ends.
-   * @throws `FST_ERR_TETHER_FRAME` for fields that cannot be written.
+   * @returns a promise that never rejects. It resolves to `true` when there is room for the next
+   * frame: at once, or when fewer than `writeBuffer` frames wait. It resolves to `false` when the
+   * stream closes first. A caller that ignores the promise may queue up to 1,024 frames or 1 MiB;
+   * beyond that, the stream ends.
+   * @throws `FST_ERR_TETHER_FRAME` for fields that an event stream cannot carry. Nothing is queued then.
    */
   send: (fields: FrameFields) => Promise<boolean>
   /**
-   * Writes what waits and ends the stream; destroys it when the reader does not
-   * take that in time. Resolves, never rejects, once the stream is gone.
+   * Writes the waiting frames and ends the stream. A client that does not read them within
+   * `stallTimeoutMs` is cut (with 0, within its default). The promise never rejects; it resolves
+   * when the stream is gone.
    */
   close: () => Promise<void>
-  /** Resolves, never rejects, with the reason when the stream is gone, whoever ended it. */
+  /** A promise that never rejects. It resolves with the reason when the stream is gone, whichever side ended it. */
   readonly closed: Promise<DisconnectReason>
   /**
-   * What the client sent as `Last-Event-ID`, in UTF-8, or in the query as `last-event-id`,
-   * `lastEventId` or `evs_last_event_id`, as polyfills do; the first of them that is not empty. Null for none.
+   * The last event id that the client named, in UTF-8; null for none. The first non-empty value
+   * counts: of the header `Last-Event-ID`, or of the query's `last-event-id`, `lastEventId` or
+   * `evs_last_event_id` (from polyfills).
    */
   readonly lastEventId: string | null
 }
 
-/** A request of any route: over HTTP/1.1 or HTTP/2, with whatever type provider and generics. */
+/** A request of any route, over HTTP/1.1 or HTTP/2, with any type provider and generics. */
 export type AnyRequest = FastifyRequest<any, any, any, any, any, any, any>
 type AnyReply = FastifyReply<any, any, any, any, any, any, any>
 
 /**
- * Turns a request into a stream; made by `app.tether.sse.upgrade()`, and by nothing else.
+ * Turns a request into a stream. Only `app.tether.sse.upgrade()` makes this function.
  *
- * @returns a promise that resolves once the response's head is complete, all hooks
- * included. It rejects with `FST_ERR_TETHER_STREAM_ABORTED` when the client left
- * first, or a hook replaced the payload or ended the reply; there is nothing left
- * to answer then, and nobody need listen. For a HEAD request it gives a transport that is closed.
+ * @returns a promise that resolves when all hooks have run and the response's head is complete.
+ * It rejects with `FST_ERR_TETHER_STREAM_ABORTED` if the client leaves first, or if a hook
+ * replaces the payload or ends the reply. Then there is nothing left to answer, and the caller
+ * may ignore the promise. A HEAD request gets a closed transport.
  */
 export interface Upgrade {
   (request: AnyRequest, reply: AnyReply): Promise<Transport>
   readonly [resolvedOptions]: ResolvedUpgradeOptions
 }
 
-/** Marks a function as what `app.tether.sse.upgrade()` returns for these options. */
+/** Marks a function as a result of `app.tether.sse.upgrade()` with these options. */
 export function asUpgrade (upgrade: (request: AnyRequest, reply: AnyReply) => Promise<Transport>, options: ResolvedUpgradeOptions): Upgrade {
   return Object.assign(upgrade, { [resolvedOptions]: options } as const)
 }
 
-/** The options of what `app.tether.sse.upgrade()` returned; null for anything else. */
+/** The options of an upgrade by `app.tether.sse.upgrade()`; null for any other value. */
 export function eventStreamOptions (upgrade: unknown): ResolvedUpgradeOptions | null {
   return (upgrade as Partial<Upgrade> | null | undefined)?.[resolvedOptions] ?? null
 }
