@@ -15,10 +15,10 @@ const name = 'fastify-tether'
 
 const tetherPlugin: FastifyPluginAsync<TetherOptions> = async (fastify, options) => {
   if (fastify.hasDecorator('tether')) throw new AlreadyRegisteredError()
-  // Fastify's own options of `register` come along with ours.
+  // Fastify passes its own options of `register` together with ours.
   const { prefix, logLevel, logSerializers, ...own } = options as TetherOptions & Record<string, unknown>
   const core = new TetherCore(own)
-  // An encapsulated child shares the decorator, and must get routes of its own from it.
+  // An encapsulated child inherits the decorator, but must get its own routes from it.
   const views = new WeakMap<FastifyInstance, Tether>()
   fastify.decorate('tether', {
     getter (this: FastifyInstance) {
@@ -34,11 +34,11 @@ const tetherPlugin: FastifyPluginAsync<TetherOptions> = async (fastify, options)
 }
 
 /**
- * The plugin: `await app.register(tether, options)` decorates the instance, and those
- * below it, with `app.tether`.
+ * The plugin: `await app.register(tether, options)` decorates the instance, and all
+ * instances below it, with `app.tether`.
  *
- * Registering fails with `FST_ERR_TETHER_OPTION` for an option that cannot be, and with
- * `FST_ERR_TETHER_ALREADY_REGISTERED` where there is one.
+ * Registration fails with `FST_ERR_TETHER_OPTION` for an option that is not allowed, and with
+ * `FST_ERR_TETHER_ALREADY_REGISTERED` for a second registration.
  */
 export const tether = fastifyPlugin(tetherPlugin, { fastify: '5.x', name })
 

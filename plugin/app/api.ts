@@ -18,7 +18,7 @@ export interface DrainOptions extends OptionsOf<typeof optionTable.drain> {}
 
 /** Figures of all sessions and streams of the instance. */
 export interface TetherStats extends Figures {
-  /** Sessions now, including those that are being closed. */
+  /** Sessions now, including those that are closing. */
   sessions: number
   /** Sessions whose write buffer is full and whose loop is stalled. */
   stalled: number
@@ -32,13 +32,13 @@ export interface TetherStats extends Figures {
   protocols: Record<Protocol, number>
   /** Sessions refused since the plugin was registered, by the limit that was reached. `pipelined` counts those whose GET was sent behind another. */
   refusals: SessionRefusals
-  /** Bytes of updates held for all of them; shared updates count once. */
+  /** Bytes of updates held for all sessions and streams; shared updates count once. */
   bufferedBytes: number
-  /** Bytes of memory that these take, roughly, with events that wait or run. `maxBufferedBytes` bounds it. */
+  /** Approximate bytes of memory for those updates, and for events that wait or run. `maxBufferedBytes` bounds it. */
   bufferedMemory: number
   /** Bytes of `bufferedMemory` for events that wait or run. */
   commandMemory: number
-  /** Bytes that compressed streams got, and bytes that came out. */
+  /** Bytes into and out of the compression of streams. */
   compression: CompressionStats
 }
 
@@ -69,8 +69,8 @@ export interface Tether {
    *
    * @returns the handler that broadcasts to, groups and finds the sessions of this URL.
    * @throws `FST_ERR_TETHER_OPTION`, `FST_ERR_TETHER_MODE` or `FST_ERR_TETHER_CONTRACT`
-   * for a configuration that cannot work. A URL that is taken fails when the instance
-   * becomes ready, as for any route.
+   * for a configuration that cannot work. A URL that is taken already fails like any other
+   * route, when the instance becomes ready.
    * @see docs/api.md, docs/options.md
    */
   stateful: <Events extends EventSchemas, Updates extends UpdateDefinitions, State = undefined>(url: string, config: StatefulConfig<Events, Updates, State>) => Handler<State, Updates>
@@ -78,9 +78,9 @@ export interface Tether {
    * Prepares for a stop. It refuses new sessions, runs accepted events, writes waiting
    * updates, and ends every stream with a goodbye and a `retry:` spread over time.
    *
-   * @returns a promise that resolves when all sessions and streams have ended; those left
-   * when the time is up are cut. Another call waits for the same, within its own time.
-   * A drain cannot be undone. The promise rejects only with `FST_ERR_TETHER_OPTION`.
+   * @returns a promise that resolves when all sessions and streams have ended. After `timeoutMs`
+   * the rest is cut. Another call waits for the same drain, within its own time. A drain cannot
+   * be undone. The promise rejects only with `FST_ERR_TETHER_OPTION`.
    */
   drain: (options?: DrainOptions) => Promise<void>
   /** Gives the current figures. */

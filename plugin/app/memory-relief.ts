@@ -22,7 +22,7 @@ export class MemoryRelief {
   }
 
   run (): void {
-    // A holder that sheds may lose its stream, and a listener of that may send.
+    // A holder that sheds may lose its stream, and a listener for that loss may send.
     if (this.#isRunning) return
     this.#isRunning = true
     try {

@@ -52,7 +52,7 @@ export function resolvePluginOptions (options: TetherOptions): { readonly limits
 export function resolveUpgradeOptions (options: UpgradeOptions = {}): ResolvedUpgradeOptions {
   validators.upgrade.check(options)
   const { compression, ...rest } = fill(options, defaults.upgrade)
-  // As in the library that this option comes from, 0 stands for the default.
+  // 0 means the default.
   return Object.freeze({ ...rest, writeBuffer: rest.writeBuffer || defaults.upgrade.writeBuffer, compression: resolveCompression(compression) })
 }
 
@@ -82,7 +82,7 @@ function resolveCompression (given: boolean | CompressionOptions): ResolvedCompr
 /** Checks a whole configuration before any route is made. */
 export function checkConfig (prefix: string, url: unknown, config: AnyStatefulConfig): void {
   const { where, schema } = optionGroups.stateful
-  // Events are posted to paths below the URL, so its last part must be there and be one part.
+  // Clients post events to paths below the URL, so its last part must exist and be a single part.
   if (typeof url !== 'string' || !(url === '' ? prefix : url).startsWith('/') || /[*?]\/?$/.test(url)) {
     throw new OptionError(`the first argument of ${where} must be a URL path that begins with "/" and does not end with a wildcard or an optional parameter; got ${typeof url === 'string' ? JSON.stringify(url) : inspect(url, { depth: 0 })}`)
   }

@@ -28,7 +28,7 @@ export class TetherCore {
   readonly #shutdown: Shutdown
 
   /**
-   * @param fixed others than the fixed limits, for tests and benchmarks
+   * @param fixed replaces the fixed limits in tests and benchmarks
    * @throws `FST_ERR_TETHER_OPTION` for an option that is not allowed.
    */
   constructor (options: TetherOptions, fixed: Limits = defaults.fixed) {
@@ -46,7 +46,7 @@ export class TetherCore {
     this.#shutdown = new Shutdown(runtime, registry)
   }
 
-  /** Makes `app.tether` of one instance. Routes go to the instance through which it was reached. */
+  /** Makes `app.tether` for one instance. Its routes go to that instance. */
   on (instance: FastifyInstance): Tether {
     return Object.freeze({
       sse: Object.freeze({ upgrade: createMaker('sse', (options?: UpgradeOptions) => createEventStreamUpgrade(resolveUpgradeOptions(options), this.#runtime)) }),

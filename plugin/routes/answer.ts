@@ -3,9 +3,8 @@ import { SequenceError, ValidationError } from '../../schemas/errors.ts'
 /**
  * Writes the body of an answer as JSON.
  *
- * An error that no handler of the application's turned into something else keeps
- * what Fastify would drop, `errors` and `expected`. Everything else goes out as it
- * is: what the application's own error handler answers with is its own affair.
+ * One of our errors keeps `errors` and `expected`, which Fastify would drop. Any other answer,
+ * such as one of the application's error handler, goes out unchanged.
  */
 export function writeAnswer (answer: unknown): string {
   if (!(answer instanceof Error)) return writeAccepted(answer) ?? JSON.stringify(answer)
@@ -20,7 +19,7 @@ export function writeAnswer (answer: unknown): string {
   })
 }
 
-/** Most answers are a number under one name, which is written at a fraction of the cost; null for others. */
+/** Writes the most frequent answer, a lone `seq`, at a fraction of the cost; null for any other answer. */
 function writeAccepted (answer: unknown): string | null {
   if (typeof answer !== 'object' || answer === null) return null
   for (const key in answer) {

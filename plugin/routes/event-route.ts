@@ -18,13 +18,13 @@ export function postEnvelopes (acceptance: Acceptance, request: FastifyRequest, 
 export function postEvent (acceptance: Acceptance, event: string, request: FastifyRequest, reply: FastifyReply): void {
   const { headers } = request
   const contentType = headers['content-type'] ?? ''
-  // The usual spelling needs no further look.
+  // The usual spelling needs no further check.
   const isJson = contentType === 'application/json'
   const isMultipart = !isJson && /^\s*multipart\/form-data/i.test(contentType)
   const isForm = isMultipart || (!isJson && /^\s*application\/x-www-form-urlencoded/i.test(contentType))
-  // Some parsers leave the fields for a handler to read. Without them it would be another event.
+  // Some parsers leave the fields to the handler. Without the fields this would be a different event.
   if (isMultipart && request.body === undefined) throw new ValidationError([{ path: '', message: 'is a multipart form, whose fields are not read here' }])
-  // A button without a form posts no body, which stands for no fields.
+  // A button without a form posts no body. That means no fields.
   let body: unknown = request.body === undefined ? {} : request.body
   let id: unknown = headers['x-tether-session']
   if (isRecord(body) && (isForm || event === leaveEvent)) {
@@ -41,7 +41,7 @@ function writeOutcome (reply: FastifyReply, outcome: Outcome): void {
     if (outcome.retryAfter !== undefined) reply.header('retry-after', outcome.retryAfter)
     throw outcome.error
   }
-  // A header, so that the body of a 202 is the same however often the same is sent.
+  // A header, so that a repeated submission gets a 202 with the same body.
   if (outcome.known > 0) reply.header('x-tether-known', outcome.known)
   reply.code(outcome.status)
   if (outcome.status === 204) reply.send()
@@ -52,7 +52,7 @@ function senderOf ({ 'x-tether-sender': sender }: FastifyRequest['headers']): st
   return typeof sender === 'string' && sender !== '' && sender.length <= defaults.fixed.senderLength ? sender : null
 }
 
-/** Bytes of a body as its request declares them; null where it was unpacked, or came in chunks. */
+/** The body's declared length in bytes; null for a body that was compressed or chunked. */
 function bytesOf ({ 'content-length': length, 'content-encoding': encoding }: FastifyRequest['headers']): number | null {
   return length !== undefined && encoding === undefined ? Number(length) : null
 }

@@ -10,7 +10,7 @@ import { postEnvelopes, postEvent } from './event-route.ts'
 import { refuseUpgrade, RouteOptions } from './route-options.ts'
 import type { ChosenTransports } from './transport-choice.ts'
 
-// Fastify takes 0 for the instance's own timeout, so the longest time stands for none.
+// For Fastify, 0 means the timeout of the instance. So the longest possible time means no timeout.
 const noHandlerTimeout = longestTimerMs
 
 const formType = 'application/x-www-form-urlencoded'
@@ -30,7 +30,7 @@ interface Parts {
 export function mountRoutes (instance: FastifyInstance, url: string, endpoint: Endpoint, transports: ChosenTransports): void {
   const parts: Parts = { url, endpoint, acceptance: new Acceptance(endpoint), options: new RouteOptions(endpoint) }
   instance.register(async function tetherRoutes (routes) {
-    // Fastify's own parser gives text as a string, which no event is made of.
+    // Fastify's own parser accepts plain text, but no event arrives as plain text.
     if (routes.hasContentTypeParser('text/plain')) routes.removeContentTypeParser('text/plain')
     await mountStream(routes, parts, transports)
     mountEnvelopes(routes, parts)
@@ -41,7 +41,7 @@ export function mountRoutes (instance: FastifyInstance, url: string, endpoint: E
   })
 }
 
-/** `GET url`: each transport in turn looks whether a request is its own. */
+/** `GET url`: the first transport that accepts a request serves it. */
 async function mountStream (routes: FastifyInstance, { url, endpoint, acceptance, options }: Parts, { mount }: ChosenTransports): Promise<void> {
   const transports: MountedTransport[] = []
   for (const mountOne of mount) transports.push(await mountOne(routes, { endpoint, acceptance }))
@@ -84,7 +84,7 @@ function mountEvents (forms: FastifyInstance, { url, endpoint, acceptance, optio
   }
   forms.post(`${base}/${leaveEvent}`, options.for({ summary: 'End a session, unless its page comes back', consumes, headers, response }),
     function leaveTetherSession (request, reply) { postEvent(acceptance, leaveEvent, request, reply) })
-  // Any other name is an event that there is not; the answer says so.
+  // Any other name is an unknown event, and the answer says so.
   forms.post(`${base}/:event`, options.for({ hide: true, response: refusals }),
     function refuseTetherEvent (request, reply) { postEvent(acceptance, (request.params as { event: string }).event, request, reply) })
 }

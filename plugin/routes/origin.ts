@@ -3,11 +3,11 @@ import type { FastifyRequest } from 'fastify'
 const defaultPorts: Readonly<Record<string, string>> = { http: ':80', https: ':443' }
 
 /**
- * Whether a request may come from where it says that it comes.
+ * Whether a request's origin is allowed.
  *
- * `Sec-Fetch-Site` decides where the browser sends it; otherwise `Origin` must
- * name the host that was asked (as `trustProxy` has it). A request with neither is
- * no browser's. What is from elsewhere must be in `trusted`.
+ * If the browser sends `Sec-Fetch-Site`, that header decides. Otherwise `Origin` must name the
+ * request's host (by `trustProxy`). A request with neither header is from no browser, and is
+ * allowed. Any other origin must be in `trusted`.
  *
  * @param trusted origins as {@link normalOrigin} gives them
  * @see https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
@@ -23,13 +23,13 @@ export function originAllowed (request: FastifyRequest, trusted: ReadonlySet<str
   return origin !== undefined && trusted.size > 0 && trusted.has(withoutDefaultPort(origin.toLowerCase()))
 }
 
-/** An origin of `trustedOrigins` as a browser names it in `Origin`. Only for what has no {@link originFault}. */
+/** Writes an origin of `trustedOrigins` like a browser does in `Origin`. Only for values without an {@link originFault}. */
 export function normalOrigin (origin: string): string {
   const { protocol, host } = new URL(origin)
   return `${protocol}//${host.toLowerCase()}`
 }
 
-/** Why no page's `Origin` can ever be this; null where one can, once it is made normal. */
+/** Says why no page's `Origin` can equal a value; null for a value that can match once normalised. */
 export function originFault (origin: unknown): string | null {
   if (typeof origin !== 'string') return 'is no string'
   if (origin.includes('*')) return 'has a wildcard, which matches nothing: list each origin'

@@ -26,8 +26,8 @@ export class RouteOptions {
     const hooks = [...before, this.#checkOrigin, ...after]
     return {
       bodyLimit: this.#bodyLimit,
-      // The schemas are for the API document; what a body must hold depends on more than its route,
-      // and an application's own error handler may answer in any form.
+      // The schemas are for the API document only. The rules for a body depend on more than its
+      // route, and an application's own error handler may answer in any form.
       validatorCompiler: () => undefined as never,
       serializerCompiler: () => writeAnswer,
       onRequest: hooks.length === 1 ? hooks[0]! : hooks,
@@ -37,13 +37,13 @@ export class RouteOptions {
   }
 }
 
-/** Keeps answers out of caches: one on the way may keep a 204 or a 404 for as long as it likes. The application's hooks run before this one. */
+/** Keeps answers out of caches, which may otherwise keep a 204 or a 404 for any time. The application's hooks run before this one. */
 function keepOut (_request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: () => void): void {
   if (!reply.hasHeader('cache-control') && !reply.raw.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   done()
 }
 
-/** Refuses a WebSocket where sessions have none. An application's own `@fastify/websocket` would accept it, and close it without a word. */
+/** Refuses a WebSocket if the sessions do not use them. An application's own `@fastify/websocket` would accept it, and close it without a reason. */
 export function refuseUpgrade (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
   done(wantsWebSocket(request.headers) ? new UpgradeRefusedError() : undefined)
 }

@@ -6,27 +6,27 @@ import type { WebSocketUpgrade } from '../websocket/websocket-upgrade.ts'
 /** The second argument of `stateful`. `on` may be left out where the contract has no events. */
 export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> = SessionConfig<Events, Updates, State> & HandlersNeeded<Events> & TransportParts
 
-// Beside the handlers' types, not around them: behind a condition the compiler does not infer their parameters.
+// This condition stands beside the handlers' types, not around them: there the compiler could not infer their parameters.
 type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<string, never> } : { on: {} }
 
-/** What carries the sessions, and by what. */
+/** The choice of transports, by `mode`. */
 type TransportParts = EventStreamParts | WebSocketParts | BothParts
 
 interface EventStreamParts {
   /**
-   * What carries the sessions: server-sent events, WebSockets, or both, where a
-   * GET that asks for an upgrade gets a WebSocket and any other an event stream.
-   * WebSockets take the package `@fastify/websocket`. Default `'sse'`.
+   * The transport of the sessions: `'sse'` for server-sent events, `'websocket'` for WebSockets,
+   * or `'both'`: then a GET with an upgrade gets a WebSocket, and any other GET an event stream.
+   * WebSockets need the package `@fastify/websocket`. Default `'sse'`.
    */
   mode?: 'sse' | undefined
-  /** The transport: what `app.tether.sse.upgrade(options)` returns. Default: that, without options. */
+  /** The transport, made by `app.tether.sse.upgrade(options)`. Default: made without options. */
   upgrade?: Upgrade
-  /** The same, where `upgrade` names none. */
+  /** Used if `upgrade` is left out; the same kind of value. */
   fallback?: Upgrade
 }
 
 interface WebSocketParts {
-  /** WebSockets alone; see the package `@fastify/websocket`. */
+  /** WebSockets alone. They need the package `@fastify/websocket`. */
   mode: 'websocket'
   /** The transport: what `app.tether.websocket.upgrade(options)` returns. Default: that, without options. */
   upgrade?: WebSocketUpgrade
@@ -34,11 +34,11 @@ interface WebSocketParts {
 }
 
 interface BothParts {
-  /** A WebSocket for a GET that asks for one, an event stream for any other. */
+  /** A WebSocket for a GET with an upgrade, an event stream for any other GET. */
   mode: 'both'
   /** The transport: what `app.tether.websocket.upgrade(options)` returns. Default: that, without options. */
   upgrade?: WebSocketUpgrade
-  /** What clients fall back to: what `app.tether.sse.upgrade(options)` returns. Default: that, without options. */
+  /** The transport of clients without a WebSocket, made by `app.tether.sse.upgrade(options)`. Default: made without options. */
   fallback?: Upgrade
 }
 

@@ -12,28 +12,28 @@ type TransportName = keyof typeof transports
 type Mode = NonNullable<AnyStatefulConfig['mode']>
 type UpgradeOption = 'upgrade' | 'fallback'
 
-/** The transports of each mode, the one that is asked first at the beginning, and the options that say what each goes by. */
+/** The transports of each mode, in the order in which they see a request; each with the options of `stateful` that configure it. */
 const modes: Record<Mode, ReadonlyArray<readonly [name: TransportName, ...options: UpgradeOption[]]>> = {
   sse: [['sse', 'upgrade', 'fallback']],
   websocket: [['websocket', 'upgrade']],
   both: [['websocket', 'upgrade'], ['sse', 'fallback']]
 }
 
-/** Gives the options of each transport where the configuration says nothing of it. */
+/** Makes the options of each transport that the configuration does not mention. */
 export type DefaultOptions = { readonly [Name in TransportName]: () => OptionsOf<typeof transports[Name]> }
 type OptionsOf<Given> = Given extends SessionTransport<infer Options> ? Options : never
 
-/** What carries the sessions of one URL. */
+/** The transports of one URL's sessions. */
 export interface ChosenTransports {
   readonly mode: Mode
-  /** Prepares an instance for all of them; in the order in which they are asked. */
+  /** Functions that prepare an instance, one for each transport, in the order in which they see a request. */
   readonly mount: ReadonlyArray<(routes: FastifyInstance, parts: Omit<TransportParts, 'mode' | 'isAlone'>) => MountedTransport | Promise<MountedTransport>>
 }
 
 /** Names of the functions of `app.tether` that make upgrades. */
 const makers = new WeakMap<object, string>()
 
-/** Gives such a function, which is known by its name where an application gives it uncalled. */
+/** Makes such a function and notes its name, for the advice to an application that passes it uncalled. */
 export function createMaker<Options, Made> (transport: TransportName, make: (options?: Options) => Made): (options?: Options) => Made {
   const name = transports[transport].maker
   const maker = (options?: Options, ...others: unknown[]): Made => {
@@ -44,14 +44,14 @@ export function createMaker<Options, Made> (transport: TransportName, make: (opt
   return maker
 }
 
-/** Chooses as `mode` says. Throws an error that names the option which does not go with it. */
+/** Chooses the transports of `mode`. Throws an error that names any option that does not fit. */
 export function chooseTransports (instance: FastifyInstance, config: AnyStatefulConfig, defaultOptions: DefaultOptions): ChosenTransports {
   const { mode = 'sse' } = config
   const chosen = modes[mode]
   const isAlone = chosen.length === 1
   const mount = chosen.map(([name, ...options]) => {
     const transport: SessionTransport<any> = transports[name]
-    // Each is looked at, also where the first is enough.
+    // Every option is checked, even if the first one suffices.
     const [given] = options.map((option) => givenOptions(option, config[option], mode, transport)).filter((found) => found !== null)
     const resolved: unknown = given ?? defaultOptions[name]()
     return (routes: FastifyInstance, parts: Omit<TransportParts, 'mode' | 'isAlone'>) => transport.mount(routes, resolved, { ...parts, mode, isAlone })
@@ -63,7 +63,7 @@ export function chooseTransports (instance: FastifyInstance, config: AnyStateful
   return { mode, mount }
 }
 
-/** The options that a transport goes by; null where the option is left out. */
+/** The options of a transport; null if the option is left out. */
 function givenOptions<Options> (option: UpgradeOption, upgrade: unknown, mode: Mode, { maker, optionsOf }: SessionTransport<Options>): Options | null {
   if (upgrade === undefined) return null
   const options = optionsOf(upgrade)
@@ -71,7 +71,7 @@ function givenOptions<Options> (option: UpgradeOption, upgrade: unknown, mode: M
   throw new OptionError(misfit(option, `what ${maker}() returns`, mode) + adviceFor(upgrade, maker))
 }
 
-/** What to do, for an application that gave something else. */
+/** Advice for an application that gave another value. */
 function adviceFor (upgrade: unknown, maker: string): string {
   const name = makers.get(upgrade as object)
   if (name !== undefined) return `; got ${name} itself: call it, ${maker}()`

@@ -9,21 +9,21 @@ import type { Endpoint } from './endpoint.ts'
 import { NumberTakers } from './number-takers.ts'
 import type { TetherSession } from './session.ts'
 
-/** Name of the event by which a page says that it goes away; no contract can have it. */
+/** The event that a page sends when it goes away. No contract can declare it. */
 export const leaveEvent = 'tether.close'
 
-/** Events that a client sent, or its leave, as a transport has read them. */
+/** One request or message of a client, as a transport reads it: events, or the page's leave. */
 export interface Submission {
-  /** The event whose data the body is, or `tether.close`; null for a body of one envelope or an array of them. */
+  /** Name of the event, or `tether.close`; the body is its data. Null if the body is one envelope or an array of them. */
   readonly event: string | null
   readonly body: unknown
-  /** Whether the body is the fields of a form. */
+  /** Whether the body holds the fields of a form. */
   readonly isForm: boolean
   /** Bytes of the body; null where the transport cannot tell. */
   readonly bytes: number | null
-  /** Who numbers the events: `X-Tether-Sender`; null where the client does not say, or where nothing sends a body twice. */
+  /** The sender that numbers the events, from `X-Tether-Sender`. Null if the client names none, or if the transport never sends a body twice. */
   readonly sender: string | null
-  /** The last update that the client has, as it says it in `Last-Event-ID`. */
+  /** The client's `Last-Event-ID`: the last update that it has. */
   readonly lastEventId: unknown
 }
 
@@ -32,11 +32,11 @@ export type Outcome = Accepted | Refused
 
 export interface Accepted {
   readonly isAccepted: true
-  /** 202; 204 for a form, which leaves its page as it is. */
+  /** 202; 204 for a form, so that the browser keeps its page. */
   readonly status: number
   /** Last `seq` that the session has accepted. */
   readonly seq: number
-  /** How many of the events were accepted before, up to the last whose number another than their sender took. */
+  /** Number of events accepted before, up to the last one whose number another sender took. */
   readonly known: number
 }
 
@@ -44,11 +44,11 @@ export interface Refused {
   readonly isAccepted: false
   readonly status: number
   readonly error: unknown
-  /** Seconds after which the client may send the same again; undefined where that would not help. */
+  /** Seconds until the client may retry; undefined if a retry would not help. */
   readonly retryAfter: number | undefined
 }
 
-/** Takes what clients send to the sessions of one endpoint: all of a submission or nothing. */
+/** Accepts the submissions of one endpoint's clients: all events of a submission, or none. */
 export class Acceptance {
   readonly #endpoint: Endpoint
 
@@ -57,9 +57,9 @@ export class Acceptance {
   }
 
   /**
-   * Takes a submission whose session is known by its id alone.
+   * Accepts a submission that names its session by id.
    *
-   * @param request who sends it, for `bind`
+   * @param request the request for `bind`
    */
   acceptFor (id: unknown, request: FastifyRequest, submission: Submission): Outcome {
     try {
@@ -69,7 +69,7 @@ export class Acceptance {
     }
   }
 
-  /** Takes a submission that came over the session's own stream. */
+  /** Accepts a submission that came over the session's own stream. */
   accept (session: TetherSession, submission: Submission): Outcome {
     try {
       return this.#apply(session, submission)
@@ -104,7 +104,7 @@ export class Acceptance {
     return events
   }
 
-  /** Queues all events or none, in the same step that takes their numbers. Returns what `known` is. */
+  /** Queues all events or none, and takes their numbers in the same step. Returns {@link Accepted.known}. */
   #queue (session: TetherSession, events: readonly CheckedEvent[], bytes: number, sender: string | null): number {
     const due = session.acceptedSeq + 1
     let expected = due
@@ -131,21 +131,21 @@ export class Acceptance {
   }
 }
 
-/** Events that were accepted before are acknowledged again, and do not run again. */
+/** Queues only new events. An event accepted before is acknowledged again, but does not run again. */
 function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
   for (const event of events) {
     if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight)
   }
 }
 
-/** Frees the updates that the client has. */
+/** Frees the updates that the client has received. */
 export function acknowledge (session: TetherSession, lastEventId: unknown): void {
   if (typeof lastEventId !== 'string') return
   const last = parseLastEventId(lastEventId)
   if (last?.id === session.id && last.seq !== null) session.outbox.acknowledge(last.seq)
 }
 
-/** The outcome of whatever was thrown, also while a transport read the submission. */
+/** The outcome for a thrown value, also for one that a transport caught while it read the submission. */
 export function refusedFor (error: unknown): Refused {
   const isTemporary = error instanceof BusyError || error instanceof DrainingError
   return { isAccepted: false, status: statusOf(error), error, retryAfter: isTemporary ? defaults.fixed.retryAfterSeconds : undefined }
@@ -156,13 +156,13 @@ function statusOf (error: unknown): number {
   return typeof status === 'number' && status >= 400 && status < 600 ? status : 500
 }
 
-/** The error for faults: the first of them, as many as one answer holds. */
+/** The error that names the first faults, as many as one answer may hold. */
 export function refusal (faults: Fault[]): ValidationError {
   const { faults: most, faultBytes } = defaults.fixed
   const named: Fault[] = []
   let room: number = faultBytes
   for (const fault of faults.slice(0, most).map(cutFault)) {
-    // With the comma behind it.
+    // Plus one byte for the comma.
     room -= Buffer.byteLength(JSON.stringify(fault)) + 1
     if (room < 0 && named.length > 0) break
     named.push(fault)
@@ -175,7 +175,7 @@ function writtenBytes (body: unknown): number {
   try {
     return Buffer.byteLength(JSON.stringify(body) ?? '')
   } catch {
-    // An application's own parser may give what JSON cannot hold.
+    // An application's own parser may return a value that JSON cannot hold.
     return 0
   }
 }

@@ -4,19 +4,19 @@ import type { StreamCompression } from '../carriers/stream-compression.ts'
 import type { Figures } from '../metrics/figures.ts'
 import type { AnyRequest } from '../streams/transport.ts'
 
-/** Why a session ended: a word of the library's, or what the application gave to `close`. */
+/** Why a session ended: one of these words, or the reason that the application gave to `close`. */
 export type CloseReason =
-  /** The application closed it, and gave no reason. */
+  /** The application closed the session without a reason. */
   | 'closed'
-  /** Its page said that it goes away, and did not come back. */
+  /** The page sent `tether.close`, and did not come back in time. */
   | 'left'
-  /** It was without a stream for `reconnectMs`. */
+  /** The session had no stream for `reconnectMs`. */
   | 'reconnect-timeout'
-  /** It had neither a stream nor an event for `idleMs`. */
+  /** The session had neither a stream nor an event for `idleMs`. */
   | 'idle'
-  /** It was as old as `maxLifetimeMs`. */
+  /** The session reached the age `maxLifetimeMs`. */
   | 'lifetime'
-  /** It had no stream, and others needed its place: there were more than `maxDetached`. */
+  /** More than `maxDetached` sessions had no stream, and this one was closed to make room. */
   | 'evicted'
   /** `drain` was called. */
   | 'draining'
@@ -24,138 +24,139 @@ export type CloseReason =
   | 'shutdown'
   | (string & {})
 
-/** What a session did so far, and what waits for it. */
+/** Figures of one session: its totals so far, and its queues now. */
 export interface SessionStats extends Figures {
-  /** Updates that wait to be written for the first time. */
+  /** Updates not written yet. */
   queuedFrames: number
   /** Bytes of these. */
   queuedBytes: number
-  /** Updates kept for a reader that comes back, those that wait included. */
+  /** Updates kept for a reconnect, including those not written yet. */
   heldFrames: number
   /** Bytes of these. */
   heldBytes: number
-  /** Commands that wait for their turn. */
+  /** Commands that wait on the command channel. */
   queuedCommands: number
-  /** Whether the write buffer is full and the loop stands still. */
+  /** Whether the write buffer is full and the session's loop is stalled. */
   stalled: boolean
-  /** How its present stream is compressed, and what that makes of it; null where there is none, or it is not. */
+  /** Encoding and byte counts of the open stream; null without a stream or without compression. */
   compression: StreamCompression | null
 }
 
 /** One tab's session, as handlers and hooks see it. */
 export interface Session<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
-  /** 24 characters that name it; a secret of this client's. */
+  /** The session's id, 24 characters. It is a secret of the session's client. */
   readonly id: string
-  /** The application's own, as `initialState` made it. */
+  /** The application's own state. `initialState` makes it; handlers may change or replace it. */
   state: State
   /** Whether a stream is open now. */
   readonly connected: boolean
-  /** Aborted, with the reason, as soon as the session is being closed: for work that goes on beside its handlers. */
+  /** Aborts, with the reason, as soon as the session starts to close. It is for work that goes on beside the handlers. */
   readonly signal: AbortSignal
-  /** Figures, counted since it was made. */
+  /** The current figures. Totals count from the start of the session. */
   readonly stats: SessionStats
   /**
-   * Queues an update; it leaves with all others of this turn of the event loop.
+   * Queues an update, and never blocks. All updates of one turn of the event loop leave together.
+   * Without a stream, updates wait for a reconnect. `onOverflow` decides what happens beyond
+   * `queueFrames` or `queueBytes`.
    *
-   * @returns a promise that never rejects: `true` when there is room behind the
-   * update, at once or as soon as the reader caught up to less than `writeBuffer`
-   * waiting ones; `false` when the session closed first. Without a stream it is
-   * `true` at once, and the update waits for the reader to come back.
-   * @throws `FST_ERR_TETHER_SERIALIZATION` for data that the update's schema cannot
-   * serialise, `FST_ERR_TETHER_UNKNOWN_UPDATE`, and what the key function of
-   * `conflate` throws. Nothing is queued then.
+   * @returns a promise that never rejects. It resolves to `true` when there is room for the next
+   * update: at once, or when fewer than `writeBuffer` updates wait. Without a stream it is `true`
+   * at once. It resolves to `false` when the session closes first.
+   * @throws `FST_ERR_TETHER_SERIALIZATION` for data that the update's schema cannot serialise,
+   * `FST_ERR_TETHER_UNKNOWN_UPDATE` for a name outside the contract, and any error of the key
+   * function of `conflate`. Nothing is queued then.
    * @see docs/flow-control.md
    */
   send: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => Promise<boolean>
   /**
-   * Queues a function on the command channel, behind what waits there; from within
-   * the session's own handler it runs at once, as a part of it.
+   * Queues a function on the command channel, behind the waiting commands. Within the
+   * session's own handler the function runs at once, as a part of that handler.
    *
-   * @returns a promise for what it returns. It rejects with what the function
-   * throws (which is logged and reported as well), with `FST_ERR_TETHER_BUSY` when
-   * `commandBuffer` commands wait, and with `FST_ERR_TETHER_SESSION_CLOSED`. Nobody
-   * need listen.
+   * @returns a promise for the function's result. It rejects with the function's error (which is
+   * also logged and given to `onError`), with `FST_ERR_TETHER_BUSY` when `commandBuffer` commands
+   * wait, and with `FST_ERR_TETHER_SESSION_CLOSED`. The caller may ignore it.
    */
   update: <Result>(command: (session: this) => Result) => Promise<Awaited<Result>>
   /**
-   * Closes the session for good: it leaves its groups, accepted commands run, what
-   * waits is written, the stream ends with a goodbye, then `onDisconnect` and `onClose` run.
+   * Closes the session for good. The session leaves its groups, runs accepted commands, writes
+   * waiting updates and ends its stream with a goodbye. Then `onDisconnect` and `onClose` run.
    *
-   * @param reason told to the client and to `onClose`; default `'closed'`.
-   * @param options `reconnect: true` lets the browser come back for a new session;
-   * otherwise its retries are answered with 204, which ends them.
-   * @returns a promise that never rejects, and resolves when all that is done; from
-   * within the session's own handler, at once. Further calls change nothing.
+   * @param reason the reason for the client and for `onClose`; default `'closed'`.
+   * @param options `reconnect: true` lets the browser come back for a new session. By default the
+   * server answers its retries with 204, which ends them.
+   * @returns a promise that never rejects. It resolves when all of this is done; within the
+   * session's own handler, at once. Further calls change nothing.
    */
   close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<void>
 }
 
 /** A named set of sessions. It holds no memory while it has no members. */
 export interface Group<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> extends Iterable<Session<State, Updates>> {
-  /** What `live.group(name)` was called with. */
+  /** The name given to `live.group(name)`. */
   readonly name: string
-  /** How many members it has. */
+  /** Number of members. */
   readonly size: number
   /**
-   * Adds a session, until it is deleted or closes. Returns false when it is in already
-   * or closed. Queues `onJoin`.
+   * Adds a session and queues `onJoin`. The session stays until it is deleted or closes.
+   * Returns false for a session that is a member already, or closed.
    *
    * @throws TypeError for a session of another handler.
    */
   add: (session: Session<State, Updates>) => boolean
-  /** Takes a session out. Returns false when it was not in. Queues `onLeave`. */
+  /** Removes a session and queues `onLeave`. Returns false for a session that is no member. */
   delete: (session: Session<State, Updates>) => boolean
   /** Whether a session is a member. */
   has: (session: Session<State, Updates>) => boolean
   /**
-   * Sends an update to every member; encoded once. It never waits for a member, and
-   * none delays another: one that is over its limits is treated as `onOverflow` says.
+   * Sends an update, encoded once, to every member. It never blocks, and no member delays
+   * another. `onOverflow` decides what happens to a member beyond its limits.
    *
-   * @returns the number of members; what became of the frames is in `stats`.
-   * @throws as `session.send` does; then nobody gets anything.
+   * @returns the number of members; `stats` counts the frames.
+   * @throws the errors of `session.send`; then no member gets the update.
    */
   broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
-  /** The same, to every member but one. */
+  /** Sends an update to every member except one; otherwise the same as `broadcast`. */
   broadcastExcept: <Name extends keyof Updates & string>(session: Session<State, Updates>, name: Name, data: UpdateData<Updates[Name]>) => number
 }
 
 /** Figures of one `stateful` URL. */
 export interface HandlerStats {
-  /** Sessions, those that are being closed included. */
+  /** Sessions, including those that are closing. */
   sessions: number
-  /** Of these, with an open stream. */
+  /** Sessions with an open stream. */
   connected: number
-  /** These, by what their stream travels by. */
+  /** Sessions with an open stream, by protocol. */
   protocols: Record<Protocol, number>
   /** Groups that have members. */
   groups: number
 }
 
-/** What `stateful` returns. */
+/** The sessions of one `stateful` URL; `stateful` returns it. */
 export interface Handler<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
   /**
-   * Sends an update to every session, connected or not; encoded once. It never waits
-   * for one.
+   * Sends an update, encoded once, to every session, connected or not. It never blocks.
+   * `onOverflow` decides what happens to a session beyond its limits.
    *
-   * @returns the number of sessions; what became of the frames is in `stats`.
-   * @throws as `session.send` does; then nobody gets anything.
+   * @returns the number of sessions; `stats` counts the frames.
+   * @throws the errors of `session.send`; then no session gets the update.
    */
   broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
-  /** The group of a name, whether it has members or not. Throws a TypeError for an empty name. */
+  /** Returns the group of a name, with or without members. Throws a TypeError for an empty name. */
   group: (name: string) => Group<State, Updates>
   /** All open sessions, prepared ones included. */
   readonly sessions: Iterable<Session<State, Updates>>
-  /** The open session of an id, or of a claim that `prepare` gave and no stream has used yet; undefined when there is none. */
+  /** Returns the open session of an id, or of an unused claim from `prepare`; undefined if there is none. */
   get: (id: string) => Session<State, Updates> | undefined
   /**
-   * Makes a session while its page is rendered: the page opens its stream with
-   * `?tether-session=<claim>`, or with the header, within `pendingMs`.
+   * Makes a session while the application renders its page. The page must open the stream within
+   * `pendingMs`, and name the claim: by `?tether-session=<claim>`, or by the header.
    *
-   * @returns the claim to embed: good for one stream, whose hello names the session's
-   * id. Null when the pool of prepared sessions, the server or the share of this client
-   * is full, or while it drains. Rejects only with what `initialState` or `bind` throws.
+   * @returns a promise for the claim to embed. A claim opens one stream; that stream's hello names
+   * the session's id. Null while the server drains, and when a limit is reached: of prepared
+   * sessions, of all sessions, or of this client's sessions. The promise rejects only with an
+   * error of `initialState` or `bind`.
    */
   prepare: (request: AnyRequest) => Promise<string | null>
-  /** Figures as they are now. */
+  /** The current figures. */
   readonly stats: HandlerStats
 }

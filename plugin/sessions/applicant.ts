@@ -1,11 +1,11 @@
 import type { ConnectionUse } from './session-registry.ts'
 
-/** For whom a session is made. */
+/** The client that asks for a new session. */
 export interface Applicant {
-  /** What `bind` gave; null for nobody in particular. */
+  /** The result of `bind`; null for nobody in particular. */
   readonly boundTo: string | null
-  /** For whom it counts. */
+  /** The owner whose limit the session counts against; null for no owner. */
   readonly owner: string | null
-  /** The connection of its stream, where others share it. */
+  /** The connection of the stream, if other streams may share it; null otherwise. */
   readonly connection: ConnectionUse | null
 }

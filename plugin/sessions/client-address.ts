@@ -1,16 +1,15 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
 /**
- * The public address that a request comes from, as one client has it: an IPv4 address,
- * or the first 64 bits of an IPv6 address, which is what a household or a phone is given.
+ * The public address of a request's client: an IPv4 address, or the first 64 bits of an
+ * IPv6 address. Providers give each household or phone a prefix of that length.
  *
- * Null for addresses that tell nothing of who is behind them: loopback, private and
- * link-local ones, those that a carrier or an overlay network hands out, and what is
- * no address.
+ * Null for an address that does not identify a client: loopback, private and link-local
+ * addresses, addresses of a carrier or an overlay network, and text that is no address.
  */
 export function publicAddress (address: string | undefined): string | null {
   if (address === undefined) return null
-  // A link-local address may name its interface.
+  // A link-local address may end in the name of its interface.
   const bare = address.split('%', 1)[0]!
   if (isIPv4(bare)) return isPublicIPv4(bare.split('.').map(Number)) ? bare : null
   if (!isIPv6(bare)) return null
@@ -51,7 +50,7 @@ function read (part: string): number[] {
   })
 }
 
-/** The IPv4 address within `::ffff:0:0/96` (a socket that speaks both) or `64:ff9b::/96` (a translator); null for any other. */
+/** The IPv4 address within `::ffff:0:0/96` (a dual-stack socket) or `64:ff9b::/96` (a translator); null for any other. */
 function embeddedIPv4 (groups: readonly number[]): number[] | null {
   const prefix = groups.slice(0, 6).map((group) => group.toString(16)).join(':')
   if (prefix !== '0:0:0:0:0:ffff' && prefix !== '64:ff9b:0:0:0:0') return null

@@ -6,23 +6,23 @@ import type { Protocol } from '../carriers/carrier.ts'
 import type { DisconnectReason } from '../streams/stream.ts'
 import type { CloseReason, Handler, Session } from './api.ts'
 
-/** What every handler and hook gets beside its session. */
+/** The last argument of every handler and hook. */
 export interface HandlerContext<State, Updates extends UpdateDefinitions> {
   /** The handler that `stateful` returns: its groups, its sessions, `broadcast`. */
   readonly live: Handler<State, Updates>
 }
 
-/** What `onConnect` gets beside its session. */
+/** The last argument of `onConnect`. */
 export interface ConnectContext<State, Updates extends UpdateDefinitions> extends HandlerContext<State, Updates> {
   /** The GET that opened the stream. */
   readonly request: FastifyRequest
   /** On `gap`, `expired` and `new` the page needs a snapshot; on `resumed` it has everything. */
   readonly verdict: Verdict
-  /** What the stream travels by. */
+  /** The protocol of the stream. */
   readonly protocol: Protocol
 }
 
-/** What `onError` gets beside session and error. */
+/** The last argument of `onError`. */
 export interface ErrorContext<State, Updates extends UpdateDefinitions> extends HandlerContext<State, Updates> {
   /** Name of the event or hook that failed, or `update`. */
   readonly command: string
@@ -31,51 +31,51 @@ export interface ErrorContext<State, Updates extends UpdateDefinitions> extends 
 /** Limits of a session: sizes and times. */
 export interface SessionOptions extends OptionsOf<typeof optionTable.stateful> {}
 
-/** Who may use a session. */
+/** Access to sessions. */
 export interface AccessOptions {
   /** Origins, such as `https://app.example.com`, whose pages may connect and post from another site. Default none. */
   trustedOrigins?: readonly string[]
   /**
-   * Tells who makes a request: a user's id, a cookie. A session answers only to the
-   * one who opened it. Null or undefined for nobody in particular. If it throws, the
-   * request gets that error. Default none: whoever knows the id may use the session.
+   * Returns the owner of a request, such as a user's id or a cookie. Only the owner that opened
+   * a session may use it. Null or undefined means nobody in particular. If it throws, the
+   * request gets that error. Default none: anyone with the id may use the session.
    */
   bind?: (request: FastifyRequest) => string | number | null | undefined
 }
 
 /**
- * Hooks may return a promise, as handlers may. They run one at a time with the
- * handlers of their session, and what they throw is treated the same.
+ * Configuration of one `stateful` URL. Hooks work like handlers: they may return a promise,
+ * they and the session's handlers run one at a time, and their errors are logged and given to `onError`.
  */
 export interface SessionConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> extends SessionOptions, AccessOptions {
-  /** What `defineContract` returns. */
+  /** The contract, made by `defineContract`. */
   contract: Contract<Events, Updates>
   /**
-   * Makes the session's state, once, before its stream opens; may return a promise.
-   * If it throws, the request gets that error and there is no session. Default: undefined.
+   * Makes the session's state, once, before the stream opens; may return a promise. If it throws
+   * or rejects, the request gets that error and no session is made. Default: the state is undefined.
    */
   initialState?: (request: FastifyRequest) => State | Promise<State>
   /**
-   * A handler for each event. It may return a promise; the session's next command
-   * runs when that has settled. If it throws or rejects, that is logged and given to
-   * `onError`, and the session goes on.
+   * A handler for each event. It may return a promise; the session's next command waits for
+   * that. If it throws or rejects, the error is logged and given to `onError`, and the
+   * session goes on.
    */
   on?: {
     [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: HandlerContext<State, Updates>) => unknown
   }
-  /** A stream was opened: the first, or one that resumes. Runs before the events that follow. */
+  /** A stream opened: the session's first, or a later one. Runs before the events that follow. */
   onConnect?: (session: Session<State, Updates>, context: ConnectContext<State, Updates>) => unknown
   /** The stream is gone; the session is kept for a reconnect. Runs once for every `onConnect`. */
   onDisconnect?: (session: Session<State, Updates>, reason: DisconnectReason, context: HandlerContext<State, Updates>) => unknown
-  /** The session is gone for good. Runs once, after everything it accepted, if it ever connected. */
+  /** The session is gone for good. Runs once, after all accepted commands, and only if the session ever had a stream. */
   onClose?: (session: Session<State, Updates>, reason: CloseReason, context: HandlerContext<State, Updates>) => unknown
   /** The session was added to a group; runs when the present handler has settled. */
   onJoin?: (session: Session<State, Updates>, group: string, context: HandlerContext<State, Updates>) => unknown
   /** The session left a group, or is closing; runs when the present handler has settled. */
   onLeave?: (session: Session<State, Updates>, group: string, context: HandlerContext<State, Updates>) => unknown
   /**
-   * A handler or hook of the session threw, rejected or did not settle in time. It is
-   * called at once, beside logging and not in its place. What it throws itself is logged.
+   * A handler or hook of the session threw, rejected or did not settle in time. Runs at once.
+   * The error is logged as well. An error of `onError` itself is only logged.
    */
   onError?: (session: Session<State, Updates>, error: unknown, context: ErrorContext<State, Updates>) => void
 }

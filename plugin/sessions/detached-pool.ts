@@ -1,23 +1,23 @@
-/** Whose a session is; null for nobody's in particular. */
+/** A session with an owner; null for no owner. */
 export interface Owned {
   readonly owner: string | null
 }
 
 /**
- * Sessions without a stream, those of each owner in the order in which they lost it.
+ * Sessions without a stream. Those of one owner are in the order of the loss.
  *
- * The next to go is the oldest of whoever has most of them, so that one client with
- * many pays for itself. What is nobody's stands alone: nothing is known of who else's it is.
- * Everything takes constant time.
+ * The owner with the most sessions loses its oldest first, so that one client with many
+ * sessions pays for itself. A session without an owner counts as an owner's only one.
+ * Every operation takes constant time.
  */
 export class DetachedPool<Session extends Owned> {
   readonly #byOwner = new Map<unknown, Set<Session>>()
-  /** Owners by how many they have, each set in the order in which they came to that number. */
+  /** Owners by their number of sessions. Each set keeps the order in which its owners reached that number. */
   readonly #levels: Array<Set<unknown>> = [new Set()]
   #size = 0
 
   get size (): number { return this.#size }
-  /** Owners that have any. */
+  /** Number of owners with a session here. */
   get owners (): number { return this.#byOwner.size }
 
   add (session: Session): void {
@@ -31,7 +31,7 @@ export class DetachedPool<Session extends Owned> {
     this.#size++
   }
 
-  /** Returns whether it was in. */
+  /** Removes a session. Returns false if it was not there. */
   delete (session: Session): boolean {
     const key = keyOf(session)
     const sessions = this.#byOwner.get(key)
@@ -45,9 +45,9 @@ export class DetachedPool<Session extends Owned> {
   }
 
   /**
-   * The next to go; undefined when there is none.
+   * The next session to close; undefined if the pool is empty.
    *
-   * @param owner of several with the most it is this one's turn
+   * @param owner the owner preferred among several with the most
    */
   next (owner: string | null): Session | undefined {
     const most = this.#levels.at(-1)!

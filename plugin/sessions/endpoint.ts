@@ -28,7 +28,7 @@ export interface EndpointParts {
   readonly log: FastifyBaseLogger
 }
 
-/** One `stateful` URL from within: its sessions, its groups, and what its configuration says. */
+/** One `stateful` URL: its sessions, its groups and its configuration. */
 export class Endpoint implements SessionScope<TetherSession> {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
@@ -39,11 +39,11 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly registry: SessionRegistry<TetherSession>
   readonly groups: Groups
   readonly context: HandlerContext<unknown, UpdateDefinitions>
-  /** By id; sessions that are being closed are still in it. */
+  /** Sessions by id, including those that are closing. */
   readonly sessions = new Map<string, TetherSession>()
-  /** Prepared sessions by their claims, until a stream has used these up. */
+  /** Prepared sessions by their unused claims. */
   readonly claims = new Map<string, TetherSession>()
-  /** Those that are not being closed: who gets what is broadcast to all. */
+  /** Sessions that are not closing; they receive the broadcasts to all. */
   readonly openSessions = new Set<TetherSession>()
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
@@ -63,15 +63,15 @@ export class Endpoint implements SessionScope<TetherSession> {
   }
 
   /**
-   * Who makes a request; null for nobody in particular. Throws what the application's `bind` throws.
+   * The owner of a request, by `bind`; null for nobody in particular. Throws what the application's `bind` throws.
    *
-   * @throws `FST_ERR_TETHER_ARGUMENT` when it gave something that all would have in common, a promise or an object.
+   * @throws `FST_ERR_TETHER_ARGUMENT` if `bind` returned another type. As text, a promise or an object would be the same for everybody.
    */
   boundTo (request: FastifyRequest): string | null {
     const owner = this.#ownerOf(request)
     if (owner === undefined || owner === null) return null
     if (typeof owner === 'string' || Number.isFinite(owner)) return String(owner)
-    // Nobody listens to it.
+    // Nothing else handles its rejection.
     if (owner instanceof Promise) owner.catch(() => {})
     const got = owner instanceof Promise ? 'a promise' : typeof owner === 'number' ? String(owner) : typeof owner
     throw new ArgumentError(`bind must return a string, a finite number, null or undefined; got ${got}`)
@@ -93,13 +93,13 @@ export class Endpoint implements SessionScope<TetherSession> {
     }
   }
 
-  /** Who is to make a session by a request. Throws as `boundTo` does. */
+  /** The client that asks for a session by a request. Throws the errors of `boundTo`. */
   applicant (request: FastifyRequest, connection: ConnectionUse | null): Applicant {
     const boundTo = this.boundTo(request)
     return { boundTo, owner: ownerOf(boundTo, request.ip), connection }
   }
 
-  /** Makes a session in a slot that the caller has reserved. Rejects with what `initialState` throws. */
+  /** Makes a session in the slot that the caller reserved. Rejects with an error of `initialState`. */
   async create (request: FastifyRequest, applicant: Applicant, pending: boolean): Promise<TetherSession> {
     const state = await this.#stateFor(request)
     const session = new TetherSession(this, state, applicant, pending ? createSessionId() : null)
@@ -113,7 +113,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   async prepare (request: FastifyRequest): Promise<string | null> {
     const { registry } = this
     if (this.runtime.draining) return null
-    // It is the stream's connection that counts, and that is not known yet.
+    // The limit is about the stream's connection, which is not known yet.
     const applicant = this.applicant(request, null)
     if (!registry.reservePending()) return null
     if (!registry.reserve(applicant.owner, null)) {
@@ -128,7 +128,7 @@ export class Endpoint implements SessionScope<TetherSession> {
       registry.releasePending()
       throw error
     }
-    // The server may have begun to stop in the meantime, and would wait for a page that cannot come.
+    // A drain may have begun meanwhile. It would wait for a page that cannot connect any more.
     if (!this.runtime.draining) return session.claimCode
     session.destroy()
     return null
@@ -172,7 +172,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     const failed = (thrown: unknown) => {
       logThrown(this.#log, 'error', thrown, 'onError of a tether session failed', { session: shortSessionId(session.id), command: 'onError' })
     }
-    // Its promise, where it gives one, is nobody's else.
+    // If `onError` returns a promise, nothing else handles its rejection.
     new Promise((resolve) => { resolve(onError.call(this.hooks, session as never, error, { ...this.context, command } as never)) }).catch(failed)
   }
 }

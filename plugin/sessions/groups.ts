@@ -19,7 +19,7 @@ export class Groups {
     return new SessionGroup(name, this)
   }
 
-  /** @throws `FST_ERR_TETHER_ARGUMENT` for what is no session of this handler. */
+  /** @throws `FST_ERR_TETHER_ARGUMENT` for a value that is no session of this handler. */
   requireOwn (session: TetherSession | null | undefined): void {
     if (session?.scope !== this.#scope) throw new ArgumentError('a group takes sessions of its own handler only')
   }
@@ -34,7 +34,7 @@ export class Groups {
     let members = this.#members.get(name)
     if (members === undefined) this.#members.set(name, members = new Set())
     else if (members.has(session)) return false
-    // What was broadcast before is not for it.
+    // Earlier broadcasts are not for the new member.
     this.#scope.runtime.broadcasts.catchUp(session)
     members.add(session)
     ;(session.groups ??= new Set()).add(name)
@@ -45,7 +45,7 @@ export class Groups {
   delete (name: string, session: TetherSession): boolean {
     const members = this.#members.get(name)
     if (members?.has(session) !== true) return false
-    // What was broadcast before is still for it.
+    // Earlier broadcasts are still for the leaving member.
     this.#scope.runtime.broadcasts.catchUp(session)
     members.delete(session)
     if (members.size === 0) this.#members.delete(name)
@@ -54,7 +54,7 @@ export class Groups {
     return true
   }
 
-  /** Takes a session out of all groups. */
+  /** Removes a session from all groups. */
   forget (session: TetherSession): void {
     if (session.groups === null) return
     for (const name of [...session.groups]) this.delete(name, session)
@@ -70,7 +70,7 @@ export class Groups {
   }
 }
 
-/** A group as the application holds it: a name, looked up when it is used. */
+/** The application's view of a group: a name, looked up at each use. */
 export class SessionGroup implements Group {
   readonly name: string
   readonly #groups: Groups

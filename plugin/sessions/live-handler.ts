@@ -4,7 +4,7 @@ import type { Group, Handler, HandlerStats, Session } from './api.ts'
 import type { Groups } from './groups.ts'
 import type { TetherSession } from './session.ts'
 
-/** What a handler gives of its endpoint. */
+/** The part of an endpoint that its handler shows. */
 interface HandlerSource {
   readonly groups: Groups
   readonly sessions: ReadonlyMap<string, TetherSession>
@@ -13,7 +13,7 @@ interface HandlerSource {
   prepare: (request: AnyRequest) => Promise<string | null>
 }
 
-/** A `stateful` URL as the application holds it. */
+/** The application's view of a `stateful` URL. */
 export class LiveHandler implements Handler {
   readonly #endpoint: HandlerSource
 

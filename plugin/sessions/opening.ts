@@ -6,11 +6,11 @@ import type { Stream } from '../streams/stream.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { TetherSession } from './session.ts'
 
-/** How a transport answers a claim. */
+/** A transport's answers to a claim. */
 export interface Entrance {
-  /** Opens the stream; called once there is a session for it. */
+  /** Opens the stream. Called when its session exists. */
   open: () => Stream | Promise<Stream>
-  /** Tells the client that its session was closed for good: it need not come back. */
+  /** Tells the client that its session was closed for good, so that it does not come back. */
   gone: () => void
   /** Tells the client that there is no room now. */
   turnAway: (reason: 'session-limit' | 'draining') => void
@@ -18,17 +18,17 @@ export interface Entrance {
 
 let lastArrival = 0
 
-/** The number of a request in their order of arrival. */
+/** The number of a request, in the order of arrival. */
 export function nextArrival (): number {
   return ++lastArrival
 }
 
 /**
- * Finds or makes the session that a claim names, and gives it its stream.
+ * Finds or makes the session of a claim, and gives it its stream.
  *
- * @param arrival number of the request; of two for one session, the later gets it
- * @returns the session; null where the client gets none and knows it.
- * Rejects with what `initialState`, `bind` or the entrance throws; then there is no session.
+ * @param arrival number of the request; of two requests for one session, the later gets it
+ * @returns the session; null if the client gets none and has its answer.
+ * Rejects with an error of `initialState`, `bind` or the entrance; then there is no session.
  */
 export async function openSession (endpoint: Endpoint, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
   if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
@@ -47,13 +47,13 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
       registry.release(applicant.owner, connection)
       throw error
     }
-    // The server may have begun to stop in the meantime: it closed only the sessions that it had then.
+    // A drain may have begun meanwhile. It closed only the sessions of that moment.
     if (endpoint.runtime.draining) {
       session.destroy()
       return refused(entrance.turnAway('draining'))
     }
   } else if (!session.everConnected && !registry.admits(connection)) {
-    // The prepared session keeps its place. One that had a stream may come back over any connection.
+    // The prepared session keeps its place. A session that had a stream may come back over any connection.
     abort(session, isNew)
     return refused(entrance.turnAway('session-limit'))
   }
@@ -63,7 +63,7 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
     stream = await entrance.open()
     if (stream.gone || stream.closing) return refused(abort(session, isNew))
     if (!session.isOpen) {
-      // Closed while the request's hooks ran; the client comes back for another.
+      // The session closed while the request's hooks ran.
       stream.close(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), endpoint.runtime.limits.shutdownMs, 'closed')
       return null
     }
@@ -78,7 +78,7 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   return session
 }
 
-/** The session that a claim gets; null for a new one, and `gone` where a browser is to stop its retries. */
+/** The session of a claim; null for a new session; `gone` if the browser must stop its retries. */
 function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
   if (claim.malformed) return { session: null, verdict: 'expired' }
   if (claim.id === null) return { session: null, verdict: 'new' }
@@ -91,7 +91,7 @@ function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { se
   if (session.boundTo !== endpoint.boundTo(request)) return { session: null, verdict: 'expired' }
   if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
   if (claim.taken) return 'gone'
-  // An earlier request for it may still wait for its hooks, or have been given up: the later one gets it.
+  // An earlier request may still wait for its hooks, or its client may have left. The later request wins.
   if (!session.everConnected) {
     session.claim()
     return { session, verdict: 'new' }

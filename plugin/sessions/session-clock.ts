@@ -8,7 +8,7 @@ export type Phase =
   /** Its first stream is on its way through Fastify's hooks. */
   | 'opening'
   | 'open'
-  /** Accepts nothing new; accepted commands run, waiting frames are written. */
+  /** Accepts nothing new; runs accepted commands and writes waiting frames. */
   | 'closing'
   | 'closed'
 
@@ -44,7 +44,7 @@ export interface ClockOwner {
   close: (reason: 'reconnect-timeout' | 'left' | 'lifetime' | 'idle', options: { reconnect: true }) => unknown
 }
 
-/** The deadlines of all sessions and streams, behind one timer. */
+/** The deadlines of all sessions and streams. One timer serves all. */
 export interface Deadlines {
   set: (deadline: Deadline, at: number) => void
   remove: (deadline: Deadline) => void

@@ -2,44 +2,44 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import type { Acceptance } from './acceptance.ts'
 import type { Endpoint } from './endpoint.ts'
 
-/** A way to carry sessions: what its folder exports, and `routes/transport-choice.ts` lists. */
+/** One way to carry sessions. Its folder exports it; `routes/transport-choice.ts` lists it. */
 export interface SessionTransport<Options> {
-  /** The function of `app.tether` that makes its upgrades, as errors name it. */
+  /** The function of `app.tether` that makes the upgrades; errors use this name. */
   readonly maker: string
-  /** The options of what that function returned; null for anything else. */
+  /** The options of an upgrade that this function made; null for any other value. */
   readonly optionsOf: (upgrade: unknown) => Options | null
   /**
-   * Looks at the instance before any route is made.
+   * Checks the instance before any route is made.
    *
-   * @throws where the transport cannot work there and no other is beside it
+   * @throws if the transport cannot work there and is the only one
    */
   readonly check: (instance: Pick<FastifyInstance, 'initialConfig'> & { log: FastifyBaseLogger }, mode: string, isAlone: boolean) => void
-  /** Prepares the instance whose route `GET url` is going to be. */
+  /** Prepares the instance that gets the route `GET url`. */
   readonly mount: (routes: FastifyInstance, options: Options, parts: TransportParts) => MountedTransport | Promise<MountedTransport>
 }
 
-/** What a transport serves. */
+/** What a transport needs to serve an endpoint. */
 export interface TransportParts {
   readonly endpoint: Endpoint
   readonly acceptance: Acceptance
   readonly mode: string
-  /** Whether no other transport takes what this one passes on. */
+  /** Whether this is the only transport of the route. */
   readonly isAlone: boolean
 }
 
-/** The part of a transport in `GET url`. */
+/** A transport's part of `GET url`. */
 export interface MountedTransport {
-  /** Options that it adds to the route. */
+  /** Options that the transport adds to the route. */
   readonly routeOptions: object
-  /** Whether it takes requests for an upgrade. */
+  /** Whether the transport takes requests for an upgrade. */
   readonly takesUpgrades: boolean
-  /** Sees each request before the hooks of the application that may take long. */
+  /** Runs for each request, before hooks of the application that may take long. */
   readonly onRequest: (request: FastifyRequest) => void
   /**
    * Answers a request of the route.
    *
-   * @returns false for one that is another transport's
-   * @throws the error for one that is nobody's
+   * @returns false for a request that belongs to another transport
+   * @throws the error for a request that belongs to no transport
    */
   readonly serve: (request: FastifyRequest, reply: FastifyReply) => boolean
 }

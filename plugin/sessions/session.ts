@@ -25,7 +25,7 @@ export interface CloseOptions {
   readonly reconnect?: boolean
   /** When the client may come back, in milliseconds; undefined for its own choice. */
   readonly retryMs?: number | undefined
-  /** 0 cuts the stream and stops the wait for the handler that runs, also if the session closes already. Default: as its limits say. */
+  /** 0 cuts the stream and stops the wait for the present handler, also if the session closes already. Default: the session's own limits. */
   readonly patienceMs?: 0
 }
 
@@ -39,21 +39,21 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   readonly #clock: SessionClock
   /** The owner of the session, by `bind` and the request that made it. */
   readonly boundTo: string | null
-  /** Counts in `maxSessionsPerOwner`; null for nobody. */
+  /** Counts against `maxSessionsPerOwner`; null for no owner. */
   readonly owner: string | null
   /** The shared connection of its latest stream; kept by the registry. */
   connection: ConnectionUse | null
-  /** What `prepare` gave out in place of the id; null for a session that was not prepared. */
+  /** The claim that `prepare` returned in place of the id; null for a session that was not prepared. */
   readonly claimCode: string | null
   /** Whether it ever posted an event or was resumed. */
   proven = false
   servedUpTo: number
   /** Names of its groups; null before the first. */
   groups: Set<string> | null = null
-  /** Who took its events' numbers; null before the first that says who it is. */
+  /** The senders that took event numbers; null before the first sender with a name. */
   takers: NumberTakers | null = null
   #phase: Phase
-  /** Whether it still takes a place in the pool of prepared sessions. */
+  /** Whether the session still has a place in the pool of prepared sessions. */
   #isPooled: boolean
   #everConnected = false
   /** Arrival of the request for the latest stream. */
@@ -160,11 +160,11 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   /**
    * Gives the session a stream, which replaces an older one.
    *
-   * @param verdict `new` and `expired` by the claim; `resumed` becomes `gap` if an update behind `seq` is lost
+   * @param verdict the claim's verdict; `resumed` becomes `gap` if an update behind `seq` is lost
    * @param seq number of the last update that the client says it has
    * @param counted whether the client counts updates itself
-   * @param arrival place of the request among all. Async hooks may reorder requests; the latest arrival wins
-   * @returns the verdict; null if a later request has the session already: then the stream is ended
+   * @param arrival number of the request. Async hooks may reorder requests; the latest arrival wins
+   * @returns the verdict; null if a later request has the session already; then the stream ends
    */
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
     const now = performance.now()
@@ -188,7 +188,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const from = feed.resume(isResumed ? seq : 0, now)
     const final = isResumed && from !== seq ? 'gap' : verdict
     if (isResumed) this.proven = true
-    // The session of a new page may have dropped updates before the page came. Its verdict does not tell of them.
+    // A session without a stream may have dropped updates before its page came. Its verdict does not say so.
     else if (from > 0) feed.outbox.announceGap()
     const opening = helloFrame({
       session: this.id,
@@ -239,7 +239,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#phase = 'opening'
   }
 
-  /** That request came to no stream; another may try. */
+  /** That request opened no stream; another request may claim the session. */
   unclaim (): void {
     if (this.#phase === 'opening') this.#phase = 'pending'
     this.#clock.setAll()

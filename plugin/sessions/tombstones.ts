@@ -1,7 +1,7 @@
-/** Names of what is gone, remembered for a time: the last of them, up to a number. */
+/** Remembers names for a time, and the latest ones up to a number. */
 export class Tombstones {
   readonly #most: number
-  /** Until when each is remembered; the oldest first. */
+  /** The end of each name's time; the oldest name first. */
   readonly #until = new Map<string, number>()
 
   constructor (most: number) {
@@ -18,7 +18,7 @@ export class Tombstones {
     return false
   }
 
-  /** @param forMs how long it is remembered; 0: not at all */
+  /** @param forMs time to remember the name, in milliseconds; 0 for not at all */
   add (name: string, forMs: number): void {
     if (forMs === 0) return
     if (this.#until.size >= this.#most) {

@@ -6,26 +6,26 @@ import type { Encoding } from '../carriers/stream-compression.ts'
 import type { Compression } from '../compression/compression.ts'
 import type { ResolvedCompression } from '../streams/transport.ts'
 
-/** The types of this package do not know its second argument. */
+/** The package's own types lack the second argument. */
 interface EncodingNegotiator {
   encodings: (available: readonly string[], options: { preferred: readonly string[] }) => string[]
 }
 
-/** How one response is going to be encoded. */
+/** The encoding of one response. */
 export interface ChosenEncoding {
   readonly encoding: Encoding
-  /** Bytes set aside for a compressor of its own; 0 where it has none. */
+  /** Bytes of memory reserved for the stream's own compressor; 0 for no such compressor. */
   readonly ownBytes: number
 }
 
 const isSupported: Record<Encoding, boolean> = {
   gzip: true,
   br: true,
-  // Node.js has it from 22.15 on.
+  // Node.js has zstd from 22.15 on.
   zstd: 'createZstdCompress' in zlib
 }
 
-/** Adds to the `Vary` header what hooks have not said there already. */
+/** Adds `Accept-Encoding` to the `Vary` header, unless a hook has done so. */
 export function varyByEncoding (reply: FastifyReply): void {
   const present = [reply.getHeader('vary') ?? []].flat().join(', ')
   if (/(?:^|,)\s*(?:\*|accept-encoding)\s*(?:,|$)/i.test(present)) return
@@ -33,13 +33,13 @@ export function varyByEncoding (reply: FastifyReply): void {
 }
 
 /**
- * The encoding that suits the request; null for none. Where it includes a
- * compressor of its own, memory has been set aside for that, to be released.
+ * Chooses the encoding for a request; null for none. It reserves memory for the stream's own
+ * compressor, if there is one; the caller must release that memory.
  *
  * @param mayWait whether a compressor may work on another thread
  */
 export function chooseEncoding (request: FastifyRequest, reply: FastifyReply, options: ResolvedCompression, compression: Compression, mayWait: boolean): ChosenEncoding | null {
-  // Whoever set it encodes the body, or means to say that nobody may.
+  // A hook has set the encoding: it encodes the body itself, or forbids any encoding.
   if (reply.hasHeader('content-encoding')) return null
   if (isOwn(request, options)) {
     const encoding = accepted(request, options.encodings.filter((name) => isSupported[name] && (mayWait || name === 'gzip')))
@@ -54,7 +54,7 @@ function isOwn (request: FastifyRequest, { own }: ResolvedCompression): boolean 
   return own === 'all' || request.headers['x-tether-session'] === undefined
 }
 
-/** What the client likes best of what there is, ours first where it makes no difference to it; null where that is no encoding at all. */
+/** The client's preferred encoding among the available ones; our order decides between equals. Null for no encoding. */
 function accepted (request: FastifyRequest, available: readonly Encoding[]): Encoding | null {
   const negotiator = new Negotiator(request.raw) as unknown as EncodingNegotiator
   const [best = 'identity'] = negotiator.encodings([...available, 'identity'], { preferred: available })

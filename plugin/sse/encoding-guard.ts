@@ -2,11 +2,10 @@ import type { RawResponse } from '../carriers/http-carrier.ts'
 import type { Encoding } from '../carriers/stream-compression.ts'
 
 /**
- * Fastify keeps headers when a hook fails or answers in the stream's place. Of any
- * other body than the stream's the encoding would be untrue, so it does not go out
- * with one.
+ * Removes the stream's `Content-Encoding` from any other response. Fastify keeps headers when a
+ * hook fails or answers in place of the stream, but that body is not encoded.
  *
- * @returns a function that ends this
+ * @returns a function that ends the guard
  */
 export function guardEncoding (response: RawResponse, encoding: Encoding): () => void {
   const writeHead = response.writeHead as (...head: unknown[]) => RawResponse
@@ -22,7 +21,7 @@ export function guardEncoding (response: RawResponse, encoding: Encoding): () =>
   response.writeHead = guarded
   return () => {
     isGuarding = false
-    // Not deleted, which would make the response a slower object. A hook may have put its own there, which stays.
+    // Assigned, not deleted: a delete would make the response a slower object. A hook's own `writeHead` stays.
     if (response.writeHead === guarded) response.writeHead = writeHead as RawResponse['writeHead']
   }
 }

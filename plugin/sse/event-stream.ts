@@ -20,7 +20,7 @@ import { watchPipelined } from './pipelined-responses.ts'
 
 const keepAliveMs = 30_000
 
-/** Answers a HEAD request with the headers that a GET would get. */
+/** Answers a HEAD request with the headers of a GET. */
 export function answerHead (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime): void {
   const chosen = setHeaders(request, reply, options, runtime.compression)
   if (chosen !== null) runtime.compression.release(chosen.ownBytes)
@@ -30,8 +30,8 @@ export function answerHead (request: FastifyRequest, reply: FastifyReply, option
 /**
  * Opens the stream for a request of any method but HEAD; see {@link Upgrade} for when it resolves and rejects.
  *
- * Fastify's asynchronous onSend hooks run before the first write, which sends the head as it
- * is then: headers that a hook sets later would be lost without an error.
+ * The first write sends the head, so Fastify's asynchronous onSend hooks run before it. A header
+ * set after the first write would be lost without an error.
  */
 export function openEventStream (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, runtime: Runtime): Promise<Stream> {
   const { compression } = runtime
@@ -51,7 +51,7 @@ export function openEventStream (request: FastifyRequest, reply: FastifyReply, o
     let begun = false
     let encoded: ChosenEncoding | null = null
     const head = new EventStreamHead(reply, () => {
-      // The client may have left while the hooks ran; the response's only event for that is over.
+      // The client may have left while the hooks ran. The response emits `close` only once, and has done so.
       if (hasLeft(response)) {
         abort(response.writableEnded)
         return
@@ -62,7 +62,7 @@ export function openEventStream (request: FastifyRequest, reply: FastifyReply, o
         return
       }
       begun = true
-      // A hook, or a listener that ran as the head was written, may have changed the header: the header decides.
+      // A hook, or a listener of `writeHead`, may have changed the encoding. The header decides.
       if (chosen !== null && response.getHeader('content-encoding') === chosen.encoding) {
         encoded = chosen
         compression.countStream(1, chosen.ownBytes)
@@ -74,18 +74,18 @@ export function openEventStream (request: FastifyRequest, reply: FastifyReply, o
     response.on('close', () => {
       if (chosen !== null) compression.release(chosen.ownBytes)
       if (encoded !== null) compression.countStream(-1, encoded.ownBytes)
-      // Fastify logs a response that closes before its body ends as an error; so the body ends first.
+      // Fastify logs an error if a response closes before its body ends, so the body ends first.
       if (begun) head.emit('end')
       else abort(response.writableEnded)
     })
     reply.code(200).send(head)
   })
-  // A caller may not listen, and a client that leaves meanwhile must not end the process.
+  // A caller may ignore the promise. A client that leaves must not end the process.
   opened.catch(() => {})
   return opened
 }
 
-/** Sets the headers of a stream. Gives how it is going to be encoded; null for not at all. */
+/** Sets the headers of a stream. Returns its encoding; null for none. */
 function setHeaders (request: FastifyRequest, reply: FastifyReply, options: ResolvedUpgradeOptions, compression: Compression): ChosenEncoding | null {
   const chosen = options.compression === null ? null : chooseEncoding(request, reply, options.compression, compression, mayWait(reply.raw))
   if (options.compression !== null) varyByEncoding(reply)
@@ -95,8 +95,8 @@ function setHeaders (request: FastifyRequest, reply: FastifyReply, options: Reso
 }
 
 /**
- * Writes the head. Gives false where somebody else has written it: the head can be written only
- * once, whereas a middleware may set `headersSent` as it likes.
+ * Writes the head. Returns false if other code has written it already. It tries the write because
+ * a middleware may set `headersSent` to anything.
  */
 function writeHead (response: RawResponse): boolean {
   try {
@@ -108,14 +108,14 @@ function writeHead (response: RawResponse): boolean {
   }
 }
 
-/** Makes the stream of a response whose head has just been written. */
+/** Makes the stream of a response whose head was just written. */
 function startStream (request: FastifyRequest, response: RawResponse, encoded: ChosenEncoding | null, options: ResolvedUpgradeOptions, runtime: Runtime): Stream {
-  // TCP asks an idle peer whether it is still there; heartbeats fit into the kernel's buffer unread.
+  // TCP probes an idle peer. Heartbeats would not find a lost one: they fit into the kernel's buffer unread.
   if (response instanceof ServerResponse) response.socket?.setKeepAlive?.(true, keepAliveMs)
   if (response.stream !== undefined) runtime.http2Connections.note(response.stream)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
   const stream = new FrameStream(createCarrier(response, encoded, runtime.compression), options, runtime, opening, request.log)
-  // Streams that were open when the server began to stop have their goodbye; this one came later.
+  // This stream opened after the server had said goodbye to the others.
   if (runtime.draining) stream.close(turnedAwayFrame('draining', options.goodbye), runtime.limits.shutdownMs, 'closed')
   return stream
 }
@@ -128,12 +128,12 @@ function createCarrier (response: RawResponse, encoded: ChosenEncoding | null, c
   return new CompressorCarrier(carrier, encoding, compression)
 }
 
-/** Whether a body may begin later than its head: a stand-in for a connection may take such a body for an empty one. */
+/** Whether a body may begin later than its head. A stand-in for a connection may take a late body for an empty one. */
 function mayWait (response: RawResponse): boolean {
   return response.stream !== undefined || isPlainResponse(response)
 }
 
-/** Whether nothing can be sent any more, since the connection is gone. */
+/** Whether the connection is gone, so that nothing can be sent. */
 export function hasLeft (response: RawResponse): boolean {
   // A pipelined response has no socket of its own yet; its request has.
   const socket = response.socket ?? response.req.socket

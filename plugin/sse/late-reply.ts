@@ -9,15 +9,15 @@ const opened = Symbol('fastify-tether.stream')
 type LateReply = FastifyReply & { [opened]?: Stream }
 
 /**
- * Sees to what comes to a reply whose stream has begun. Fastify sends what a handler or hook
- * returns or throws, and would take the stream's response for one that is still to be answered.
+ * Handles a late result of a handler or hook, after its stream has begun. Fastify sends such a
+ * result, and would treat the stream's response as one without an answer.
  *
- * What is thrown ends the stream; what is returned is nothing to be sent.
+ * A thrown value or a returned error ends the stream; any other value is ignored.
  */
 export function guardReply (reply: FastifyReply, stream: Stream): void {
   const late = reply as LateReply
   late[opened] = stream
-  // One function for all, since streams are many.
+  // All streams share one function, to save memory.
   late.send = sendLate
   late.log = new Proxy(late.log, lateLog)
 }
@@ -33,7 +33,7 @@ function sendLate (this: LateReply, payload?: unknown): LateReply {
 
 const failedAfter = 'a handler failed after its event stream had ended'
 
-/** Once the stream has ended, Fastify does not ask the reply, and logs words of its own, which would be wrong here: nobody has set anything. */
+/** After the stream's end, Fastify does not call `send`, but logs that `reply.sent` was set. No code has set it, so another message replaces that one. */
 const lateLog: ProxyHandler<FastifyBaseLogger> = {
   get (log, name) {
     const member: unknown = Reflect.get(log, name, log)
@@ -46,7 +46,7 @@ const lateLog: ProxyHandler<FastifyBaseLogger> = {
   }
 }
 
-/** Whether what is sent was thrown, as Fastify marks it: anything may be thrown, not only errors. */
+/** Whether Fastify's mark says that the payload was thrown. A thrown value need not be an error. */
 function takeMark (reply: FastifyReply): boolean {
   const marks = reply as unknown as Record<symbol, unknown>
   const mark = Object.getOwnPropertySymbols(reply).find(({ description }) => description === 'fastify.reply.isError')

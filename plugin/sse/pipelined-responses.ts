@@ -7,11 +7,11 @@ const waitingOn = new WeakMap<Socket, Set<ServerResponse>>()
 const streams = new WeakMap<Socket, ServerResponse>()
 
 /**
- * Whether a response stands behind an event stream on its connection, so that nothing of it can be
- * sent before that ends. If not, it is noted as the one behind which others stand.
+ * Whether a response is pipelined behind an event stream on its connection. Then nothing of it can
+ * be sent before that stream ends. If not, the response is noted as the connection's latest stream.
  */
 export function standsBehindStream (response: ServerResponse, socket: Socket): boolean {
-  // On HTTP/2 none waits for another.
+  // On HTTP/2 no response waits for another.
   if ((response as { stream?: unknown }).stream !== undefined) return false
   const first = streams.get(socket)
   if (first !== undefined && first !== response && !first.writableEnded && !first.destroyed) return true
@@ -20,10 +20,10 @@ export function standsBehindStream (response: ServerResponse, socket: Socket): b
 }
 
 /**
- * Sees to it that a response hears when its connection closes.
+ * Makes a response emit `close` when its connection closes.
  *
- * One that is pipelined behind another has no socket until its turn comes, and
- * Node tells only the one whose turn it is that the connection is gone.
+ * A pipelined response has no socket until its turn comes. Node reports the loss of the
+ * connection only to the response that has the socket.
  */
 export function watchPipelined (response: ServerResponse, socket: Socket): void {
   if (response.socket !== null) return

@@ -8,7 +8,7 @@ export const sseTransport: SessionTransport<ResolvedUpgradeOptions> = {
   optionsOf: eventStreamOptions,
   check: () => {},
   mount (_routes, options, { endpoint }) {
-    // Clients know the protocol, also where one of them has no session yet.
+    // Clients of this URL know the protocol, even without a session.
     const resolved = Object.freeze({ ...options, goodbye: true })
     return {
       routeOptions: {},

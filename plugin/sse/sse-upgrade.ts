@@ -4,7 +4,7 @@ import type { Runtime } from '../streams/runtime.ts'
 import { asUpgrade, type ResolvedUpgradeOptions, type Transport, type Upgrade } from '../streams/transport.ts'
 import { answerHead, openEventStream } from './event-stream.ts'
 
-/** What a HEAD request gets: its stream is over before it began. */
+/** The transport of a HEAD request: a closed one. */
 const endedTransport: Transport = Object.freeze({
   send: () => Promise.resolve(false),
   close: () => Promise.resolve(),
@@ -12,7 +12,7 @@ const endedTransport: Transport = Object.freeze({
   lastEventId: null
 })
 
-/** Makes what `app.tether.sse.upgrade()` returns. */
+/** Makes the function that `app.tether.sse.upgrade()` returns. */
 export function createEventStreamUpgrade (options: ResolvedUpgradeOptions, runtime: Runtime): Upgrade {
   return asUpgrade((request, reply) => {
     if (request.method === 'HEAD') {
@@ -21,7 +21,7 @@ export function createEventStreamUpgrade (options: ResolvedUpgradeOptions, runti
     }
     const transport = openEventStream(request, reply, options, runtime)
       .then((stream) => new PlainTransport(stream, lastEventId(request), runtime))
-    // A handler need not wait for it, and a client that leaves meanwhile must not end the process.
+    // A handler may ignore the promise. A client that leaves must not end the process.
     transport.catch(() => {})
     return transport
   }, options)

@@ -14,12 +14,12 @@ import { eventStreamHeaders } from './event-stream-head.ts'
 import { answerHead, hasLeft, openEventStream } from './event-stream.ts'
 import { standsBehindStream } from './pipelined-responses.ts'
 
-/** As a client may name it: what is sent has the parameter. */
+/** The media type of the stream, without and with its parameter: a client may name either. */
 const mediaTypes = ['text/event-stream', eventStreamHeaders['content-type']]
 
 const arrivals = new WeakMap<FastifyRequest, number>()
 
-/** Notes the arrival of a request, ahead of hooks that may take long. */
+/** Notes the arrival of a request. Runs before hooks that may take long. */
 export function noteArrival (request: FastifyRequest): void {
   arrivals.set(request, nextArrival())
 }
@@ -27,14 +27,14 @@ export function noteArrival (request: FastifyRequest): void {
 /**
  * Answers `GET url` with the event stream of a session.
  *
- * Gives no promise: Fastify would answer for a handler whose promise settles while the stream is open,
- * where a middleware has it believe that nothing was sent.
+ * Returns no promise. When a handler's promise settles, Fastify may answer the request itself: it does
+ * so if a middleware makes it believe that nothing was sent, even while the stream is open.
  */
 export function answerWithStream (endpoint: Endpoint, options: ResolvedUpgradeOptions, request: FastifyRequest, reply: FastifyReply): void {
   openSessionStream(endpoint, options, request, reply).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
 }
 
-/** Only an error is answered as one, and anything may be thrown. */
+/** Fastify answers only an error as an error, but code may throw any value. */
 function errorOf (thrown: unknown): unknown {
   if (isNativeError(thrown) || thrown instanceof Error) return thrown
   const { statusCode } = (thrown ?? {}) as { statusCode?: unknown }
@@ -49,13 +49,13 @@ async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOp
   }
   const claim = readClaim(headerOf(request), lastEventId(request), preparedClaim(request))
   if (standsBehindStream(reply.raw, request.raw.socket)) {
-    // The stream of a session could not begin before the one ahead of it ends. This short answer waits in its place.
+    // The session's stream could not begin before the stream ahead of it ends. This short answer waits in its place.
     endpoint.registry.refusals.pipelined++
-    // As to an EventSource: a refusal is logged as an error, and no reader that counts pipelines.
+    // Every client gets the answer for an EventSource: a refusal would be logged as an error, and counting clients do not pipeline.
     return turnAway(reply, { ...claim, counted: false }, 'session-limit')
   }
   const arrival = arrivals.get(request) ?? nextArrival()
-  // The request lives as long as its stream does.
+  // The request lives as long as its stream, and the entry with it.
   arrivals.delete(request)
   let isOpening = false
   try {
@@ -68,16 +68,16 @@ async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOp
       turnAway: (reason) => turnAway(reply, claim, reason)
     }, arrival)
   } catch (error) {
-    // A reply that is over cannot take an error, and there is nobody left to read it.
+    // A reply that is over cannot take an error, and no client would read it.
     if (isOpening && (reply.sent || hasLeft(reply.raw))) return
     throw error
   }
 }
 
 /**
- * Answers where there is no room. A client that counts gets the status and Retry-After. A
- * browser's EventSource would never reconnect after that, so it gets a stream that
- * ends at once and says when to reconnect.
+ * Answers a request when there is no room. A client that counts gets the status and Retry-After.
+ * A browser's EventSource would never reconnect after such a status. It gets a stream that ends
+ * at once and says when to reconnect.
  */
 function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 'draining'): void {
   if (claim.counted) {
@@ -88,7 +88,7 @@ function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 
 }
 
 function acceptsEventStream (request: FastifyRequest): boolean {
-  // An empty list names no preference, as no header does; the negotiator takes it for a refusal.
+  // An empty list names no preference, like a missing header. The negotiator would read it as a refusal.
   if (request.headers.accept?.trim() === '') return true
   return new Negotiator(request.raw).mediaType(mediaTypes) !== undefined
 }

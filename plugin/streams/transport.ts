@@ -3,7 +3,7 @@ import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { FrameFields } from '../protocol/frame.ts'
 import type { DisconnectReason } from './stream.ts'
 
-/** How streams are compressed for clients that accept it; see docs/compression.md. */
+/** Options of compression, for clients that accept it; see docs/compression.md. */
 export interface CompressionOptions extends OptionsOf<typeof optionTable.compression> {}
 
 export type ResolvedCompression = Readonly<Required<CompressionOptions>>
@@ -14,7 +14,7 @@ export interface UpgradeOptions extends OptionsOf<typeof optionTable.stream> {
   compression?: boolean | CompressionOptions
 }
 
-/** Options of a stream over any carrier. */
+/** Options of a stream of any transport. */
 export type StreamOptions = Readonly<Required<Omit<UpgradeOptions, 'compression'>>>
 
 export type ResolvedUpgradeOptions = StreamOptions & {
@@ -24,44 +24,45 @@ export type ResolvedUpgradeOptions = StreamOptions & {
 
 const resolvedOptions = Symbol('fastify-tether.sse')
 
-/** A stream of server-sent events, made by `upgrade`. */
+/** A stream of server-sent events, without a session. An `upgrade` makes it. */
 export interface Transport {
   /**
-   * Queues one frame; it leaves with all others of this turn of the event loop.
+   * Queues one frame, and never blocks. All frames of one turn of the event loop leave together.
    *
-   * @returns a promise that never rejects. It resolves with `true` when there is room
-   * for another frame: at once, or as soon as fewer than `writeBuffer` frames wait. It
-   * resolves with `false` if the stream was closed first. A caller that ignores it may
-   * queue up to 1,024 frames or 1 MiB; beyond that, the stream ends.
-   * @throws `FST_ERR_TETHER_FRAME` for fields that cannot be written.
+   * @returns a promise that never rejects. It resolves to `true` when there is room for the next
+   * frame: at once, or when fewer than `writeBuffer` frames wait. It resolves to `false` when the
+   * stream closes first. A caller that ignores the promise may queue up to 1,024 frames or 1 MiB;
+   * beyond that, the stream ends.
+   * @throws `FST_ERR_TETHER_FRAME` for fields that an event stream cannot carry. Nothing is queued then.
    */
   send: (fields: FrameFields) => Promise<boolean>
   /**
-   * Writes everything that waits and ends the stream; destroys it if the client does
-   * not take that in time. Resolves once the stream is gone; never rejects.
+   * Writes the waiting frames and ends the stream. A client that does not read them within
+   * `stallTimeoutMs` is cut (with 0, within its default). The promise never rejects; it resolves
+   * when the stream is gone.
    */
   close: () => Promise<void>
-  /** Resolves with the reason once either side has ended the stream and it is gone; never rejects. */
+  /** A promise that never rejects. It resolves with the reason when the stream is gone, whichever side ended it. */
   readonly closed: Promise<DisconnectReason>
   /**
-   * The client's last event id: the header `Last-Event-ID`, read as UTF-8. If that is absent or empty, the first
-   * non-empty query parameter of `last-event-id`, `lastEventId` and `evs_last_event_id`, which polyfills send. Null
-   * for none.
+   * The last event id that the client named, in UTF-8; null for none. The first non-empty value
+   * counts: of the header `Last-Event-ID`, or of the query's `last-event-id`, `lastEventId` or
+   * `evs_last_event_id` (from polyfills).
    */
   readonly lastEventId: string | null
 }
 
-/** A request of any route: over HTTP/1.1 or HTTP/2, with any type provider and generics. */
+/** A request of any route, over HTTP/1.1 or HTTP/2, with any type provider and generics. */
 export type AnyRequest = FastifyRequest<any, any, any, any, any, any, any>
 type AnyReply = FastifyReply<any, any, any, any, any, any, any>
 
 /**
- * Turns a request into a stream. Only `app.tether.sse.upgrade()` makes such functions.
+ * Turns a request into a stream. Only `app.tether.sse.upgrade()` makes this function.
  *
- * @returns a promise that resolves once the response's head is complete, all hooks
- * included. It rejects with `FST_ERR_TETHER_STREAM_ABORTED` if the client left first,
- * or if a hook replaced the payload or ended the reply. There is nothing left to answer
- * then, and the rejection needs no handler. A HEAD request gets a closed transport.
+ * @returns a promise that resolves when all hooks have run and the response's head is complete.
+ * It rejects with `FST_ERR_TETHER_STREAM_ABORTED` if the client leaves first, or if a hook
+ * replaces the payload or ends the reply. Then there is nothing left to answer, and the caller
+ * may ignore the promise. A HEAD request gets a closed transport.
  */
 export interface Upgrade {
   (request: AnyRequest, reply: AnyReply): Promise<Transport>
@@ -73,7 +74,7 @@ export function asUpgrade (upgrade: (request: AnyRequest, reply: AnyReply) => Pr
   return Object.assign(upgrade, { [resolvedOptions]: options } as const)
 }
 
-/** The options of a result of `app.tether.sse.upgrade()`; null for anything else. */
+/** The options of an upgrade by `app.tether.sse.upgrade()`; null for any other value. */
 export function eventStreamOptions (upgrade: unknown): ResolvedUpgradeOptions | null {
   return (upgrade as Partial<Upgrade> | null | undefined)?.[resolvedOptions] ?? null
 }

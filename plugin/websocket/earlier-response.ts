@@ -6,22 +6,22 @@ import type { Connection } from './handshake.ts'
 /** The last response to an ordinary request on each connection. */
 const latest = new WeakMap<Duplex, ServerResponse>()
 
-/** Notes what is to be answered before anything that comes behind it on the same connection. */
+/** Notes a response. Later requests on its connection must wait for it. */
 export function noteResponse (request: IncomingMessage, response: ServerResponse): void {
-  // On HTTP/2 none waits for another.
+  // On HTTP/2 no response waits for another.
   if (request.httpVersionMajor < 2) latest.set(request.socket, response)
 }
 
-/** A response that still has the connection; null where there is none. */
+/** The response that still uses the connection; null if none does. */
 export function earlierResponse (socket: Duplex): ServerResponse | null {
   const response = latest.get(socket)
   return response === undefined || response.closed ? null : response
 }
 
 /**
- * Goes on as soon as a connection is free, with what came on it meanwhile.
+ * Calls `proceed` when the response has ended, with the bytes that arrived meanwhile.
  *
- * Node no longer reads from it. This does, for else nobody would notice that the client has left.
+ * Node no longer reads from the connection. This function does, to notice when the client leaves.
  */
 export function afterResponse (response: ServerResponse, socket: Connection, proceed: (early: Buffer) => void): void {
   const early: Buffer[] = []
@@ -29,7 +29,7 @@ export function afterResponse (response: ServerResponse, socket: Connection, pro
   const keep = (piece: Buffer) => {
     early.push(piece)
     bytes += piece.length
-    // The client keeps the rest until its turn comes.
+    // The rest stays with the client until its turn comes.
     if (bytes > defaults.fixed.openingBytes) socket.pause()
   }
   const ended = () => { socket.destroySoon() }
@@ -40,7 +40,7 @@ export function afterResponse (response: ServerResponse, socket: Connection, pro
     socket.off('data', keep)
     socket.off('end', ended)
     if (socket.destroyed || socket.writableEnded) return
-    // It flows from the next tick on, to whoever listens by then.
+    // Data flows from the next tick on, to the listeners of that time.
     socket.resume()
     proceed(Buffer.concat(early))
   })

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 
-/** A connection, of TCP or TLS. */
+/** A TCP or TLS connection. */
 export type Connection = Duplex & { destroySoon: () => void, encrypted?: boolean }
 
 const handshakes = new WeakMap<IncomingMessage, Handshake>()
@@ -17,7 +17,7 @@ export function isHandshake ({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && wantsWebSocket(headers) && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
 }
 
-/** A connection and what has come on it so far. */
+/** A connection, and the bytes that have arrived on it so far. */
 export interface TakenHandshake {
   readonly socket: Duplex
   readonly head: Buffer
@@ -26,20 +26,20 @@ export interface TakenHandshake {
 /**
  * A request for a WebSocket on its way through the router.
  *
- * Until a route takes its connection, or for as long as another one answers on it, this
- * reads from it, for else nobody would notice that the client has left.
+ * It reads from the connection until our route takes it, or while another route answers on
+ * it. Otherwise nothing would notice when the client leaves.
  */
 export class Handshake {
   readonly #request: IncomingMessage
   readonly #socket: Connection
   readonly #response: HandshakeResponse
-  /** What came behind the request. */
+  /** Bytes that arrived behind the request. */
   readonly #early: Buffer[]
   #earlyBytes: number
   readonly #isContested: boolean
   #isWatched = false
 
-  /** @param isContested whether others may want it that know it only by its URL */
+  /** @param isContested whether other listeners for upgrades may want the request; they know theirs by the URL */
   constructor (request: IncomingMessage, socket: Connection, head: Buffer, isContested: boolean) {
     this.#request = request
     this.#socket = socket
@@ -59,7 +59,7 @@ export class Handshake {
     instance.routing(this.#request as never, response as never)
   }
 
-  /** The answer goes to the client, whatever it is. */
+  /** Connects the response to the client, so that any answer reaches it. */
   claim (): void {
     if (this.#isWatched || this.#response.destroyed) return
     this.#isWatched = true
@@ -80,20 +80,20 @@ export class Handshake {
     return { socket: this.#socket, head: Buffer.concat(this.#early) }
   }
 
-  /** Another route than ours would answer: it is for those who know its URL. */
+  /** Leaves the request to the other listeners for upgrades: the route that answers is not ours. */
   #leave (): void {
     handshakes.delete(this.#request)
     const response = this.#response
     response.onHead = null
     response.on('error', () => {})
     response.destroy()
-    // Without a connection Node says nothing of it.
+    // Node emits no `close` for a response without a connection.
     process.nextTick(() => { response.emit('close') })
   }
 
   readonly #keep = (piece: Buffer): void => {
     this.#earlyBytes += piece.length
-    // Before it is answered, it has nothing to say.
+    // Once an answer has begun, no route will take these bytes.
     if (this.#response.headersSent) return
     if (this.#earlyBytes > defaults.fixed.openingBytes) this.#socket.destroy()
     else this.#early.push(piece)
@@ -112,12 +112,12 @@ class HandshakeResponse extends ServerResponse {
   }
 }
 
-/** Takes the connection of a handshake from the router; null where none was asked for. */
+/** Takes the connection of a handshake from the router; null if the request is no handshake. */
 export function takeHandshake (request: IncomingMessage): TakenHandshake | null {
   return handshakes.get(request)?.take() ?? null
 }
 
-/** Tells that a route of ours has the request, and its answer is to reach the client. */
+/** Notes that one of our routes has the request, so that its answer reaches the client. */
 export function claimHandshake (request: IncomingMessage): void {
   handshakes.get(request)?.claim()
 }

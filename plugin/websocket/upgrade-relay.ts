@@ -4,18 +4,18 @@ import type { FastifyInstance } from 'fastify'
 import { afterResponse, earlierResponse, noteResponse } from './earlier-response.ts'
 import { Handshake, isHandshake, type Connection } from './handshake.ts'
 
-/** Node's server; newer ones ask for each request whether its upgrade is wanted. */
+/** Node's server. Newer versions ask a callback for each request whether to accept its upgrade. */
 type Server = FastifyInstance['server'] & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
 
 const installed = new WeakSet<Server>()
 
 /**
- * Takes a server's requests for an upgrade, all of which Node hands to whoever listens.
+ * Handles a server's requests for an upgrade. With a listener for `upgrade`, Node gives all of them to the listeners.
  *
- * A handshake for a WebSocket goes through the router: our route takes it up, any other
- * answers it as the GET that it is. What asks for anything else goes back to the server as
- * an ordinary request, body and all. Either waits until what came before it on its connection
- * has been answered.
+ * A WebSocket handshake goes through the router. Our route accepts it; any other route answers
+ * it as an ordinary GET. A request for any other upgrade goes back to the server as an
+ * ordinary request, with its body. Each request waits until the earlier requests on its
+ * connection are answered.
  */
 export class UpgradeRelay {
   readonly #instance: FastifyInstance
@@ -26,7 +26,7 @@ export class UpgradeRelay {
     this.#server = instance.server
   }
 
-  /** Sees to it that the server of an instance has one. */
+  /** Installs a relay on the server of an instance, once. */
   static install (instance: FastifyInstance): void {
     if (installed.has(instance.server)) return
     installed.add(instance.server)
@@ -43,7 +43,7 @@ export class UpgradeRelay {
     server.on('upgrade', (request: IncomingMessage, socket: Connection, head: Buffer) => {
       const failed = () => { socket.destroy() }
       socket.on('error', failed)
-      // By then all others who listen have seen it, too.
+      // By the next tick all other listeners have seen the request, too.
       process.nextTick(() => {
         if (isRouted(request) || isTaken(socket)) return
         if (!isHandshake(request) && this.#isForOthers(request)) return
@@ -51,7 +51,7 @@ export class UpgradeRelay {
         if (earlier === null) {
           this.#relay(request, socket, head, failed)
         } else if (this.#hasOthers) {
-          // They may want what comes on the connection.
+          // The other listeners may want the bytes on the connection.
           earlier.once('close', () => {
             if (isTaken(socket)) return
             this.#renew(request)
@@ -67,7 +67,7 @@ export class UpgradeRelay {
     })
   }
 
-  /** Node has given the connection as much time as one gets on which nothing has been asked for. */
+  /** Sets the server's own timeout again: Node has given the connection the timeout of an idle one. */
   #renew ({ socket }: IncomingMessage): void {
     socket.setTimeout(this.#server.timeout)
   }
@@ -81,19 +81,19 @@ export class UpgradeRelay {
     }
   }
 
-  /** Whether others listen for upgrades. */
+  /** Whether there are other listeners for upgrades. */
   get #hasOthers (): boolean {
     return this.#server.listenerCount('upgrade') > 1
   }
 
-  /** Whether somebody else may know what is asked for. Nobody knows HTTP/2, which Node does not begin by an upgrade. */
+  /** Whether another listener may handle the request. None can handle `h2c`: Node does not start HTTP/2 by an upgrade. */
   #isForOthers ({ headers }: IncomingMessage): boolean {
     return this.#hasOthers && headers.upgrade?.toLowerCase() !== 'h2c'
   }
 
-  /** Has the server treat a request as if no upgrade had been asked for. */
+  /** Makes the server treat a request as one without an upgrade. */
   #serve (request: IncomingMessage, socket: Connection, head: Buffer): void {
-    // From Node 25 on the request has its body.
+    // From Node 25 on, the request itself has its body.
     if (socket !== request.socket as unknown || request.readableLength > 0) {
       this.#instance.routing(request as never, lastResponse(request, request.socket as unknown as Connection) as never)
       return
@@ -112,7 +112,7 @@ function lastResponse (request: IncomingMessage, socket: Connection): ServerResp
   return response
 }
 
-/** The head of a request as it came, but for the wish to upgrade. */
+/** The head of a request as it arrived, without the upgrade. */
 function ordinaryHead ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -127,14 +127,14 @@ function ordinaryHead ({ method, url, httpVersion, rawHeaders }: IncomingMessage
   return `${head}\r\n`
 }
 
-/** Whether an `@fastify/websocket` of the application's, of some other part of it, has sent it through the router. */
+/** Whether an `@fastify/websocket` in another part of the application has sent the request through the router. */
 export function isRouted (request: IncomingMessage): boolean {
   return Object.getOwnPropertySymbols(request).some(({ description }) => description === 'ws-socket')
 }
 
-/** Whether somebody else has begun to read from a connection or to write to it. */
+/** Whether other code has begun to read from a connection, or to write to it. */
 function isTaken (socket: Duplex): boolean {
   return socket.destroyed || socket.writableEnded || socket.readableFlowing !== null || socket.listenerCount('readable') > 0 ||
-    // What is still to be written may be the response before.
+    // The waiting bytes may belong to the earlier response.
     (socket.writableLength > 0 && earlierResponse(socket) === null)
 }

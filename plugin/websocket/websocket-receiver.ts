@@ -14,7 +14,7 @@ import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { Stream } from '../streams/stream.ts'
 
-/** Parses the text of a body as the parser of a POST does, with the same errors. */
+/** Parses a body's text like the parser of a POST, with the same errors. */
 export type ParseJson = (text: string) => unknown
 
 export interface WebSocketReceiverParts {
@@ -27,14 +27,14 @@ export interface WebSocketReceiverParts {
   readonly openTimeoutMs: number
 }
 
-/** Most bytes of one message. One beyond `maxEventBytes` is answered with an error; one beyond this closes the socket. */
+/** Most bytes of one message. A message beyond `maxEventBytes` gets an error; one beyond this limit closes the socket. */
 export function maxMessageBytes (maxEventBytes: number): number {
   return 2 * maxEventBytes + defaults.fixed.openingBytes
 }
 
 /**
- * Receives the messages of one WebSocket. The first names a session, the others are events
- * of that session, answered in their order as a POST would be.
+ * Receives the messages of one WebSocket. The first names a session; the others are events of
+ * that session. Each gets the answer of a POST, in order.
  */
 export class WebSocketReceiver implements Deadline {
   dueAt = 0
@@ -44,14 +44,14 @@ export class WebSocketReceiver implements Deadline {
   readonly #peer: WebSocketPeer
   readonly #stream: Stream
   readonly #parse: ParseJson
-  /** The request that opened the socket; null once the opening has it. */
+  /** The request that opened the socket; null when the opening has taken it over. */
   #request: FastifyRequest | null
   #session: TetherSession | null = null
   #isOpening = false
-  /** Messages that came before there was a session to take them. */
+  /** Messages that arrived before the session existed. */
   #early: Buffer[] = []
   #earlyBytes = 0
-  /** Bytes of answers written since the socket took no more. */
+  /** Bytes of answers written while the socket is full. */
   #unreadBytes = 0
   #isPaused = false
 
@@ -81,7 +81,7 @@ export class WebSocketReceiver implements Deadline {
   }
 
   #receive (message: Buffer, isBinary: boolean): void {
-    // The session may have another stream by now, or be over: nothing could answer the message.
+    // The session may have another stream by now, or be over. Then no answer is possible.
     if (this.#stream.gone || this.#stream.closing) return
     if (isBinary) return this.#end('not-text', false, closeCodes.unsupported)
     const { maxEventBytes } = this.#endpoint.limits
@@ -128,7 +128,7 @@ export class WebSocketReceiver implements Deadline {
     }
   }
 
-  /** Tells a client without a session why, by an answer and by the code that closes the socket. */
+  /** Tells a client the reason for no session, by an answer and by the close code. */
   #refuse (error: unknown, request: FastifyRequest): void {
     const outcome = refusedFor(error)
     const isMalformed = error instanceof ValidationError || /^FST_ERR_CTP_/.test(read(error, 'code') ?? '')
@@ -164,7 +164,7 @@ export class WebSocketReceiver implements Deadline {
     })
   }
 
-  /** As Fastify reads the body of a POST, and with its errors. */
+  /** Reads a message like Fastify reads the body of a POST, with the same errors. */
   #bodyOf (message: Buffer): unknown {
     if (message.length > this.#endpoint.limits.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
     return this.#parse(message.toString())
@@ -187,7 +187,7 @@ export class WebSocketReceiver implements Deadline {
   }
 }
 
-/** An outcome in the words of the answer to a POST. */
+/** An outcome as text, with the fields of the answer to a POST. */
 function answerOf (outcome: Outcome): string {
   if (outcome.isAccepted) return answerFrame({ status: outcome.status, seq: outcome.seq, known: outcome.known || undefined })
   const { status, error, retryAfter } = outcome

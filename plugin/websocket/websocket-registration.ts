@@ -8,21 +8,21 @@ import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
 import { claimHandshake, takeHandshake, wantsWebSocket } from './handshake.ts'
 import { UpgradeRelay, isRouted } from './upgrade-relay.ts'
 
-/** Takes a WebSocket for a route. */
+/** Handles the WebSockets of a route. */
 export type SocketHandler = (peer: WebSocketPeer, request: FastifyRequest) => void
 
-/** The server of sockets that `@fastify/websocket` makes for an instance. */
+/** The WebSocket server that `@fastify/websocket` makes for an instance. */
 interface SocketServer {
   handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer, accept: (peer: WebSocketPeer) => void) => void
 }
 
 /**
- * Enables WebSockets on the routes of an instance. An `@fastify/websocket` that the application
- * has registered serves them. Otherwise one is registered for these routes alone, which gets its
- * requests from the router.
+ * Enables WebSockets on the routes of an instance. If the application has registered
+ * `@fastify/websocket`, that serves them. Otherwise this function registers one for these routes
+ * alone; it gets its requests from the router.
  */
 export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number): Promise<void> {
-  // A hook of the application's may refuse an upgrade before its `@fastify/websocket` has seen it; nothing reads from that connection any more.
+  // A hook of the application may refuse an upgrade before its `@fastify/websocket` sees it. Then nothing reads from the connection any more.
   routes.addHook('onResponse', function endRefusedTetherUpgrade (request, _reply, done) {
     if (wantsWebSocket(request.raw.headers) && isRouted(request.raw) && request.ws !== true) request.raw.socket.destroySoon()
     done()
@@ -34,16 +34,16 @@ export async function enableWebSockets (routes: FastifyInstance, mode: string, m
     done(null, payload)
   })
   await routes.register(await load(mode), {
-    // It would take all of a server's requests for an upgrade.
+    // An emitter of its own: on the real server it would take every request for an upgrade.
     options: { server: new EventEmitter() as never, maxPayload },
     // Our streams end by themselves, with a goodbye.
     preClose: (done: () => void) => { done() },
-    // What breaks the protocol has been closed with a code that says so.
+    // The socket is closed already, with the code of its fault.
     errorHandler: (error: Error, _socket: unknown, request: { log: FastifyInstance['log'] }) => { noteFailure(error, request) }
   })
 }
 
-/** Makes a WebSocket of a request that the router has brought here, if it asks for one. */
+/** Accepts a WebSocket handshake that the router delivered. Returns false if the request is none. */
 export function acceptHandshake (request: FastifyRequest, reply: FastifyReply, handler: SocketHandler): boolean {
   const handshake = takeHandshake(request.raw)
   if (handshake === null) return false
@@ -60,7 +60,7 @@ function noteFailure (error: Error, { log }: { log: FastifyInstance['log'] }): v
   logThrown(log, 'info', error, 'a WebSocket failed')
 }
 
-/** Imported only where it is needed, since most applications do without. */
+/** Imports the package only when it is needed: most applications do not have it. */
 async function load (mode: string) {
   try {
     return (await import('@fastify/websocket')).default
@@ -71,7 +71,7 @@ async function load (mode: string) {
   }
 }
 
-/** Whether a server speaks nothing but HTTP/2, which has no upgrade. */
+/** Whether a server speaks only HTTP/2, which has no upgrade. */
 export function isHttp2Only (instance: Pick<FastifyInstance, 'initialConfig'>): boolean {
   const { http2, https } = instance.initialConfig as { http2?: boolean, https?: boolean | { allowHTTP1?: boolean } }
   return http2 === true && !(typeof https === 'object' && https.allowHTTP1 === true)

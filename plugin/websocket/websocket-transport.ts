@@ -15,7 +15,7 @@ export const webSocketTransport: SessionTransport<ResolvedWebSocketOptions> = {
     instance.log.warn(`mode "${mode}" on a server that speaks nothing but HTTP/2: clients get server-sent events only, unless https.allowHTTP1 is set`)
   },
   async mount (routes, options, { endpoint, acceptance, mode, isAlone }) {
-    // Clients know the protocol, also where one of them has no session yet.
+    // Clients of this URL know the protocol, even without a session.
     const resolved = Object.freeze({ ...options, goodbye: true })
     const parse = jsonParser(routes)
     const handler: SocketHandler = (peer, request) => { acceptSocket({ endpoint, acceptance, peer, request, parse }, resolved) }
@@ -26,9 +26,9 @@ export const webSocketTransport: SessionTransport<ResolvedWebSocketOptions> = {
       onRequest: () => {},
       serve (request, reply) {
         if (acceptHandshake(request, reply, handler)) return true
-        // A proxy that drops the upgrade leaves the rest of the handshake. Its sender cannot read another answer, which would leave a session behind.
+        // A proxy may drop the upgrade and leave the rest of the handshake. Its client cannot read an event stream; the session would stay behind unused.
         if (!isAlone && request.headers['sec-websocket-version'] === undefined) return false
-        // On HTTP/2 such a header is an error.
+        // On HTTP/2 this header is an error.
         if (request.raw.httpVersionMajor === 1) reply.header('upgrade', 'websocket')
         throw new UpgradeRequiredError()
       }

@@ -23,10 +23,10 @@ const closedState = 3
 const resolvedOptions = Symbol('fastify-tether.websocket')
 
 /**
- * Turns a WebSocket into a transport: the event stream that server-sent events would
- * carry, in text messages. `socket` is what a route of `@fastify/websocket` gets.
+ * Turns a WebSocket into a transport. Its text messages carry the same event stream as
+ * server-sent events. `socket` is the first argument of a route of `@fastify/websocket`.
  *
- * @returns a promise that rejects only with `FST_ERR_TETHER_NO_SOCKET`, where `socket` is none.
+ * @returns a promise that rejects only with `FST_ERR_TETHER_NO_SOCKET`, if `socket` is no WebSocket.
  */
 export interface WebSocketUpgrade {
   (request: AnyRequest, socket: WebSocketPeer): Promise<Transport>
@@ -48,7 +48,7 @@ function isSocket (socket: unknown): socket is WebSocketPeer {
   return typeof peer?.readyState === 'number' && methods.every((name) => typeof peer[name] === 'function')
 }
 
-/** Advice for a caller that gave something else in place of a socket. */
+/** Advice for a caller that gave another value in place of a socket. */
 function adviceFor (request: unknown, socket: unknown): string {
   if (isSocket(request)) return 'the request comes first, then the socket'
   const server = (socket as Partial<FastifyReply> | null | undefined)?.server ?? (request as Partial<FastifyRequest> | null | undefined)?.server
@@ -58,25 +58,25 @@ function adviceFor (request: unknown, socket: unknown): string {
   return 'register @fastify/websocket (with await) before the route, which needs { websocket: true }'
 }
 
-/** The options of what `app.tether.websocket.upgrade()` returned; null for anything else. */
+/** The options of an upgrade by `app.tether.websocket.upgrade()`; null for any other value. */
 export function webSocketOptions (upgrade: unknown): ResolvedWebSocketOptions | null {
   return (upgrade as Partial<WebSocketUpgrade> | null | undefined)?.[resolvedOptions] ?? null
 }
 
-/** Opens the stream on a WebSocket that has just been accepted. */
+/** Opens the stream on a WebSocket that was just accepted. */
 export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, options: ResolvedWebSocketOptions, runtime: Runtime): FrameStream {
-  // A server of sockets closes those that it knows as soon as the application closes, and says no goodbye.
+  // When the application closes, a WebSocket server closes the sockets that it knows, without a goodbye.
   const { websocketServer } = request.server as { websocketServer?: { clients?: Set<unknown> } }
   websocketServer?.clients?.delete(peer)
   // A socket made by `injectWS` belongs to no connection of a request.
   const pipe = (request.raw.socket as Duplex | undefined) ?? (peer as unknown as { _socket: Duplex })._socket
-  // TCP asks an idle peer whether it is still there, also where there are no pings.
+  // TCP probes an idle peer, even without pings.
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
   const stream = new FrameStream(new WebSocketCarrier(peer, pipe, runtime.limits.writeBytes), options, runtime, opening, request.log)
-  // It emitted `close` before anybody listened.
+  // Its `close` came before the stream's listener.
   if (peer.readyState === closedState) stream.destroy('client')
-  // Streams that were open when the server began to stop have their goodbye; this one came later.
+  // This stream opened after the server had said goodbye to the others.
   if (runtime.draining) stream.close(turnedAwayFrame('draining', options.goodbye), runtime.limits.shutdownMs, 'closed', closeCodes.tryLater)
   return stream
 }

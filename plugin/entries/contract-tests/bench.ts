@@ -7,7 +7,7 @@ import { TabView, type Control } from './tab-view.ts'
 import type { Scope, ServerNeeds, ServerUnderTest, TransportUnderTest } from './transport-under-test.ts'
 import { until } from './wait.ts'
 
-/** What a case asks of its server; everything has a default. */
+/** A case's settings for its server. Each has a default. */
 export interface CaseOptions {
   readonly live?: LiveConfig
   readonly tether?: TetherOptions
@@ -33,11 +33,11 @@ export interface CaseTab {
   /** Query of the URL, with its question mark. */
   readonly query?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** What it connects through. */
+  /** The link to connect through. */
   readonly link?: Link
 }
 
-/** What one run of one case works with. */
+/** The tools of one run of one case. */
 export class Bench {
   readonly protocol: Protocol
   readonly #transport: TransportUnderTest
@@ -71,7 +71,7 @@ export class Bench {
     return { underTest, app: underTest.app, origin: underTest.origin, live, errors }
   }
 
-  /** Asks for a session, and waits for nothing. */
+  /** Asks for a session, and does not wait for it. */
   begin (server: CaseServer, { session = 'new', lastEventId, query = '', headers = {}, link }: CaseTab = {}): TabView {
     const url = new URL(`/live${query}`, server.origin)
     if (link !== undefined) url.port = String(link.port)
@@ -88,7 +88,7 @@ export class Bench {
     return { tab, hello, session }
   }
 
-  /** Puts a piece of network before a server. */
+  /** Puts a network link before a server. */
   link (server: CaseServer): Promise<Link> {
     return startLink(this.#scope, Number(new URL(server.origin).port))
   }

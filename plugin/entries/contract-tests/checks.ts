@@ -1,6 +1,6 @@
 import { AssertionError, deepStrictEqual, notStrictEqual, strictEqual } from 'node:assert/strict'
 
-/** Runs an assertion; says before its own words, with both values, what was asserted. */
+/** Runs an assertion. If it fails, `what` goes before the assertion's own message, which has both values. */
 function assert (what: string | undefined, assertion: () => void): void {
   try {
     assertion()
@@ -18,7 +18,7 @@ export function not (actual: unknown, unexpected: unknown, what?: string): void 
   assert(what, () => notStrictEqual(actual, unexpected))
 }
 
-/** Equal in all their parts. */
+/** Asserts that two values are deeply equal. */
 export function same (actual: unknown, expected: unknown, what?: string): void {
   assert(what, () => deepStrictEqual(actual, expected))
 }
@@ -27,7 +27,7 @@ export function ok (actual: unknown, what?: string): void {
   assert(what, () => strictEqual(Boolean(actual), true))
 }
 
-/** Holds what the pattern names: a regular expression for a string, items of a list one by one, of an object the fields named. */
+/** Asserts that a value matches a pattern: a string by a regular expression, a list item by item, an object by the named fields. */
 export function match (actual: unknown, pattern: unknown, what?: string): void {
   if (isLike(actual, pattern)) return
   assert(what, () => { throw new AssertionError({ actual, expected: pattern, operator: 'deepStrictEqual' }) })

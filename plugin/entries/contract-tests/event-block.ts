@@ -1,17 +1,17 @@
-/** One block of an event stream: what stands between two blank lines. */
+/** One block of an event stream: the lines between two blank lines. */
 export interface EventBlock {
-  /** As it came, without the blank line. */
+  /** The text as it arrived, without the blank line. */
   readonly raw: string
   readonly id?: string
   readonly event?: string
   readonly retry?: string
   /** All `data` lines, joined by LF. */
   readonly data?: string
-  /** All comment lines, joined by LF, as they came after the colon. */
+  /** All comment lines, joined by LF, with the text after the colon. */
   readonly comment?: string
 }
 
-/** The whole blocks of a text, in order; a block that is not finished yet is left out. */
+/** The complete blocks of a text, in order. An unfinished block is left out. */
 export function parseBlocks (text: string): EventBlock[] {
   return text.split('\n\n').slice(0, -1).map(parseBlock)
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { LiveSession } from './live.ts'
 import { isSettled, until } from './wait.ts'
 
-/** What a frozen reader's session got before it took no more. */
+/** The updates of a frozen reader's session, up to the one that blocks. */
 export interface Filled {
   /** Updates sent, the blocked one included. */
   readonly sent: number
@@ -11,10 +11,10 @@ export interface Filled {
 }
 
 /**
- * Sends `row` updates, one when the one before has settled, until one blocks: the
- * kernel's buffers on both sides are full then.
+ * Sends `row` updates one after the other, each when the one before has settled, until one
+ * blocks. Then the kernel's buffers on both sides are full.
  *
- * @param ahead length of a single update that goes before them, to get there sooner
+ * @param ahead length of a first update that fills the buffers sooner
  */
 export async function fill (session: Pick<LiveSession, 'send' | 'stats'>, ahead = 0): Promise<Filled> {
   const text = randomBytes(24_576).toString('base64')
@@ -26,7 +26,7 @@ export async function fill (session: Pick<LiveSession, 'send' | 'stats'>, ahead 
   }
 }
 
-/** Whether `send` waits and nothing moves; a large write waits for its drain a moment even when the socket takes it. */
+/** Whether `send` waits and nothing moves. A large write waits a moment for its drain even if the socket accepts it. */
 async function hasStopped (session: Pick<LiveSession, 'stats'>, blocked: Promise<boolean>): Promise<boolean> {
   let settled = await isSettled(blocked)
   if (settled) return false

@@ -1,23 +1,23 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Scope } from './transport-under-test.ts'
 
-/** A piece of network between client and server, which can fail. */
+/** A network link between client and server that can fail. */
 export interface Link {
-  /** To connect to in place of the server's. */
+  /** The port to connect to in place of the server's. */
   readonly port: number
-  /** Carries nothing more from the server: on any protocol, the connection backs up without a word. */
+  /** Carries nothing more from the server: on any protocol, the connection backs up silently. */
   freeze: () => void
   thaw: () => void
   /** Breaks all connections. */
   cut: () => void
-  /** Of the next POST, breaks the connection when the server has answered, before a byte of that has gone through. */
+  /** Breaks the connection of the next POST when the server has answered, before a byte of the answer has passed. */
   loseAnswer: () => void
 }
 
-/** Puts a link before a port of the loopback; it is taken down with its scope. */
+/** Puts a link before a port of the loopback. It ends with its scope. */
 export async function startLink (scope: Scope, port: number): Promise<Link> {
   const sockets = new Set<Socket>()
-  /** By the side of the server, the side of the client. */
+  /** The client's side, by the server's side. */
   const pairs = new Map<Socket, Socket>()
   let frozen = false
   let isLosing = false

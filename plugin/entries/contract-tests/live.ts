@@ -34,7 +34,7 @@ type Config = StatefulConfig<LiveEvents, LiveUpdates, unknown>
 /** Configuration of sessions, beside the contract; handlers left out do nothing. */
 export type LiveConfig = Partial<Omit<Config, 'on' | 'contract'>> & { on?: Partial<Config['on']> }
 
-/** What carries the sessions: these options of `stateful`. */
+/** The options of `stateful` that choose the transport. */
 export interface Carriage {
   readonly mode?: 'sse' | 'websocket' | 'both'
   readonly upgrade?: Upgrade | WebSocketUpgrade
@@ -44,6 +44,6 @@ export interface Carriage {
 /** Mounts sessions of the contract at `/live`. */
 export function mountLive (app: FastifyInstance, { on, ...config }: LiveConfig, carriage: Carriage): LiveHandler {
   const { tether } = app as FastifyInstance & { tether: Tether }
-  // Which upgrade goes with which mode, types tell only of a mode that is written out.
+  // The types know which upgrade fits a mode only if the mode is a literal.
   return tether.stateful<LiveEvents, LiveUpdates, unknown>('/live', { contract, ...carriage, ...config, on: { ...silent, ...on } } as Config)
 }

@@ -1,4 +1,4 @@
-/** Of the sessions in a chaos run: what was sent to each up to a moment. */
+/** The updates sent to one session of a chaos run, up to a moment. */
 export interface SentSoFar {
   /** Number of the last update sent to it alone. */
   readonly own: number
@@ -8,12 +8,12 @@ export interface SentSoFar {
   readonly values: Readonly<Record<string, number>>
 }
 
-/** Something that a client got, in the order in which it did. */
+/** One thing that a client received. */
 export type Observation =
   | { readonly type: 'hello', readonly session: string, readonly verdict: string, readonly seq: number }
   | { readonly type: 'gap', readonly seq: number }
   | { readonly type: 'goodbye', readonly reason: string }
-  /** `id` is what came with an update; null for a reader that counts. */
+  /** `id` is the id of the update; null for a reader that counts. */
   | { readonly type: 'own', readonly id: string | null, readonly n: number, readonly all: number }
   | { readonly type: 'all', readonly id: string | null, readonly n: number }
   | { readonly type: 'value', readonly id: string | null, readonly series: string, readonly v: number, readonly own: number, readonly all: number }

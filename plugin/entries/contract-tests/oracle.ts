@@ -1,22 +1,22 @@
 import type { Observation, SentSoFar } from './observation.ts'
 
-/** What the server knows of a session in the end. */
+/** The server's final knowledge of a session. */
 export interface Truth extends SentSoFar {
-  /** Number of the last event that it ran. */
+  /** Number of the last event that the session ran. */
   readonly ran: number
-  /** Events that it ran twice, out of order, or while another ran. */
+  /** Events that the session ran twice, out of order, or while another ran. */
   readonly faults: readonly string[]
 }
 
 const mostFaults = 20
 
 /**
- * Judges what one client got: no update lost, none twice, none out of order, and
+ * Judges the updates that one client received: none lost, none twice, none out of order, and
  * every gap announced and followed by a snapshot.
  *
- * Updates to the session alone are numbered by the test, from 1 without a hole, as
- * are broadcasts; each update says which of the other kind was sent before it. So
- * order is judged by what the application sent, and ids are judged apart.
+ * The test numbers the session's own updates from 1 without a hole, and broadcasts in the same
+ * way. Each update names the last number of the other kind sent before it. So the oracle judges
+ * the order by the application's numbers, and judges the ids separately.
  */
 export class Oracle {
   readonly faults: string[] = []
@@ -25,18 +25,18 @@ export class Oracle {
   resumed = 0
   gaps = 0
   session: string | null = null
-  /** Number of the last update, as its id says or as it was counted. */
+  /** Number of the last update, by its id or by counting. */
   seq = 0
   #own = 0
   #all = 0
   readonly #values: Record<string, number> = {}
-  /** After a gap, a jump of each kind is no loss, once. */
+  /** After a gap, one jump of each kind is no loss. */
   #ownMayJump = false
-  // A session gets broadcasts from whatever number it joins at.
+  // A session gets broadcasts from the moment it joins, so the first number may be any.
   #allMayJump = true
   #owesSnapshot = false
 
-  /** Whether it has everything that was sent up to then. */
+  /** Whether the client has everything that was sent up to that moment. */
   hasAll ({ own, all, values }: SentSoFar): boolean {
     return this.#own === own && this.#all === all && !this.#owesSnapshot &&
       Object.entries(values).every(([series, v]) => this.#values[series] === v)
@@ -89,7 +89,7 @@ export class Oracle {
     }
   }
 
-  /** Compares with what the server knows, when everything is over. */
+  /** Compares the client's view with the server's, when everything is over. */
   finish (truth: Truth | undefined, events: number): void {
     if (truth === undefined) return this.#fault('its session is gone')
     if (this.#own !== truth.own) this.#fault(`own: ${truth.own} were sent, the last that came is ${this.#own}`)
@@ -137,7 +137,7 @@ export class Oracle {
     this.seq = number
   }
 
-  /** What was sent before must have come before, unless a gap took it. */
+  /** Updates that were sent before this one must have arrived before it, unless a gap took them. */
   #behind (kind: 'own' | 'all', sentBefore: number): void {
     const came = kind === 'own' ? this.#own : this.#all
     if (sentBefore === came) return

@@ -6,7 +6,7 @@ export function sendRows (session: Pick<LiveSession, 'send'>, first: number, las
   for (let number = first; number <= last; number++) session.send('row', String(number))
 }
 
-/** The numbers of the rows that have come, in order. */
+/** The numbers of the received rows, in order. */
 export function rows (reader: { readonly updates: readonly EventBlock[] }): number[] {
   return reader.updates.filter(({ event }) => event === 'row').map(({ data }) => Number(data))
 }

@@ -4,7 +4,7 @@ import type { EventAnswer, Rejection, Tab } from './transport-under-test.ts'
 /** Data of a control frame, as JSON. */
 export type Control = Record<string, unknown>
 
-/** A tab whose text is read. */
+/** A tab, with its text parsed into blocks. */
 export class TabView implements Tab {
   readonly #tab: Tab
   #blocks: EventBlock[] = []
@@ -18,7 +18,7 @@ export class TabView implements Tab {
   get ended (): boolean { return this.#tab.ended }
   get closed (): boolean { return this.#tab.closed }
 
-  /** All whole blocks so far. */
+  /** All complete blocks so far. */
   get blocks (): readonly EventBlock[] {
     const { text } = this
     const end = text.lastIndexOf('\n\n') + 2

@@ -7,23 +7,23 @@ import { isSettled, turns, until, within } from './wait.ts'
 
 type Case = (bench: Bench) => Promise<void>
 
-/** One test, for whatever runs tests. */
+/** One test, for any test runner. */
 export interface ContractCase {
   readonly name: string
-  /** Starts what it needs, and ends it. Rejects with the first assertion that fails, or with the first wait that takes too long. */
+  /** Runs the case with a server of its own, and cleans up. Rejects with the first failed assertion, or the first wait that takes too long. */
   readonly run: () => Promise<void>
 }
 
 /**
- * What holds for sessions, whatever carries them: the same tests for every transport, each with a server of its own.
- * They assert with `node:assert`, so any runner will do; run them one at a time, with a limit of two minutes each.
+ * The rules for sessions on any transport, as tests. Each test has a server of its own and asserts
+ * with `node:assert`, so any runner will do. Run them one at a time, with a limit of two minutes each.
  *
  * @example
  * for (const { name, run } of transportContract(transport)) test(name, run)
  * @see docs/testing.md
  */
 export function transportContract<Server extends ServerUnderTest> (transport: TransportUnderTest<Server>): readonly ContractCase[] {
-  // It only ever gets back the servers that it started.
+  // A transport only gets back servers that it started.
   const any = transport as unknown as TransportUnderTest
   return Object.entries(cases).map(([name, body]) => ({ name: `${transport.name}: ${name}`, run: () => runCase(any, body) }))
 }
@@ -287,7 +287,7 @@ const cases: Record<string, Case> = {
     same(reasons, ['stalled'])
     match(session, { connected: false })
     equal(server.app.tether.stats().stallDisconnects, 1)
-    // On a busy machine a reader of this very process may seem to stall as well; then it comes back once more.
+    // On a busy machine a reader in this process may seem to stall, too. Then it reconnects once more.
     for (let received = 0; received < sent;) {
       const again = await bench.open(server, { session: session.id, lastEventId: `${session.id}.${received}` })
       match(again.hello, { verdict: 'resumed', seq: received })

@@ -4,28 +4,28 @@ import type { Protocol } from '../../carriers/carrier.ts'
 import type { UpgradeOptions } from '../../streams/transport.ts'
 import type { Carriage } from './live.ts'
 
-/** One way to carry sessions: what the contract needs of it. */
+/** A transport, as the contract uses it. */
 export interface TransportUnderTest<Server extends ServerUnderTest = ServerUnderTest> {
-  /** Stands before the name of each case. */
+  /** The prefix of each case's name. */
   readonly name: string
-  /** What the server counts its streams as. */
+  /** The protocol under which the server counts the streams. */
   readonly protocol: Protocol
   /**
-   * Starts an application of its own for one case, with all that stands before it, on a free port of the loopback:
-   * makes it with `needs.fastify`, registers the plugin with `needs.tether`, calls `needs.mount`, listens.
+   * Starts an application for one case on a free port of the loopback, with any proxy that belongs to the transport.
+   * It makes the application with `needs.fastify`, registers the plugin with `needs.tether`, calls `needs.mount` and listens.
    */
   start: (scope: Scope, needs: ServerNeeds) => Promise<Server>
-  /** Asks for a session, and waits for nothing. The case destroys the tab when it ends. */
+  /** Asks for a session, and does not wait for it. The case destroys the tab at its end. */
   begin: (server: Server, wanted: SessionRequest) => Tab
 }
 
 /** One run of one case. */
 export interface Scope {
-  /** Calls a function when the case is over, however it went, and waits for it; the last one given is called first. */
+  /** Registers a function for the end of the case, passed or failed. The case waits for each; the last one runs first. */
   after: (end: () => unknown) => void
 }
 
-/** What one case asks of its server. */
+/** One case's needs of its server. */
 export interface ServerNeeds {
   /** Options of Fastify: a log that the case reads. */
   readonly fastify: Pick<FastifyServerOptions, 'logger'>
@@ -34,9 +34,9 @@ export interface ServerNeeds {
   /** Options of the function that makes streams, `app.tether.sse.upgrade` or the like. */
   readonly upgrade: Pick<UpgradeOptions, 'writeBuffer' | 'heartbeatMs' | 'stallTimeoutMs'>
   /**
-   * Mounts the case's sessions at `/live` and what else it needs; once, after the plugin has been registered.
+   * Mounts the case's sessions at `/live`, and its other routes. Call it once, after the registration of the plugin.
    *
-   * @param carriage `mode`, `upgrade` and `fallback` of `stateful`, to be made with {@link ServerNeeds.upgrade}
+   * @param carriage `mode`, `upgrade` and `fallback` of `stateful`, made with {@link ServerNeeds.upgrade}
    */
   mount: (app: FastifyInstance, carriage: Carriage) => void
 }
@@ -44,25 +44,25 @@ export interface ServerNeeds {
 /** A server that listens. */
 export interface ServerUnderTest {
   readonly app: FastifyInstance
-  /** Where clients find it, with its port: `http://127.0.0.1:4711`. */
+  /** The address for clients, with the port: `http://127.0.0.1:4711`. */
   readonly origin: string
 }
 
-/** What a tab asks for. */
+/** A tab's request for a session. */
 export interface SessionRequest {
-  /** URL of the sessions, query included. Its port may be that of a piece of network before the server, which fails. */
+  /** URL of the sessions, with the query. Its port may belong to a link before the server that can fail. */
   readonly url: string
-  /** The session that it names: `new`, or an id that may be malformed. */
+  /** The session to name: `new`, or an id that may be malformed. */
   readonly session: string
-  /** What it has, as `Last-Event-ID` says it; undefined when it has nothing. */
+  /** The tab's last update, in the form of `Last-Event-ID`; undefined for none. */
   readonly lastEventId: string | undefined
-  /** Headers of each request that it makes, in lower case. */
+  /** Headers of each of the tab's requests, in lower case. */
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** A client of one session, which reads and posts. */
+/** A client that reads and posts for one session. */
 export interface Tab {
-  /** The whole text of the stream so far, as an event stream has it, decompressed; a stream without ids. */
+  /** The text of the event stream so far, decompressed. The stream has no ids. */
   readonly text: string
   /** Whether the stream came to its proper end. */
   readonly ended: boolean
@@ -71,34 +71,34 @@ export interface Tab {
   /** Stops reading: once all buffers are full, the server can write no more. */
   pause: () => void
   resume: () => void
-  /** Leaves without a word: destroys the connection. */
+  /** Destroys the connection, without a goodbye. */
   destroy: () => void
-  /** Sends a body, an envelope or an array of them, and gives the answer. Text goes out as it is, as JSON. */
+  /** Sends a body, an envelope or an array of them, and returns the answer. A string goes out unchanged, as JSON. */
   emit: (body: unknown) => Promise<EventAnswer>
-  /** Says that its page goes away: `tether.close`. */
+  /** Sends `tether.close`: the page goes away. */
   leave: () => Promise<EventAnswer>
-  /** Tells the server which updates it has; resolves when the server knows. */
+  /** Acknowledges updates. Resolves when the server knows. */
   acknowledge: (lastEventId: string) => Promise<void>
   /** Waits for the end of a tab that gets no session. */
   rejection: () => Promise<Rejection>
 }
 
-/** What is answered to a body: the fields of its JSON, and these. */
+/** The answer to a body: these fields, and the fields of the answer's JSON. */
 export interface EventAnswer {
-  /** As that of HTTP. */
+  /** The HTTP status, or its equivalent. */
   readonly status: number
-  /** Events that were known already, as `X-Tether-Known` says; left out when that is. */
+  /** Number of events accepted before, from `X-Tether-Known`; absent without that header. */
   readonly known?: number
-  /** Seconds, as `Retry-After` says; left out when that is. */
+  /** Seconds, from `Retry-After`; absent without that header. */
   readonly retryAfter?: number
   readonly [field: string]: unknown
 }
 
-/** What became of a tab that got no session. */
+/** The outcome for a tab that got no session. */
 export type Rejection =
-  /** It need not come back: 204, or what says the same. */
+  /** The tab should not come back: 204, or the equivalent. */
   | 'gone'
-  /** It may come back later: 503, or what says the same. */
+  /** The tab may come back later: 503, or the equivalent. */
   | 'later'
-  /** Something is wrong with it: a status. */
+  /** The status of an error of the tab. */
   | number

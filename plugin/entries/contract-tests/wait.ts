@@ -1,9 +1,9 @@
 const pollMs = 4
 
 /**
- * Waits until `condition` gives something truthy, and gives that.
+ * Waits until `condition` returns a truthy value, and resolves with that.
  *
- * @param what names the awaited state in the error of a deadline missed
+ * @param what names the awaited state, for the error of a missed deadline
  */
 export async function until<Value> (condition: () => Value, what: string, withinMs = 15_000): Promise<Exclude<Value, false | 0 | '' | null | undefined>> {
   const startedAt = performance.now()
@@ -16,7 +16,7 @@ export async function until<Value> (condition: () => Value, what: string, within
   }
 }
 
-/** Gives what `promise` gives; rejects when that takes longer than `withinMs`. */
+/** Resolves like `promise`; rejects if that takes longer than `withinMs`. */
 export async function within<Value> (promise: Promise<Value>, what: string, withinMs = 15_000): Promise<Value> {
   const missed = new Error(`waited ${withinMs} ms in vain: ${what}`)
   let timer: NodeJS.Timeout | undefined
@@ -28,7 +28,7 @@ export async function within<Value> (promise: Promise<Value>, what: string, with
   }
 }
 
-/** Lets `count` turns of the event loop pass, in which whatever is ready to happen happens. */
+/** Lets `count` turns of the event loop pass, so that pending work can run. */
 export async function turns (count = 10): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
