@@ -3,16 +3,16 @@ import type { Fault } from './fault.ts'
 /** The answer to events, as a frame on a WebSocket. A POST gets the same in its status, headers and body. */
 export interface Answer {
   status: number
-  /** Number of the last event that the session has accepted, at a 202. */
+  /** At a 202: number of the last event that the session accepted. */
   seq?: number
-  /** How many of the events had been accepted before, at a 202; absent for none. */
+  /** At a 202: number of events accepted before; absent for none. */
   known?: number | undefined
   code?: string | undefined
   message?: string
-  /** Every fault of the events, at a 400. */
+  /** At a 400: every fault of the events. */
   errors?: Fault[] | undefined
-  /** Number of the event that is due, at a 409. */
+  /** At a 409: number of the next event due. */
   expected?: number | undefined
-  /** Seconds until the next try, at a 429 and a 503. */
+  /** At a 429 or a 503: seconds until the client may retry. */
   retryAfter?: number | undefined
 }

@@ -7,7 +7,7 @@ import { didYouMean } from './suggestion.ts'
 
 const kind = Symbol('fastify-tether.update')
 
-/** An update that is sent as raw text; made by {@link text}. */
+/** An update sent as raw text; made by {@link text}. */
 export interface TextUpdate {
   readonly [kind]: 'text'
 }
@@ -26,7 +26,7 @@ export type UpdateDefinition = TSchema | TextUpdate | ConflatedUpdate
 export type UpdateData<Definition> =
   Definition extends ConflatedUpdate<infer Update> ? UpdateData<Update>
     : Definition extends TextUpdate ? string
-      // `Static` is too deep for the compiler in a call that still infers the update.
+      // `Static` is too deep for the compiler while a call still infers the update.
       : Definition extends { readonly static: infer Data } ? Data : never
 
 /** The data that an event's handler gets. */
@@ -61,8 +61,8 @@ type Checked<Definitions> = {
  * @returns the contract, frozen; types are inferred from it everywhere.
  * @throws `FST_ERR_TETHER_CONTRACT` for a name that is not allowed (names are
  * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
- * key), for something that is not a schema, and for a schema with a part that nothing would
- * check: an unknown keyword, a refinement, a transform, an object of another library.
+ * key), for a value that is not a schema, and for a schema with a part that would not be
+ * checked: an unknown keyword, a refinement, a transform, an object of another library.
  * TypeScript refuses such names too. `stateful` compiles the schemas, and throws the same
  * error for a schema that cannot be compiled.
  * @example

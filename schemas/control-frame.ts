@@ -2,7 +2,7 @@ import type { Answer } from './answer.ts'
 import type { Goodbye } from './goodbye.ts'
 import type { Hello } from './hello.ts'
 
-/** Data of the event `tether`, by which the server speaks of the stream itself; see docs/protocol.md. */
+/** Data of the event `tether`: the server's messages about the stream itself; see docs/protocol.md. */
 export type ControlFrame =
   | { type: 'hello' } & Hello
   | { type: 'goodbye' } & Goodbye

@@ -1,6 +1,6 @@
-/** A text; one of more than `bytes` bytes of JSON is cut there and ends in `…`. */
+/** Cuts a text to at most `bytes` bytes of JSON. A cut text ends in `…`. */
 export function cutText (text: string, bytes: number): string {
-  // A character takes six bytes at most, as an escape.
+  // A character takes at most six bytes (as an escape).
   if (text.length * 6 <= bytes) return text
   let length = 0
   let left = bytes
@@ -12,7 +12,7 @@ export function cutText (text: string, bytes: number): string {
   return text
 }
 
-/** How many bytes a text takes in JSON, without its quotes. */
+/** Number of bytes of a text in JSON, without its quotes. */
 export function jsonBytes (text: string): number {
   let bytes = 0
   for (const character of text) {

@@ -3,7 +3,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 /** Answer to accepted events: the last `seq` that the session has accepted. */
 export const acceptedSchema = Type.Object({ seq: Type.Integer() }, { description: 'Queued on the session\'s command channel' })
 
-/** Answer to a refused request, for the API document; an application's own error handler may answer otherwise. */
+/** Answer to a refused request, for the API document. An application's own error handler may answer differently. */
 export const refusalSchema = Type.Object({
   statusCode: Type.Optional(Type.Integer()),
   code: Type.Optional(Type.String()),

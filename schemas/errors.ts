@@ -5,7 +5,7 @@ import type { Fault } from './fault.ts'
 
 export type { Fault } from './fault.ts'
 
-// An error is one statement in this file. `errorTable` and the check of docs/errors.md read its exports.
+// Each error is one exported statement. `errorTable` and the check of docs/errors.md read the exports.
 
 /** The values of a message's `%s` (a string) and `%d` (a number). */
 type Values<Message extends string> =
@@ -19,12 +19,12 @@ function define<const Code extends string, const Status extends number, const Me
   return Object.assign(createError<Code, Status, Values<Message>>(code, message, status, Base, hasStack), { code, statusCode: status })
 }
 
-/** An error that answers a request. It has no stack: a server under load makes thousands, and the stack shows this library alone. */
+/** An error that answers a request. It has no stack: a server under load makes thousands, and their stacks would show only this library. */
 function answer<const Code extends string, const Status extends number, const Message extends string> (code: Code, status: Status, message: Message): ErrorClass<Code, Status, Message> {
   return define(code, status, message, Error, false)
 }
 
-/** An error of a call that the application must mend. */
+/** An error of a wrong call by the application. */
 function misuse<const Code extends string, const Message extends string> (code: Code, message: Message): ErrorClass<Code, 500, Message> {
   return define(code, 500, message, TypeError, true)
 }
@@ -77,10 +77,10 @@ export const ModeError = failure('FST_ERR_TETHER_MODE', 500, 'mode "%s" %s')
 export const NoSocketError = failure('FST_ERR_TETHER_NO_SOCKET', 500, 'app.tether.websocket.upgrade() was given no WebSocket: %s')
 export const StreamPipedError = failure('FST_ERR_TETHER_STREAM_PIPED', 500, 'An onSend hook pipes the event stream into another stream, but frames go to the response itself: make the hook skip text/event-stream')
 export const HandlerTimeoutError = failure('FST_ERR_TETHER_HANDLER_TIMEOUT', 500, 'The handler of "%s" did not settle within %d ms')
-// Nobody reads this status. Fastify logs no error for a status below 500, and a client that leaves is none.
+// No client reads this status. Fastify logs no error for a status below 500, and a client that leaves is no error.
 export const StreamAbortedError = failure('FST_ERR_TETHER_STREAM_ABORTED', 499, 'The stream was not established: %s')
 
-/** Lists the faults in one line. Where that grows too long, it ends with the number of the others. */
+/** Lists the faults in one line. A line that grows too long ends with the number of the others. */
 function summary (faults: readonly Fault[]): string {
   const { faultMessageBytes } = defaults.fixed
   let text = ''

@@ -1,12 +1,12 @@
-/** Why the server ends a stream. `session.close(reason)` may say anything else. */
+/** Why the server ends a stream. `session.close(reason)` may give any other reason. */
 export type GoodbyeReason =
   /** The session was closed for good. */
   | 'closed'
-  /** A newer stream of the same session took over. */
+  /** A newer stream of the same session replaced this one. */
   | 'replaced'
   /** The page posted `tether.close` and did not come back in time. */
   | 'left'
-  /** The session was older than `maxLifetimeMs`. */
+  /** The session reached the age `maxLifetimeMs`. */
   | 'lifetime'
   /** The server is about to stop. */
   | 'draining'
@@ -22,7 +22,7 @@ export type GoodbyeReason =
   | 'not-text'
   /** On a WebSocket: a message was far larger than `maxEventBytes`. */
   | 'too-large'
-  /** On a WebSocket: too many messages came before there was a session. */
+  /** On a WebSocket: too many messages came before the session existed. */
   | 'too-many'
   /** On a WebSocket: the application refused a session. */
   | 'refused'

@@ -9,8 +9,8 @@ export interface Hello {
   heartbeatMs: number
   maxBatch: number
   maxEventBytes: number
-  /** Number of the last event accepted; absent before the first, and from servers that do not tell. */
+  /** Number of the last event accepted; absent before the first, and from servers that do not send it. */
   accepted?: number | undefined
-  /** Names of the updates that are text, not JSON; absent where there are none, and for clients that do not count updates. */
+  /** Names of the updates that are text, not JSON; absent for none, and for clients that do not count updates. */
   text?: readonly string[] | undefined
 }

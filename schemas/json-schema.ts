@@ -5,16 +5,16 @@ import { escapePointer } from './json-pointer.ts'
 import { isRecord } from './record.ts'
 import { editDistance } from './suggestion.ts'
 
-/** What a schema is for: an event's data is checked by it, an update's data is written by it. */
+/** The use of a schema: it checks an event's data, or it writes an update's data. */
 export type SchemaUse = 'event' | 'update'
 
 type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
 
-/** What a keyword must hold, and the type of data that it concerns; without `of`, any type. */
+/** The allowed value of a keyword, and the type of data that it applies to; without `of`, any type. */
 interface Keyword {
   readonly holds: keyof typeof holdings
   readonly of?: JsonType
-  /** The keyword without which this one has no effect. */
+  /** Another keyword; without it, this one has no effect. */
   readonly beside?: string
 }
 
@@ -98,7 +98,7 @@ const annotations: Readonly<Record<string, keyof typeof holdings>> = {
   contentSchema: 'schema'
 }
 
-/** Keywords that may be undefined, as from an option that was left out. */
+/** Keywords that may be undefined, for example from an option that was left out. */
 const limits = new Set(['nullable', 'multipleOf', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'pattern', 'format', 'uniqueItems', 'required', 'additionalProperties', '$id', '$anchor', '$schema'])
 
 const jsonTypes = new Set(['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'])
@@ -190,7 +190,7 @@ class SchemaCheck {
     this.#checked.add(node)
   }
 
-  /** Checks symbols and hidden properties, in which a library notes things beside the keywords. */
+  /** Checks symbols and hidden properties, where libraries store their own data. */
   #marks (node: Record<PropertyKey, unknown>, pointer: string): void {
     const foreign = (mark: string) => this.refuse(pointer, /refine/i.test(mark)
       ? 'has a refinement, which would not be run: say it by keywords, or check it in the handler'
@@ -243,7 +243,7 @@ class SchemaCheck {
     if (types !== null && !types.some((type) => fits.includes(type))) this.refuse(`${pointer}/format`, `"${format}" says nothing of data of the type ${types.map((type) => `"${type}"`).join(' or ')}`)
   }
 
-  /** Refuses keywords that allow keys which the serialiser would leave out. */
+  /** Refuses keywords that allow more keys than the serialiser writes. */
   #written (node: Record<string, unknown>, pointer: string): void {
     const refuse = (key: string, instead: string) => this.refuse(`${pointer}/${key}`, `names keys that an update would be written without: ${instead}`)
     if (node.unevaluatedProperties !== undefined && node.unevaluatedProperties !== false) refuse('unevaluatedProperties', 'use "additionalProperties"')
@@ -299,7 +299,7 @@ const holdings = {
     if (!Array.isArray(value)) check.refuse(pointer, `must be an array of values, is ${show(value)}`)
     for (const [index, item] of value.entries()) holdings.sample(check, item, `${pointer}/${index}`)
   },
-  /** Need not be JSON: a date is a fine example for a human reader. */
+  /** A sample need not be JSON: a date is a good example for a human reader. */
   sample (check: SchemaCheck, value: unknown, pointer: string) {
     if (isSchemaOfLibrary(value)) check.refuse(pointer, 'must be a value, is a schema')
   },
@@ -378,7 +378,7 @@ function show (value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value) : value === null || typeof value !== 'object' ? String(value) : Array.isArray(value) ? 'an array' : 'an object'
 }
 
-/** Whether an object has no class, whichever realm it comes from. */
+/** Whether an object has no class, from any realm. */
 function isPlain (value: object): boolean {
   const prototype: object | null = Object.getPrototypeOf(value)
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))

@@ -3,7 +3,7 @@ import { defaults } from './defaults.ts'
 import { optionTable, type OptionRow, type WholeNumberRow } from './option-table.ts'
 import { longestTimerMs } from './timer.ts'
 
-// The description of a schema is what an error message says is allowed.
+// An error message quotes the description of a schema as the allowed values.
 
 /** Makes the schema of an option from its row. */
 function schemaOf (row: OptionRow): TSchema {
@@ -53,13 +53,13 @@ const accessOptions = {
 const compressionOptionsSchema = Type.Object(schemasOf(optionTable.compression), closed)
 const { own, encodings } = compressionOptionsSchema.properties
 
-/** What options are given to, as error messages name it, and what these may be. */
+/** The function that takes a group of options, as error messages name it, and the schema of the group. */
 export interface OptionGroup {
   readonly where: string
   readonly schema: TObject
 }
 
-/** Everything that takes options. An option given to the wrong group gets an error that names the right one. */
+/** All groups of options. An option in the wrong group gets an error that names the right one. */
 export const optionGroups = {
   plugin: {
     where: 'app.register(tether)',

@@ -1,9 +1,9 @@
-/** Letters that a name must have to count as near where another name contains it. */
+/** Least letters of a name that counts as near because another name contains it. */
 const leastPart = 4
 
 /**
- * Finds the name that was most likely meant by `given`; null where none is near. Case and
- * separators do not count. A swap of two neighbouring letters counts as one change.
+ * Finds the known name that is nearest to `given`; null if none is near. Case and separators
+ * do not count. A swap of two neighbouring letters counts as one change.
  */
 export function nearest (given: string, names: Iterable<string>): string | null {
   const wanted = plain(given)
@@ -25,7 +25,7 @@ export function nearest (given: string, names: Iterable<string>): string | null 
   return best
 }
 
-/** The end of a message: `. Did you mean "x"?`; empty where no name is near. */
+/** The end of a message: `. Did you mean "x"?`; empty if no name is near. */
 export function didYouMean (given: string, names: Iterable<string>): string {
   const name = nearest(given, names)
   return name === null ? '' : `. Did you mean "${name}"?`

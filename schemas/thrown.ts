@@ -9,8 +9,8 @@ interface Log {
 const unreadable = 'something was thrown that cannot be read'
 
 /**
- * Logs what the application's code threw. It never throws, even if the thrown value or the
- * application's serialisers do: it then logs an error made of the readable parts, or words alone.
+ * Logs a value that the application's code threw. It never throws itself. If the value or the
+ * application's serialisers throw, it logs an error made of the readable parts, or the message alone.
  */
 export function logThrown (log: Log, level: 'error' | 'info', thrown: unknown, message: string, fields: object = {}): void {
   const attempts: Array<() => void> = [
@@ -27,9 +27,9 @@ export function logThrown (log: Log, level: 'error' | 'info', thrown: unknown, m
 }
 
 /**
- * Makes what the application's code threw safe for others to handle. A value whose parts that
- * Fastify and loggers read are all readable stays as it is. Any other becomes an error made of
- * its readable parts.
+ * Makes a value that the application's code threw safe for Fastify and loggers. If they can
+ * read all the parts that they use, the value stays unchanged. Otherwise it becomes an error
+ * made of its readable parts.
  */
 export function presentable (thrown: unknown): unknown {
   try {
@@ -40,7 +40,7 @@ export function presentable (thrown: unknown): unknown {
   }
 }
 
-/** Reads what a logger's serialiser reads of an error, and of its causes. Throws where any of it throws. */
+/** Reads the same parts of an error and its causes as a logger's serialiser. Throws if any of them throws. */
 function readAll (error: unknown, seen: Set<unknown>): void {
   if (typeof error !== 'object' || error === null || seen.has(error)) return
   seen.add(error)

@@ -1,2 +1,2 @@
-/** The longest time of a timer, in milliseconds: `setTimeout` counts in a signed 32-bit integer, and fires at once beyond. */
+/** The longest time of a timer, in milliseconds. `setTimeout` uses a signed 32-bit integer; a longer timer fires at once. */
 export const longestTimerMs = 2_147_483_647

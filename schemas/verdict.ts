@@ -1,10 +1,10 @@
-/** What the server makes of the session that a stream asks for. */
+/** The server's decision on the session that a client names. */
 export type Verdict =
-  /** The client named no session. The new one knows nothing of the client yet. */
+  /** The client named no session and gets a new one, which knows nothing of the client yet. */
   | 'new'
-  /** Every update after the number that the client named follows. */
+  /** The client gets every update after the number that it named. */
   | 'resumed'
-  /** Some of those updates are lost. The ones still held follow, and `onConnect` sends a snapshot. */
+  /** Some of those updates are lost. The client gets the ones still held; `onConnect` should send a snapshot. */
   | 'gap'
-  /** The session is gone for this client. The server made a new one, which knows nothing of the client yet. */
+  /** The named session is gone, or is not this client's. The client gets a new one, which knows nothing of it yet. */
   | 'expired'

@@ -21,24 +21,24 @@ export interface Rig {
   /** The network between the client and the server. */
   network: Link
   client: LiveConnection
-  /** Every state since the start, with what went with it. */
+  /** Every state since the start, with its detail. */
   states: Array<[ConnectionState, StateDetail]>
   /** Every request that was answered. */
   sent: Sent[]
-  /** Waits for the client's session, as the server has it. */
+  /** Waits for the client's session on the server. */
   session: () => Promise<LiveSession>
-  /** Waits until the client has been in this state so many times. */
+  /** Waits until the client has been in this state `times` times. */
   became: (state: ConnectionState, times?: number) => Promise<StateDetail>
 }
 
-/** Connects a client of the shared contract to a server, through a network that can fail; all ends with the test. */
+/** Starts a server and connects a client to it, through a network that can fail. All end with the test. */
 export async function connectLive (t: Test, live: LiveOptions = {}, options: ConnectOptions = {}): Promise<Rig> {
   const server = await startLive(t, live)
   const network = await startLink(t, server)
   return { server, network, ...connectTo(t, server, network.port, options) }
 }
 
-/** The same for a server and a network that are there. */
+/** Connects a client to an existing server and network. */
 export function connectTo (t: Test, server: LiveServer, port: number, options: ConnectOptions = {}): Omit<Rig, 'server' | 'network'> {
   const sent: Sent[] = []
   const send = options.fetch ?? fetch

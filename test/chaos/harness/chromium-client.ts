@@ -8,7 +8,7 @@ import type { UplinkStats } from './uplink.ts'
 
 const timeoutMs = 60_000
 
-/** One Chromium, whose pages are clients. */
+/** One Chromium. Each page is a client. */
 export class ChromiumClients {
   readonly #browser: Browser
   readonly #script: string
@@ -21,13 +21,13 @@ export class ChromiumClients {
   static async start (): Promise<ChromiumClients> {
     const [bundle, browser] = await Promise.all([
       build({ entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))], bundle: true, write: false, format: 'iife', target: 'es2022' }),
-      // All pages are of one site; a process for each would be a process for each client.
+      // All pages share one process. Otherwise each client would have its own.
       startBrowser('--process-per-site', '--disable-dev-shm-usage')
     ])
     return new ChromiumClients(browser, bundle.outputFiles[0]!.text)
   }
 
-  /** Opens a page of the URL's own origin, and in it the stream. */
+  /** Opens a page of the URL's own origin, and the stream in it. */
   async open (kind: ChromiumKind, url: string, seed: number): Promise<ChaosClient> {
     const page = await this.#browser.newPage()
     page.setDefaultTimeout(timeoutMs)

@@ -1,60 +1,60 @@
 import { Random } from './random.ts'
 
-/** How often each fault is planned, relative to the others. */
+/** The relative frequency of each fault. */
 const weights = {
   /** Both sides are reset. */
   reset: 5,
-  /** The client's side ends in an orderly way, in the midst of whatever was on its way. */
+  /** The client's side ends in an orderly way, in the middle of the data. */
   truncate: 4,
-  /** The server has answered, and no byte of the answer arrives. */
+  /** The server has answered, but no byte of the answer arrives. */
   loseAnswer: 3,
-  /** Reset in the midst of a request. */
+  /** A reset in the middle of a request. */
   cutRequest: 3,
-  /** Reset before a byte went either way. */
+  /** A reset before any byte in either direction. */
   refuse: 1,
-  /** The client's side is reset; the server hears nothing of it, and is not read from. */
+  /** The client's side is reset. The server does not notice, and its data is not read. */
   halfOpen: 3,
-  /** The server's side is reset; the client hears nothing of it for a while. */
+  /** The server's side is reset. The client does not notice for a while. */
   deaf: 1,
-  /** The server is told that the client has ended its side. */
+  /** The server gets the end of the client's side. */
   halfCloseUp: 1,
-  /** The client is told that the server has ended its side; what the client sends still arrives. */
+  /** The client gets the end of the server's side. The client's own data still arrives. */
   halfCloseDown: 1,
-  /** Nothing goes either way for a while, then everything is reset. */
+  /** No data passes in either direction for a while, then both sides are reset. */
   stallAndReset: 1,
-  /** Nothing goes either way for a while. */
+  /** No data passes in either direction for a while. */
   stall: 3,
-  /** Everything from the server arrives late. */
+  /** All data from the server arrives late. */
   delay: 3,
-  /** What comes from the server arrives a few bytes at a time. */
+  /** Data from the server arrives a few bytes at a time. */
   trickle: 3
 } as const
 
 export type FaultKind = keyof typeof weights
 export const faultKinds = Object.keys(weights) as FaultKind[]
 
-/** Those after which a connection is of no more use to its client. */
+/** The faults that make a connection useless to its client. */
 export const cuts: ReadonlySet<FaultKind> = new Set<FaultKind>(['reset', 'truncate', 'loseAnswer', 'cutRequest', 'refuse', 'halfOpen', 'deaf', 'halfCloseUp', 'halfCloseDown', 'stallAndReset'])
 
 export interface Fault {
   readonly kind: FaultKind
-  /** Bytes that go through before it happens, from the server or, for `cutRequest`, from the client. */
+  /** Bytes that pass before the fault: from the server, or for `cutRequest` from the client. */
   readonly afterBytes: number
-  /** How long it lasts. */
+  /** Duration of the fault. */
   readonly ms: number
-  /** Of `trickle`: the most that arrives at a time. */
+  /** For `trickle`: most bytes at a time. */
   readonly pieceBytes: number
 }
 
-/** What is to happen to one connection. */
+/** The planned faults of one connection. */
 export interface FaultPlan {
-  /** By bytes from the server, in order; the last is a cut. */
+  /** Faults by bytes from the server, in order; the last one is a cut. */
   readonly down: Fault[]
-  /** By bytes from the client. */
+  /** Faults by bytes from the client. */
   readonly up: Fault[]
 }
 
-/** Depends on nothing but these numbers. */
+/** Plans the faults of one connection. The same numbers give the same plan. */
 export function planFaults (seed: number, client: number, connection: number, mostBytes: number): FaultPlan {
   const random = new Random(seed, client, connection)
   const down: Fault[] = []
@@ -68,7 +68,7 @@ export function planFaults (seed: number, client: number, connection: number, mo
       pieceBytes: random.integer(1, 16)
     }
     if (kind === 'cutRequest') {
-      // A request that is cut as it begins would be all that most connections see.
+      // Only one fault: otherwise most connections would end with their first request.
       if (up.length === 0) up.push(fault)
       continue
     }

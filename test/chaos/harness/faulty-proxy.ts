@@ -6,36 +6,36 @@ type Direction = 'up' | 'down'
 
 const headStart = Buffer.from('HTTP/1.1 ')
 const headEnd = Buffer.from('\r\n\r\n')
-/** Heads are shorter. */
+/** Every head of a response is shorter. */
 const tailBytes = 4_096
-/** For so many bytes a trickle lasts. */
+/** Length of a trickle in bytes. */
 const trickleBytes = 1_500
 
-/** Stands between clients and a server, and does to their connections what the seed says. */
+/** A proxy between clients and a server. The seed plans the faults of each connection. */
 export class FaultyProxy {
-  /** How often each fault happened. */
+  /** Number of faults, by kind. */
   readonly counts = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>
   connections = 0
   bytes = 0
-  /** Whether faults happen; otherwise everything passes. */
+  /** Whether faults happen; otherwise all data passes. */
   armed = false
   readonly seed: number
   readonly mostBytes: number
   readonly #listeners = new Set<Server>()
   readonly #open = new Set<FaultyConnection>()
 
-  /** @param mostBytes upper bound of what passes between two faults of a connection */
+  /** @param mostBytes most bytes between two faults of a connection */
   constructor (seed: number, mostBytes: number) {
     this.seed = seed
     this.mostBytes = mostBytes
   }
 
-  /** Faults after which a connection was of no more use. */
+  /** Number of faults that made a connection useless. */
   get cuts (): number {
     return faultKinds.reduce((sum, kind) => sum + (cuts.has(kind) ? this.counts[kind] : 0), 0)
   }
 
-  /** A port of the loopback for one client alone, whose connections are counted apart. */
+  /** Opens a port of the loopback for one client, and counts that client's connections separately. */
   async listen (client: number, targetPort: number): Promise<number> {
     let ordinal = 0
     const listener = createServer({ allowHalfOpen: true, noDelay: true }, (outside) => {
@@ -61,13 +61,13 @@ class FaultyConnection {
   readonly #inside: Socket
   readonly #plan: FaultPlan
   readonly #carried: Record<Direction, number> = { up: 0, down: 0 }
-  /** Nothing goes either way until it resolves. */
+  /** No data passes in either direction until this resolves. */
   #stalled: Promise<unknown> | null = null
   #delayMs = 0
   #pieceBytes = Infinity
   #trickleLeft = 0
   #tail: Buffer = Buffer.alloc(0)
-  /** Nothing more is carried. */
+  /** Whether the connection carries no more data. */
   #isOver = false
 
   constructor (proxy: FaultyProxy, targetPort: number, outside: Socket, plan: FaultPlan) {
@@ -75,7 +75,7 @@ class FaultyConnection {
     this.#outside = outside
     this.#plan = plan
     this.#inside = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    // What breaks a side ends its flow.
+    // An error of a side ends its flow anyway.
     for (const socket of [this.#outside, this.#inside]) socket.on('error', () => {})
   }
 
@@ -100,7 +100,7 @@ class FaultyConnection {
       }
       if (!to.destroyed) to.end()
     } catch {
-      // One side broke; the other cannot be told in any other way.
+      // One side broke. Only a reset can tell the other side.
       if (!this.#isOver) this.reset()
     }
   }
@@ -124,7 +124,7 @@ class FaultyConnection {
     }
   }
 
-  /** The fault that is to happen before so many more bytes have passed. */
+  /** The next fault, if it is due within this many bytes. */
   #dueWithin (direction: Direction, bytes: number): Fault | null {
     const fault = this.#plan[direction][0]
     if (!this.#proxy.armed || fault === undefined) return null
@@ -139,7 +139,7 @@ class FaultyConnection {
       if (direction === 'down') {
         if (isTrickling) {
           this.#trickleLeft -= piece.length
-          // So that the pieces do not leave as one.
+          // Otherwise the pieces would leave together.
           await new Promise((resolve) => setImmediate(resolve))
         } else if (this.#delayMs > 0 && this.#proxy.armed) await sleep(this.#delayMs)
         this.#look(piece)
@@ -161,14 +161,14 @@ class FaultyConnection {
     }
   }
 
-  /** Keeps the last of what came from the server. */
+  /** Keeps the last bytes from the server. */
   #look (piece: Buffer): void {
     this.#tail = piece.length >= tailBytes ? piece.subarray(-tailBytes) : Buffer.concat([this.#tail.subarray(piece.length - tailBytes), piece])
   }
 
   /**
-   * Whether the client has got a part of a response's head, or nothing yet. Chromium takes a head
-   * that ends there in an orderly way for a whole one, and its EventSource gives up.
+   * Whether the client has nothing of a response yet, or only a part of its head. If the connection
+   * ends there in an orderly way, Chromium takes the head for a whole one, and its EventSource gives up.
    */
   get #isWithinHead (): boolean {
     const tail = this.#tail
@@ -240,7 +240,7 @@ class FaultyConnection {
     }
   }
 
-  /** Waits so long, or until the socket is closed. */
+  /** Waits `ms` milliseconds, or until the socket closes. */
   async #wait (ms: number, socket: Socket): Promise<void> {
     if (socket.destroyed) return
     await new Promise<void>((resolve) => {

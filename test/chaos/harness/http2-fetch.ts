@@ -2,13 +2,13 @@ import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream, ty
 import { Readable, type Writable } from 'node:stream'
 import { constants as zlib, createGunzip } from 'node:zlib'
 
-/** As much of `fetch` as the library's client needs, over HTTP/2: one connection carries all, as a browser's would. */
+/** The parts of `fetch` that the library's client needs, over HTTP/2. One connection carries all requests, as in a browser. */
 export class Http2Fetch {
   readonly #ca: string | undefined
   readonly #headers: Record<string, string>
   #session: ClientHttp2Session | null = null
 
-  /** @param ca certificate to trust, where it is TLS */
+  /** @param ca certificate to trust; undefined without TLS */
   constructor (ca: string | undefined, headers: Record<string, string>) {
     this.#ca = ca
     this.#headers = headers
@@ -38,7 +38,7 @@ export class Http2Fetch {
   #connect (origin: string): ClientHttp2Session {
     if (this.#session !== null && !this.#session.closed && !this.#session.destroyed) return this.#session
     const session = connect(origin, this.#ca === undefined ? {} : { ca: this.#ca })
-    // What broke the connection breaks its streams.
+    // The error of a connection reaches its streams.
     session.on('error', () => {})
     this.#session = session
     return session
@@ -53,7 +53,7 @@ function headOf (stream: ClientHttp2Stream): Promise<IncomingHttpHeaders & Incom
   })
 }
 
-/** Ends only where the stream did, and breaks where it broke. */
+/** The stream's content. It ends properly only if the stream does; otherwise it fails. */
 function contentOf (stream: ClientHttp2Stream, head: IncomingHttpHeaders): Readable {
   const content = head['content-encoding'] === 'gzip'
     ? stream.pipe(createGunzip({ flush: zlib.Z_SYNC_FLUSH, finishFlush: zlib.Z_SYNC_FLUSH }) as Writable as Readable & Writable)

@@ -1,37 +1,37 @@
 import type { Truth } from '../../../plugin/entries/contract-tests.ts'
 
-/** What a server speaks: HTTP/2 in clear text and by TLS speak nothing else. */
+/** A server's protocol. A server of `h2c` or `h2` speaks no other protocol. */
 export type ServerProtocol = 'http/1.1' | 'h2c' | 'h2'
 
-/** What the runner tells the server's process. */
+/** A message from the runner to the server's process. */
 export type Order =
-  /** Sends so many updates, counted once for each session that gets them, to all who joined, within so many milliseconds. */
+  /** Sends `updates` updates (counted once per receiving session) to all joined sessions, within `withinMs` milliseconds. */
   | { readonly type: 'send', readonly updates: number, readonly withinMs: number, readonly seed: number }
   | { readonly type: 'report' }
   | { readonly type: 'stop' }
 
-/** What the server's process tells the runner. */
+/** A message from the server's process to the runner. */
 export type Notice =
   | { readonly type: 'listening', readonly ports: Readonly<Record<ServerProtocol, number>>, readonly cert: string }
   | { readonly type: 'report', readonly report: ServerReport }
 
-/** What a stream was: a WebSocket, or an event stream as it was encoded. */
+/** The kind of a stream: a WebSocket, or the encoding of an event stream. */
 export const streamKinds = ['websocket', 'identity', 'gzip', 'br'] as const
 
 export type StreamKind = typeof streamKinds[number]
 
 export interface ServerReport {
-  /** Sessions that joined. */
+  /** The joined sessions. */
   readonly sessions: Record<string, Truth>
-  /** By session: how many streams of each kind it had. */
+  /** Number of streams of each kind, by session. */
   readonly streams: Record<string, Record<StreamKind, number>>
-  /** Blocks that were deflated once for many, written to one. */
+  /** Blocks written to one stream, but deflated once for many. */
   readonly sharedBlocks: number
-  /** Updates sent so far, counted once for each session that gets them. */
+  /** Updates sent so far, counted once per receiving session. */
   readonly updates: number
-  /** Whether all that were asked for are sent. */
+  /** Whether all requested updates are sent. */
   readonly isDone: boolean
-  /** Rejections and exceptions that nobody handled, and what was logged as an error. */
+  /** Unhandled rejections and exceptions, and logged errors. */
   readonly complaints: string[]
   readonly conflated: number
   readonly dropped: number

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same every time for the same seed. */
+/** Pseudorandom numbers: the same seed gives the same sequence. */
 export class Random {
   #state: number
 
@@ -9,18 +9,18 @@ export class Random {
     this.#state = state
   }
 
-  /** From 0 up to, and without, 1. */
+  /** Returns a number from 0 up to, but not including, 1. */
   next (): number {
     this.#state = (this.#state + 0x9e3779b9) | 0
     return (scramble(this.#state) >>> 0) / 4_294_967_296
   }
 
-  /** A whole number from `least` to `most`. */
+  /** Returns a whole number from `least` to `most`. */
   integer (least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1))
   }
 
-  /** A whole number from `least` to `most`, small ones as often as large ones are by their length. */
+  /** Returns a whole number from `least` to `most`, evenly over the orders of magnitude. */
   skewed (least: number, most: number): number {
     return Math.floor((least + 1) * ((most + 1) / (least + 1)) ** this.next()) - 1
   }
@@ -33,7 +33,7 @@ export class Random {
     return items[Math.floor(this.next() * items.length)]!
   }
 
-  /** Picks by weight. */
+  /** Picks a name by its weight. */
   weighted<Name extends string> (weights: Readonly<Record<Name, number>>): Name {
     const names = Object.keys(weights) as Name[]
     let at = this.next() * names.reduce((sum, name) => sum + weights[name], 0)

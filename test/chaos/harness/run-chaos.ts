@@ -13,46 +13,46 @@ export interface ChaosOptions {
   /** Counted once for each session that gets it. */
   readonly updates: number
   readonly events: number
-  /** For how long updates and events are sent; on a busy machine longer, until so many streams have come back. */
+  /** Duration of sending, in milliseconds. On a busy machine it lasts longer, until `leastReturns` streams have come back. */
   readonly sendingMs: number
   readonly leastReturns: number
-  /** Upper bound of what passes between two faults of a connection. */
+  /** Most bytes between two faults of a connection. */
   readonly mostBytes: number
   readonly kinds?: readonly ClientKind[]
   readonly tell?: (line: string) => void
 }
 
 export interface ChaosReport {
-  /** What must not have happened; empty when all is well. */
+  /** Violations of the rules; empty for a good result. */
   readonly faults: string[]
   readonly injected: Readonly<Record<FaultKind, number>>
   readonly cuts: number
   readonly connections: number
-  /** By kind of client. */
+  /** Figures by kind of client. */
   readonly byKind: Record<ClientKind, { clients: number, resumed: number, gaps: number, updates: number, streams: Record<StreamKind, number> }>
-  /** How many there were of each kind; compressed are gzip and br. */
+  /** Number of streams of each kind; gzip and br are the compressed ones. */
   readonly streams: Record<StreamKind, number>
-  /** Blocks deflated once for many, written to one. */
+  /** Blocks written to one stream, but deflated once for many. */
   readonly sharedBlocks: number
   readonly updatesSent: number
   readonly updatesSeen: number
   readonly conflated: number
   readonly dropped: number
   readonly eventsRun: number
-  /** Requests that were tried again since nobody knew whether they had arrived. */
+  /** Requests repeated because their arrival was unknown. */
   readonly retries: number
   readonly busy: number
   readonly resumed: number
   readonly gaps: number
 }
 
-/** Paths of the server, which the clients of each kind get in turn. */
+/** Paths of the server. The clients of each kind get them in turn. */
 const paths = ['/ample', '/tight', '/lossy', '/own'] as const
 
 const lookEveryMs = 150
 const settleMs = 90_000
 
-/** One run: clients of all kinds, a server, and a bad network between them. */
+/** Runs clients of all kinds against a server over a bad network. */
 export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
   const cleanUp: Array<() => unknown> = []
   try {
@@ -119,7 +119,7 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
       const returns = sum(participants.map(({ oracle }) => oracle.resumed + oracle.gaps))
       if (returns >= options.leastReturns) break
       if (performance.now() - startedAt > options.sendingMs + settleMs) throw new Error(`only ${returns} of ${options.leastReturns} streams came back`)
-      // Streams break by the bytes that they carry.
+      // Streams break after a number of bytes, so more updates must flow.
       server.send(Math.ceil(options.updates / 10), options.sendingMs / 10, seed + report.updates)
     }
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
@@ -127,7 +127,7 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   proxy.armed = false
   tell('everything is sent; waiting for the last of it to arrive')
 
-  // Whatever is missing after that is told one by one, below.
+  // The code below names each update that is still missing after that.
   const deadline = performance.now() + settleMs
   let settled = false
   while (!settled && performance.now() < deadline) {
@@ -183,7 +183,7 @@ async function run (options: ChaosOptions, cleanUp: Array<() => unknown>): Promi
   }
 }
 
-/** Has every oracle see what its client got meanwhile. */
+/** Shows every oracle the new observations of its client. */
 async function look (participants: Participant[]): Promise<void> {
   await Promise.all(participants.map(async ({ client, oracle }) => {
     for (const observation of await client.take()) oracle.observe(observation)

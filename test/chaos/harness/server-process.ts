@@ -33,7 +33,7 @@ export class ServerProcess {
 
   async report (): Promise<ServerReport> {
     this.#order({ type: 'report' })
-    // A process that hangs says nothing for ever.
+    // A process that hangs would never answer.
     const silence = AbortSignal.timeout(silenceMs)
     const [notice] = await once(this.#child, 'message', { signal: silence }).catch((error: Error) => {
       throw silence.aborted ? new Error(`the server gives no sign of life for ${silenceMs / 1_000} s`) : error

@@ -30,7 +30,7 @@ type Config = StatefulConfig<typeof contract.events, typeof contract.updates, St
 type Limits = Partial<Pick<Config, 'replayFrames' | 'replayBytes' | 'queueFrames' | 'queueBytes' | 'onOverflow'>>
 
 interface State {
-  /** Streams that it had. */
+  /** Number of streams of the session, by kind. */
   streams: Record<StreamKind, number>
   joined: boolean
   own: number
@@ -42,15 +42,15 @@ interface State {
 
 const plenty = { replayFrames: 1_000_000, replayBytes: 1_000_000_000, queueFrames: 1_000_000, queueBytes: 1_000_000_000 }
 
-/** By path: with which limits, how long the longest updates are, and how event streams are compressed. */
+/** By path: the limits, the length of the longest updates, and the compression of event streams. */
 const kinds: Record<string, { limits: Limits, longest: number, compression?: NonNullable<UpgradeOptions['compression']> }> = {
-  /** Nothing may ever be lost. */
+  /** No update may be lost. */
   '/ample': { limits: plenty, longest: 2_000 },
-  /** Who is away for long gets a gap. */
+  /** A client that is away for long gets a gap. */
   '/tight': { limits: { replayFrames: 16, queueFrames: 24 }, longest: 500 },
-  /** Who does not read for long gets a gap in mid-stream. */
+  /** A client that does not read for long gets a gap within the stream. */
   '/lossy': { limits: { ...plenty, queueBytes: 262_144, onOverflow: 'dropOldest' }, longest: 100_000 },
-  /** The same as the first, with a compressor for each stream. */
+  /** The same as `/ample`, with a compressor for each stream. */
   '/own': { limits: plenty, longest: 2_000, compression: { own: 'all', encodings: ['br', 'gzip'] } }
 }
 
@@ -112,7 +112,7 @@ function mount (app: FastifyInstance, hasWebSockets: boolean) {
       onConnect: (session, { verdict, protocol }) => {
         const { connected, stats: { compression } } = session
         if (protocol === 'websocket') session.state.streams.websocket++
-        // A stream that is lost already does not tell how it was encoded.
+        // The encoding of a lost stream is unknown.
         else if (connected) session.state.streams[(compression?.encoding ?? 'identity') as StreamKind]++
         if (verdict === 'gap') session.send('snapshot', sentTo(session))
       }
@@ -144,7 +144,7 @@ function mount (app: FastifyInstance, hasWebSockets: boolean) {
 let updates = 0
 let isDone = true
 
-/** Sends in bursts, spread over the time that there is. */
+/** Sends in bursts, spread over the given time. */
 function send (wanted: number, withinMs: number, seed: number): void {
   const random = new Random(seed)
   const startedAt = performance.now()
@@ -159,16 +159,16 @@ function send (wanted: number, withinMs: number, seed: number): void {
   }, 10)
 }
 
-/** Returns how many updates it sent, which are counted. */
+/** Sends one burst. Returns the number of updates sent. */
 function burst (random: Random, most: number): number {
-  // Each session as often as any other.
+  // Every session is equally likely.
   const url = random.pick(urls.flatMap((each) => new Array(each.joined.size).fill(each) as Array<typeof each>))
   if (url === undefined) return 0
   const { joined } = url
   const session = random.pick([...joined])
   if (session === undefined) return 0
   if (joined.size <= most && random.chance(0.08)) {
-    // Those of one turn are compressed as one.
+    // Updates of one turn are compressed together.
     const padding = paddingOf(random, Math.min(url.longest, 2_000))
     let sent = 0
     for (let left = random.skewed(1, 6); left > 0 && sent + joined.size <= most; left--) sent += url.broadcast(padding)

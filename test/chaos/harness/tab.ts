@@ -3,21 +3,21 @@ import { observeUpdate, updateNames } from './observation.ts'
 import { Random } from './random.ts'
 import { Uplink, type UplinkStats } from './uplink.ts'
 
-/** As much of an EventSource as all of its kinds have. */
+/** The parts that all kinds of EventSource have. */
 export interface EventSourceLike {
   readonly readyState: number
   addEventListener: (name: string, listener: (event: any) => void) => void
   close: () => void
 }
 
-/** What a client of a chaos run does, in Node or in a page. */
+/** A client of a chaos run, in Node or in a page. */
 export interface TabLike {
-  /** Events that are not acknowledged yet. */
+  /** Number of events not acknowledged yet. */
   readonly unacknowledged: number
   readonly uplinkStats: UplinkStats
-  /** What came since the last look. */
+  /** Returns the observations since the last call. */
   take: () => Observation[]
-  /** Triggers so many events. */
+  /** Triggers `count` events. */
   act: (count: number) => void
   close: () => void
 }
@@ -25,7 +25,7 @@ export interface TabLike {
 const closedState = 2
 const postTimeoutMs = 1_000
 
-/** One client with an EventSource of whatever kind: notes what comes, sends events up. Runs in Node and in a page. */
+/** A client with an EventSource of any kind. It notes what arrives and sends events. Runs in Node and in a page. */
 export class Tab implements TabLike {
   readonly #source: EventSourceLike
   readonly #uplink: Uplink
@@ -40,7 +40,7 @@ export class Tab implements TabLike {
     source.addEventListener('tether', (event: { data: string }) => {
       const { type, ...frame } = JSON.parse(event.data)
       if (type === 'hello') uplink.attach(frame.session)
-      // Its hello would have told the server's application; this it has to be asked for.
+      // After a gap within the stream, `onConnect` does not run. The client must ask for the snapshot.
       if (type === 'gap') uplink.emit('ask', {})
       this.#observations.push({ type, ...frame })
     })

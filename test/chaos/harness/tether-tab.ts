@@ -6,7 +6,7 @@ import type { UplinkStats } from './uplink.ts'
 
 const mostFaults = 20
 
-/** The library's own client in the place of an EventSource: it counts updates, and sends events up by itself. */
+/** The library's own client in place of an EventSource. It counts updates and sends events itself. */
 export class TetherTab implements TabLike {
   readonly uplinkStats: UplinkStats = { posts: 0, retries: 0, busy: 0, faults: [] }
   readonly #connection: Connection
@@ -15,11 +15,11 @@ export class TetherTab implements TabLike {
   #unacknowledged = 0
 
   /**
-   * @param link what carries the session; without one, an event stream
-   * @param fetchOver in the place of Node's or the page's
+   * @param link the session's transport; by default an event stream
+   * @param fetchOver replaces the `fetch` of Node or the page
    */
   constructor (url: string, link?: LinkFactory, fetchOver: typeof fetch = fetch) {
-    // As impatient as the other clients are made here by `retry:`.
+    // The same short waits that `retry:` gives the other clients here.
     const connection = this.#connection = connect(url, {
       retryMs: 20,
       retryMaxMs: 100,
@@ -39,7 +39,7 @@ export class TetherTab implements TabLike {
       if (state === 'closed' && reason !== 'closed') this.#observations.push({ type: 'gaveUp', why: `${reason} ${status}` })
     })
     connection.onGap((seq) => {
-      // That of a hello is known already, and its snapshot is on its way.
+      // The gap of a hello is known already, and its snapshot is on its way.
       if (helloGap) helloGap = false
       else {
         this.#observations.push({ type: 'gap', seq })

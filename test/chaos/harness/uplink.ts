@@ -6,11 +6,11 @@ interface Envelope {
 
 export interface UplinkStats {
   posts: number
-  /** Tries of which nobody knows whether they arrived. */
+  /** Tries that may or may not have arrived. */
   retries: number
-  /** Answers that the channel is full. */
+  /** Answers for a full channel. */
   busy: number
-  /** What must not happen. */
+  /** Violations of the protocol. */
   faults: string[]
 }
 
@@ -18,9 +18,8 @@ const mostFaults = 20
 const longestTimeoutMs = 20_000
 
 /**
- * Sends events up as docs/protocol.md tells a client to: numbered, one request at
- * a time, the same numbers again until they are acknowledged. Runs in Node and in
- * a page.
+ * Sends events by the rules of docs/protocol.md: numbered, one request at a time, and
+ * again with the same numbers until they are acknowledged. Runs in Node and in a page.
  */
 export class Uplink {
   readonly stats: UplinkStats = { posts: 0, retries: 0, busy: 0, faults: [] }
@@ -37,8 +36,8 @@ export class Uplink {
   #isClosed = false
 
   /**
-   * @param timeoutMs after which a request is tried again, for the first time
-   * @param random for the size of batches, and for which of them tell what was seen
+   * @param timeoutMs time before the first retry of a request
+   * @param random decides the size of batches, and which of them acknowledge updates
    */
   constructor (url: string, timeoutMs: number, random: () => number) {
     this.#url = url
@@ -46,10 +45,10 @@ export class Uplink {
     this.#random = random
   }
 
-  /** Events that are not acknowledged yet. */
+  /** Number of events not acknowledged yet. */
   get unacknowledged (): number { return this.#queue.length }
 
-  /** The session to post to, as a hello names it. */
+  /** Sets the session for the events, from a hello. */
   attach (session: string): void {
     this.#session = session
     this.#pump()
@@ -80,7 +79,7 @@ export class Uplink {
   async #post (batch: Envelope[], session: string): Promise<number> {
     this.stats.posts++
     const timeout = new AbortController()
-    // Longer each time: on a machine that is busy enough, the first might never do.
+    // Each try waits longer: on a very busy machine the first time limit might never suffice.
     const timer = setTimeout(() => timeout.abort(), Math.min(this.#timeoutMs * 1.5 ** this.#failures, longestTimeoutMs))
     try {
       const answer = await fetch(this.#url, {
@@ -115,7 +114,7 @@ export class Uplink {
   }
 
   #acknowledged (seq: number, sent: number): void {
-    // A try before this one may have brought more than this one does.
+    // An earlier try may have delivered more events than this one.
     if (!(seq >= sent && seq <= this.#lastSeq)) this.#fault(`the answer to ${sent} acknowledges ${seq} of ${this.#lastSeq}`)
     this.#queue = this.#queue.filter((envelope) => envelope.seq > seq)
   }

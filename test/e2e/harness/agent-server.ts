@@ -1,4 +1,4 @@
-// Watches what responses are given, as an agent does that is loaded before everything else:
+// Watches all writes to responses, like a monitoring agent that is loaded before all other code.
 // `agent-server.ts <class>` prints the bytes of one stream's body, as received and as seen.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 
 /**
- * Rows from nothing to a megabyte, in any order: as many of each order of magnitude, some at the
- * limits of blocks, some of words and some that deflate makes hardly shorter.
+ * Rows of 0 to 1,048,576 characters, in any order and evenly over the orders of magnitude. Some have
+ * the size of a deflate block. Some are words; deflate hardly shortens the others.
  *
- * @param seed gives the same lengths every time
+ * @param seed the same seed gives the same lengths
  */
 export function rowsOfAnySize (count: number, seed: number): string[] {
   const anyLength = fc.double({ min: 0, max: 20, noNaN: true }).map((exponent) => Math.floor(2 ** exponent) - 1)

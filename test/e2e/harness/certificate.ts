@@ -7,7 +7,7 @@ export interface Certificate {
   readonly key: string
 }
 
-// As much of DER as a certificate takes; Node reads X.509 but cannot write it.
+// The parts of DER that a certificate needs: Node reads X.509 but cannot write it.
 function tagged (tag: number, ...parts: Buffer[]): Buffer {
   const content = Buffer.concat(parts)
   const { length } = content

@@ -1,11 +1,11 @@
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 
-/** What undoes one content encoding. */
+/** The decoder of one content encoding. */
 export interface ContentDecoder {
-  /** Piece by piece; text comes a little later than what it was made of. */
+  /** Decodes piece by piece. The text comes a little later than its bytes. */
   stream: () => Transform
-  /** All at once. Throws where it is not a whole of its encoding, unless it may be `cut` off anywhere. */
+  /** Decodes all at once. Throws if the bytes are incomplete; with `cut`, they may end anywhere. */
   whole: (bytes: Buffer, cut: boolean) => Buffer
 }
 
@@ -15,7 +15,7 @@ interface ZstdOfNewerNode {
   constants: Record<'ZSTD_e_flush', number>
 }
 
-/** Null for a body that leaves as it is. */
+/** The decoder of an encoding; null for a body without one. */
 export function contentDecoder (encoding: string | undefined): ContentDecoder | null {
   const { constants } = zlib
   switch (encoding) {

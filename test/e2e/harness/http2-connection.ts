@@ -4,14 +4,14 @@ import { certificate } from './certificate.ts'
 import type { ReaderOptions, ResponseBody } from './reader.ts'
 import { isSecure, originOf, type Server } from './server.ts'
 
-/** A connection of its own to a server that speaks HTTP/2. */
+/** Opens a new connection to a server that speaks HTTP/2. */
 export function connectSession (server: Server, port = server.port): ClientHttp2Session {
   const session = connect(originOf(server.protocol, port), isSecure(server.protocol) ? { ca: certificate().cert } : {})
   session.on('error', () => {})
   return session
 }
 
-/** Sends one request, on a connection of its own unless it is told to share one, and reads the response. */
+/** Sends one request, on a new connection unless `over` gives one to share, and reads the response. */
 export function connectHttp2 (server: Server, port: number, path: string, headers: Record<string, string>, { method = 'GET', frozen = false, pieceEveryMs = 0, over }: ReaderOptions): ResponseBody {
   const session = over ?? connectSession(server, port)
   const stream = session.request({ ':method': method, ':path': path, ...headers })
@@ -37,7 +37,7 @@ export function connectHttp2 (server: Server, port: number, path: string, header
     stream.pause()
     setTimeout(() => { stream.resume() }, pieceEveryMs)
   })
-  // A server that refused the stream ends it as well, with a reset.
+  // A server that refuses a stream also ends it, but with a reset.
   stream.on('end', () => { ended = stream.rstCode === 0 })
   stream.on('error', () => {})
   stream.on('close', () => {

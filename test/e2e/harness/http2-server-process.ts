@@ -4,16 +4,16 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { within } from './until.ts'
 
-/** What the process says of itself. */
+/** The process's report on itself. */
 export interface Http2Report {
   readonly port: number
   readonly sessions: number
   readonly streams: number
-  /** Sessions whose stream takes no more. */
+  /** Sessions with a stalled stream. */
   readonly stalled: number
   readonly connects: number
   readonly disconnects: number
-  /** Bytes. */
+  /** In bytes. */
   readonly memory: number
 }
 
@@ -26,7 +26,7 @@ export interface Http2ServerProcess {
   report: () => Promise<Http2Report>
 }
 
-/** Starts a server of its own process, for what would take the test along; it is killed when the test ends. */
+/** Starts a server in its own process, because its failure would end the test's process as well. It is killed when the test ends. */
 export async function startHttp2Server (t: Test, protocol: 'h2c' | 'h2'): Promise<Http2ServerProcess> {
   const child = fork(fileURLToPath(new URL('http2-server.ts', import.meta.url)), [protocol], { execArgv: ['--import', 'tsx/esm'] })
   t.teardown(() => { child.kill('SIGKILL') })

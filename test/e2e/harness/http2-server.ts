@@ -1,4 +1,4 @@
-// A server that speaks HTTP/2 in a process of its own, and sends as fast as it can to whoever is there.
+// An HTTP/2 server in a process of its own. It sends to all sessions as fast as it can.
 import type { AddressInfo } from 'node:net'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -13,7 +13,7 @@ let connects = 0
 let disconnects = 0
 const live = app.tether.stateful('/live', {
   contract,
-  // Node does not notice a TLS connection that is lost while it is full; only this does.
+  // Node does not notice the loss of a full TLS connection. Only this time limit does.
   upgrade: app.tether.sse.upgrade({ stallTimeoutMs: 2_000 }),
   reconnectMs: 0,
   on: { put: () => {} },
@@ -22,7 +22,7 @@ const live = app.tether.stateful('/live', {
 })
 const text = 'x'.repeat(200_000)
 setInterval(() => {
-  // Enough waits to be sent then.
+  // A stalled session already has enough waiting updates.
   if (app.tether.stats().stalled === 0) live.broadcast('row', { text })
 }, 2)
 

@@ -4,7 +4,7 @@ import type { Server } from './server.ts'
 
 export type { Link } from '../../../plugin/entries/contract-tests/link.ts'
 
-/** Puts a link before a server; it is taken down when the test ends. */
+/** Puts a link before a server. It ends with the test. */
 export function startLink (t: Test, server: Pick<Server, 'port'>): Promise<links.Link> {
   return links.startLink({ after: (end) => { t.teardown(end) } }, server.port)
 }

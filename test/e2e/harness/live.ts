@@ -12,7 +12,7 @@ export interface LiveOptions extends Omit<ServerOptions, 'setup'> {
   /** Configuration of `stateful('/live')`, beside the contract; handlers left out do nothing. */
   live?: LiveConfig
   upgrade?: UpgradeOptions
-  /** What `websocket.upgrade` gets, in the other modes. */
+  /** Options of `websocket.upgrade`, in the other modes. */
   socket?: WebSocketUpgradeOptions
   /** Runs before `/live` is mounted. */
   setup?: (app: FastifyInstance) => unknown
@@ -20,7 +20,7 @@ export interface LiveOptions extends Omit<ServerOptions, 'setup'> {
 
 export interface LiveServer extends Server {
   readonly live: LiveHandler
-  /** Opens a stream and waits for its hello; gives the session as the server has it. */
+  /** Opens a stream and waits for its hello. Returns the reader and the server's session. */
   connect: (options?: ReaderOptions) => Promise<{ reader: Reader, session: LiveSession }>
 }
 
@@ -40,7 +40,7 @@ export async function startLive (t: Test, options: LiveOptions = {}): Promise<Li
   return { ...server, live, connect: (options) => connectTo(server, live, options) }
 }
 
-/** Opens a stream to a handler's URL, by whatever way leads there, and waits for its hello. */
+/** Opens a stream to a handler's URL, with any options, and waits for its hello. */
 export async function connectTo (server: Server, live: LiveServer['live'], { frozen = false, ...options }: ReaderOptions = {}): ReturnType<LiveServer['connect']> {
   const reader = await openReader(server, '/live', options)
   await until(() => reader.controls.length > 0, 'the hello frame')

@@ -8,8 +8,8 @@ const lineEnd = Buffer.from('\r\n')
 const headEnd = Buffer.from('\r\n\r\n')
 
 /**
- * Reads one HTTP/1.1 response from a bare socket, so that nothing but the kernel
- * reads ahead of the test, and chunks are seen as they were written.
+ * Reads one HTTP/1.1 response from a bare socket. So only the kernel reads ahead of the
+ * test, and the test sees the chunks as the server wrote them.
  */
 export class RawResponse implements ResponseBody {
   readonly socket: Socket
@@ -24,7 +24,7 @@ export class RawResponse implements ResponseBody {
   #settleOpened!: (error?: Error) => void
   #unread: Buffer = Buffer.alloc(0)
   #state: 'head' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer' | 'length' | 'until-close' | 'over' = 'head'
-  /** Bytes of the present chunk, or of the body, that are still to come. */
+  /** Missing bytes of the present chunk, or of the body. */
   #remaining = 0
 
   constructor (port: number, path: string, headers: Record<string, string>, { method = 'GET', frozen = false, pieceEveryMs = 0 }: ReaderOptions, secure = false) {
@@ -58,7 +58,7 @@ export class RawResponse implements ResponseBody {
   resume (): void { this.socket.resume() }
 
   destroy (): void {
-    // Node cannot reset what carries TLS.
+    // Node cannot reset a TLS connection.
     if (this.socket instanceof TLSSocket) this.socket.destroy()
     else this.socket.resetAndDestroy()
   }
@@ -130,8 +130,8 @@ export class RawResponse implements ResponseBody {
   #finish (): void {
     this.#state = 'over'
     this.ended = true
-    // The connection would be kept for another request, which nobody makes. A half-closed
-    // one, left over when the process ends, keeps Node 20 from ever ending.
+    // The connection would stay open for another request, but none follows. A half-closed
+    // connection keeps the process of Node 20 from ending.
     this.socket.destroy()
   }
 

@@ -7,59 +7,59 @@ import { parseBlocks, type EventBlock } from '../../../plugin/entries/contract-t
 import { RawResponse } from './raw-response.ts'
 import { isHttp2, isSecure, type Server } from './server.ts'
 
-/** A control frame's data, or an update's. */
+/** Data of a control frame or an update. */
 export type Json = Record<string, any>
 
-/** Reads the response to one request as it comes. */
+/** Reads the response to one request as it arrives. */
 export interface Reader {
-  /** Resolves once status and headers are there; rejects when the connection is over first. */
+  /** Resolves when status and headers have arrived; rejects if the connection ends first. */
   readonly opened: Promise<void>
-  /** 0 until then. */
+  /** 0 before {@link Reader.opened} resolves. */
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** All of the body so far, transfer framing and content encoding taken off. */
+  /** The body so far, without transfer framing and content encoding. */
   readonly text: string
   /** Bytes of the body so far. */
   readonly bytes: number
-  /** HTTP/1.1 with chunked framing: the chunks, one by one. Otherwise the pieces that the client's stack gave. */
+  /** The chunks of chunked HTTP/1.1; otherwise the pieces from the client's stack. */
   readonly chunks: readonly Buffer[]
-  /** All finished blocks so far. */
+  /** All complete blocks so far. */
   readonly blocks: EventBlock[]
   /** Blocks with data that are not control frames. */
   readonly updates: EventBlock[]
   /** Data of the control frames, in order: hello, heartbeat, goodbye, gap. */
   readonly controls: Json[]
-  /** Id of the session, as the hello frame names it. Throws when there is none yet. */
+  /** Id of the session, from the hello frame. Throws before the hello. */
   readonly session: string
   /** Whether the body came to its proper end. */
   readonly ended: boolean
   /** Whether nothing more will come, properly ended or not. */
   readonly closed: boolean
-  /** Stops reading: the reader is frozen, and the server's writes back up. */
+  /** Stops reading, so that the server's writes back up. */
   pause: () => void
   resume: () => void
-  /** Leaves without a word: destroys the connection. */
+  /** Destroys the connection, without a goodbye. */
   destroy: () => void
 }
 
 export interface ReaderOptions {
-  /** Beside `Accept: text/event-stream`; undefined leaves a header out. */
+  /** Headers in addition to `Accept: text/event-stream`; undefined leaves a header out. */
   headers?: Record<string, string | undefined>
   method?: string
-  /** Whether it stops reading as soon as it has the headers. */
+  /** Whether the reader stops reading after the headers. */
   frozen?: boolean
-  /** Reads one piece, of at most 64 KiB, every so many milliseconds: slow, but steady. */
+  /** Milliseconds between two reads of at most 64 KiB, for a slow but steady reader; 0 for no limit. */
   pieceEveryMs?: number
-  /** An HTTP/2 connection to share with others; by default each reader has its own. */
+  /** An HTTP/2 connection to share with other readers. By default each reader has its own. */
   over?: ClientHttp2Session
-  /** Another port than the server's own, as that of a {@link Link}. */
+  /** A port other than the server's own, for example of a {@link Link}. */
   port?: number
 }
 
-/** For a run of the tests in which every stream is compressed whose test does not say otherwise. */
+/** `ACCEPT_ENCODING` compresses the streams of all tests that set no encoding themselves. */
 const acceptedByAll = process.env.ACCEPT_ENCODING === undefined ? {} : { 'accept-encoding': process.env.ACCEPT_ENCODING }
 
-/** Sends a GET that accepts an event stream, and reads what comes. */
+/** Sends a GET that accepts an event stream, and reads the response. */
 export function startReader (server: Server, path = '/live', options: ReaderOptions = {}): Reader {
   const wanted = { accept: 'text/event-stream', ...acceptedByAll, ...options.headers }
   const headers = Object.fromEntries(Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined))
@@ -71,14 +71,14 @@ export function startReader (server: Server, path = '/live', options: ReaderOpti
   return reader
 }
 
-/** The same, and waits for the headers. */
+/** Does the same, and waits for the headers. */
 export async function openReader (server: Server, path = '/live', options: ReaderOptions = {}): Promise<Reader> {
   const reader = startReader(server, path, options)
   await reader.opened
   return reader
 }
 
-/** What reads a response, whatever carries it. */
+/** Reads the bytes of a response, over any protocol. */
 export interface ResponseBody {
   readonly opened: Promise<void>
   readonly status: number
@@ -100,7 +100,7 @@ export class StreamReader implements Reader {
   #parsed = 0
   readonly #decoder = new TextDecoder()
   #stream: Transform | null = null
-  /** Whether it came to its end, and what came is not a whole of its encoding. */
+  /** Whether the body has ended, but its encoding is incomplete. */
   #isBroken = false
 
   constructor (body: ResponseBody) {
@@ -177,13 +177,13 @@ export class StreamReader implements Reader {
     if (this.#stream === null) {
       this.#stream = this.#decoding!.stream()
       this.#stream.on('data', (bytes: Buffer) => { this.#decode(bytes) })
-      // What is wrong with it shows in the text, which stops.
+      // An error shows in the text, which stops.
       this.#stream.on('error', () => {})
     }
     return this.#stream
   }
 
-  /** Nothing more comes: what there is must be there at once, and a trailer, if it came to its end, must be right. */
+  /** Decodes the rest after the last byte, at once. If the body ended properly, its trailer must be right. */
   #decompressAll (stream: Transform): void {
     if (stream.destroyed) return
     stream.destroy()

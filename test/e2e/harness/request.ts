@@ -11,18 +11,18 @@ export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string
-  /** The body as JSON. Throws when it is none. */
+  /** The body as JSON. Throws if it is not JSON. */
   readonly json: Json
 }
 
 export interface RequestOptions {
   method?: string
   headers?: Record<string, string>
-  /** A string or bytes go out as they are; anything else as JSON, with its content type. */
+  /** A string or bytes go out unchanged; any other value as JSON, with its content type. */
   body?: unknown
 }
 
-/** Makes one request on a connection of its own and reads the whole answer. */
+/** Makes one request on a new connection and reads the whole answer. */
 export async function request (server: Server, path: string, options: RequestOptions = {}): Promise<Answer> {
   const { method = options.body === undefined ? 'GET' : 'POST' } = options
   const isRaw = options.body === undefined || typeof options.body === 'string' || Buffer.isBuffer(options.body)
@@ -38,12 +38,12 @@ export async function request (server: Server, path: string, options: RequestOpt
   return { status, headers: received, text, get json () { return JSON.parse(text) as Json } }
 }
 
-/** Posts to a session: an envelope or an array of them, or whatever else a test has in mind. */
+/** Posts a body to a session: an envelope, an array of envelopes, or any other value. */
 export function post (server: Server, session: string, body: unknown, path = '/live'): Promise<Answer> {
   return request(server, path, { method: 'POST', headers: { 'x-tether-session': session }, body })
 }
 
-/** Makes a GET and waits for the end of its body; for streams that end at once, and for refusals. */
+/** Makes a GET and waits for the end of the body; for streams that end at once, and for refusals. */
 export async function readWhole (server: Server, path = '/live', headers: Record<string, string | undefined> = {}, method = 'GET'): Promise<Answer> {
   const reader = startReader(server, path, { headers, method })
   await reader.opened

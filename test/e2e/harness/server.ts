@@ -7,7 +7,7 @@ import { certificate } from './certificate.ts'
 /** HTTP/1.1 and HTTP/2, each in clear text and over TLS. */
 export type Protocol = 'http/1.1' | 'https' | 'h2c' | 'h2'
 
-/** Those that tests run over; TLS makes no difference to HTTP/1.1 here. */
+/** The protocols that tests use. TLS makes no difference to HTTP/1.1 here. */
 export const protocols: readonly Protocol[] = ['http/1.1', 'h2c', 'h2']
 
 export function isHttp2 (protocol: Protocol): boolean {
@@ -34,28 +34,28 @@ export interface Server {
   readonly app: FastifyInstance
   readonly protocol: Protocol
   readonly port: number
-  /** `http://127.0.0.1:<port>` or with https. */
+  /** `http://127.0.0.1:<port>`, or the same with https. */
   readonly origin: string
-  /** Everything logged so far. */
+  /** All log lines so far. */
   readonly log: LogRecord[]
-  /** What was logged at level error or above. */
+  /** The log lines at level error or above. */
   errors: () => LogRecord[]
-  /** All who read from it; those who do not would hold up its end. */
+  /** All open readers. One that does not read would delay the end of the server. */
   readonly readers: Set<{ destroy: () => void }>
 }
 
 export interface ServerOptions {
   /** Default `'http/1.1'`. */
   protocol?: Protocol
-  /** Options of Fastify itself, beside those that the protocol needs. */
+  /** Options of Fastify itself, in addition to those for the protocol. */
   fastify?: FastifyServerOptions
   /** Options of the plugin. */
   tether?: TetherOptions
-  /** Registers routes and plugins; the plugin is registered before. */
+  /** Registers routes and plugins, after the registration of this plugin. */
   setup: (app: FastifyInstance) => unknown
 }
 
-/** Starts an application on a free port of the loopback; it is closed when the test ends. */
+/** Starts an application on a free port of the loopback. It closes when the test ends. */
 export async function startServer (t: Pick<Test, 'teardown'>, options: ServerOptions): Promise<Server> {
   const protocol = options.protocol ?? 'http/1.1'
   const log: LogRecord[] = []
@@ -74,7 +74,7 @@ export async function startServer (t: Pick<Test, 'teardown'>, options: ServerOpt
   })
   t.teardown(() => {
     for (const reader of readers) reader.destroy()
-    // What is left of a `fetch` that was aborted as it connected: Node takes it for busy, and waits.
+    // A `fetch` that was aborted while it connected leaves a socket. Node treats it as busy, and would wait.
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
     return app.close()
   })

@@ -1,9 +1,9 @@
 import { createHook } from 'node:async_hooks'
 import { sep } from 'node:path'
 
-/** Timers and immediates that the plugin's own code set. */
+/** Timers and immediates set by the plugin's own code. */
 export interface PluginTimers {
-  /** How many of them are still to fire; those that do not keep the process alive included. */
+  /** Number that have not fired yet, including those that do not keep the process alive. */
   readonly active: number
   stop: () => void
 }
@@ -12,7 +12,7 @@ const own = `${sep}plugin${sep}`
 /** The exported tests wait with timers of their own. */
 const entries = `${own}entries${sep}`
 
-/** Counts the plugin's timers from now on, which `process.getActiveResourcesInfo()` does not when they are unref'd. */
+/** Counts the plugin's timers from now on, with unref'd ones, which `process.getActiveResourcesInfo()` leaves out. */
 export function watchTimers (): PluginTimers {
   const active = new Set<number>()
   const hook = createHook({
@@ -31,7 +31,7 @@ export function watchTimers (): PluginTimers {
   }
 }
 
-/** What keeps the process alive, by kind; not the servers, of which those of earlier tests may still be closing. */
+/** Resources that keep the process alive, by kind. Servers are left out: those of earlier tests may still be closing. */
 export function activeResources (): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const kind of process.getActiveResourcesInfo().sort()) {

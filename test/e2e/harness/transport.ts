@@ -6,7 +6,7 @@ import { startServer, type Server, type Protocol as ServerProtocol } from './ser
 import { until } from './until.ts'
 import { startSocket } from './web-socket.ts'
 
-/** How a server of `protocol` is started whose sessions go by what `carry` gives. */
+/** Makes the function that starts a server of `protocol`; `carry` gives the transport of its sessions. */
 function starter (protocol: ServerProtocol, carry: (tether: Tether, upgrade: ServerNeeds['upgrade']) => Parameters<ServerNeeds['mount']>[1]): TransportUnderTest<Server>['start'] {
   return (scope, { fastify, tether, upgrade, mount }) => startServer({ teardown: (end) => { scope.after(end) } }, {
     protocol,
@@ -16,7 +16,7 @@ function starter (protocol: ServerProtocol, carry: (tether: Tether, upgrade: Ser
   })
 }
 
-/** What a request needs to know of a URL of the server, or of a link before it. */
+/** Port and path of a URL, of the server or of a link before it. */
 function target (url: string): { port: number, path: string } {
   const { port, pathname, search } = new URL(url)
   return { port: Number(port), path: pathname + search }

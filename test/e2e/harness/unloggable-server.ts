@@ -64,7 +64,7 @@ const config = {
   },
   onError: async (_session: any, error: unknown, { command }: { command: string }) => {
     if (Object.is(error, thrown) && command !== 'failInSend') same++
-    // As a rejection, which nobody waits for, and at once.
+    // `onError` is async, so this becomes a rejection without a handler.
     if (command === 'failInOnError') throw thing('revoked')
   }
 }

@@ -2,7 +2,7 @@ import { turns } from '../../../plugin/entries/contract-tests/wait.ts'
 
 export { isSettled, turns, until, within } from '../../../plugin/entries/contract-tests/wait.ts'
 
-/** Whether `promise` is pending after so long. A process that stood still meanwhile gets some turns more, for what has come by then. */
+/** Whether `promise` is still pending after `ms` milliseconds. Some extra turns handle the input of a process that was blocked meanwhile. */
 export async function staysPending (promise: Promise<unknown>, ms: number): Promise<boolean> {
   let isPending = true
   const settle = () => { isPending = false }

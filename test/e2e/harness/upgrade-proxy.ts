@@ -2,23 +2,23 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { Server } from './server.ts'
 
-/** What a proxy does with a request for a WebSocket; everything else passes. */
+/** A proxy's action on a request for a WebSocket. Every other request passes. */
 export type Conduct =
   | { pass: true }
-  /** Answers it itself. */
+  /** Answers with this status. */
   | { status: number }
-  /** Accepts it, and nothing comes through. */
+  /** Accepts the request, but carries no data. */
   | { swallow: true }
-  /** Says nothing at all. */
+  /** Never answers. */
   | { hang: true }
-  /** Passes it, and cuts the connection once so many bytes have come down. */
+  /** Passes the request, and cuts the connection after this many bytes from the server. */
   | { cutAfterBytes: number }
-  /** Passes it to what listens at another port. */
+  /** Passes the request to another port. */
   | { elsewhere: number }
 
 export interface UpgradeProxy {
   readonly port: number
-  /** Port of the server that new connections lead to. */
+  /** Port of the server for new connections. */
   target: number
   /** Requests for a WebSocket so far. */
   readonly upgrades: number
@@ -27,7 +27,7 @@ export interface UpgradeProxy {
   cut: () => void
 }
 
-/** Puts a proxy before a server; it is taken down when the test ends. */
+/** Puts a proxy before a server. It ends with the test. */
 export async function startUpgradeProxy (t: Test, server: Server, conduct: Conduct): Promise<UpgradeProxy> {
   const sockets = new Set<Socket>()
   let upgrades = 0

@@ -7,26 +7,26 @@ import { until } from './until.ts'
 
 export interface SocketOptions {
   headers?: Record<string, string>
-  /** Another port than the server's own, as that of a link. */
+  /** A port other than the server's own, for example of a link. */
   port?: number
-  /** What the client would compress with, if the server does. */
+  /** Whether the client offers compression. */
   perMessageDeflate?: boolean
   /** Whether it answers pings. Default true. */
   autoPong?: boolean
 }
 
-/** A WebSocket, read as the event stream that its messages make. */
+/** A WebSocket. The reader joins its messages to an event stream. */
 export interface SocketReader extends Reader {
   readonly socket: WebSocket
-  /** How it was closed; 0 while it is not, 1006 without a word. */
+  /** The close code; 0 while the socket is open, 1006 for an end without a code. */
   readonly closeCode: number
   /** Lengths of the messages so far. */
   readonly messages: readonly number[]
-  /** What was answered to messages, in order. */
+  /** The answers to messages, in order. */
   readonly answers: Json[]
-  /** Sends a message: text and bytes as they are, anything else as JSON. */
+  /** Sends a message: text and bytes unchanged, any other value as JSON. */
   send: (message: unknown) => void
-  /** The same, and waits for its answer. Not after a `send` of an acknowledgement, which gets none. */
+  /** Does the same, and waits for the answer. Do not use it after a `send` of an acknowledgement, which gets no answer. */
   ask: (message: unknown) => Promise<Json>
 }
 
