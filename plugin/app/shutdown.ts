@@ -1,5 +1,4 @@
 import { closeCodes } from '../../schemas/close-code.ts'
-import { defaults } from '../../schemas/defaults.ts'
 import { longestTimerMs } from '../../schemas/timer.ts'
 import { partingFrame } from '../protocol/control-frame.ts'
 import type { SessionRegistry } from '../sessions/session-registry.ts'
@@ -17,7 +16,7 @@ export class Shutdown {
     this.#registry = registry
   }
 
-  async end (reason: 'draining' | 'shutdown', { timeoutMs, retryMs, spreadMs }: Required<DrainOptions>): Promise<void> {
+  async close (reason: 'draining' | 'shutdown', { timeoutMs, retryMs, spreadMs }: Required<DrainOptions>): Promise<void> {
     const runtime = this.#runtime
     const registry = this.#registry
     runtime.draining = true
@@ -31,7 +30,7 @@ export class Shutdown {
     // The rest does not read, or is still running. Its hooks run, but the wait for them is short.
     for (const session of [...registry]) session.close(reason, { reconnect: true, patienceMs: 0 })
     for (const stream of [...runtime.streams]) stream.destroy('closed')
-    await this.#whenEmpty(defaults.fixed.shutdownMs / 4)
+    await this.#whenEmpty(this.#runtime.limits.shutdownMs / 4)
     for (const session of [...registry]) session.destroy()
   }
 

@@ -22,7 +22,7 @@ export function statsOf ({ totals, streams, budget, compression }: Runtime, regi
     sessions: registry.size,
     stalled,
     detached: registry.detachedCount,
-    pending: registry.pendingCount,
+    pending: registry.unclaimedCount,
     streams: streams.size,
     protocols,
     refusals: { ...registry.refusals },

@@ -52,7 +52,7 @@ export class TetherCore {
       sse: Object.freeze({ upgrade: createMaker('sse', (options?: UpgradeOptions) => createEventStreamUpgrade(resolveUpgradeOptions(options), this.#runtime)) }),
       websocket: Object.freeze({ upgrade: createMaker('websocket', (options?: WebSocketUpgradeOptions) => createWebSocketUpgrade(resolveWebSocketOptions(options), this.#runtime)) }),
       stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
-      drain: async (options?: DrainOptions) => this.#shutdown.end('draining', resolveDrainOptions(options)),
+      drain: async (options?: DrainOptions) => this.#shutdown.close('draining', resolveDrainOptions(options)),
       stats: () => statsOf(this.#runtime, this.#registry)
     })
   }
@@ -60,7 +60,7 @@ export class TetherCore {
   /** Ends everything within a fixed time; for Fastify's `preClose`, which may run more than once. */
   async shutdown (): Promise<void> {
     const { shutdownMs } = this.#runtime.limits
-    await this.#shutdown.end('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
+    await this.#shutdown.close('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
     await this.#runtime.http2Connections.close(shutdownMs / 4)
   }
 

@@ -10,7 +10,7 @@ export class EncodedBatch extends EncodedBytes {
   /** Number of streams that have written only some of its parts; the plugin's total counts it once. */
   holders = 0
   #bytes: Buffer | null
-  /** The parts, by size, then by place. */
+  /** The parts, by size, then by index. */
   #parts: Map<number, EncodedBatch[]> | null = null
 
   constructor (text: string, isShared = true, isDeflatable = isShared, bytes: Buffer | null = null) {
@@ -30,16 +30,16 @@ export class EncodedBatch extends EncodedBytes {
     return this.text.length + this.bytes.length
   }
 
-  /** At most `size` bytes from `place * size` on. */
-  part (place: number, size: number): EncodedBatch {
-    if (!this.isShared) return this.#cut(place, size)
+  /** At most `size` bytes from `index * size` on. */
+  part (index: number, size: number): EncodedBatch {
+    if (!this.isShared) return this.#cut(index, size)
     this.#parts ??= new Map()
     let parts = this.#parts.get(size)
     if (parts === undefined) this.#parts.set(size, parts = [])
-    return parts[place] ??= this.#cut(place, size)
+    return parts[index] ??= this.#cut(index, size)
   }
 
-  #cut (place: number, size: number): EncodedBatch {
-    return new EncodedBatch('', this.isShared, this.isDeflatable, this.bytes.subarray(place * size, (place + 1) * size))
+  #cut (index: number, size: number): EncodedBatch {
+    return new EncodedBatch('', this.isShared, this.isDeflatable, this.bytes.subarray(index * size, (index + 1) * size))
   }
 }

@@ -40,7 +40,7 @@ export interface CommandOwner {
   /** A command threw or rejected. */
   onFault: (command: Command, error: unknown) => void
   /** A command returned a promise. */
-  onPending: (command: Command) => void
+  onUnsettled: (command: Command) => void
 }
 
 /** Counts the memory of waiting commands. Weights are bytes. */
@@ -186,21 +186,21 @@ export class CommandChannel {
   #run (command: Command): void {
     this.#current = command
     let result: unknown
-    let isPending: boolean
+    let isUnsettled: boolean
     try {
       // Up to Node 22 the first use of the storage slows down every promise of the process. Sync commands avoid it.
       result = command.isSync && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
-      isPending = isThenable(result)
+      isUnsettled = isThenable(result)
     } catch (error) {
       this.#settle(command, { error })
       return
     }
-    if (!isPending) {
+    if (!isUnsettled) {
       this.#settle(command, null)
       return
     }
     command.startedAt = performance.now()
-    this.#owner.onPending(command)
+    this.#owner.onUnsettled(command)
     // `Promise.resolve` keeps a promise as it is, and catches an error of another thenable's `then`.
     Promise.resolve(result).then(
       () => this.#settle(command, null),

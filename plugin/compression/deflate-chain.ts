@@ -4,8 +4,8 @@ export class ChainLink {
   tail: Buffer | null = null
 }
 
-/** A stream's place in the chain: its last shared batch, and the bytes of the unbroken row of shared batches that ends with it. */
-export class ChainPlace {
+/** A stream's position in the chain: its last shared batch, and the bytes of the unbroken row of shared batches that ends with it. */
+export class ChainPosition {
   link: ChainLink | null = null
   bytes = 0
 

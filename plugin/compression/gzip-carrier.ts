@@ -5,7 +5,7 @@ import type { ByteCarrier } from '../carriers/http-carrier.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
 import type { Compression } from './compression.ts'
 import { combineCrc32 } from './crc32.ts'
-import { ChainPlace } from './deflate-chain.ts'
+import { ChainPosition } from './deflate-chain.ts'
 import { deflateBlock, GzipBlock, storeBlock } from './gzip-block.ts'
 import { flushMark, gzipHead, gzipTrailer, storedBytes, storedHead, storedHeadBytes } from './gzip-format.ts'
 import { shareDeflate } from './shared-deflate.ts'
@@ -35,7 +35,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   readonly #response: ByteCarrier
   readonly #compression: Compression
   readonly #window: SlidingWindow | null
-  readonly #place = new ChainPlace()
+  readonly #position = new ChainPosition()
   #crc = 0
   #bytesBefore = 0
   #bytesAfter = 0
@@ -71,7 +71,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
     // Text with one byte a character is stored without encoding.
     if (text.length !== bytes || bytes > storedBytes) return this.#writeStored(Buffer.from(text))
     this.#crc = crc32(text, this.#crc)
-    this.#place.leave()
+    this.#position.leave()
     const head = this.#head()
     const around = storedHeadBytes + flushMark.length
     this.#count(bytes, bytes + around)
@@ -82,7 +82,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
   writeBatch (batch: EncodedBatch): boolean {
     if (this.#window !== null) return this.#writeOwn(batch.bytes)
     const spliced = batch.as(shareDeflate)
-    const block = spliced.take(this.#place, this.#compression)
+    const block = spliced.take(this.#position, this.#compression)
     this.#crc = combineCrc32(this.#crc, spliced.crc, spliced.shift)
     if (block.isDeflated) this.#compression.stats.sharedBlocks++
     else this.#compression.stats.storedBlocks++
@@ -157,7 +157,7 @@ export class GzipCarrier implements Carrier, StreamCompression {
 
   #writeOwnBlock (text: Buffer, block: GzipBlock): boolean {
     this.#crc = crc32(text, this.#crc)
-    this.#place.leave()
+    this.#position.leave()
     if (block.isDeflated) this.#compression.stats.privateBlocks++
     else this.#compression.stats.storedBlocks++
     return this.#writeBlock(text.length, block)

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Compression } from './compression.ts'
 import { crc32Shift } from './crc32.ts'
-import { ChainLink, type ChainPlace } from './deflate-chain.ts'
+import { ChainLink, type ChainPosition } from './deflate-chain.ts'
 import { deflateBlock, storeBlock, type GzipBlock } from './gzip-block.ts'
 
 /**
@@ -30,22 +30,22 @@ export class SharedDeflate {
     this.shift = crc32Shift(text.length)
   }
 
-  /** Returns the block for a stream at `place`, and moves `place` to the end of this batch. */
-  take (place: ChainPlace, compression: Compression): GzipBlock {
+  /** Returns the block for a stream at `position`, and moves `position` to the end of this batch. */
+  take (position: ChainPosition, compression: Compression): GzipBlock {
     this.#takers++
-    const block = this.#chainedAt(place, compression) ?? this.#standingAlone(compression)
-    place.bytes = this.#base !== null && place.link === this.#base ? place.bytes + this.length : this.length
-    place.link = this.#link
+    const block = this.#chainedAt(position, compression) ?? this.#standingAlone(compression)
+    position.bytes = this.#base !== null && position.link === this.#base ? position.bytes + this.length : this.length
+    position.link = this.#link
     // A single stream would share the tail with nobody.
     if (this.#takers === 2) this.#link.tail = this.#makeTail(compression.limits.chainBytes)
     return block
   }
 
-  #chainedAt (place: ChainPlace, compression: Compression): GzipBlock | null {
-    if (this.#base !== null) return place.endsWith(this.#base) ? this.#chained : null
-    const { link } = place
+  #chainedAt (position: ChainPosition, compression: Compression): GzipBlock | null {
+    if (this.#base !== null) return position.endsWith(this.#base) ? this.#chained : null
+    const { link } = position
     // The second stream fixes the tail, so the third comes too late for a second form.
-    if (link === null || !place.endsWith(link) || this.#takers > 2 || this.length < compression.limits.chainedStoredBelowBytes) return null
+    if (link === null || !position.endsWith(link) || this.#takers > 2 || this.length < compression.limits.chainedStoredBelowBytes) return null
     if (!this.#mayDeflate(compression)) return null
     this.#base = link
     return this.#chained = this.#deflate(compression, link.tail!)

@@ -6,7 +6,7 @@ import type { ByteBudget } from './byte-budget.ts'
 /** A receiver of broadcasts. After one or more appends, the queue calls `writeAppended` or `scheduleAppended`. */
 export interface BroadcastMember {
   /** Number of the last broadcast that it received or was excluded from; kept by the queue. */
-  servedUpTo: number
+  deliveredUpTo: number
   /** Queues a frame; checks no limit and writes nothing. */
   append: (frame: Frame) => void
   /** Writes the appended frames at once. */
@@ -38,9 +38,9 @@ export class BroadcastQueue {
   readonly #budget: ByteBudget
   readonly #scheduler: Scheduler
   readonly #limits: Limits
-  #pending: Broadcast[] = []
-  /** Number of broadcasts at the head of `pending` that are in delivery. */
-  #batch = 0
+  #undelivered: Broadcast[] = []
+  /** Number of broadcasts at the head of `#undelivered` that are in delivery. */
+  #deliveringCount = 0
   /** The members that still wait for these broadcasts; null between deliveries. */
   #members: Iterator<BroadcastMember> | null = null
   #lastNumber = 0
@@ -55,27 +55,27 @@ export class BroadcastQueue {
 
   /** Number of the latest broadcast. A new member starts from it. */
   get lastNumber (): number { return this.#lastNumber }
-  get isEmpty (): boolean { return this.#pending.length === 0 }
+  get isEmpty (): boolean { return this.#undelivered.length === 0 }
 
   push (members: ReadonlySet<BroadcastMember>, except: unknown, frame: Frame): void {
-    this.#pending.push({ number: ++this.#lastNumber, members, except, frame })
+    this.#undelivered.push({ number: ++this.#lastNumber, members, except, frame })
     this.#budget.hold(frame)
     this.#bytes += frame.bytes
     const { broadcastFrames, broadcastBytes } = this.#limits
-    if (this.#pending.length > broadcastFrames || this.#bytes > broadcastBytes) this.deliver(performance.now(), Infinity)
-    else if (this.#pending.length === 1) this.#scheduler.wake()
+    if (this.#undelivered.length > broadcastFrames || this.#bytes > broadcastBytes) this.deliver(performance.now(), Infinity)
+    else if (this.#undelivered.length === 1) this.#scheduler.wake()
   }
 
   /** Delivers all pending broadcasts to one member. Call it before any other operation on the member. */
   catchUp (member: BroadcastMember): void {
-    if (member.servedUpTo === this.#lastNumber) return
+    if (member.deliveredUpTo === this.#lastNumber) return
     let hasNew = false
-    for (const { number, members, except, frame } of this.#pending) {
-      if (number <= member.servedUpTo || except === member || !members.has(member)) continue
+    for (const { number, members, except, frame } of this.#undelivered) {
+      if (number <= member.deliveredUpTo || except === member || !members.has(member)) continue
       member.append(frame)
       hasNew = true
     }
-    member.servedUpTo = this.#lastNumber
+    member.deliveredUpTo = this.#lastNumber
     if (hasNew) member.scheduleAppended()
   }
 
@@ -93,41 +93,41 @@ export class BroadcastQueue {
 
   #deliver (now: number, until: number): boolean {
     let count = 0
-    while (this.#pending.length > 0) {
+    while (this.#undelivered.length > 0) {
       this.#members ??= this.#nextBatch()
       for (;;) {
         const next = this.#members.next()
         if (next.done === true) break
-        this.#serve(next.value, now)
+        this.#deliverTo(next.value, now)
         if ((++count & 15) === 0 && performance.now() > until) return false
       }
       this.#members = null
-      for (const { frame } of this.#pending.splice(0, this.#batch)) {
+      for (const { frame } of this.#undelivered.splice(0, this.#deliveringCount)) {
         this.#bytes -= frame.bytes
         this.#budget.release(frame)
       }
-      this.#batch = 0
+      this.#deliveringCount = 0
     }
     return true
   }
 
   /** Consecutive broadcasts to the same members are delivered together. */
   #nextBatch (): Iterator<BroadcastMember> {
-    const { members } = this.#pending[0]!
+    const { members } = this.#undelivered[0]!
     let batch = 1
-    while (batch < this.#pending.length && this.#pending[batch]!.members === members) batch++
-    this.#batch = batch
+    while (batch < this.#undelivered.length && this.#undelivered[batch]!.members === members) batch++
+    this.#deliveringCount = batch
     return members.values()
   }
 
-  #serve (member: BroadcastMember, now: number): void {
-    const last = this.#pending[this.#batch - 1]!.number
-    if (member.servedUpTo >= last) return
-    for (let index = 0; index < this.#batch; index++) {
-      const { number, except, frame } = this.#pending[index]!
-      if (number > member.servedUpTo && except !== member) member.append(frame)
+  #deliverTo (member: BroadcastMember, now: number): void {
+    const last = this.#undelivered[this.#deliveringCount - 1]!.number
+    if (member.deliveredUpTo >= last) return
+    for (let index = 0; index < this.#deliveringCount; index++) {
+      const { number, except, frame } = this.#undelivered[index]!
+      if (number > member.deliveredUpTo && except !== member) member.append(frame)
     }
-    member.servedUpTo = last
+    member.deliveredUpTo = last
     member.writeAppended(now)
   }
 }

@@ -42,14 +42,14 @@ export class DeadlineQueue {
 
   /** Takes a deadline out of the queue. */
   remove (deadline: Deadline): void {
-    const place = deadline.heapIndex
-    if (place === -1) return
+    const index = deadline.heapIndex
+    if (index === -1) return
     deadline.heapIndex = -1
     const last = this.#heap.pop()!
     if (last !== deadline) {
-      this.#heap[place] = last
-      last.heapIndex = place
-      this.#up(place)
+      this.#heap[index] = last
+      last.heapIndex = index
+      this.#up(index)
       this.#down(last.heapIndex)
     }
     if (this.#heap.length === 0) this.#stop()
@@ -89,32 +89,32 @@ export class DeadlineQueue {
   #up (from: number): void {
     const heap = this.#heap
     const deadline = heap[from]!
-    let place = from
-    while (place > 0) {
-      const parent = (place - 1) >> 1
+    let index = from
+    while (index > 0) {
+      const parent = (index - 1) >> 1
       if (heap[parent]!.dueAt <= deadline.dueAt) break
-      heap[place] = heap[parent]!
-      heap[place]!.heapIndex = place
-      place = parent
+      heap[index] = heap[parent]!
+      heap[index]!.heapIndex = index
+      index = parent
     }
-    heap[place] = deadline
-    deadline.heapIndex = place
+    heap[index] = deadline
+    deadline.heapIndex = index
   }
 
   #down (from: number): void {
     const heap = this.#heap
     const deadline = heap[from]!
-    let place = from
+    let index = from
     for (;;) {
-      let child = place * 2 + 1
+      let child = index * 2 + 1
       if (child >= heap.length) break
       if (child + 1 < heap.length && heap[child + 1]!.dueAt < heap[child]!.dueAt) child++
       if (heap[child]!.dueAt >= deadline.dueAt) break
-      heap[place] = heap[child]!
-      heap[place]!.heapIndex = place
-      place = child
+      heap[index] = heap[child]!
+      heap[index]!.heapIndex = index
+      index = child
     }
-    heap[place] = deadline
-    deadline.heapIndex = place
+    heap[index] = deadline
+    deadline.heapIndex = index
   }
 }

@@ -1,6 +1,5 @@
 /** One kind of deadline. */
 export interface DeadlineRow<Owner> {
-  readonly name: string
   /** When it is due, on the clock of `performance.now()`; `Infinity` while nothing waits for it. */
   readonly at: (owner: Owner) => number
   /** Called once it is due. It must change the time that `at` returns, or the owner wakes every millisecond. */
@@ -14,9 +13,9 @@ export interface DeadlineRow<Owner> {
 export class DeadlineTable<Owner> {
   readonly #rows: ReadonlyArray<DeadlineRow<Owner>>
 
-  /** @param rows in the order of their actions; a row's time is read after the rows before it have acted */
-  constructor (rows: ReadonlyArray<DeadlineRow<Owner>>) {
-    this.#rows = rows
+  /** @param rows by their names, in the order of their actions; a row's time is read after the rows before it have acted */
+  constructor (rows: Readonly<Record<string, DeadlineRow<Owner>>>) {
+    this.#rows = Object.values(rows)
   }
 
   /** Time of the earliest deadline; `Infinity` for none. */

@@ -94,7 +94,7 @@ export class Outbox {
   }
 
   /** Whether there is anything to write: a frame, or the report of a gap. */
-  get pending (): boolean { return this.#cursor < this.#next || this.#gap !== 0 }
+  get hasUnwritten (): boolean { return this.#cursor < this.#next || this.#gap !== 0 }
 
   /** Adds a frame at the end, or replaces the waiting frame of the same key. Returns whether it replaced one. */
   append (frame: Frame): boolean {
@@ -178,7 +178,7 @@ export class Outbox {
   }
 
   /** Number of a frame; 0 if the outbox does not hold it. */
-  placeOf (frame: Frame): number {
+  numberOf (frame: Frame): number {
     for (let number = this.#first; number < this.#next; number++) {
       if (this.at(number) === frame) return number
     }

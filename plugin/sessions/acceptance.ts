@@ -78,6 +78,13 @@ export class Acceptance {
     }
   }
 
+  /** Frees the updates that the client has, as it says in `Last-Event-ID`. */
+  acknowledge (session: TetherSession, lastEventId: unknown): void {
+    if (typeof lastEventId !== 'string') return
+    const last = parseLastEventId(lastEventId)
+    if (last?.id === session.id && last.seq !== null) session.outbox.acknowledge(last.seq)
+  }
+
   #find (id: unknown, request: FastifyRequest): TetherSession {
     if (typeof id !== 'string' || id === '') throw new ValidationError([{ path: '', message: 'names no session: its id belongs in the header X-Tether-Session' }])
     const endpoint = this.#endpoint
@@ -92,7 +99,7 @@ export class Acceptance {
     let known = 0
     if (submission.event === leaveEvent) session.leave()
     else known = this.#queue(session, this.#read(submission), submission.bytes ?? writtenBytes(submission.body), submission.sender)
-    acknowledge(session, submission.lastEventId)
+    this.acknowledge(session, submission.lastEventId)
     return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
   }
 
@@ -120,7 +127,7 @@ export class Acceptance {
       }
     }
     const fresh = events.length - skipped
-    const weight = defaults.fixed.commandWeight + bytes / events.length
+    const weight = this.#endpoint.runtime.limits.commandWeight + bytes / events.length
     if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
     if (expected > due && (sender ?? session.takers) !== null) (session.takers ??= new NumberTakers()).note(sender, due)
     if (events.length === 1) acceptFresh(session, events, weight)
@@ -136,13 +143,6 @@ function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], w
   for (const event of events) {
     if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight)
   }
-}
-
-/** Frees the updates that the client has received. */
-export function acknowledge (session: TetherSession, lastEventId: unknown): void {
-  if (typeof lastEventId !== 'string') return
-  const last = parseLastEventId(lastEventId)
-  if (last?.id === session.id && last.seq !== null) session.outbox.acknowledge(last.seq)
 }
 
 /** The outcome for a thrown value, also for one that a transport caught while it read the submission. */

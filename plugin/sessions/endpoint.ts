@@ -100,9 +100,9 @@ export class Endpoint implements SessionScope<TetherSession> {
   }
 
   /** Makes a session in the slot that the caller reserved. Rejects with an error of `initialState`. */
-  async create (request: FastifyRequest, applicant: Applicant, pending: boolean): Promise<TetherSession> {
+  async create (request: FastifyRequest, applicant: Applicant, isPrepared: boolean): Promise<TetherSession> {
     const state = await this.#stateFor(request)
-    const session = new TetherSession(this, state, applicant, pending ? createSessionId() : null)
+    const session = new TetherSession(this, state, applicant, isPrepared ? createSessionId() : null)
     if (session.claimCode !== null) this.claims.set(session.claimCode, session)
     this.registry.add(session)
     this.sessions.set(session.id, session)
@@ -115,9 +115,9 @@ export class Endpoint implements SessionScope<TetherSession> {
     if (this.runtime.draining) return null
     // The limit is about the stream's connection, which is not known yet.
     const applicant = this.applicant(request, null)
-    if (!registry.reservePending()) return null
+    if (!registry.reserveUnclaimed()) return null
     if (!registry.reserve(applicant.owner, null)) {
-      registry.releasePending()
+      registry.releaseUnclaimed()
       return null
     }
     let session: TetherSession
@@ -125,7 +125,7 @@ export class Endpoint implements SessionScope<TetherSession> {
       session = await this.create(request, applicant, true)
     } catch (error) {
       registry.release(applicant.owner, null)
-      registry.releasePending()
+      registry.releaseUnclaimed()
       throw error
     }
     // A drain may have begun meanwhile. It would wait for a page that cannot connect any more.
@@ -138,7 +138,7 @@ export class Endpoint implements SessionScope<TetherSession> {
 
   unpooled (session: TetherSession): void {
     this.claims.delete(session.claimCode!)
-    this.registry.releasePending()
+    this.registry.releaseUnclaimed()
   }
 
   attached (session: TetherSession): void {

@@ -4,7 +4,7 @@ import { DeadlineTable, type DeadlineRow } from '../delivery/deadline-table.ts'
 
 export type Phase =
   /** Made by `prepare`; no request has claimed it yet. */
-  | 'pending'
+  | 'unclaimed'
   /** Its first stream is on its way through Fastify's hooks. */
   | 'opening'
   | 'open'
@@ -63,7 +63,7 @@ const rows = {
     act: ({ owner }, now) => owner.inbox.timeOut(now)
   },
   claim: {
-    at: ({ owner, scope, createdAt }) => owner.phase === 'pending' ? createdAt + scope.pendingMs : Infinity,
+    at: ({ owner, scope, createdAt }) => owner.phase === 'unclaimed' ? createdAt + scope.pendingMs : Infinity,
     act: ({ owner }) => {
       owner.leavePool()
       owner.close('reconnect-timeout', again)
@@ -93,11 +93,11 @@ const rows = {
       else clock.closeBy = now + feed.patienceMs / 4
     }
   }
-} satisfies Record<string, Omit<DeadlineRow<SessionClock>, 'name'>>
+} satisfies Record<string, DeadlineRow<SessionClock>>
 
 export type DeadlineName = keyof typeof rows
 
-const table = new DeadlineTable(Object.entries<Omit<DeadlineRow<SessionClock>, 'name'>>(rows).map(([name, row]) => ({ name, ...row })))
+const table = new DeadlineTable<SessionClock>(rows)
 
 /** The times of one session. Setting a deadline and running it both read the table above. */
 export class SessionClock implements Deadline {

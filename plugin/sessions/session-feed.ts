@@ -181,18 +181,18 @@ export class SessionFeed implements StreamReader, Holder {
   }
 
   letGo (frame: Frame): void {
-    if (this.outbox.placeOf(frame) === 0) return
+    if (this.outbox.numberOf(frame) === 0) return
     this.#flushNow()
-    this.outbox.acknowledge(this.outbox.placeOf(frame))
-    if (this.outbox.placeOf(frame) === 0) return
+    this.outbox.acknowledge(this.outbox.numberOf(frame))
+    if (this.outbox.numberOf(frame) === 0) return
     if (this.#limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.#countDropped(this.outbox.dropThrough(this.outbox.placeOf(frame)))
+    this.#countDropped(this.outbox.dropThrough(this.outbox.numberOf(frame)))
   }
 
   /** A frame that the stream takes at once need not be dropped. */
   #flushNow (): void {
     const stream = this.#stream
-    if (stream !== null && stream.writable && this.outbox.pending) stream.flush(performance.now())
+    if (stream !== null && stream.writable && this.outbox.hasUnwritten) stream.flush(performance.now())
   }
 
   /** Forgets written frames that are older than `replayAgeMs`. */

@@ -179,7 +179,7 @@ export class SessionInbox implements CommandOwner {
     this.#owner.report(error, command)
   }
 
-  onPending (command: Command): void {
+  onUnsettled (command: Command): void {
     if (command.timed && this.#scope.limits.handlerTimeoutMs > 0) this.#owner.onTimeoutDue()
   }
 

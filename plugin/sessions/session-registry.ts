@@ -62,7 +62,7 @@ export class SessionRegistry<Session extends Registered> {
   readonly #onRemoved: () => void
   readonly #sessions = new Set<Session>()
   #reserved = 0
-  #pending = 0
+  #unclaimed = 0
   /** Number of sessions and reserved slots of each owner. */
   readonly #owners = new Map<string, number>()
   readonly #connections = new WeakMap<object, ConnectionUse>()
@@ -82,7 +82,7 @@ export class SessionRegistry<Session extends Registered> {
 
   get size (): number { return this.#sessions.size }
   get detachedCount (): number { return this.#detachedUnproven.size + this.#detachedProven.size }
-  get pendingCount (): number { return this.#pending }
+  get unclaimedCount (): number { return this.#unclaimed }
   /** Slots of requests whose session is not made yet. */
   get reserved (): number { return this.#reserved }
 
@@ -159,14 +159,14 @@ export class SessionRegistry<Session extends Registered> {
   }
 
   /** Takes a place in the pool of prepared sessions. Returns false if the pool is full. */
-  reservePending (): boolean {
-    if (this.#pending >= this.limits.maxPending) return false
-    this.#pending++
+  reserveUnclaimed (): boolean {
+    if (this.#unclaimed >= this.limits.maxPending) return false
+    this.#unclaimed++
     return true
   }
 
-  releasePending (): void {
-    this.#pending--
+  releaseUnclaimed (): void {
+    this.#unclaimed--
   }
 
   /** Puts a session into its reserved slot. */

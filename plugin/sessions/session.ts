@@ -47,7 +47,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   readonly claimCode: string | null
   /** Whether it ever posted an event or was resumed. */
   proven = false
-  servedUpTo: number
+  deliveredUpTo: number
   /** Names of its groups; null before the first. */
   groups: Set<string> | null = null
   /** The senders that took event numbers; null before the first sender with a name. */
@@ -57,7 +57,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   #isPooled: boolean
   #everConnected = false
   /** Arrival of the request for the latest stream. */
-  #servedArrival = 0
+  #latestArrival = 0
   #abort: AbortController | null = null
   #closeReason: CloseReason = 'closed'
   #closeReconnect = false
@@ -72,9 +72,9 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.owner = owner
     this.connection = connection
     this.claimCode = claimCode
-    this.#phase = claimCode === null ? 'opening' : 'pending'
+    this.#phase = claimCode === null ? 'opening' : 'unclaimed'
     this.#isPooled = claimCode !== null
-    this.servedUpTo = runtime.broadcasts.lastNumber
+    this.deliveredUpTo = runtime.broadcasts.lastNumber
     const counters = new Counters(runtime.totals)
     this.feed = new SessionFeed(this, scope.limits, runtime, counters)
     this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters, runtime.limits)
@@ -121,8 +121,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   }
 
   close (reason: CloseReason = 'closed', options: CloseOptions = {}): Promise<void> {
-    if (this.isOpen) this.#beginClose(reason, options)
-    if (options.patienceMs === 0) this.#cut()
+    if (this.isOpen) this.#closeOnce(reason, options)
+    if (options.patienceMs === 0) this.#destroyStream()
     return this.inbox.isWithinCurrent ? Promise.resolve() : this.whenClosed()
   }
 
@@ -168,11 +168,11 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
    */
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
     const now = performance.now()
-    if (arrival < this.#servedArrival) {
+    if (arrival < this.#latestArrival) {
       this.feed.closeReplaced(stream, this.#replacedFrame)
       return null
     }
-    this.#servedArrival = arrival
+    this.#latestArrival = arrival
     const { feed } = this
     const { limits, contract: { textNames } } = this.scope
     this.scope.runtime.broadcasts.catchUp(this)
@@ -241,7 +241,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   /** That request opened no stream; another request may claim the session. */
   unclaim (): void {
-    if (this.#phase === 'opening') this.#phase = 'pending'
+    if (this.#phase === 'opening') this.#phase = 'unclaimed'
     this.#clock.setAll()
   }
 
@@ -284,7 +284,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   // Its end
 
-  #beginClose (reason: CloseReason, { reconnect, retryMs }: CloseOptions): void {
+  #closeOnce (reason: CloseReason, { reconnect, retryMs }: CloseOptions): void {
     this.scope.runtime.broadcasts.catchUp(this)
     this.scope.closing(this)
     this.#phase = 'closing'
@@ -295,22 +295,22 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       this.#clock.closeBy = performance.now() + this.feed.patienceMs
       this.#clock.set('patience')
     }
-    this.inbox.close(() => this.#finish(retryMs))
+    this.inbox.close(() => this.#closeStream(retryMs))
   }
 
-  #cut (): void {
+  #destroyStream (): void {
     this.feed.stream?.destroy('closed')
     this.inbox.timeOut(performance.now())
   }
 
   /** The last command but the hooks: ends the stream, then runs the hooks. */
-  async #finish (retryMs: number | undefined): Promise<void> {
+  async #closeStream (retryMs: number | undefined): Promise<void> {
     const reason = this.#closeReason
     const closeCode = reason === 'draining' || reason === 'shutdown' ? closeCodes.goingAway : closeCodes.normal
     const gone = this.feed.close(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), closeCode)
     if (gone !== null) await gone
-    if (!this.#everConnected) return this.#end()
-    this.inbox.queueLastHook([reason, this.scope.context], () => this.#end())
+    if (!this.#everConnected) return this.#destroyParts()
+    this.inbox.queueLastHook([reason, this.scope.context], () => this.#destroyParts())
   }
 
   /** Ends the session now: no waiting command runs, no frame is written, no hook is called. Its client may come back for a new one. */
@@ -318,10 +318,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (this.#phase === 'closed') return
     this.#closeReason = reason
     this.#closeReconnect = true
-    this.#end()
+    this.#destroyParts()
   }
 
-  #end (): void {
+  #destroyParts (): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.feed.destroy()

@@ -1,7 +1,6 @@
 import * as zlib from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
-import { defaults } from '../../schemas/defaults.ts'
 import type { Encoding } from '../carriers/stream-compression.ts'
 import type { Compression } from '../compression/compression.ts'
 import type { ResolvedCompression } from '../streams/transport.ts'
@@ -43,7 +42,7 @@ export function chooseEncoding (request: FastifyRequest, reply: FastifyReply, op
   if (reply.hasHeader('content-encoding')) return null
   if (isOwn(request, options)) {
     const encoding = accepted(request, options.encodings.filter((name) => isSupported[name] && (mayWait || name === 'gzip')))
-    const ownBytes = encoding === null ? 0 : defaults.fixed[`${encoding}CompressorBytes`]
+    const ownBytes = encoding === null ? 0 : compression.limits[`${encoding}CompressorBytes`]
     if (encoding !== null && compression.reserve(ownBytes)) return { encoding, ownBytes }
   }
   return accepted(request, ['gzip']) === null ? null : { encoding: 'gzip', ownBytes: 0 }

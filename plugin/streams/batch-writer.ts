@@ -78,7 +78,7 @@ export class BatchWriter {
   /** Time at which the pace lets the waiting updates leave; `Infinity` when none wait. */
   get paceAt (): number {
     const pace = this.#pace
-    return pace !== null && this.#reader?.outbox.pending === true ? pace.lastUpdateAt + pace.intervalMs : Infinity
+    return pace !== null && this.#reader?.outbox.hasUnwritten === true ? pace.lastUpdateAt + pace.intervalMs : Infinity
   }
 
   /** Writes this reader's updates from now on, and `opening` before them. */
@@ -129,7 +129,7 @@ export class BatchWriter {
     const { outbox } = reader
     const isUrgent = this.#control !== '' || this.#goodbye !== null || reader.isPressed
     if (!isUrgent) {
-      if (this.#large !== null || outbox.cursor < pace.flushEnd || !outbox.pending) return true
+      if (this.#large !== null || outbox.cursor < pace.flushEnd || !outbox.hasUnwritten) return true
       if (now < pace.lastUpdateAt + pace.intervalMs) return false
     }
     pace.flushEnd = outbox.next
@@ -180,7 +180,7 @@ export class BatchWriter {
 
   /** Whether the present flush has updates to write, or a gap to report without an update after it. */
   #hasUpdates (outbox: Outbox): boolean {
-    if (!outbox.pending) return false
+    if (!outbox.hasUnwritten) return false
     const pace = this.#pace
     return pace === null || outbox.cursor < pace.flushEnd || outbox.cursor === outbox.next
   }

@@ -155,7 +155,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     }
     const reader = this.#reader
     // Waiting updates make a heartbeat needless, unless the reader has a pace, which may hold them back.
-    if (reader === null || !reader.outbox.pending || reader.paceMs > 0) {
+    if (reader === null || !reader.outbox.hasUnwritten || reader.paceMs > 0) {
       this.#writer.control(reader?.counted === true ? heartbeatFrame(reader.outbox.cursor - 1) : heartbeatComment)
     }
     this.flush(now)
@@ -178,7 +178,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   #leave (): void {
     this.#gone = true
     this.#writer.destroy()
-    this.#clock.stop()
+    this.#clock.destroy()
     this.#runtime.streams.delete(this)
     const reader = this.#reader
     if (reader !== null) this.#record.settle(reader)

@@ -98,9 +98,9 @@ class PlainReader implements StreamReader, Holder {
   }
 
   letGo (frame: Frame): void {
-    if (this.outbox.placeOf(frame) === 0) return
+    if (this.outbox.numberOf(frame) === 0) return
     if (this.#stream.writable) this.#stream.flush(performance.now())
-    if (this.outbox.placeOf(frame) !== 0) this.#overflow()
+    if (this.outbox.numberOf(frame) !== 0) this.#overflow()
   }
 
   #overflow (): void {

@@ -38,12 +38,12 @@ interface Progress {
 
 /** Every deadline of one stream. */
 export class StreamClock implements Deadline {
-  static readonly #table = new DeadlineTable<StreamClock>([
-    { name: 'close', at: (clock) => clock.#closeAt, act: (clock) => { clock.#stream.onLate() } },
-    { name: 'stall', at: (clock) => clock.#progress === null ? Infinity : clock.#progress.lookAt, act: (clock, now) => { clock.#look(clock.#progress!, now) } },
-    { name: 'heartbeat', at: (clock) => clock.#beatAt, act: (clock, now) => { clock.#stream.onQuiet(now) } },
-    { name: 'pace', at: (clock) => clock.#isIdle ? clock.#stream.paceAt : Infinity, act: (clock, now) => { clock.#stream.onPace(now) } }
-  ])
+  static readonly #table = new DeadlineTable<StreamClock>({
+    close: { at: (clock) => clock.#closeAt, act: (clock) => { clock.#stream.onLate() } },
+    stall: { at: (clock) => clock.#progress === null ? Infinity : clock.#progress.lookAt, act: (clock, now) => { clock.#look(clock.#progress!, now) } },
+    heartbeat: { at: (clock) => clock.#beatAt, act: (clock, now) => { clock.#stream.onQuiet(now) } },
+    pace: { at: (clock) => clock.#isIdle ? clock.#stream.paceAt : Infinity, act: (clock, now) => { clock.#stream.onPace(now) } }
+  })
 
   dueAt = 0
   heapIndex = -1
@@ -80,7 +80,7 @@ export class StreamClock implements Deadline {
     progress.at = now
     progress.queuedBytes = this.#stream.queuedBytes
     progress.lookAt = lookAt
-    this.#queue.set(this, lookAt)
+    this.#schedule()
   }
 
   /** The carrier takes bytes again. */
@@ -94,12 +94,12 @@ export class StreamClock implements Deadline {
   /** Sets a deadline for the close; the earliest holds. */
   closeBy (at: number): void {
     this.#closeAt = Math.min(this.#closeAt, at)
-    this.#queue.set(this, this.#closeAt)
+    this.#schedule()
   }
 
   /** Updates have begun to wait for their pace. */
   paced (): void {
-    this.#queue.set(this, this.#stream.paceAt)
+    this.#schedule()
   }
 
   due (now: number): void {
@@ -108,7 +108,7 @@ export class StreamClock implements Deadline {
   }
 
   /** Ends all deadlines of a stream that is gone, even if the queue has taken its entry out already. */
-  stop (): void {
+  destroy (): void {
     this.#isFull = true
     this.#closeAt = Infinity
     this.#progress = null

@@ -8,7 +8,7 @@ import { readOpening } from '../contract/envelope-reader.ts'
 import type { Deadline } from '../delivery/deadline-queue.ts'
 import { preparedClaim, readClaim } from '../protocol/claim.ts'
 import { answerFrame, goodbyeFrame, turnedAwayFrame } from '../protocol/control-frame.ts'
-import { acknowledge, leaveEvent, refusal, refusedFor, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
+import { leaveEvent, refusal, refusedFor, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { TetherSession } from '../sessions/session.ts'
@@ -69,7 +69,7 @@ export class WebSocketReceiver implements Deadline {
 
   /** No session was named in time. */
   due (): void {
-    this.#end('open-timeout', true, closeCodes.openTimeout)
+    this.#closeWithReason('open-timeout', true, closeCodes.openTimeout)
   }
 
   /** The connection takes bytes again. */
@@ -83,9 +83,9 @@ export class WebSocketReceiver implements Deadline {
   #receive (message: Buffer, isBinary: boolean): void {
     // The session may have another stream by now, or be over. Then no answer is possible.
     if (this.#stream.gone || this.#stream.closing) return
-    if (isBinary) return this.#end('not-text', false, closeCodes.unsupported)
+    if (isBinary) return this.#closeWithReason('not-text', false, closeCodes.unsupported)
     const { maxEventBytes } = this.#endpoint.limits
-    if (message.length > maxMessageBytes(maxEventBytes)) return this.#end('too-large', false, closeCodes.tooLarge)
+    if (message.length > maxMessageBytes(maxEventBytes)) return this.#closeWithReason('too-large', false, closeCodes.tooLarge)
     if (this.#session !== null) {
       this.#answerTo(this.#session, message)
     } else if (this.#isOpening) {
@@ -99,8 +99,8 @@ export class WebSocketReceiver implements Deadline {
 
   #keep (message: Buffer): void {
     this.#earlyBytes += message.length
-    if (this.#early.length === defaults.fixed.earlyMessages || this.#earlyBytes > maxMessageBytes(this.#endpoint.limits.maxEventBytes)) {
-      this.#end('too-many', false, closeCodes.policy)
+    if (this.#early.length === this.#endpoint.runtime.limits.earlyMessages || this.#earlyBytes > maxMessageBytes(this.#endpoint.limits.maxEventBytes)) {
+      this.#closeWithReason('too-many', false, closeCodes.policy)
     } else this.#early.push(message)
   }
 
@@ -114,8 +114,8 @@ export class WebSocketReceiver implements Deadline {
       const claim = readClaim(opening.session, opening.lastEventId, preparedClaim(request))
       this.#session = await openSession(this.#endpoint, claim, request, {
         open: () => this.#stream,
-        gone: () => { this.#end('closed', false, closeCodes.gone) },
-        turnAway: (reason) => { this.#finish(turnedAwayFrame(reason), closeCodes.tryLater) }
+        gone: () => { this.#closeWithReason('closed', false, closeCodes.gone) },
+        turnAway: (reason) => { this.#close(turnedAwayFrame(reason), closeCodes.tryLater) }
       }, nextArrival())
     } catch (error) {
       this.#refuse(error, request)
@@ -134,9 +134,9 @@ export class WebSocketReceiver implements Deadline {
     const isMalformed = error instanceof ValidationError || /^FST_ERR_CTP_/.test(read(error, 'code') ?? '')
     if (!isMalformed) logThrown(request.log, outcome.status < 500 ? 'info' : 'error', error, messageOf(error))
     this.#stream.control(answerOf(outcome))
-    if (isMalformed) this.#end('bad-opening', false, closeCodes.badOpening)
-    else if (outcome.status < 500) this.#end('refused', false, closeCodes.policy)
-    else this.#end('failed', true, closeCodes.failed)
+    if (isMalformed) this.#closeWithReason('bad-opening', false, closeCodes.badOpening)
+    else if (outcome.status < 500) this.#closeWithReason('refused', false, closeCodes.policy)
+    else this.#closeWithReason('failed', true, closeCodes.failed)
   }
 
   #answerTo (session: TetherSession, message: Buffer): void {
@@ -156,7 +156,7 @@ export class WebSocketReceiver implements Deadline {
       return refusedFor(error)
     }
     if (isAcknowledgement(body)) {
-      acknowledge(session, body.lastEventId)
+      this.#acceptance.acknowledge(session, body.lastEventId)
       return null
     }
     return this.#acceptance.accept(session, {
@@ -173,17 +173,17 @@ export class WebSocketReceiver implements Deadline {
   /** A client that sends and does not read must not fill the heap with answers. */
   #unread (bytes: number): void {
     this.#unreadBytes += bytes
-    if (this.#isPaused || this.#unreadBytes < defaults.fixed.writeBytes) return
+    if (this.#isPaused || this.#unreadBytes < this.#endpoint.runtime.limits.writeBytes) return
     this.#isPaused = true
     this.#peer.pause()
   }
 
-  #end (reason: string, reconnect: boolean, code: number): void {
-    this.#finish(goodbyeFrame({ reason, reconnect }), code)
+  #closeWithReason (reason: string, reconnect: boolean, code: number): void {
+    this.#close(goodbyeFrame({ reason, reconnect }), code)
   }
 
-  #finish (goodbye: string, code: number): void {
-    this.#stream.close(goodbye, defaults.fixed.shutdownMs, 'closed', code)
+  #close (goodbye: string, code: number): void {
+    this.#stream.close(goodbye, this.#endpoint.runtime.limits.shutdownMs, 'closed', code)
   }
 }
 

@@ -15,7 +15,7 @@ class Owner implements CommandOwner {
     this.faults.push([command.name, error])
   }
 
-  onPending (command: Command): void {
+  onUnsettled (command: Command): void {
     this.pending.push(command.name)
   }
 }
@@ -395,7 +395,7 @@ t.test('does what its model does, whatever happens', async (t) => {
     const owner = {
       hasRoom: true,
       onFault: (command: Command, error: unknown) => { log.push(`fault ${command.name} ${error}`) },
-      onPending: () => {}
+      onUnsettled: () => {}
     }
     const channel = new CommandChannel(8, owner)
     const model = new Model()

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Compression } from '../../../plugin/compression/compression.ts'
 import { combineCrc32 } from '../../../plugin/compression/crc32.ts'
-import { ChainPlace } from '../../../plugin/compression/deflate-chain.ts'
+import { ChainPosition } from '../../../plugin/compression/deflate-chain.ts'
 import { storeBlock } from '../../../plugin/compression/gzip-block.ts'
 import { SharedDeflate } from '../../../plugin/compression/shared-deflate.ts'
 import { defaults } from '../../../schemas/defaults.ts'
@@ -19,30 +19,30 @@ function exhausted (): Compression {
 t.test('is deflated once for all', async (t) => {
   const compression = new Compression(0, defaults.fixed)
   const run = new SharedDeflate(text)
-  const block = run.take(new ChainPlace(), compression)
+  const block = run.take(new ChainPosition(), compression)
   t.equal(block.isDeflated, true)
   t.ok(inflateRawSync(Buffer.concat([block.bytes, Buffer.from([3, 0])])).equals(text))
-  for (let taker = 0; taker < 5; taker++) t.equal(run.take(new ChainPlace(), compression), block)
+  for (let taker = 0; taker < 5; taker++) t.equal(run.take(new ChainPosition(), compression), block)
   t.match(compression.stats, { runs: 1, runBytesBefore: 2_000, runBytesAfter: block.bytes.length })
 })
 
 t.test('beyond the allowance the first to want it gets it stored, the second has it deflated', async (t) => {
   const compression = exhausted()
   const run = new SharedDeflate(text)
-  t.equal(run.take(new ChainPlace(), compression).isDeflated, false)
+  t.equal(run.take(new ChainPosition(), compression).isDeflated, false)
   t.equal(compression.stats.runs, 0)
-  const block = run.take(new ChainPlace(), compression)
+  const block = run.take(new ChainPosition(), compression)
   t.equal(block.isDeflated, true)
-  t.equal(run.take(new ChainPlace(), compression), block)
+  t.equal(run.take(new ChainPosition(), compression), block)
   t.equal(compression.stats.runs, 1)
 })
 
 t.test('a short one is stored, whoever wants it', async (t) => {
   const compression = new Compression(0, defaults.fixed)
   const run = new SharedDeflate(text.subarray(0, defaults.fixed.storedBelowBytes - 1))
-  const block = run.take(new ChainPlace(), compression)
+  const block = run.take(new ChainPosition(), compression)
   t.equal(block.isDeflated, false)
-  t.equal(run.take(new ChainPlace(), compression), block)
+  t.equal(run.take(new ChainPosition(), compression), block)
   t.equal(compression.stats.runs, 0)
 })
 
@@ -55,7 +55,7 @@ t.test('tells what a trailer needs', async (t) => {
 
 /** A stream as its client decodes it. */
 class Member {
-  readonly place = new ChainPlace()
+  readonly place = new ChainPosition()
   readonly blocks: Buffer[] = []
   text = ''
 

@@ -7,13 +7,13 @@ import { Frame } from '../../../plugin/protocol/frame.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
 class Member implements BroadcastMember {
-  servedUpTo: number
+  deliveredUpTo: number
   readonly got: string[] = []
   readonly calls: Array<number | 'scheduled'> = []
   onAppended: () => void = () => {}
 
-  constructor (servedUpTo = 0) {
-    this.servedUpTo = servedUpTo
+  constructor (deliveredUpTo = 0) {
+    this.deliveredUpTo = deliveredUpTo
   }
 
   append (frame: Frame): void {

@@ -7,10 +7,10 @@ interface Owner {
   log: string[]
 }
 
-const table = new DeadlineTable<Owner>([
-  { name: 'first', at: ({ first }) => first, act: (owner, now) => { owner.log.push(`first at ${now}`); owner.first = Infinity; owner.second += 10 } },
-  { name: 'second', at: ({ second }) => second, act: (owner, now) => { owner.log.push(`second at ${now}`); owner.second = Infinity } }
-])
+const table = new DeadlineTable<Owner>({
+  first: { at: ({ first }) => first, act: (owner, now) => { owner.log.push(`first at ${now}`); owner.first = Infinity; owner.second += 10 } },
+  second: { at: ({ second }) => second, act: (owner, now) => { owner.log.push(`second at ${now}`); owner.second = Infinity } }
+})
 
 t.test('tells the earliest of all', async (t) => {
   t.equal(table.next({ first: 3, second: 2, log: [] }), 2)

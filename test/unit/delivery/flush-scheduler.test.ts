@@ -140,7 +140,7 @@ t.test('broadcasts are delivered first, so that their frames leave in the same t
   const { scheduler, broadcasts, idle } = start()
   const order: string[] = []
   const member: BroadcastMember = {
-    servedUpTo: 0,
+    deliveredUpTo: 0,
     append: (frame) => order.push(`append ${frame.text}`),
     writeAppended: () => scheduler.schedule(stream),
     scheduleAppended: () => scheduler.schedule(stream)

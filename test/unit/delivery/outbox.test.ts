@@ -78,11 +78,11 @@ t.test('a gap', async (t) => {
   outbox.wrote(2, 0)
   t.equal(outbox.dropOldest(1, 1000), 2)
   t.same(textsOf(outbox), ['4'], 'everything before is forgotten, the replay log included')
-  t.equal(outbox.pending, true)
+  t.equal(outbox.hasUnwritten, true)
   t.equal(outbox.takeGap(), 3, 'is told up to which number')
   t.equal(outbox.takeGap(), 0, 'and told once')
   outbox.wrote(5, 0)
-  t.equal(outbox.pending, false)
+  t.equal(outbox.hasUnwritten, false)
 
   outbox.append(new Frame('5'))
   outbox.append(new Frame('6'))
@@ -129,7 +129,7 @@ t.test('a gap moves along', async (t) => {
   outbox.dropOldest(1, 1000)
   const other = outboxOf()
   other.restore(outbox.snapshot(0), 0)
-  t.equal(other.pending, true)
+  t.equal(other.hasUnwritten, true)
   t.equal(other.takeGap(), 1)
 })
 
@@ -335,7 +335,7 @@ class Reader {
       waitingBytes: outbox.waitingBytes,
       heldBytes: outbox.heldBytes,
       replaying: outbox.replaying,
-      pending: outbox.pending
+      pending: outbox.hasUnwritten
     }, {
       first: model.first,
       cursor: model.cursor,
@@ -449,7 +449,7 @@ t.test('a reader gets every update in order, of conflated ones the newest', asyn
     }
     for (const step of steps) step([reader, reader], { now: 0 })
     reader.resume(0, 0)
-    while (reader.outbox.pending) reader.write(100, 0, 0)
+    while (reader.outbox.hasUnwritten) reader.write(100, 0, 0)
 
     const { seen } = reader
     const order = new Map(appended.map((frame, index) => [frame, index]))

@@ -50,7 +50,7 @@ export class ManualStream implements Stream {
       this.room--
     }
     reader.onFlushed()
-    if (this.#goodbye !== null && !outbox.pending) this.#part()
+    if (this.#goodbye !== null && !outbox.hasUnwritten) this.#part()
   }
 
   /** The client takes more. */

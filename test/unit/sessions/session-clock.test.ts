@@ -76,7 +76,7 @@ function start ({ limits = {}, pendingMs = 20, owner = {} }: { limits?: Partial<
 
 t.test('each deadline, when it is due and what it does', async (t) => {
   t.test('a claim', async (t) => {
-    const { clock, wake } = start({ owner: { phase: 'pending' }, limits: { reconnectMs: 1, idleMs: 1, maxLifetimeMs: 1 } })
+    const { clock, wake } = start({ owner: { phase: 'unclaimed' }, limits: { reconnectMs: 1, idleMs: 1, maxLifetimeMs: 1 } })
     clock.setAll()
     t.same(wake(), [1_020, 'leave pool', 'reconnect-timeout'])
     t.equal(wake(), null)
@@ -175,7 +175,7 @@ t.test('a destroyed clock is silent', async (t) => {
 t.test('it sleeps until there is something to do, and no longer', async (t) => {
   const time = fc.oneof(fc.integer({ min: 1_000, max: 1_100 }), fc.constant(Infinity))
   const state = fc.record({
-    phase: fc.constantFrom<Phase>('pending', 'opening', 'open', 'closing'),
+    phase: fc.constantFrom<Phase>('unclaimed', 'opening', 'open', 'closing'),
     isConnected: fc.boolean(),
     isBlocked: fc.boolean(),
     trimAt: time,

@@ -329,7 +329,7 @@ class Run {
   observe (): unknown {
     this.#note()
     const { feed, feed: { outbox } } = this
-    const { first, cursor, next, waiting, waitingBytes, heldBytes, replaying, pending, oldestWrittenAt } = outbox
+    const { first, cursor, next, waiting, waitingBytes, heldBytes, replaying, hasUnwritten, oldestWrittenAt } = outbox
     const log = this.log
     this.log = []
     return {
@@ -341,7 +341,7 @@ class Run {
       // The time itself may be that of an update which is gone.
       isWatched: oldestWrittenAt === null || this.#replayAgeMs === 0 || feed.trimAt !== Infinity,
       heldWeight: feed.heldWeight,
-      outbox: { first, cursor, next, waiting, waitingBytes, heldBytes, replaying, pending, oldestWrittenAt }
+      outbox: { first, cursor, next, waiting, waitingBytes, heldBytes, replaying, hasUnwritten, oldestWrittenAt }
     }
   }
 }

@@ -61,12 +61,12 @@ t.test('a slot is taken before there is a session', async (t) => {
 
 t.test('the pool of prepared sessions has places of its own', async (t) => {
   const { registry } = start()
-  t.equal(registry.reservePending(), true)
-  t.equal(registry.reservePending(), true)
-  t.equal(registry.reservePending(), false)
-  t.equal(registry.pendingCount, 2)
-  registry.releasePending()
-  t.equal(registry.reservePending(), true)
+  t.equal(registry.reserveUnclaimed(), true)
+  t.equal(registry.reserveUnclaimed(), true)
+  t.equal(registry.reserveUnclaimed(), false)
+  t.equal(registry.unclaimedCount, 2)
+  registry.releaseUnclaimed()
+  t.equal(registry.reserveUnclaimed(), true)
 })
 
 t.test('what is removed is gone everywhere, once', async (t) => {

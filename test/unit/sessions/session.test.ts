@@ -61,11 +61,11 @@ const kinds = (stream: ManualStream) => stream.got.map((text) => /"type":"(\w+)"
 
 t.test('its phases', async (t) => {
   const { session, attach, told } = start({ isPrepared: true })
-  t.equal(session.phase, 'pending')
+  t.equal(session.phase, 'unclaimed')
   session.claim()
   t.equal(session.phase, 'opening')
   session.unclaim()
-  t.equal(session.phase, 'pending')
+  t.equal(session.phase, 'unclaimed')
   session.claim()
   attach()
   t.equal(session.phase, 'open')

@@ -219,7 +219,7 @@ t.test('with a pace, a gap that no update follows is told', async (t) => {
   reader.outbox.dropThrough(2)
   runtime.scheduler.schedule(stream)
   await until(() => /"type":"gap","seq":2/.test(carrier.text), 'the gap')
-  t.equal(reader.outbox.pending, false)
+  t.equal(reader.outbox.hasUnwritten, false)
   stream.destroy('client')
 })
 

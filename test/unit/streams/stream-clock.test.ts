@@ -16,8 +16,8 @@ function wind (options: Partial<ClockOptions> = {}) {
     paceAt: Infinity,
     onQuiet: (at: number) => { log.push(`quiet at ${at - start}`); clock.wrote(at) },
     onPace: (at: number) => { log.push(`pace at ${at - start}`); stream.paceAt = Infinity },
-    onStalled: () => { log.push(`stalled at ${now}`); clock.stop() },
-    onLate: () => { log.push(`late at ${now}`); clock.stop() }
+    onStalled: () => { log.push(`stalled at ${now}`); clock.destroy() },
+    onLate: () => { log.push(`late at ${now}`); clock.destroy() }
   }
   const clock = new StreamClock(queue, stream, { heartbeatMs: 0, stallTimeoutMs: 0, ...options }, start)
   return {
@@ -152,7 +152,7 @@ t.test('updates that wait for their pace leave in time, unless the carrier is fu
 t.test('once stopped, nothing is due, also in the same turn', async (t) => {
   const { clock, queue, until, log } = wind({ heartbeatMs: 100, stallTimeoutMs: 100 })
   clock.closeBy(start + 100)
-  clock.stop()
+  clock.destroy()
   t.equal(queue.size, 0)
   clock.due(start + 1e6)
   until(1e6)
