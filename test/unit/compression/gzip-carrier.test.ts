@@ -11,6 +11,7 @@ import { Compression } from '../../../plugin/compression/compression.ts'
 import { GzipCarrier } from '../../../plugin/compression/gzip-carrier.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 import { turns, until } from '../../e2e/harness/until.ts'
+import { effort } from '../../harness/effort.ts'
 
 t.setTimeout(120_000)
 
@@ -92,7 +93,7 @@ for (const windowBytes of [0, defaults.fixed.compressorWindowBytes]) {
         body.readUInt32LE(body.length - 4) === text.length &&
         bytesBefore === text.length && bytesAfter === body.length &&
         sharedBlocks + privateBlocks + storedBlocks === steps.filter((step) => step.text !== '').length
-    }), { numRuns: 60 })
+    }), { numRuns: 20 * effort })
     t.pass('for any steps')
   })
 
@@ -188,7 +189,7 @@ t.test('frames of any size up to a megabyte, one after the other in one stream',
     for (const step of steps) write(carrier, step)
     carrier.close()
     return gunzipSync(await ended).equals(Buffer.from(steps.map(({ text }) => text).join('')))
-  }), { numRuns: 60 })
+  }), { numRuns: 20 * effort })
   t.pass('for any frames')
 })
 

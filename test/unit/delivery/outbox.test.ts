@@ -21,7 +21,7 @@ function textsOf (outbox: Outbox): string[] {
 }
 
 t.test('a new outbox is empty', async (t) => {
-  t.match(outboxOf(), { first: 1, cursor: 1, next: 1, waiting: 0, waitingBytes: 0, heldBytes: 0, replaying: false, pending: false })
+  t.match(outboxOf(), { first: 1, cursor: 1, next: 1, waiting: 0, waitingBytes: 0, heldBytes: 0, replaying: false, hasUnwritten: false })
 })
 
 t.test('conflation', async (t) => {
@@ -335,7 +335,7 @@ class Reader {
       waitingBytes: outbox.waitingBytes,
       heldBytes: outbox.heldBytes,
       replaying: outbox.replaying,
-      pending: outbox.hasUnwritten
+      hasUnwritten: outbox.hasUnwritten
     }, {
       first: model.first,
       cursor: model.cursor,
@@ -344,7 +344,7 @@ class Reader {
       waitingBytes: bytesOf(model.waiting),
       heldBytes: bytesOf(model.entries),
       replaying: model.cursor < model.fresh,
-      pending: model.cursor < model.next || model.gap !== 0
+      hasUnwritten: model.cursor < model.next || model.gap !== 0
     })
     for (const { number, frame } of model.entries) equal(outbox.at(number), frame, 'the ring loses nothing')
   }
