@@ -6,7 +6,7 @@ const json = 'application/json'
 
 /** Server-sent events read with `fetch`, and events sent as POSTs. */
 export function sseLink (url: string, { credentials, fetch: own, headers, requestTimeoutMs }: LinkOptions): Link {
-  // By which the server tells a POST that the browser has sent twice from one of another party.
+  // The server knows by it a POST that the browser repeats by itself.
   const sender = Math.random() + ''
   const request = async ({ session, seq }: Claim, path: string, init: RequestInit, onText?: (text: string) => Promise<unknown>): Promise<Answer> => {
     const response = await (own ?? fetch)(path, {

@@ -69,7 +69,7 @@ export function describeChurn (all: readonly Churn[]): string[] {
   if (first === undefined) return []
   const divided = (bytes: number | undefined, unit: number): string => ((bytes ?? Number.NaN) / unit).toFixed(0)
   return [
-    'KiB of heap in use after so many connects and disconnects, when all sessions have ended',
+    'KiB of heap in use after each number of connects and disconnects, with all sessions ended',
     formatTable(all, [
       { title: 'kind', value: ({ name }) => name },
       ...first.readings.map(({ connects }, index) => ({

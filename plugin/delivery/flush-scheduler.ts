@@ -27,8 +27,8 @@ export class FlushScheduler {
 
   constructor (budget: ByteBudget, limits: Limits, onIdle: () => void) {
     this.#sliceMs = limits.flushSliceMs
-    this.broadcasts = new BroadcastQueue(budget, this, limits)
     this.#onIdle = onIdle
+    this.broadcasts = new BroadcastQueue(budget, this, limits)
   }
 
   /** Schedules a slice, if none is scheduled. */

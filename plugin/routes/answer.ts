@@ -1,4 +1,4 @@
-import { SequenceError, ValidationError } from '../../schemas/errors.ts'
+import { detailsOf } from '../../schemas/error-details.ts'
 
 /**
  * Writes the body of an answer as JSON.
@@ -9,14 +9,7 @@ import { SequenceError, ValidationError } from '../../schemas/errors.ts'
 export function writeAnswer (answer: unknown): string {
   if (!(answer instanceof Error)) return writeAccepted(answer) ?? JSON.stringify(answer)
   const { statusCode, code, error, message } = answer as Error & { statusCode?: number, code?: string, error?: string }
-  return JSON.stringify({
-    statusCode,
-    code,
-    error,
-    message,
-    expected: answer instanceof SequenceError ? answer.expected : undefined,
-    errors: answer instanceof ValidationError ? answer.errors : undefined
-  })
+  return JSON.stringify({ statusCode, code, error, message, ...detailsOf(answer) })
 }
 
 /** Writes the most frequent answer, a lone `seq`, at a fraction of the cost; null for any other answer. */

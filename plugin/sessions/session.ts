@@ -309,6 +309,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const closeCode = reason === 'draining' || reason === 'shutdown' ? closeCodes.goingAway : closeCodes.normal
     const gone = this.feed.close(goodbyeFrame({ reason, reconnect: this.#closeReconnect }, { retryMs }), closeCode)
     if (gone !== null) await gone
+    if (this.#phase === 'closed') return
     if (!this.#everConnected) return this.#destroyParts()
     this.inbox.queueLastHook([reason, this.scope.context], () => this.#destroyParts())
   }
@@ -325,11 +326,12 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.feed.destroy()
-    this.inbox.destroy()
     this.#clock.destroy()
     this.#abort?.abort(this.#closeReason)
     this.leavePool()
     this.scope.closed(this)
+    // The last step: the others queue hooks.
+    this.inbox.destroy()
     this.#settleClosed?.()
   }
 

@@ -1,7 +1,8 @@
 import { errorCodes, type FastifyRequest } from 'fastify'
 import { closeCodes } from '../../schemas/close-code.ts'
 import { defaults } from '../../schemas/defaults.ts'
-import { SequenceError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { detailsOf } from '../../schemas/error-details.ts'
+import { ValidationError, type Fault } from '../../schemas/errors.ts'
 import { logThrown, messageOf, read } from '../../schemas/thrown.ts'
 import type { WebSocketPeer } from '../carriers/websocket-carrier.ts'
 import { readOpening } from '../contract/envelope-reader.ts'
@@ -191,14 +192,7 @@ export class WebSocketReceiver implements Deadline {
 function answerOf (outcome: Outcome): string {
   if (outcome.isAccepted) return answerFrame({ status: outcome.status, seq: outcome.seq, known: outcome.known || undefined })
   const { status, error, retryAfter } = outcome
-  return answerFrame({
-    status,
-    code: read(error, 'code'),
-    message: messageOf(error),
-    errors: error instanceof ValidationError ? error.errors : undefined,
-    expected: error instanceof SequenceError ? error.expected : undefined,
-    retryAfter
-  })
+  return answerFrame({ status, code: read(error, 'code'), message: messageOf(error), ...detailsOf(error), retryAfter })
 }
 
 function isAcknowledgement (body: unknown): body is { lastEventId: string } {

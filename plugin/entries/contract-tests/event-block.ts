@@ -16,6 +16,22 @@ export function parseBlocks (text: string): EventBlock[] {
   return text.split('\n\n').slice(0, -1).map(parseBlock)
 }
 
+/** Parses a text that grows. Each block is parsed once. */
+export class GrowingBlocks {
+  #blocks: EventBlock[] = []
+  #parsed = 0
+
+  /** The complete blocks of the text so far. */
+  of (text: string): EventBlock[] {
+    const end = text.lastIndexOf('\n\n') + 2
+    if (end > this.#parsed + 1) {
+      this.#blocks = this.#blocks.concat(parseBlocks(text.slice(this.#parsed, end)))
+      this.#parsed = end
+    }
+    return this.#blocks
+  }
+}
+
 function parseBlock (raw: string): EventBlock {
   const fields = new Map<string, string>()
   for (const line of raw.split('\n')) {

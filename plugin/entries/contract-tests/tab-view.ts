@@ -1,4 +1,4 @@
-import { parseBlocks, type EventBlock } from './event-block.ts'
+import { GrowingBlocks, type EventBlock } from './event-block.ts'
 import type { EventAnswer, Rejection, Tab } from './transport-under-test.ts'
 
 /** Data of a control frame, as JSON. */
@@ -7,8 +7,7 @@ export type Control = Record<string, unknown>
 /** A tab, with its text parsed into blocks. */
 export class TabView implements Tab {
   readonly #tab: Tab
-  #blocks: EventBlock[] = []
-  #parsed = 0
+  readonly #blocks = new GrowingBlocks()
 
   constructor (tab: Tab) {
     this.#tab = tab
@@ -20,13 +19,7 @@ export class TabView implements Tab {
 
   /** All complete blocks so far. */
   get blocks (): readonly EventBlock[] {
-    const { text } = this
-    const end = text.lastIndexOf('\n\n') + 2
-    if (end > this.#parsed + 1) {
-      this.#blocks = this.#blocks.concat(parseBlocks(text.slice(this.#parsed, end)))
-      this.#parsed = end
-    }
-    return this.#blocks
+    return this.#blocks.of(this.text)
   }
 
   /** Blocks with data that are not control frames. */

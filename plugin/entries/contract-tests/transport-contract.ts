@@ -165,7 +165,7 @@ const cases: Record<string, Case> = {
     same(told, ['new', 'client', 'resumed'])
   },
 
-  'a tab that comes back is told what was accepted': async (bench) => {
+  'a tab that comes back learns which events were accepted': async (bench) => {
     const server = await bench.start()
     const { tab, hello, session } = await bench.open(server)
     equal('accepted' in hello, false, 'nothing yet')

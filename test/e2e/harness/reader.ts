@@ -3,7 +3,7 @@ import type { ClientHttp2Session } from 'node:http2'
 import type { Transform } from 'node:stream'
 import { contentDecoder, type ContentDecoder } from './content-decoder.ts'
 import { connectHttp2 } from './http2-connection.ts'
-import { parseBlocks, type EventBlock } from '../../../plugin/entries/contract-tests/event-block.ts'
+import { GrowingBlocks, type EventBlock } from '../../../plugin/entries/contract-tests/event-block.ts'
 import { RawResponse } from './raw-response.ts'
 import { isHttp2, isSecure, type Server } from './server.ts'
 
@@ -96,8 +96,7 @@ export class StreamReader implements Reader {
   #text = ''
   #bytes = 0
   #joined = 0
-  #blocks: EventBlock[] = []
-  #parsed = 0
+  readonly #blocks = new GrowingBlocks()
   readonly #decoder = new TextDecoder()
   #stream: Transform | null = null
   /** Whether the body has ended, but its encoding is incomplete. */
@@ -131,13 +130,7 @@ export class StreamReader implements Reader {
   }
 
   get blocks (): EventBlock[] {
-    const { text } = this
-    const end = text.lastIndexOf('\n\n') + 2
-    if (end > this.#parsed + 1) {
-      this.#blocks = this.#blocks.concat(parseBlocks(text.slice(this.#parsed, end)))
-      this.#parsed = end
-    }
-    return this.#blocks
+    return this.#blocks.of(this.text)
   }
 
   get updates (): EventBlock[] {

@@ -2,28 +2,14 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import fc from 'fast-check'
 import t from 'tap'
 import { EventValidator } from '../../../plugin/contract/event-validator.ts'
-import type { Fault } from '../../../schemas/errors.ts'
-
-/** Faults as `path message`, in the order of their paths; null for none. */
-function told (faults: Fault[] | null): string[] | null {
-  return faults?.map(({ path, message }) => `${path} ${message}`).sort() ?? null
-}
-
-const validators = new Map<TSchema, EventValidator>()
-
-/** Compiled once per schema: it is what takes time here. */
-function validatorOf (schema: TSchema): EventValidator {
-  let validator = validators.get(schema)
-  if (validator === undefined) validators.set(schema, validator = new EventValidator('test', schema))
-  return validator
-}
+import { faultTexts, validatorOf } from './validation.ts'
 
 function json (schema: TSchema, data: unknown): string[] | null {
-  return told(validatorOf(schema).faults(data, '', false))
+  return faultTexts(validatorOf(schema).faults(data, '', false))
 }
 
 function form (schema: TSchema, data: unknown): string[] | null {
-  return told(validatorOf(schema).faults(data, '', true))
+  return faultTexts(validatorOf(schema).faults(data, '', true))
 }
 
 const Point = Type.Object({ x: Type.Number(), y: Type.Number() })

@@ -2,24 +2,10 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import t from 'tap'
 import { EventValidator } from '../../../plugin/contract/event-validator.ts'
 import { defaults } from '../../../schemas/defaults.ts'
-import type { Fault } from '../../../schemas/errors.ts'
-
-/** Faults as `path message`, in the order of their paths; null for none. */
-function told (faults: Fault[] | null): string[] | null {
-  return faults?.map(({ path, message }) => `${path} ${message}`).sort() ?? null
-}
-
-const validators = new Map<TSchema, EventValidator>()
-
-/** Compiled once per schema: it is what takes time here. */
-function validatorOf (schema: TSchema): EventValidator {
-  let validator = validators.get(schema)
-  if (validator === undefined) validators.set(schema, validator = new EventValidator('test', schema))
-  return validator
-}
+import { faultTexts, validatorOf } from './validation.ts'
 
 function json (schema: TSchema, data: unknown): string[] | null {
-  return told(validatorOf(schema).faults(data, '', false))
+  return faultTexts(validatorOf(schema).faults(data, '', false))
 }
 
 const Point = Type.Object({ x: Type.Number(), y: Type.Number() })
@@ -51,7 +37,7 @@ t.test('paths are JSON pointers', async (t) => {
   t.same(json(Type.Object({ 'a/b': Type.String(), 'c~d': Type.String() }), { 'a/b': 1 }), ['/a~1b must be string', '/c~0d is required'])
   t.same(json(Type.Object({}), { '~/': 1, '': 1 }), ['/ is not known here', '/~0~1 is not known here'])
   t.same(json(Type.Record(Type.String(), Point), { 'm~/n': { x: 1 } }), ['/m~0~1n/y is required'])
-  t.same(told(new EventValidator('test', Point).faults({ x: 1 }, '/3/data', false)), ['/3/data/y is required'], 'under the one given')
+  t.same(faultTexts(new EventValidator('test', Point).faults({ x: 1 }, '/3/data', false)), ['/3/data/y is required'], 'under the one given')
 })
 
 t.test('unions', async (t) => {

@@ -15,10 +15,10 @@ import { defineContract } from '../../../schemas/contract.ts'
 const { log } = fastify()
 const nobody = { boundTo: null, owner: null, connection: null }
 
-function start ({ limits = {}, maxTombstones = 3, options = {} }: { limits?: Partial<SessionLimits>, maxTombstones?: number, options?: SessionOptions } = {}) {
+function start ({ limits = {}, maxTombstones = 3, options = {}, hooks = {} }: { limits?: Partial<SessionLimits>, maxTombstones?: number, options?: SessionOptions, hooks?: { onJoin?: () => void, onLeave?: () => void } } = {}) {
   let removals = 0
   const registry = new SessionRegistry<TetherSession>({ maxSessions: 100, maxPerBinding: 0, maxPerAddress: 0, maxPerConnection: 0, maxDetached: 100, maxPending: 2, pendingMs: 60_000, ...limits }, maxTombstones, () => { removals++ })
-  const config = { contract: defineContract({}), on: {}, ...options }
+  const config = { contract: defineContract({}), on: {}, ...options, ...hooks }
   const endpoint = new Endpoint({
     contract: CompiledContract.of(config.contract),
     limits: resolveSessionOptions(options),
@@ -248,4 +248,17 @@ t.test('tombstones', async (t) => {
     t.ok(performance.now() - closedAt >= 60)
     t.equal(registry.tombstoneCount, 0, 'what is looked at late is forgotten')
   })
+})
+
+t.test('a session that is destroyed leaves its groups, and runs no hook', async (t) => {
+  const told: string[] = []
+  const { endpoint, open } = start({ hooks: { onJoin: () => { told.push('onJoin') }, onLeave: () => { told.push('onLeave') } } })
+  const session = await open()
+  endpoint.groups.group('g').add(session)
+  await setImmediate()
+  t.same(told, ['onJoin'])
+  session.destroy()
+  await setImmediate()
+  t.equal(endpoint.groups.size, 0)
+  t.same(told, ['onJoin'])
 })

@@ -193,3 +193,18 @@ t.test('its times end it', async (t) => {
   await session.whenClosed()
   t.same(told(), ['attached', 'detached', 'onDisconnect client', 'closing', 'onClose reconnect-timeout', 'closed'])
 })
+
+t.test('destroying a session that waits for its stream to close runs no hook', async (t) => {
+  const { session, attach, told } = start()
+  const { stream } = attach('new', 0, new ManualStream({ room: 0 }))
+  session.send('n', 1)
+  const closed = session.close('done')
+  await setImmediate()
+  t.equal(stream.closing, true)
+  t.equal(stream.gone, false)
+  told()
+  session.destroy()
+  await closed
+  await setImmediate()
+  t.same(told(), ['closed'])
+})
