@@ -1,0 +1,189 @@
+import { deepStrictEqual, equal } from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import fc from 'fast-check'
+import t from 'tap'
+import { resolveSessionOptions } from '../../../plugin/app/options.ts'
+import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
+import type { SessionOptions } from '../../../plugin/sessions/config.ts'
+import { Endpoint } from '../../../plugin/sessions/endpoint.ts'
+import { SessionRegistry } from '../../../plugin/sessions/session-registry.ts'
+import type { TetherSession } from '../../../plugin/sessions/session.ts'
+import { FrameStream } from '../../../plugin/streams/frame-stream.ts'
+import { createRuntime } from '../../../plugin/streams/runtime.ts'
+import { conflate, defineContract } from '../../../schemas/contract.ts'
+import { defaults } from '../../../schemas/defaults.ts'
+import type { Limits } from '../../../schemas/limits.ts'
+import { effort } from '../../harness/effort.ts'
+import { ScriptedCarrier } from './scripted-carrier.ts'
+
+const contract = defineContract({
+  events: {},
+  updates: { note: Type.String(), reading: conflate(Type.Object({ key: Type.Integer(), value: Type.Integer() }), ({ key }) => String(key)) }
+})
+const log = { info () {}, debug () {}, warn () {}, error () {} } as unknown as FastifyBaseLogger
+const noLimits = { maxSessions: 1_000, maxPerBinding: 0, maxPerAddress: 0, maxPerConnection: 0, maxDetached: 1_000, maxPending: 0, pendingMs: 1_000 }
+const groupNames = ['a', 'b', 'c']
+
+interface Tab {
+  readonly session: TetherSession
+  readonly isCounted: boolean
+  readonly carriers: ScriptedCarrier[]
+}
+
+/** An endpoint and its sessions; with `alone`, none of them ever comes into step. */
+class World {
+  readonly runtime
+  readonly endpoint: Endpoint
+  readonly tabs: Tab[] = []
+  readonly #pieceBytes: number
+  #arrivals = 0
+
+  constructor (options: SessionOptions, limits: Limits, pieceBytes: number, alone: boolean) {
+    this.#pieceBytes = pieceBytes
+    this.runtime = createRuntime(1e9, 0, limits)
+    this.endpoint = new Endpoint({
+      contract: CompiledContract.of(contract),
+      limits: resolveSessionOptions(options),
+      config: { contract, initialState: () => null },
+      bind: undefined,
+      trustedOrigins: new Set(),
+      runtime: this.runtime,
+      registry: new SessionRegistry(noLimits, 0, () => {}),
+      log
+    })
+    if (alone) this.endpoint.cohorts.settle = () => {}
+  }
+
+  async open (isCounted: boolean): Promise<void> {
+    const applicant = { boundTo: null, owner: null, connection: null }
+    this.endpoint.registry.reserve(null, null)
+    const session = await this.endpoint.create({} as FastifyRequest, applicant, false)
+    this.tabs.push({ session, isCounted, carriers: [] })
+    this.connect(this.tabs.length - 1, null)
+  }
+
+  /** @param seq number of the last update that the client has; null for a new client */
+  connect (index: number, seq: number | null): string | null {
+    const { session, isCounted, carriers } = this.tabs[index]!
+    if (!session.isOpen) return null
+    const carrier = new ScriptedCarrier(this.#pieceBytes)
+    const stream = new FrameStream(carrier, { writeBuffer: 2, heartbeatMs: 0, retryMs: 0, stallTimeoutMs: 0, goodbye: true }, this.runtime, '', log)
+    carriers.push(carrier)
+    return session.attach(stream, seq === null ? 'new' : 'resumed', seq ?? 0, isCounted, ++this.#arrivals)
+  }
+
+  /** All that clients and applications can see, without the ids of sessions. */
+  seen (): unknown {
+    return this.tabs.map(({ session, carriers }) => {
+      const { stalledMs: _, ...stats } = session.stats
+      return {
+        stats,
+        lastWritten: session.feed.lastWritten,
+        written: carriers.map(({ writes, isClosed }) => ({ isClosed, writes: writes.map((text) => text.replaceAll(session.id, 'ID')) }))
+      }
+    })
+  }
+
+  get totals (): unknown {
+    const { stalledMs: _, ...totals } = this.runtime.totals
+    return JSON.parse(JSON.stringify(totals))
+  }
+
+  async turn (): Promise<void> {
+    const { scheduler } = this.runtime
+    do await setImmediate()
+    while (!scheduler.isIdle)
+  }
+}
+
+interface Step {
+  readonly kind: typeof kinds[number]
+  readonly tab: number
+  readonly group: number
+  readonly number: number
+  readonly flag: boolean
+}
+
+const kinds = ['broadcast', 'broadcast', 'broadcast', 'reading', 'reading', 'except', 'large', 'burst', 'send', 'sendReading', 'join', 'leave', 'freeze', 'thaw', 'cut', 'reconnect', 'replace', 'acknowledge', 'control', 'close', 'open', 'turn', 'turn', 'turn', 'turn', 'look'] as const
+
+const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({
+  kind: fc.constantFrom(...kinds),
+  tab: fc.nat({ max: 9 }),
+  group: fc.nat({ max: 3 }),
+  number: fc.nat({ max: 9 }),
+  flag: fc.boolean()
+}), { minLength: 10, maxLength: 150, size: 'max' })
+
+const options: fc.Arbitrary<SessionOptions> = fc.record({
+  replayFrames: fc.constantFrom(0, 1, 5, 1_000),
+  replayBytes: fc.constantFrom(0, 200, 100_000),
+  queueFrames: fc.constantFrom(3, 1_000),
+  queueBytes: fc.constantFrom(300, 100_000),
+  onOverflow: fc.constantFrom('disconnect', 'dropOldest')
+}).map((given) => ({ ...given, replayAgeMs: 0 }))
+
+/** Applies one step; `index` makes its texts unique. */
+async function apply (world: World, { kind, tab: at, group, number, flag }: Step, index: number): Promise<unknown> {
+  const tab = world.tabs[at % world.tabs.length]!
+  const { session, carriers } = tab
+  const carrier = carriers.at(-1)!
+  const { groups } = world.endpoint
+  const receiver = groupNames[group] === undefined ? world.endpoint.everyone : groups.audience(groupNames[group]!)
+  const name = groupNames[group % 3]!
+  if (kind === 'broadcast') return groups.broadcast(receiver, 'note', `b${index}`, null)
+  if (kind === 'reading') return groups.broadcast(receiver, 'reading', { key: number % 3, value: index }, null)
+  if (kind === 'except') return groups.broadcast(receiver, 'note', `e${index}`, session)
+  if (kind === 'large') return groups.broadcast(receiver, 'note', 'x'.repeat(number * 40), null)
+  if (kind === 'burst') {
+    for (let count = 0; count < number * 4; count++) groups.broadcast(receiver, flag ? 'note' : 'reading', flag ? `n${index}.${count}` : { key: count % 4, value: count }, null)
+    return
+  }
+  if (kind === 'send') return void session.send('note', `s${index}`)
+  if (kind === 'sendReading') return void session.send('reading', { key: number % 3, value: index })
+  if (kind === 'join') return groups.add(name, session)
+  if (kind === 'leave') return groups.delete(name, session)
+  if (kind === 'freeze') {
+    if (carrier.room > 0) carrier.room = number + 1
+    return
+  }
+  if (kind === 'thaw') return carrier.drain(flag ? Infinity : number + 1)
+  if (kind === 'cut') return carrier.cut()
+  if (kind === 'reconnect' && session.stream !== null) return
+  if (kind === 'reconnect' || kind === 'replace') return world.connect(at % world.tabs.length, flag ? number * 3 : Math.max(0, session.feed.lastWritten - number))
+  if (kind === 'acknowledge') return session.acknowledge(Math.max(0, session.stats.framesWritten - number))
+  if (kind === 'control') return session.stream?.control(`: ${index}\n\n`)
+  if (kind === 'close') return void (number === 0 && session.close())
+  if (kind === 'open') return await world.open(flag)
+  if (kind === 'turn') return await world.turn()
+  return world.seen()
+}
+
+const exactly = { ...defaults.fixed, flushSliceMs: Infinity } as unknown as Limits
+
+t.test('nobody can tell that sessions are in step', async (t) => {
+  let inStep = 0
+  await fc.assert(fc.asyncProperty(options, fc.constantFrom(150, 2_000), fc.array(fc.boolean(), { minLength: 2, maxLength: 6 }), steps, async (options, pieceBytes, readers, steps) => {
+    const worlds = [new World(options, exactly, pieceBytes, false), new World(options, exactly, pieceBytes, true)] as const
+    for (const world of worlds) for (const isCounted of readers) await world.open(isCounted)
+    for (const [index, step] of steps.entries()) {
+      const [first, second] = [await apply(worlds[0], step, index), await apply(worlds[1], step, index)]
+      deepStrictEqual(first, second, `step ${index}: ${step.kind}`)
+      inStep += worlds[0].tabs.filter(({ session }) => session.isInStep).length
+    }
+    for (const world of worlds) await world.turn()
+    deepStrictEqual(worlds[0].seen(), worlds[1].seen())
+    deepStrictEqual(worlds[0].totals, worlds[1].totals)
+    for (const { endpoint, runtime, tabs } of worlds) {
+      for (const { session } of tabs) session.destroy()
+      equal(endpoint.cohorts.size, 0)
+      equal(runtime.budget.used, 0)
+      equal(runtime.budget.weight, 0)
+      equal(endpoint.everyone.targets.size, 0)
+      equal(endpoint.groups.size, 0)
+      equal(runtime.deadlines.size, 0)
+    }
+  }), { numRuns: 300 * effort, ...process.env.TETHER_SEED === undefined ? {} : { seed: Number(process.env.TETHER_SEED) } })
+  t.ok(inStep > 1_000, `${inStep} sessions were in step after a step`)
+})
