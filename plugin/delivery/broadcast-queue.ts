@@ -81,16 +81,30 @@ export class BroadcastQueue {
   /** Delivers all pending broadcasts to the members of a cohort that are in step. Call it before any other operation on one of them. */
   catchUpCohort (cohort: Cohort): void {
     if (cohort.deliveredUpTo === this.#lastNumber) return
+    this.#handToCohort(cohort, this.#undelivered.filter(({ audience }) => audience.targets.has(cohort)), this.#lastNumber)
+  }
+
+  /** @param last number of the last broadcast that the cohort has then received */
+  #handToCohort (cohort: Cohort, broadcasts: readonly Broadcast[], last: number): void {
     let hasNew = false
-    for (const { number, audience, except, frame } of this.#undelivered) {
-      if (number <= cohort.deliveredUpTo || !audience.targets.has(cohort)) continue
-      if (except !== null) this.#exclude(except, cohort, number)
+    let excluded: BroadcastMember[] | null = null
+    for (const { number, except, frame } of broadcasts) {
+      if (number <= cohort.deliveredUpTo) continue
+      // A member that one broadcast leaves out goes alone from there on.
+      if (except !== null && cohort.hasInStep(except)) {
+        cohort.deliveredUpTo = number - 1
+        except.leaveStep()
+        excluded ??= []
+        excluded.push(except)
+      }
       if (cohort.isOutOfStep) continue
       cohort.append(frame)
       hasNew = true
     }
-    cohort.deliveredUpTo = this.#lastNumber
+    cohort.deliveredUpTo = last
     if (hasNew) cohort.scheduleAppended()
+    // Their writes may bring them back into step, so they come last.
+    if (excluded !== null) for (const member of excluded) member.scheduleAppended()
   }
 
   /** Delivers until the time `until`, on the clock of `performance.now()`. Returns whether nothing is left. */
@@ -153,26 +167,7 @@ export class BroadcastQueue {
 
   #deliverToCohort (cohort: Cohort): void {
     const last = this.#lastOfBatch
-    if (cohort.deliveredUpTo >= last) return
-    let hasNew = false
-    for (let index = 0; index < this.#deliveringCount; index++) {
-      const { number, except, frame } = this.#undelivered[index]!
-      if (number <= cohort.deliveredUpTo) continue
-      if (except !== null) this.#exclude(except, cohort, number)
-      if (cohort.isOutOfStep) continue
-      cohort.append(frame)
-      hasNew = true
-    }
-    cohort.deliveredUpTo = last
-    if (hasNew) cohort.scheduleAppended()
-  }
-
-  /** A member that one broadcast leaves out goes alone from there on. */
-  #exclude (member: BroadcastMember, cohort: Cohort, number: number): void {
-    if (!cohort.hasInStep(member)) return
-    cohort.deliveredUpTo = number - 1
-    member.leaveStep()
-    member.scheduleAppended()
+    if (cohort.deliveredUpTo < last) this.#handToCohort(cohort, this.#undelivered.slice(0, this.#deliveringCount), last)
   }
 
   #deliverTo (member: BroadcastMember, now: number): void {

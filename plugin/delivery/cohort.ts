@@ -10,9 +10,7 @@ import type { Flushable } from './flushable.ts'
 import type { FrameBatches } from './frame-batches.ts'
 import { Outbox, type ReplayLimits } from './outbox.ts'
 import { StepFigures, type RoundTotals } from './step-figures.ts'
-
-/** With more waiting frames, a write does not wait for the end of the turn. */
-const pressedFrames = 256
+import { isPressed, type PressureLimits } from './write-pressure.ts'
 
 /** The age of the log is checked at most this often within `replayAgeMs`. */
 const ageChecks = 8
@@ -42,7 +40,8 @@ export interface CohortMember extends BroadcastMember {
 
 /** What the cohorts of one endpoint share. */
 export interface CohortScope {
-  readonly limits: ReplayLimits
+  readonly limits: ReplayLimits & PressureLimits
+  readonly writeBytes: number
   readonly budget: ByteBudget
   readonly batches: FrameBatches
   readonly deadlines: Pick<DeadlineQueue, 'set' | 'remove'>
@@ -82,6 +81,8 @@ export class Cohort implements Flushable, Deadline {
   readonly #outOfStep = new Set<CohortMember>()
   /** Members that come into step after the present round. */
   readonly #comers = new Set<CohortMember>()
+  /** Members whose stream has text of its own, which goes before the next round. */
+  readonly #speakers = new Set<CohortMember>()
   // Those in step. A round reads these arrays and the carriers, and nothing else of a member.
   readonly #members: CohortMember[] = []
   readonly #carriers: Carrier[] = []
@@ -130,6 +131,7 @@ export class Cohort implements Flushable, Deadline {
     this.leave(member)
     this.#outOfStep.delete(member)
     this.#comers.delete(member)
+    this.#speakers.delete(member)
     member.cohort = null
   }
 
@@ -208,10 +210,12 @@ export class Cohort implements Flushable, Deadline {
 
   /** Has the appended frames written at the end of this turn of the event loop, or at once if too many wait. */
   scheduleAppended (): void {
-    const { waiting, waitingBytes } = this.#log
-    if (waiting > pressedFrames || waitingBytes > this.pieceBytes) this.flush(performance.now(), Infinity)
-    else this.#scope.scheduler.schedule(this)
-    const { budget } = this.#scope
+    const { limits, writeBytes, totals, scheduler, budget } = this.#scope
+    const { waiting } = this.#log
+    this.#figures.note(this.#rounds + 1, waiting)
+    totals.raiseHighWater(waiting)
+    if (isPressed(this.#log, limits, writeBytes)) this.flush(performance.now(), Infinity)
+    else scheduler.schedule(this)
     if (budget.isExceeded) budget.onExceeded()
   }
 
@@ -231,6 +235,22 @@ export class Cohort implements Flushable, Deadline {
     return true
   }
 
+  /** The stream of a member in step has text of its own, which goes before the next round. */
+  onControl (member: CohortMember): void {
+    if (this.waitingOf(member).frames > 0) this.leave(member)
+    else this.#speakers.add(member)
+  }
+
+  /** One write of the member's stream takes the text and the updates. */
+  #dismissSpeakers (now: number): void {
+    for (const member of this.#speakers) {
+      if (member.idleCarrier !== null) continue
+      member.leaveStep()
+      member.writeAppended(now)
+    }
+    this.#speakers.clear()
+  }
+
   #takeComers (): void {
     const comers = [...this.#comers]
     this.#comers.clear()
@@ -240,8 +260,10 @@ export class Cohort implements Flushable, Deadline {
   /** Begins a round with as many frames as one write takes. Returns false when nothing waits. */
   #begin (now: number): boolean {
     const log = this.#log
-    const { waiting } = log
-    if (waiting === 0) return false
+    if (log.waiting === 0) return false
+    if (this.#speakers.size > 0) this.#dismissSpeakers(now)
+    // The last member may have left.
+    if (log.waiting === 0) return false
     const start = log.cursor
     const idBytes = this.isCounted ? 0 : this.#prefixes[0]!.length + idFieldBytes + idDigits
     const end = log.batchEnd(this.pieceBytes, idBytes)
@@ -249,7 +271,7 @@ export class Cohort implements Flushable, Deadline {
       // A frame that is larger than one write goes out in parts, to each member at its own speed.
       for (const member of [...this.#members]) {
         member.leaveStep()
-        member.scheduleAppended()
+        member.writeAppended(now)
       }
       return false
     }
@@ -260,8 +282,7 @@ export class Cohort implements Flushable, Deadline {
     log.markWritten(end, now)
     this.#wroteBefore = this.#wroteAt
     this.#wroteAt = now
-    this.#figures.begin(++this.#rounds, waiting)
-    this.#scope.totals.raiseHighWater(waiting)
+    this.#rounds++
     return true
   }
 
@@ -289,8 +310,10 @@ export class Cohort implements Flushable, Deadline {
         hasRoom = carriers[place]!.writeText(text, bytes + idBytes)
       }
       count++
-      if (!hasRoom) member.onFull()
-      else if (keptFrom[place]! < first && keptFrom[place] !== 0 && member.place === place) this.#forgetEarlier(place)
+      if (!hasRoom) {
+        member.onFull()
+        member.scheduleAppended()
+      } else if (keptFrom[place]! < first && keptFrom[place] !== 0 && member.place === place) this.#forgetEarlier(place)
       if ((count & 15) === 0 && performance.now() > until) break
     }
     totals.addWrites(count, count * frames, count * bytes + more)
@@ -384,10 +407,17 @@ export class Cohort implements Flushable, Deadline {
   }
 
   /** What is held for a member, written or waiting. */
-  heldOf ({ place, outbox }: CohortMember): { readonly frames: number, readonly bytes: number } {
+  heldOf (member: CohortMember): { readonly frames: number, readonly bytes: number } {
     const log = this.#log
-    const from = Math.max(this.#keptFrom[place]!, log.first)
-    return outbox.heldBefore(log.next - from, log.bytesBetween(from, log.next))
+    const keptFrom = this.#keptFrom[member.place]!
+    const from = Math.max(keptFrom, log.first)
+    const frames = log.next - from
+    const bytes = log.bytesBetween(from, log.next)
+    // What the log forgot was younger than all in the outbox.
+    if (log.first > keptFrom) return { frames, bytes }
+    const position = this.#positionOf(member.place)
+    const before = member.outbox.heldBefore(position - from, log.bytesBetween(from, position))
+    return { frames: before.frames + frames, bytes: before.bytes + bytes }
   }
 
   // Memory

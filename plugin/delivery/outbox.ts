@@ -324,18 +324,18 @@ export class Outbox {
   }
 
   /**
-   * What the replay log would hold if `frames` of `bytes` were written after it. Limits of count and size hold;
-   * age is left out.
+   * What it would still hold if `laterFrames` of `laterBytes` were written after its own. Limits of count and size
+   * hold; age is left out.
    */
-  heldBefore (frames: number, bytes: number): { readonly frames: number, readonly bytes: number } {
+  heldBefore (laterFrames: number, laterBytes: number): { readonly frames: number, readonly bytes: number } {
     const { replayFrames, replayBytes } = this.#limits
-    let heldFrames = this.#next - this.#first + frames
-    let heldBytes = this.#heldBytes + bytes
-    for (let number = this.#first; number < this.#next && (heldFrames > replayFrames || heldBytes > replayBytes); number++) {
-      heldFrames--
-      heldBytes -= this.at(number).bytes
+    let frames = this.#next - this.#first
+    let bytes = this.#heldBytes
+    for (let number = this.#first; number < this.#next && (frames + laterFrames > replayFrames || bytes + laterBytes > replayBytes); number++) {
+      frames--
+      bytes -= this.at(number).bytes
     }
-    return { frames: heldFrames, bytes: heldBytes }
+    return { frames, bytes }
   }
 
   /** Forgets everything. */

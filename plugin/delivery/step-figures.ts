@@ -11,7 +11,7 @@ export interface RoundTotals {
   readonly conflated: number
 }
 
-/** Most frames that waited in a round. */
+/** Most frames that waited for a round. */
 interface Peak {
   readonly round: number
   readonly waiting: number
@@ -54,8 +54,8 @@ export class StepFigures {
     if (this.#positions.length === 0) this.#peaks.length = 0
   }
 
-  /** Notes how many frames wait at the start of a round. */
-  begin (round: number, waiting: number): void {
+  /** Notes how many frames wait for a round. */
+  note (round: number, waiting: number): void {
     const peaks = this.#peaks
     while (peaks.length > 0 && peaks.at(-1)!.waiting <= waiting) peaks.pop()
     peaks.push({ round, waiting })
@@ -71,7 +71,7 @@ export class StepFigures {
     const position = this.#positions[place]!
     const rounds = this.#rounds[place]!
     counters.adopt(totals.rounds - rounds, totals.bytes - this.#bytes[place]! + idBytes(position, totals.position))
-    counters.adoptUpdates(totals.position - position, totals.conflated - this.#conflated[place]!, this.#peakSince(rounds, totals.rounds))
+    counters.adoptUpdates(totals.position - position, totals.conflated - this.#conflated[place]!, this.#peakSince(rounds, totals.rounds + 1))
     this.#positions[place] = totals.position
     this.#rounds[place] = totals.rounds
     this.#bytes[place] = totals.bytes

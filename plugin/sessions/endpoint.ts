@@ -62,7 +62,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.#log = parts.log
     this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
-    this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits })
+    this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
     this.context = Object.freeze({ live: new LiveHandler(this) })
   }
 

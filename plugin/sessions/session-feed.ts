@@ -8,21 +8,16 @@ import type { Flushable } from '../delivery/flushable.ts'
 import type { Holder } from '../delivery/holder.ts'
 import { Outbox, type OutboxSnapshot, type ReplayLimits } from '../delivery/outbox.ts'
 import { SendGate } from '../delivery/send-gate.ts'
+import { isPressed, type PressureLimits } from '../delivery/write-pressure.ts'
 import type { Counters } from '../metrics/counters.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { DisconnectReason, Stream, StreamReader } from '../streams/stream.ts'
 
-/** With more waiting frames, a write does not wait for the end of the turn. */
-const pressedFrames = 256
-
 /** The age of the replay log is checked at most this often within `replayAgeMs`. */
 const ageChecks = 8
 
-export interface FeedLimits extends ReplayLimits {
-  readonly queueFrames: number
-  readonly queueBytes: number
+export interface FeedLimits extends ReplayLimits, PressureLimits {
   readonly onOverflow: 'disconnect' | 'dropOldest'
-  readonly minIntervalMs: number
 }
 
 /** What a feed shares with the feeds of other sessions. */
@@ -295,6 +290,10 @@ export class SessionFeed implements StreamReader, Holder {
     this.#owner.leaveStep()
   }
 
+  onControl (): void {
+    this.#cohort?.onControl(this.#owner)
+  }
+
   onLeftStep (wroteAt: number): void {
     this.#stream?.noteWrite(wroteAt)
     if (this.#trimAt === Infinity) this.#watchAge()
@@ -302,6 +301,7 @@ export class SessionFeed implements StreamReader, Holder {
 
   onFull (): void {
     this.#stream!.filled()
+    this.onFlushed()
   }
 
   get lastWritten (): number {
@@ -320,11 +320,7 @@ export class SessionFeed implements StreamReader, Holder {
   get paceMs (): number { return this.#limits.minIntervalMs }
 
   get isPressed (): boolean {
-    const { waiting, waitingBytes } = this.outbox
-    const { queueFrames, queueBytes, minIntervalMs } = this.#limits
-    if (waiting > queueFrames || waitingBytes > queueBytes) return true
-    // With a pace, all updates of an interval are one picture, however many they are.
-    return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > this.#runtime.limits.writeBytes)
+    return isPressed(this.outbox, this.#limits, this.#runtime.limits.writeBytes)
   }
 
   onFlushed (): void {

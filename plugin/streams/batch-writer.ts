@@ -73,6 +73,8 @@ export class BatchWriter {
     return this.isWritable && this.#control === '' && !this.#isOpening && this.#goodbye === null && this.#large === null && this.#pace === null
   }
 
+  /** Whether text other than updates waits. */
+  get hasControl (): boolean { return this.#control !== '' }
   /** Whether `close` was called. */
   get isEnding (): boolean { return this.#goodbye !== null }
   /** Whether the goodbye was written, so that nothing follows. */

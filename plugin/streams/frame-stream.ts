@@ -64,6 +64,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   }
 
   control (text: string): void {
+    this.#reader?.onControl()
     this.#writer.control(text)
     this.#runtime.scheduler.schedule(this)
   }
@@ -98,6 +99,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   flush (now: number): true {
     if (this.#gone || this.#isClosed) return true
     const writer = this.#writer
+    if (writer.hasControl) this.#reader?.onControl()
     if (!writer.mayFlush(now)) {
       this.#clock.paced()
       return true
@@ -166,6 +168,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
       return
     }
     const reader = this.#reader
+    reader?.onControl()
     // Waiting updates make a heartbeat needless, unless the reader has a pace, which may hold them back.
     if (reader === null || !reader.outbox.hasUnwritten || reader.paceMs > 0) {
       this.#writer.control(reader?.counted === true ? heartbeatFrame(reader.lastWritten) : heartbeatComment)

@@ -113,6 +113,7 @@ class PlainReader implements StreamReader, Holder {
 
   // It shares nothing.
   leaveStep (): void {}
+  onControl (): void {}
 
   onFlushed (): void {
     if (!this.#isBlocked) this.#gate.open(true)

@@ -39,6 +39,8 @@ export interface StreamReader {
   readonly sharedWriteAt: number
   /** Takes what it shares with others into its own outbox: the stream changes, or is full. */
   leaveStep: () => void
+  /** The stream has text of its own, which goes before all updates that wait. */
+  onControl: () => void
   /** Called after each flush: the stream may have written something, or be full. */
   onFlushed: () => void
   /** The stream is gone; called once. */

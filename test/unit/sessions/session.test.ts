@@ -36,7 +36,7 @@ function start ({ options = {}, hooks = {}, isPrepared = false }: { options?: Se
     handlers: new Map([['slow', slow]]),
     context: { live: null! },
     runtime,
-    cohorts: new Cohorts({ ...runtime, limits }),
+    cohorts: new Cohorts({ ...runtime, limits, writeBytes: runtime.limits.writeBytes }),
     audiencesOf: () => [everyone],
     report: (_session, error) => { told.push(`report ${(error as { code: string }).code}`) },
     unpooled: () => { told.push('unpooled') },

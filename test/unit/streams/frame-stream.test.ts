@@ -34,6 +34,7 @@ function readerOf ({ runtime }: ReturnType<typeof open>, reader: Partial<StreamR
     sharedWriteAt: 0,
     get lastWritten (): number { return this.outbox.cursor - 1 },
     leaveStep: () => {},
+    onControl: () => {},
     onFlushed: () => { told.push('flushed') },
     onGone: (reason: DisconnectReason) => { told.push(`gone: ${reason}`) },
     ...reader
