@@ -131,7 +131,6 @@ export class Cohort implements Flushable, Deadline {
     this.leave(member)
     this.#outOfStep.delete(member)
     this.#comers.delete(member)
-    this.#speakers.delete(member)
     member.cohort = null
   }
 
@@ -166,6 +165,7 @@ export class Cohort implements Flushable, Deadline {
     const wroteAt = this.wroteAt(member)
     member.place = -1
     this.#outOfStep.add(member)
+    this.#speakers.delete(member)
     if (this.#batch !== null && place < this.#next) {
       this.#move(this.#next - 1, place)
       this.#move(this.#members.length - 1, --this.#next)

@@ -185,7 +185,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   catchUp (): void {
     const { broadcasts } = this.scope.runtime
     if (this.isInStep) broadcasts.catchUpCohort(this.cohort!)
-    else broadcasts.catchUp(this)
+    // One of the broadcasts may have left it out, and taken it out of step.
+    if (!this.isInStep) broadcasts.catchUp(this)
   }
 
   leaveStep (): void {
