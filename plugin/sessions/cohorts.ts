@@ -35,11 +35,14 @@ export class Cohorts {
       this.#entries.set(key, session)
       return
     }
-    // Two different sets of audiences may have the same key.
-    if (!areAlike(session, known)) return
+    // A delivery may have been at the cohort already, and still be on its way to the sessions.
+    const { broadcasts } = this.#scope
+    broadcasts.catchUp(session)
+    if (!(known instanceof Cohort)) broadcasts.catchUp(known)
+    // These writes may have ended one of them. Two different sets of audiences may have the same key.
+    if (this.#entries.get(key) !== known || session.pieceBytes === 0 || !areAlike(session, known)) return
     session.cohortKey = key
-    const cohort = known instanceof Cohort ? known : this.#form(known, key)
-    gather(session, cohort)
+    gather(session, known instanceof Cohort ? known : this.#form(known, key))
   }
 
   /** Takes a session out: it changes its audiences or its stream, or ends. */

@@ -93,8 +93,10 @@ class World {
 
   async turn (): Promise<void> {
     const { scheduler } = this.runtime
-    do await setImmediate()
-    while (!scheduler.isIdle)
+    for (let slices = 0; slices === 0 || !scheduler.isIdle; slices++) {
+      if (slices === 1_000) throw new Error('the turn never ends')
+      await setImmediate()
+    }
   }
 }
 
