@@ -1,9 +1,10 @@
-import { deepStrictEqual, equal } from 'node:assert/strict'
+import { deepStrictEqual, equal, ok } from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import fc from 'fast-check'
 import t from 'tap'
+import { MemoryRelief } from '../../../plugin/app/memory-relief.ts'
 import { resolveSessionOptions } from '../../../plugin/app/options.ts'
 import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
 import type { SessionOptions } from '../../../plugin/sessions/config.ts'
@@ -40,9 +41,9 @@ class World {
   readonly #pieceBytes: number
   #arrivals = 0
 
-  constructor (options: SessionOptions, limits: Limits, pieceBytes: number, alone: boolean) {
+  constructor (options: SessionOptions, limits: Limits, pieceBytes: number, alone: boolean, memory = 1e9) {
     this.#pieceBytes = pieceBytes
-    this.runtime = createRuntime(1e9, 0, limits)
+    this.runtime = createRuntime(memory, 0, limits)
     this.endpoint = new Endpoint({
       contract: CompiledContract.of(contract),
       limits: resolveSessionOptions(options),
@@ -89,6 +90,22 @@ class World {
   get totals (): unknown {
     const { stalledMs: _, ...totals } = this.runtime.totals
     return JSON.parse(JSON.stringify(totals))
+  }
+
+  /** Ends everything, and checks that nothing is left behind. */
+  empty (): void {
+    const { endpoint, runtime, tabs } = this
+    for (const { session, carriers } of tabs) {
+      session.destroy()
+      // A replaced stream waits for its peer.
+      for (const carrier of carriers) if (!carrier.isClosed) carrier.cut()
+    }
+    equal(endpoint.cohorts.size, 0)
+    equal(runtime.budget.used, 0)
+    equal(runtime.budget.weight, 0)
+    equal(endpoint.everyone.targets.size, 0)
+    equal(endpoint.groups.size, 0)
+    equal(runtime.deadlines.size, 0)
   }
 
   async turn (): Promise<void> {
@@ -180,6 +197,7 @@ function differences (first: unknown, second: unknown, path = ''): string[] {
   return [...keys].flatMap((key) => differences((first as Record<string, unknown>)[key], (second as Record<string, unknown>)[key], `${path}.${key}`))
 }
 
+const seed = process.env.TETHER_SEED === undefined ? {} : { seed: Number(process.env.TETHER_SEED) }
 const exactly = { ...defaults.fixed, flushSliceMs: Infinity } as unknown as Limits
 
 t.test('nobody can tell that sessions are in step', async (t) => {
@@ -200,20 +218,8 @@ t.test('nobody can tell that sessions are in step', async (t) => {
     for (const world of worlds) await world.turn()
     deepStrictEqual(differences(worlds[0].seen(), worlds[1].seen()), [])
     deepStrictEqual(differences(worlds[0].totals, worlds[1].totals), [])
-    for (const { endpoint, runtime, tabs } of worlds) {
-      for (const { session, carriers } of tabs) {
-        session.destroy()
-        // A replaced stream waits for its peer.
-        for (const carrier of carriers) if (!carrier.isClosed) carrier.cut()
-      }
-      equal(endpoint.cohorts.size, 0)
-      equal(runtime.budget.used, 0)
-      equal(runtime.budget.weight, 0)
-      equal(endpoint.everyone.targets.size, 0)
-      equal(endpoint.groups.size, 0)
-      equal(runtime.deadlines.size, 0)
-    }
-  }), { numRuns: 300 * effort, ...process.env.TETHER_SEED === undefined ? {} : { seed: Number(process.env.TETHER_SEED) } })
+    for (const world of worlds) world.empty()
+  }), { numRuns: 300 * effort, ...seed })
   t.ok(inStep > 1_000, `${inStep} sessions were in step after a step`)
 })
 
@@ -257,7 +263,48 @@ t.test('slices change nothing in what clients get', async (t) => {
       }))
     }
     deepStrictEqual(differences(received[0], received[1]), [])
-  }), { numRuns: 60 * effort, ...process.env.TETHER_SEED === undefined ? {} : { seed: Number(process.env.TETHER_SEED) } })
+  }), { numRuns: 60 * effort, ...seed })
   t.ok(inStep > 1_000, `${inStep} sessions were in step after a step`)
   t.ok(inRound > 100, `${inRound} sessions still waited for their round after a step`)
 })
+
+t.test('with little memory, no client gets a number twice or out of order, and none is left out in silence', async (t) => {
+  let inStep = 0
+  let gaps = 0
+  await fc.assert(fc.asyncProperty(fc.constantFrom(2_000, 6_000, 20_000), options, fc.constantFrom(0, Infinity), fc.constantFrom(150, 2_000), steps, async (memory, options, flushSliceMs, pieceBytes, steps) => {
+    const world = new World(options, { ...defaults.fixed, flushSliceMs } as unknown as Limits, pieceBytes, false, memory)
+    const { budget } = world.runtime
+    const relief = new MemoryRelief(budget, () => world.tabs.map(({ session }) => session.feed))
+    budget.onExceeded = () => relief.run()
+    for (let count = 0; count < 6; count++) await world.open(count === 5)
+    for (const [index, step] of steps.entries()) {
+      if (step.kind !== 'look') await apply(world, step, index)
+      inStep += world.tabs.filter(({ session }) => session.isInStep).length
+    }
+    await world.turn()
+    for (const { isCounted, carriers } of world.tabs) {
+      if (isCounted) continue
+      for (const { writes } of carriers) gaps += gapsIn(writes.join(''))
+    }
+    world.empty()
+  }), { numRuns: 300 * effort, ...seed })
+  t.ok(inStep > 1_000, `${inStep} sessions were in step after a step`)
+  t.ok(gaps > 10, `${gaps} gaps were reported`)
+})
+
+/** Checks the numbers of a stream with exact ids. Returns the number of its gaps. */
+function gapsIn (text: string): number {
+  let last = -1
+  let gaps = 0
+  // A frozen stream ends within a frame.
+  for (const frame of text.split('\n\n').slice(0, -1)) {
+    const number = Number(/^id: [^.\n]*\.(\d+)$/m.exec(frame)?.[1])
+    if (Number.isNaN(number)) continue
+    if (frame.includes('"type":"gap"')) {
+      ok(number > last, `a gap to ${number} after ${last}`)
+      gaps++
+    } else if (last !== -1) equal(number, last + 1)
+    last = number
+  }
+  return gaps
+}
