@@ -1,16 +1,17 @@
 import type { Request } from 'autocannon'
 import type { LibraryKind } from '../harness/process/library.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
-import { eventName, rangeSet } from './event.ts'
+import { envelope, eventName, rangeSet } from './event.ts'
 
 /** A measured way of taking events. */
 export interface Kind extends LibraryKind {
   readonly server: 'bare' | 'tether'
-  /** The request that posts one event to a session. */
-  request (session: string): Request
+  /** The request that posts one event to a session; null where sessions have WebSockets. */
+  readonly request: ((session: string) => Request) | null
 }
 
 export const baseline = 'bare'
+export const control = 'bare again'
 
 const json = { 'content-type': 'application/json' }
 /** Header with the length of a session's id: any route must know the sender of an event, by such a header or a cookie. */
@@ -18,7 +19,7 @@ const somebody = 'A'.repeat(24)
 
 export const kinds: readonly Kind[] = [
   { name: baseline, server: 'bare', request: postBare },
-  { name: 'bare, control', server: 'bare', request: postBare },
+  { name: control, server: 'bare', request: postBare },
   {
     name: 'tether, envelope',
     server: 'tether',
@@ -26,7 +27,7 @@ export const kinds: readonly Kind[] = [
       method: 'POST',
       path: liveUrl,
       headers: { ...json, 'x-tether-session': session },
-      body: JSON.stringify({ event: eventName, data: rangeSet })
+      body: envelope
     })
   },
   {
@@ -38,7 +39,8 @@ export const kinds: readonly Kind[] = [
       headers: { ...json, 'x-tether-session': session },
       body: JSON.stringify(rangeSet)
     })
-  }
+  },
+  { name: 'tether, WebSocket', server: 'tether', request: null }
 ]
 
 /** Kinds that are measured a second time with another build of the library. */

@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { answer } from '../harness/process/child-endpoint.ts'
+import { Profile } from '../harness/process/profile.ts'
 import type { EventServer } from './event-server.ts'
 
 export interface ServerReading {
@@ -11,6 +12,7 @@ export interface ServerReading {
 let server: EventServer | undefined
 let handledBefore = 0
 let processorBefore = process.cpuUsage()
+let recording: Profile | undefined
 
 function handledCount (): number {
   if (server === undefined) throw new Error('the server has not been started')
@@ -24,12 +26,15 @@ const calls = {
       : await (await import('./tether-server.ts')).startTetherServer(library)
     return server.port
   },
-  beginSlice: (): void => {
+  beginSlice: async ({ profile }: { profile: boolean }): Promise<void> => {
+    recording = profile ? await Profile.start() : undefined
     handledBefore = handledCount()
     processorBefore = process.cpuUsage()
   },
-  endSlice: (): ServerReading => {
+  /** @param options `profile`: file for the profile that `beginSlice` began */
+  endSlice: async ({ profile }: { profile?: string }): Promise<ServerReading> => {
     const { user, system } = process.cpuUsage(processorBefore)
+    if (profile !== undefined) await recording?.write(profile)
     return { handled: handledCount() - handledBefore, processorMicroseconds: user + system }
   }
 }

@@ -18,6 +18,8 @@ export async function startTetherServer (library: string | undefined): Promise<E
   await app.register(tether)
   app.tether.stateful(liveUrl, {
     contract,
+    mode: 'both',
+    upgrade: app.tether.websocket.upgrade(),
     initialState: (): { range: RangeSet | undefined } => ({ range: undefined }),
     on: {
       [eventName]: (session, data) => {
