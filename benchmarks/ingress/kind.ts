@@ -2,10 +2,11 @@ import type { Request } from 'autocannon'
 import type { LibraryKind } from '../harness/process/library.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
 import { envelope, eventName, rangeSet } from './event.ts'
+import type { ServerKind } from './server.ts'
 
 /** A measured way of taking events. */
 export interface Kind extends LibraryKind {
-  readonly server: 'bare' | 'tether'
+  readonly server: ServerKind
   /** The request that posts one event to a session; null where sessions have WebSockets. */
   readonly request: ((session: string) => Request) | null
 }
@@ -40,11 +41,11 @@ export const kinds: readonly Kind[] = [
       body: JSON.stringify(rangeSet)
     })
   },
-  { name: 'tether, WebSocket', server: 'tether', request: null }
+  { name: 'tether, WebSocket', server: 'tether websocket', request: null }
 ]
 
 /** Kinds that are measured a second time with another build of the library. */
-export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
+export const comparableKinds = kinds.filter(({ server }) => server !== 'bare')
 
 function postBare (): Request {
   return { method: 'POST', path: '/events', headers: { ...json, 'x-tether-session': somebody }, body: JSON.stringify(rangeSet) }

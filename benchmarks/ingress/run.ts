@@ -63,7 +63,7 @@ await runBenchmark(async () => {
   const cores = separateCores() === null ? 'server and load share their cores' : 'server and load on a core each'
   const rates = [...new Set(rounds.map(({ requestsPerSecond }) => requestsPerSecond))].join(', ')
   const noise = comparison.judge({ kind: control, what: 'server CPU per event, the noise', figure: figureOf('closedLoop', processorTime), direction: 'within', limit: noiseGoal })
-  const verdicts = kinds.filter(({ server, request }) => server === 'tether' && request !== null).flatMap(({ name: kind }) => [
+  const verdicts = kinds.filter(({ server }) => server === 'tether').flatMap(({ name: kind }) => [
     ...comparison.judge({ kind, what: 'events a second', figure: figureOf('closedLoop', eventsPerSecond), direction: 'at least', limit: throughputGoal }),
     ...comparison.judge({ kind, what: 'server CPU per event', figure: figureOf('closedLoop', processorTime), direction: 'at most', limit: processorGoal }),
     ...comparison.judge({ kind, what: 'p99 at the fixed rate', figure: figureOf('fixedRate', p99), direction: 'at most', limit: latencyGoal })

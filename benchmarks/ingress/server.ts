@@ -9,6 +9,8 @@ export interface ServerReading {
   readonly processorMicroseconds: number
 }
 
+export type ServerKind = 'bare' | 'tether' | 'tether websocket'
+
 let server: EventServer | undefined
 let handledBefore = 0
 let processorBefore = process.cpuUsage()
@@ -20,10 +22,10 @@ function handledCount (): number {
 }
 
 const calls = {
-  start: async ({ kind, library }: { kind: 'bare' | 'tether', library?: string }): Promise<number> => {
+  start: async ({ kind, library }: { kind: ServerKind, library?: string }): Promise<number> => {
     server = kind === 'bare'
       ? await (await import('./bare-server.ts')).startBareServer()
-      : await (await import('./tether-server.ts')).startTetherServer(library)
+      : await (await import('./tether-server.ts')).startTetherServer(library, kind === 'tether' ? 'sse' : 'websocket')
     return server.port
   },
   beginSlice: async ({ profile }: { profile: boolean }): Promise<void> => {
