@@ -6,7 +6,7 @@
 
 /** A whole number. Its name ends in `Ms` where the unit is milliseconds. */
 export type WholeNumberRow = {
-  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames'
+  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls'
 } & (
   /** Words in place of a number where another option decides the default. */
   { readonly default: number } | { readonly defaultInWords: string }
@@ -159,6 +159,16 @@ export const optionTable = {
     retryMs: { unit: 'ms', default: 1_000, zero: 'at once' },
     /** Greatest milliseconds of a random part on top of `retryMs`, so that clients do not all reconnect at once. Default 10,000; 0: none. */
     spreadMs: { unit: 'ms', default: 10_000, zero: 'none' }
+  },
+  redis: {
+    /** Milliseconds within which Redis must answer. Later, the connection is replaced, and what waited on it rejects. Default 2,000; at least 1. */
+    deadlineMs: { unit: 'ms', default: 2_000, least: 1 },
+    /** Entries that the log keeps, whatever their age; Redis drops them by the hundred. Default 100,000; at least 1. */
+    logEntries: { unit: 'entries', default: 100_000, least: 1 },
+    /** Calls of this node that wait for an answer. Beyond this, calls reject at once. Default 65,536; at least 1. */
+    maxWaiting: { unit: 'calls', default: 65_536, least: 1 },
+    /** Bytes of the entries, records and messages in these calls. Beyond this, calls reject at once. Default 67,108,864; at least 1. */
+    maxWaitingBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
   }
 } as const satisfies OptionTables
 
