@@ -67,6 +67,8 @@ export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server 
 
 /** A call of the cluster's engine that did not succeed. A write may have happened all the same. */
 export const EngineError = answer('FST_ERR_TETHER_ENGINE', 503, 'The cluster\'s engine %s')
+/** A write that did not happen: the engine has no memory left. */
+export const EngineFullError = answer('FST_ERR_TETHER_ENGINE_FULL', 503, 'The cluster\'s engine has no room left: %s')
 
 export const OptionError = misuse('FST_ERR_TETHER_OPTION', '%s')
 export const ArgumentError = misuse('FST_ERR_TETHER_ARGUMENT', '%s')
@@ -80,9 +82,6 @@ export const ModeError = failure('FST_ERR_TETHER_MODE', 500, 'mode "%s" %s')
 export const NoSocketError = failure('FST_ERR_TETHER_NO_SOCKET', 500, 'app.tether.websocket.upgrade() was given no WebSocket: %s')
 export const StreamPipedError = failure('FST_ERR_TETHER_STREAM_PIPED', 500, 'An onSend hook pipes the event stream into another stream, but frames go to the response itself: make the hook skip text/event-stream')
 export const HandlerTimeoutError = failure('FST_ERR_TETHER_HANDLER_TIMEOUT', 500, 'The handler of "%s" did not settle within %d ms')
-export const EngineUnavailableError = failure('FST_ERR_TETHER_ENGINE_UNAVAILABLE', 503, 'The engine that joins the nodes does not answer: %s')
-export const EngineFullError = failure('FST_ERR_TETHER_ENGINE_FULL', 503, 'The engine that joins the nodes has no room left: %s')
-export const EngineError = failure('FST_ERR_TETHER_ENGINE', 500, 'The engine that joins the nodes refuses a command: %s')
 // No client reads this status. Fastify logs no error for a status below 500, and a client that leaves is no error.
 export const StreamAbortedError = failure('FST_ERR_TETHER_STREAM_ABORTED', 499, 'The stream was not established: %s')
 

@@ -166,9 +166,9 @@ export const optionTable = {
     /** Entries that the log keeps, whatever their age; Redis drops them by the hundred. Default 100,000; at least 1. */
     logEntries: { unit: 'entries', default: 100_000, least: 1 },
     /** Calls of this node that wait for an answer. Beyond this, calls reject at once. Default 65,536; at least 1. */
-    maxWaiting: { unit: 'calls', default: 65_536, least: 1 },
+    maxCalls: { unit: 'calls', default: 65_536, least: 1 },
     /** Bytes of the entries, records and messages in these calls. Beyond this, calls reject at once. Default 67,108,864; at least 1. */
-    maxWaitingBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
+    maxCallBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
   }
 } as const satisfies OptionTables
 

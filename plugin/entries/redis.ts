@@ -29,12 +29,12 @@ const validator = new OptionValidator(optionGroups.redis)
 export function redis (client: RedisClient, options: RedisOptions = {}): EngineSource {
   const server = serverOf(client)
   validator.check(options)
-  const { deadlineMs, logEntries, maxWaiting, maxWaitingBytes } = defaults.redis
+  const { deadlineMs, logEntries, maxCalls, maxCallBytes } = defaults.redis
   const limits = {
     deadlineMs: options.deadlineMs ?? deadlineMs,
     logEntries: options.logEntries ?? logEntries,
-    maxWaiting: options.maxWaiting ?? maxWaiting,
-    maxWaitingBytes: options.maxWaitingBytes ?? maxWaitingBytes
+    maxCalls: options.maxCalls ?? maxCalls,
+    maxCallBytes: options.maxCallBytes ?? maxCallBytes
   }
   return { engineFor: (application) => new RedisEngine(server, application, limits) }
 }

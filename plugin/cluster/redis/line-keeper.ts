@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EngineUnavailableError } from '../../../schemas/errors.ts'
+import { EngineError } from '../../../schemas/errors.ts'
 import type { RedisLine } from './redis-line.ts'
 
 const shortestPauseMs = 25
@@ -33,14 +33,14 @@ export class LineKeeper {
   #line: RedisLine | null = null
   #isOpen = false
   #isClosed = false
-  #reason: Error = new EngineUnavailableError('it is being connected')
+  #reason: Error = new EngineError('is not connected yet')
 
   constructor (make: () => RedisLine) {
     this.#make = make
     this.#keep()
   }
 
-  /** @throws `FST_ERR_TETHER_ENGINE_UNAVAILABLE` while there is none */
+  /** @throws `FST_ERR_TETHER_ENGINE` while there is none */
   get line (): RedisLine {
     if (!this.#isOpen) throw this.#reason
     return this.#line!

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { defaults } from '../../../schemas/defaults.ts'
-import { EngineFullError, EngineUnavailableError } from '../../../schemas/errors.ts'
+import { EngineError, EngineFullError } from '../../../schemas/errors.ts'
 import type { Engine, EngineApplication, EngineEvents, EngineRecord, LogEntry, Offset, PutOptions } from '../engine.ts'
 import { AppendQueue } from './append-queue.ts'
 import { DueIndex } from './due-index.ts'
@@ -19,8 +19,8 @@ export interface RedisEngineLimits {
   /** Entries that the log keeps, whatever their age. */
   readonly logEntries: number
   /** Calls that wait for an answer, and their bytes. */
-  readonly maxWaiting: number
-  readonly maxWaitingBytes: number
+  readonly maxCalls: number
+  readonly maxCallBytes: number
 }
 
 const { redisBlockMs, redisRereadMs, redisInboxMessages, redisInboxMs, redisReadEntries, redisJournalEntries } = defaults.fixed
@@ -51,7 +51,7 @@ export class RedisEngine implements Engine {
   #life: RedisLine | null = null
   /** In a cluster records are on all servers: one that is silent must not end the log. */
   #records: LineKeeper | null = null
-  #reason: Error = new EngineUnavailableError('it was not opened')
+  #reason: Error = new EngineError('was not opened')
   #waiting = 0
   #waitingBytes = 0
   /** A random value that only a server with this application's memory has. */
@@ -77,7 +77,7 @@ export class RedisEngine implements Engine {
   async open (node: string, on: EngineEvents): Promise<void> {
     this.#node = node
     this.#on = on
-    this.#reason = new EngineUnavailableError('it is being connected')
+    this.#reason = new EngineError('is not connected yet')
     if (this.#server.isCluster) this.#records = new LineKeeper(() => this.#makeLine())
     await new Promise<void>((resolve, reject) => { this.#loop = this.#run({ resolve, reject }) })
   }
@@ -187,7 +187,7 @@ export class RedisEngine implements Engine {
     const { nodes } = this.#keys
     const [lease, inbox] = [this.#keys.lease(this.#node), this.#keys.inbox(this.#node)]
     this.#line = null
-    this.#reason = new EngineUnavailableError('it was closed')
+    this.#reason = new EngineError('was left')
     this.#pauses.end()
     if (line !== null) await Promise.all([line.call(lease, ['DEL', lease, inbox]), line.call(nodes, ['SREM', nodes, this.#node])]).catch(() => {})
     this.#records?.close(this.#reason)
@@ -211,10 +211,10 @@ export class RedisEngine implements Engine {
 
   /** Makes a call, unless too much waits already. */
   async #bounded<Value> (bytes: number, call: () => Promise<Value>): Promise<Value> {
-    const { maxWaiting, maxWaitingBytes } = this.#limits
+    const { maxCalls, maxCallBytes } = this.#limits
     if (this.#line === null) throw this.#reason
-    if (this.#waiting >= maxWaiting) throw new EngineUnavailableError(`${maxWaiting} calls wait already`)
-    if (this.#waitingBytes + bytes > maxWaitingBytes) throw new EngineUnavailableError(`calls with ${this.#waitingBytes} bytes wait already`)
+    if (this.#waiting >= maxCalls) throw new EngineError(`does not keep up: ${maxCalls} calls wait`)
+    if (this.#waitingBytes + bytes > maxCallBytes) throw new EngineError(`does not keep up: calls wait with ${this.#waitingBytes} bytes, and another has ${bytes} of at most ${maxCallBytes}`)
     this.#waiting++
     this.#waitingBytes += bytes
     try {
@@ -301,7 +301,7 @@ export class RedisEngine implements Engine {
       await line.call(marker, ['SET', marker, randomBytes(12).toString('base64url'), 'NX'])
       found = await line.call(marker, ['GET', marker])
     }
-    if (found === null) throw new EngineUnavailableError('it forgets what it is given')
+    if (found === null) throw new EngineError('keeps nothing')
     const value = textOf(found)
     const hasForgotten = this.#marker !== null && this.#marker !== value
     this.#marker = value
@@ -389,7 +389,7 @@ export class RedisEngine implements Engine {
     const line = this.#open
     const found = await line.call(this.#keys.marker, ['GET', this.#keys.marker])
     if (found !== null && textOf(found) === this.#marker) return
-    const reason = new EngineUnavailableError('it lost its memory')
+    const reason = new EngineError('lost its memory')
     line.end(reason)
     throw reason
   }

@@ -1,4 +1,4 @@
-import { EngineError, EngineFullError, EngineUnavailableError } from '../../../schemas/errors.ts'
+import { EngineError, EngineFullError } from '../../../schemas/errors.ts'
 import type { Argument, RedisConnection, RedisServer } from './redis-server.ts'
 
 /** Replies of a server that cannot do its work now, though it answers. Scripts of older servers put a hyphen before them. */
@@ -35,19 +35,18 @@ export class RedisLine {
 
   /** Resolves when it carries commands. */
   async open (): Promise<void> {
-    await this.#within(this.#connection.ready, this.deadlineMs, 'no connection')
+    await this.#within(this.#connection.ready, this.deadlineMs, 'accepted no connection')
   }
 
   /**
    * Sends a command, once.
    *
-   * @throws `FST_ERR_TETHER_ENGINE_UNAVAILABLE` if there is no answer in time, or none that counts; the command may have run
+   * @throws `FST_ERR_TETHER_ENGINE` if there is no answer in time, or none that counts, and the command may have run; or if the server refuses it
    * @throws `FST_ERR_TETHER_ENGINE_FULL` if the server has no memory left; the command has not run
-   * @throws `FST_ERR_TETHER_ENGINE` if the server refuses the command
    */
   async call (key: string, command: readonly Argument[], deadlineMs = this.deadlineMs): Promise<unknown> {
     if (this.#reason !== null) throw this.#reason
-    return await this.#within(this.#connection.send(key, command), deadlineMs, `no answer to ${command[0] as string}`)
+    return await this.#within(this.#connection.send(key, command), deadlineMs, `gave no answer to ${command[0] as string}`)
   }
 
   /** Calls `listener` when the line ends; at once if it has ended. */
@@ -69,7 +68,7 @@ export class RedisLine {
 
   #within (answer: Promise<unknown>, deadlineMs: number, late: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => { this.end(new EngineUnavailableError(`${late} within ${Math.round(deadlineMs)} ms`)) }, deadlineMs)
+      const timer = setTimeout(() => { this.end(new EngineError(`${late} within ${Math.round(deadlineMs)} ms`)) }, deadlineMs)
       const fail = (reason: Error) => {
         clearTimeout(timer)
         reject(reason)
@@ -92,7 +91,7 @@ export class RedisLine {
   #judge (error: Error): Error {
     const { message } = error
     if (full.test(message)) return causedBy(new EngineFullError(message), error)
-    if (isReply.test(message) && !unfit.test(message)) return causedBy(new EngineError(message), error)
+    if (isReply.test(message) && !unfit.test(message)) return causedBy(new EngineError(`refused a command: ${message}`), error)
     const reason = unavailable(error)
     this.end(reason)
     return reason
@@ -100,7 +99,7 @@ export class RedisLine {
 }
 
 function unavailable (error: Error): Error {
-  return causedBy(new EngineUnavailableError(error.message || error.name), error)
+  return causedBy(new EngineError(`does not answer: ${error.message || error.name}`), error)
 }
 
 function causedBy (error: Error, cause: Error): Error {

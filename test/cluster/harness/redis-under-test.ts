@@ -4,7 +4,7 @@ import type { ClientKind } from './redis-clients.ts'
 import { startRedis, type RedisProcess } from './redis-process.ts'
 import { startRelay } from './relay.ts'
 
-const limits = { deadlineMs: 500, maxWaiting: 1_000, maxWaitingBytes: 4_000_000 }
+const limits = { deadlineMs: 500, maxCalls: 1_000, maxCallBytes: 4_000_000 }
 
 /** The cases of the contract over one client, each with a server of its own behind a relay for each node. */
 export function redisContract (kind: ClientKind, isDurable = true): readonly ContractCase[] {
@@ -13,7 +13,7 @@ export function redisContract (kind: ClientKind, isDurable = true): readonly Con
     can: { durable: true, due: true, journal: true },
     faults: ['cut', 'freeze', 'empty', ...isDurable ? ['restart' as const] : []],
     deadlineMs: limits.deadlineMs,
-    queue: { count: limits.maxWaiting, bytes: limits.maxWaitingBytes },
+    queue: { count: limits.maxCalls, bytes: limits.maxCallBytes },
     async start (scope) {
       const server: RedisProcess = await startRedis(scope, { isDurable })
       return {
