@@ -1,4 +1,4 @@
-import { EngineError } from '../../../schemas/errors.ts'
+import { EngineFullError } from '../../../schemas/errors.ts'
 import type { EngineRecord, LogEntry, Offset } from '../engine.ts'
 import { DueIndex } from './due-index.ts'
 
@@ -213,7 +213,7 @@ export class HubStore {
   }
 
   #admit (more: number): void {
-    if (more > 0 && this.#recordBytes + more > this.#limits.recordBytes) throw new EngineError(`is full: recordBytes is ${this.#limits.recordBytes}`)
+    if (more > 0 && this.#recordBytes + more > this.#limits.recordBytes) throw new EngineFullError(`recordBytes is ${this.#limits.recordBytes}`)
   }
 
   #trim (): void {
