@@ -46,7 +46,11 @@ export class SocketDirectory {
    * @throws `FST_ERR_TETHER_OPTION`
    */
   prepare (): void {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    try {
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      throw new OptionError(`option "directory" of local() must be a directory that this user can make or use: ${(error as Error).message}`)
+    }
     const found = lstatSync(this.#folder)
     const fault = !found.isDirectory() ? 'is no directory' : found.uid !== process.getuid?.() ? 'belongs to another user' : (found.mode & (constants.S_IWGRP | constants.S_IWOTH)) !== 0 ? 'can be written by other users' : null
     if (fault !== null) throw new OptionError(`option "directory" of local() must be a directory that only this user can write to: ${this.#folder} ${fault}`)
