@@ -177,7 +177,7 @@ export class LocalEngine extends HubEngine {
     if (durable) file = new MemoryFile(this.#directory.memoryPath(place.number), identity, () => store.changes())
     this.#directory.clean(place.number)
     const server = new HubServer(place.server, new Hub(store), identity.id, this.#settings, () => { file?.flush() })
-    const watching = setInterval(() => { if (!place.keep()) void this.#endService() }, 1_000).unref()
+    const watching = setInterval(() => { if (!place.keep()) this.#endService().catch(() => {}) }, 1_000).unref()
     this.#service = { server, place, file, watching }
   }
 
