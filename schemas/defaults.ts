@@ -27,6 +27,13 @@ export const defaults = Object.freeze({
   }),
   /** Options of `app.tether.drain(options)`. */
   drain: Object.freeze(defaultsOf(optionTable.drain)),
+  /** Options of `memory(options)`. */
+  memory: Object.freeze(defaultsOf(optionTable.hub)),
+  /** Options of `local(options)`. */
+  local: Object.freeze({
+    ...defaultsOf(optionTable.hub),
+    ...defaultsOf(optionTable.local)
+  }),
   /** Options of `redis(client, options)`. */
   redis: Object.freeze(defaultsOf(optionTable.redis)),
   /** Fixed limits that no option changes. */
