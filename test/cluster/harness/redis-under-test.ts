@@ -1,26 +1,27 @@
 import { engineContract, type ContractCase, type EngineUnderTest } from '../../../plugin/entries/contract-tests.ts'
-import { redis } from '../../../plugin/entries/redis.ts'
-import type { ClientKind } from './redis-clients.ts'
-import { startRedis, type RedisProcess } from './redis-process.ts'
+import { redis, type RedisClient } from '../../../plugin/entries/redis.ts'
+import { startRedis, type RedisProcess, type Scope } from './redis-process.ts'
 import { startRelay } from './relay.ts'
 
 const limits = { deadlineMs: 500, maxCalls: 1_000, maxCallBytes: 4_000_000 }
+const can = { durable: true, due: true, journal: true }
+const queue = { count: limits.maxCalls, bytes: limits.maxCallBytes }
 
-/** The cases of the contract over one client, each with a server of its own behind a relay for each node. */
-export function redisContract (kind: ClientKind, isDurable = true): readonly ContractCase[] {
+/** All cases of the contract. Each has a server of its own, and each node a relay before it. */
+export function redisContract (name: string, client: (port: number) => RedisClient): readonly ContractCase[] {
   const underTest: EngineUnderTest = {
-    name: kind.name,
-    can: { durable: true, due: true, journal: true },
-    faults: ['cut', 'freeze', 'empty', ...isDurable ? ['restart' as const] : []],
+    name,
+    can,
+    faults: ['cut', 'freeze', 'empty', 'restart'],
     deadlineMs: limits.deadlineMs,
-    queue: { count: limits.maxCalls, bytes: limits.maxCallBytes },
+    queue,
     async start (scope) {
-      const server: RedisProcess = await startRedis(scope, { isDurable })
+      const server: RedisProcess = await startRedis(scope, { isDurable: true })
       return {
         async node (application) {
           const relay = await startRelay(scope, server.port)
           return {
-            engine: redis(kind.client(relay.port), limits).engineFor(application),
+            engine: redis(client(relay.port), limits).engineFor(application),
             cut: () => { relay.cut() },
             freeze: () => { relay.freeze() },
             mend: () => { relay.mend() }
@@ -32,6 +33,22 @@ export function redisContract (kind: ClientKind, isDurable = true): readonly Con
           await server.start()
         }
       }
+    }
+  }
+  return engineContract(underTest)
+}
+
+/** The cases in fair weather, with one server or cluster for all of them. */
+export function fairContract (name: string, client: (scope: Scope) => RedisClient | Promise<RedisClient>): readonly ContractCase[] {
+  const underTest: EngineUnderTest = {
+    name,
+    can,
+    faults: [],
+    deadlineMs: 5_000,
+    queue,
+    start: async (scope) => {
+      const given = await client(scope)
+      return { node: (application) => ({ engine: redis(given, { ...limits, deadlineMs: 5_000 }).engineFor(application) }) }
     }
   }
   return engineContract(underTest)
