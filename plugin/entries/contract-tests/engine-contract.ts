@@ -657,6 +657,7 @@ async function readLog (engine: Engine, limit = 100): Promise<LogEntry[]> {
     const piece: LogEntry[] = await engine.range(after, limit)
     ok(piece.length <= limit, 'at most the limit')
     if (piece.length === 0) return all
+    ok(after === null || after < piece[0]!.at, 'behind the place that was named')
     all.push(...piece)
     after = piece.at(-1)!.at
   }
