@@ -125,6 +125,8 @@ export const defaults = Object.freeze({
     redisRereadMs: 10_000,
     /** Most entries, and most messages, of one read from Redis. */
     redisReadEntries: 128,
+    /** Bytes of one read, beyond which the next asks for fewer entries. */
+    redisReadBytes: 4_194_304,
     /** Most entries, and most bytes, of one write to the log in Redis. A larger entry is written alone. */
     redisBatchEntries: 128,
     redisBatchBytes: 1_048_576,

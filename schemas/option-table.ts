@@ -190,6 +190,8 @@ export const optionTable = {
     deadlineMs: { unit: 'ms', default: 2_000, least: 1 },
     /** Entries that the log keeps, whatever their age; Redis drops them by the hundred. Default 100,000; at least 1. */
     logEntries: { unit: 'entries', default: 100_000, least: 1 },
+    /** Bytes of the log's entries; each node drops the oldest of what it has read beyond this, once a second. A single larger entry still passes. Default 67,108,864; at least 1. */
+    logBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
     /** Calls of this node that wait for an answer. Beyond this, calls reject at once. Default 65,536; at least 1. */
     maxCalls: { unit: 'calls', default: 65_536, least: 1 },
     /** Bytes of the entries, records and messages in these calls. Beyond this, calls reject at once. Default 67,108,864; at least 1. */

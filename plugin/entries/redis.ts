@@ -29,10 +29,11 @@ const validator = new OptionValidator(optionGroups.redis)
 export function redis (client: RedisClient, options: RedisOptions = {}): EngineSource {
   const server = serverOf(client)
   validator.check(options)
-  const { deadlineMs, logEntries, maxCalls, maxCallBytes } = defaults.redis
+  const { deadlineMs, logEntries, logBytes, maxCalls, maxCallBytes } = defaults.redis
   const limits = {
     deadlineMs: options.deadlineMs ?? deadlineMs,
     logEntries: options.logEntries ?? logEntries,
+    logBytes: options.logBytes ?? logBytes,
     maxCalls: options.maxCalls ?? maxCalls,
     maxCallBytes: options.maxCallBytes ?? maxCallBytes
   }

@@ -6,11 +6,12 @@ import { AppendQueue } from './append-queue.ts'
 import { DueIndex } from './due-index.ts'
 import { RedisKeys } from './keys.ts'
 import { LineKeeper, Pauses } from './line-keeper.ts'
+import { LogSizes } from './log-sizes.ts'
 import { isMisfit, RedisLine } from './redis-line.ts'
 import type { RedisServer } from './redis-server.ts'
 import { bytesOf, entriesOf, streamsOf, textOf } from './replies.ts'
 import { appendScript, dropNodeScript, journalScript, putScript } from './script.ts'
-import { before, earlier, firstId, idOf, offsetOf } from './stream-id.ts'
+import { before, earlier, firstId, idOf, later, offsetOf } from './stream-id.ts'
 
 /** Limits of one node's engine. */
 export interface RedisEngineLimits {
@@ -18,18 +19,21 @@ export interface RedisEngineLimits {
   readonly deadlineMs: number
   /** Entries that the log keeps, whatever their age. */
   readonly logEntries: number
+  /** Bytes of these entries, as far as this node has read them. */
+  readonly logBytes: number
   /** Calls that wait for an answer, and their bytes. */
   readonly maxCalls: number
   readonly maxCallBytes: number
 }
 
-const { redisBlockMs, redisRereadMs, redisInboxMessages, redisInboxMs, redisReadEntries, redisJournalEntries } = defaults.fixed
+const { redisBlockMs, redisRereadMs, redisInboxMessages, redisInboxMs, redisReadEntries, redisReadBytes, redisJournalEntries } = defaults.fixed
 
 const silent: EngineEvents = { entry () {}, message () {}, up () {}, down () {}, forgot () {} }
 
 /** The engine of one node over Redis, with connections of its own. */
 export class RedisEngine implements Engine {
-  readonly can = { durable: true, due: true, journal: true }
+  /** Whether acknowledged writes survive a crash is the server's setting; known once the engine is up. */
+  readonly can = { durable: false, due: true, journal: true }
   readonly #server: RedisServer
   readonly #limits: RedisEngineLimits
   readonly #logMs: number
@@ -62,6 +66,9 @@ export class RedisEngine implements Engine {
   #inboxAt = firstId
   /** The number of the last message of each sender. */
   readonly #heard = new Map<string, number>()
+  /** Entries that one read asks for: fewer while they are large. */
+  #readEntries: number = redisReadEntries
+  readonly #logSizes = new LogSizes()
   #lastUpkeep = 0
   #trimmedTo = ''
 
@@ -120,13 +127,9 @@ export class RedisEngine implements Engine {
     return this.#bounded(value.length, async () => {
       const records = this.#recordsLine
       const revision = `${this.#author}${(++this.#writes).toString(36)}`
-      const due = dueAt === undefined ? undefined : this.#due.add(this.#open, key, dueAt)
-      // On one connection the order of the calls is enough.
-      if (this.#server.isCluster) await due
-      const [isWritten] = await Promise.all([
-        putScript.run(records, [this.#keys.record(key), this.#keys.journal(key)], [ifRevision ?? '', revision, value, wholeMs(ttlMs), dueAt === undefined ? '' : String(dueAt)]),
-        due
-      ])
+      // Its answer counts: a full server may refuse the one write and take the other.
+      if (dueAt !== undefined) await this.#due.add(this.#open, key, dueAt)
+      const isWritten = await putScript.run(records, [this.#keys.record(key), this.#keys.journal(key)], [ifRevision ?? '', revision, value, wholeMs(ttlMs), dueAt === undefined ? '' : String(dueAt)])
       if (Number(isWritten) === 1) return revision
       if (ifRevision !== null) await this.#verify()
       return null
@@ -138,7 +141,12 @@ export class RedisEngine implements Engine {
       const { nodes } = this.#keys
       const lease = this.#keys.lease(this.#node)
       const line = this.#open
-      await Promise.all([line.call(nodes, ['SADD', nodes, this.#node]), line.call(lease, ['SET', lease, card, 'PX', wholeMs(leaseMs)])])
+      try {
+        await Promise.all([line.call(nodes, ['SADD', nodes, this.#node]), line.call(lease, ['SET', lease, card, 'PX', wholeMs(leaseMs)])])
+      } catch (error) {
+        // A full server must not end the leases of all nodes. It prolongs one with its earlier card.
+        if (!(error instanceof EngineFullError) || Number(await line.call(lease, ['PEXPIRE', lease, wholeMs(leaseMs)])) !== 1) throw error
+      }
     })
   }
 
@@ -303,12 +311,23 @@ export class RedisEngine implements Engine {
     }
     if (found === null) throw new EngineError('keeps nothing')
     const value = textOf(found)
+    this.can.durable = await this.#hasFile(line)
     const hasForgotten = this.#marker !== null && this.#marker !== value
     this.#marker = value
     if (!hasForgotten || this.#closing !== null) return
     this.#logAt = firstId
     this.#inboxAt = firstId
+    this.#logSizes.clear()
     this.#on.forgot()
+  }
+
+  /** Whether the server writes each change to a file. One that does not tell is taken for one that does not. */
+  async #hasFile (line: RedisLine): Promise<boolean> {
+    try {
+      return /\baof_enabled:1/.test(textOf(await line.call(this.#keys.log, ['INFO', 'persistence'])))
+    } catch {
+      return false
+    }
   }
 
   /**
@@ -316,30 +335,40 @@ export class RedisEngine implements Engine {
    * new entries may have got ids that were read before, or earlier ones.
    */
   async #start (line: RedisLine): Promise<{ log: string, inbox: string }> {
-    const { log } = this.#keys
-    const newest = entriesOf(await line.call(log, ['XREVRANGE', log, '+', '-', 'COUNT', '1']))[0]?.id ?? firstId
-    const inbox = before(this.#inboxAt, redisRereadMs)
-    return { log: this.#logAt === null ? newest : before(earlier(this.#logAt, newest), redisRereadMs), inbox }
+    const [log, inbox] = await Promise.all([this.#keys.log, this.#keys.inbox(this.#node)].map(async (stream) => {
+      return entriesOf(await line.call(stream, ['XREVRANGE', stream, '+', '-', 'COUNT', '1']))[0]?.id ?? firstId
+    })) as [string, string]
+    return {
+      log: this.#logAt === null ? log : before(earlier(this.#logAt, log), redisRereadMs),
+      inbox: before(earlier(this.#inboxAt, inbox), redisRereadMs)
+    }
   }
 
   /** Reads once, and reports. Returns whether there may be more. */
   async #read (line: RedisLine, cursor: { log: string, inbox: string }, blockMs: number): Promise<boolean> {
     const { log } = this.#keys
     const inbox = this.#keys.inbox(this.#node)
+    const count = this.#readEntries
     const block = blockMs === 0 ? [] : ['BLOCK', String(blockMs)]
-    const streams = streamsOf(await line.call(log, ['XREAD', 'COUNT', String(redisReadEntries), ...block, 'STREAMS', log, inbox, cursor.log, cursor.inbox], this.#limits.deadlineMs + blockMs))
+    const streams = streamsOf(await line.call(log, ['XREAD', 'COUNT', String(count), ...block, 'STREAMS', log, inbox, cursor.log, cursor.inbox], this.#limits.deadlineMs + blockMs))
     const entries = streams.get(log) ?? []
     const messages = streams.get(inbox) ?? []
+    let size = 0
     for (const { id, fields } of entries) {
       cursor.log = id
       const bytes = fields.get('e')
+      size += bytes?.length ?? 0
       if (bytes !== undefined && this.#closing === null) this.#on.entry(offsetOf(id), bytes)
     }
+    this.#logSizes.add(cursor.log, size)
     for (const { id, fields } of messages) {
       cursor.inbox = id
+      size += fields.get('m')?.length ?? 0
       this.#hear(fields)
     }
-    return Math.max(entries.length, messages.length) === redisReadEntries
+    if (size > redisReadBytes) this.#readEntries = Math.max(1, count >> 1)
+    else if (size < redisReadBytes / 4) this.#readEntries = Math.min(redisReadEntries, count * 2)
+    return Math.max(entries.length, messages.length) === count
   }
 
   /** Reports a message, once: it is read again after each new connection. */
@@ -364,12 +393,15 @@ export class RedisEngine implements Engine {
     const { log } = this.#keys
     const inbox = this.#keys.inbox(this.#node)
     // The clock of the server made the ids; that of this node may be wrong.
-    const oldest = before(this.#logAt!, this.#logMs)
+    const oldest = later(before(this.#logAt!, this.#logMs), this.#logSizes.trim(this.#limits.logBytes))
     if (oldest !== this.#trimmedTo) {
       this.#trimmedTo = oldest
       line.call(log, ['XTRIM', log, 'MINID', oldest]).catch(ignore)
     }
-    if (this.#inboxAt !== firstId) line.call(inbox, ['XTRIM', inbox, 'MINID', '~', before(this.#inboxAt, redisRereadMs)]).catch(ignore)
+    if (this.#inboxAt === firstId) return
+    line.call(inbox, ['XTRIM', inbox, 'MINID', '~', before(this.#inboxAt, redisRereadMs)]).catch(ignore)
+    // A stream that was made anew while the server's clock had gone back would begin before what was read.
+    line.call(inbox, ['PEXPIRE', inbox, String(redisInboxMs)]).catch(ignore)
   }
 
   /**

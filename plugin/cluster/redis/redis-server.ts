@@ -73,6 +73,7 @@ export function serverOf (client: unknown): RedisServer {
 }
 
 function describe (client: unknown): string {
+  if (client === undefined) return 'undefined: install and make one, or register @fastify/redis first'
   if (client === null || typeof client !== 'object') return typeof client === 'string' ? 'a string' : String(client)
   const name: unknown = client.constructor?.name
   if (name === 'Promise') return 'a promise: await it first'

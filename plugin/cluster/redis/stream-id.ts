@@ -35,6 +35,11 @@ export function earlier (one: string, other: string): string {
   return offsetOf(one) < offsetOf(other) ? one : other
 }
 
+/** The later of two ids. */
+export function later (one: string, other: string): string {
+  return offsetOf(one) < offsetOf(other) ? other : one
+}
+
 /** The id that is `ms` milliseconds before another. */
 export function before (id: string, ms: number): string {
   const time = BigInt(id.split('-')[0]!) - BigInt(ms)

@@ -4,19 +4,18 @@ import { startRedis, type RedisProcess, type Scope } from './redis-process.ts'
 import { startRelay } from './relay.ts'
 
 const limits = { deadlineMs: 500, maxCalls: 1_000, maxCallBytes: 4_000_000 }
-const can = { durable: true, due: true, journal: true }
 const queue = { count: limits.maxCalls, bytes: limits.maxCallBytes }
 
 /** All cases of the contract. Each has a server of its own, and each node a relay before it. */
-export function redisContract (name: string, client: (port: number) => RedisClient): readonly ContractCase[] {
+export function redisContract (name: string, client: (port: number) => RedisClient, isDurable = true): readonly ContractCase[] {
   const underTest: EngineUnderTest = {
     name,
-    can,
+    can: { durable: isDurable, due: true, journal: true },
     faults: ['cut', 'freeze', 'empty', 'restart'],
     deadlineMs: limits.deadlineMs,
     queue,
     async start (scope) {
-      const server: RedisProcess = await startRedis(scope, { isDurable: true })
+      const server: RedisProcess = await startRedis(scope, { isDurable })
       return {
         async node (application) {
           const relay = await startRelay(scope, server.port)
@@ -38,11 +37,11 @@ export function redisContract (name: string, client: (port: number) => RedisClie
   return engineContract(underTest)
 }
 
-/** The cases in fair weather, with one server or cluster for all of them. */
+/** The cases in fair weather, with one server or cluster without a file for all of them. */
 export function fairContract (name: string, client: (scope: Scope) => RedisClient | Promise<RedisClient>): readonly ContractCase[] {
   const underTest: EngineUnderTest = {
     name,
-    can,
+    can: { durable: false, due: true, journal: true },
     faults: [],
     deadlineMs: 5_000,
     queue,
