@@ -124,7 +124,7 @@ export const defaults = Object.freeze({
     /** How far back each new connection to Redis reads again. */
     redisRereadMs: 10_000,
     /** Most entries, and most messages, of one read from Redis. */
-    redisReadEntries: 128,
+    redisReadEntries: 1_024,
     /** Bytes of one read, beyond which the next asks for fewer entries. */
     redisReadBytes: 4_194_304,
     /** Most entries, and most bytes, of one write to the log in Redis. A larger entry is written alone. */

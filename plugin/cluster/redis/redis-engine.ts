@@ -28,6 +28,9 @@ export interface RedisEngineLimits {
 
 const { redisBlockMs, redisRereadMs, redisInboxMessages, redisInboxMs, redisReadEntries, redisReadBytes, redisJournalEntries } = defaults.fixed
 
+/** What a first read asks for: the size of the entries is not known yet. */
+const fewEntries = 64
+
 const silent: EngineEvents = { entry () {}, message () {}, up () {}, down () {}, forgot () {} }
 
 /** The engine of one node over Redis, with connections of its own. */
@@ -66,8 +69,8 @@ export class RedisEngine implements Engine {
   #inboxAt = firstId
   /** The number of the last message of each sender. */
   readonly #heard = new Map<string, number>()
-  /** Entries that one read asks for: fewer while they are large. */
-  #readEntries: number = redisReadEntries
+  /** Entries that one read asks for: more while they are small, fewer while they are large. */
+  #readEntries = fewEntries
   readonly #logSizes = new LogSizes()
   #lastUpkeep = 0
   #trimmedTo = ''
@@ -366,9 +369,10 @@ export class RedisEngine implements Engine {
       size += fields.get('m')?.length ?? 0
       this.#hear(fields)
     }
+    const isFull = Math.max(entries.length, messages.length) === count
     if (size > redisReadBytes) this.#readEntries = Math.max(1, count >> 1)
-    else if (size < redisReadBytes / 4) this.#readEntries = Math.min(redisReadEntries, count * 2)
-    return Math.max(entries.length, messages.length) === count
+    else if (size < redisReadBytes / 4 && isFull) this.#readEntries = Math.min(redisReadEntries, count * 2)
+    return isFull
   }
 
   /** Reports a message, once: it is read again after each new connection. */

@@ -118,7 +118,9 @@ function callbackConnection (client: CallbackClient | CallbackCluster, onLost: (
   client.on('end', () => { onLost(last() ?? new Error('Connection is closed')) })
   return {
     ready: client.connect().catch((error: unknown) => { throw last() ?? error }),
-    send: (_key, [name, ...rest]) => client.callBuffer((name as string).toLowerCase(), ...rest),
+    send: (_key, [name, ...rest]) => client.callBuffer((name as string).toLowerCase(), ...rest).catch((error: unknown) => {
+      throw error instanceof Error && error.name === 'ReplyError' ? error : last() ?? error
+    }),
     destroy
   }
 }

@@ -22,9 +22,9 @@ function scopeOf (t: Test): Scope {
 function load ({ engine }: OpenNode, author: string) {
   const acknowledged: string[] = []
   const records: Array<{ key: string, revision: string }> = []
-  let isRunning = true
+  const stopped = new AbortController()
   const running = (async () => {
-    for (let index = 0; isRunning; index++) {
+    for (let index = 0; !stopped.signal.aborted; index++) {
       const key = `${author}-${index}`
       const entry = engine.append(Buffer.from(`${author}:${index}`)).then(() => { acknowledged.push(`${author}:${index}`) })
       const record = engine.put(key, Buffer.from(key), null, minute).then((revision) => { if (revision !== null) records.push({ key, revision }) })
@@ -36,7 +36,7 @@ function load ({ engine }: OpenNode, author: string) {
     acknowledged,
     records,
     stop: async () => {
-      isRunning = false
+      stopped.abort()
       await running
     }
   }
