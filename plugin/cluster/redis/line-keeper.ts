@@ -31,6 +31,7 @@ export class LineKeeper {
   readonly #make: () => RedisLine
   readonly #pauses = new Pauses()
   #line: RedisLine | null = null
+  readonly #onOpen = new Set<() => void>()
   #isOpen = false
   #isClosed = false
   #reason: Error = new EngineError('is not connected yet')
@@ -46,11 +47,28 @@ export class LineKeeper {
     return this.#line!
   }
 
+  /** Resolves when a line is open, or after `longestMs`. */
+  async opened (longestMs: number): Promise<void> {
+    if (this.#isOpen || this.#isClosed) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#onOpen.add(resolve)
+      timer = setTimeout(resolve, longestMs)
+    })
+    clearTimeout(timer)
+  }
+
   close (reason: Error): void {
     this.#pauses.end()
+    this.#tellOpen()
     this.#isClosed = true
     this.#reason = reason
     this.#line?.end(reason)
+  }
+
+  #tellOpen (): void {
+    for (const resolve of this.#onOpen) resolve()
+    this.#onOpen.clear()
   }
 
   async #keep (): Promise<void> {
@@ -60,6 +78,7 @@ export class LineKeeper {
       try {
         await line.open()
         this.#isOpen = true
+        this.#tellOpen()
         this.#pauses.reset()
       } catch (error) {
         line.end(error as Error)

@@ -278,6 +278,8 @@ export class RedisEngine implements Engine {
     try {
       await Promise.all([writer.open(), reader.open()])
       await this.#recognise(writer)
+      // Who is up expects to read records; a cluster without one of its servers may still have the log.
+      await this.#records?.opened(this.#limits.deadlineMs)
       const cursor = await this.#start(writer)
       while (await this.#read(reader, cursor, 0)) { /* There is more. */ }
       if (this.#closing !== null) return
