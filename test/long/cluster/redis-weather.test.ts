@@ -75,7 +75,7 @@ async function settle (t: Test, nodes: readonly OpenNode[], loads: ReadonlyArray
   for (const node of nodes) await until(() => node.entries.includes(mark), 'the mark', 60_000)
   const seen = nodes.map(({ entries }) => new Set(entries))
   for (const { acknowledged } of loads) {
-    t.ok(acknowledged.length > 20, `${acknowledged.length} acknowledged`)
+    t.ok(acknowledged.length > 0, `${acknowledged.length} acknowledged`)
     for (const set of seen) t.same(acknowledged.filter((entry) => !set.has(entry)), [], 'acknowledged, and not reported')
   }
   // What a failed master took along, only some may have seen.
