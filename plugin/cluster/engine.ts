@@ -47,12 +47,28 @@ export interface PutOptions {
   readonly dueAt?: number
 }
 
+/** The application that an engine joins. */
+export interface EngineApplication {
+  /** Keeps the log, the messages and the nodes of one application apart from another's: letters, digits, `-` and `_`. */
+  readonly name: string
+  /** How long the log keeps an entry, in milliseconds. Its bounds by count and bytes may end it earlier. */
+  readonly logMs: number
+}
+
+/** What the option `cluster` takes. One source may make the engines of several nodes. */
+export interface EngineSource {
+  /** Makes the engine of one node. It connects nowhere before `open`. */
+  engineFor: (application: EngineApplication) => Engine
+}
+
 /**
  * What joins the nodes of one application: a log that all nodes read in one order, records that change by
- * compare-and-set, messages between nodes, and leases.
+ * compare-and-set, messages between nodes, and leases. Keys and names of nodes consist of letters, digits,
+ * `-` and `_`.
  *
- * Each method rejects within its deadline when the engine does not answer. A write that rejects may still
- * have happened.
+ * Each method rejects within its deadline when the engine does not answer, and at once when it would wait
+ * beyond a bound of its queue. A write that rejects may still have happened. After `close` every method
+ * rejects, and nothing is reported.
  */
 export interface Engine {
   readonly can: EngineAbilities
@@ -62,25 +78,29 @@ export interface Engine {
   append: (entry: Buffer) => Promise<void>
   /** The entries behind `after`, or from the oldest for null; at most `limit`. */
   range: (after: Offset | null, limit: number) => Promise<LogEntry[]>
-  /** Sends a message to a node, with best effort. */
+  /** Sends a message to a node, with best effort: it may also resolve when the message is lost, or when there is no such node. */
   send: (node: string, message: Buffer) => Promise<void>
   get: (key: string) => Promise<EngineRecord | null>
   /**
-   * Writes a record if its revision is `ifRevision`; null means that no such record exists.
+   * Writes a record if its revision is `ifRevision`; null means that no such record exists. A revision of
+   * a key never comes again, not even when the record expired in between.
    *
    * @returns the new revision; null if the record has another revision
    */
   put: (key: string, value: Buffer, ifRevision: string | null, options: PutOptions) => Promise<string | null>
-  /** Keeps this node in `nodes` for `leaseMs`, with what it tells the others. */
+  /** Keeps this node in `nodes` for `leaseMs`, with what it tells the others. Replaces its card. */
   renew: (leaseMs: number, card: Buffer) => Promise<void>
-  /** The cards of all nodes whose lease runs, by name. */
+  /** The cards of all nodes whose lease runs, by name; its own among them. */
   nodes: () => Promise<Map<string, Buffer>>
-  /** Keys of records whose `dueAt` is at or before `now`, the earliest first; at most `limit`. A key may come more than once. */
+  /**
+   * Keys of records whose `dueAt` is at or before `now`, the earliest first; at most `limit`. A key comes again
+   * in each call until a `put` moves it; that of an expired record may come once more.
+   */
   due?: (now: number, limit: number) => Promise<string[]>
   /** Adds an entry to a record's journal if its revision is `revision`. Returns whether it was. A `put` empties the journal. */
   journal?: (key: string, revision: string, entry: Buffer) => Promise<boolean>
-  /** The journal of a record, oldest entry first. */
+  /** The journal of a record, oldest entry first. It ends with the record. */
   journalOf?: (key: string) => Promise<Buffer[]>
-  /** Leaves: ends the lease and all connections that it opened. */
+  /** Leaves: ends the lease and all connections that it opened. Resolves within the deadline, also when the engine does not answer. */
   close: () => Promise<void>
 }
