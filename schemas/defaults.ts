@@ -27,6 +27,8 @@ export const defaults = Object.freeze({
   }),
   /** Options of `app.tether.drain(options)`. */
   drain: Object.freeze(defaultsOf(optionTable.drain)),
+  /** Options of `nats(connection, options)`. */
+  nats: Object.freeze(defaultsOf(optionTable.nats)),
   /** Fixed limits that no option changes. */
   fixed: Object.freeze({
     /** How long `app.close()` waits for clients to read the last bytes of their streams. */
