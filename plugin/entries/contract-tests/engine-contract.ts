@@ -397,7 +397,7 @@ const withJournal: Record<string, Case> = {
     const [one, two] = await bench.peers(2) as [Peer, Peer]
     const key = randomName('k')
     const huge = Buffer.alloc(large, Buffer.from(Array.from({ length: 256 }, (_, index) => index)))
-    const first = await one.engine.put(key, bytes('a'), null, { ttlMs: Math.max(2_000, bench.shortMs) }) as string
+    const first = await one.engine.put(key, bytes('a'), null, { ttlMs: Math.max(1_000, bench.shortMs) }) as string
     equal(await one.engine.journal!(key, first, huge), true)
     const [entry] = await two.engine.journalOf!(key)
     ok(entry!.equals(huge))
@@ -604,7 +604,8 @@ const withRestart: Record<string, Case> = {
     await two.engine.append(bytes('after:1'))
     for (const { texts } of [one, two]) {
       await until(() => ofAuthor(texts, 'after').length === 2, 'what follows')
-      same(ofAuthor(texts, 'before'), range(50), 'each was reported')
+      // Without a disk, an entry may be acknowledged, and lost before its report.
+      if (bench.underTest.can.durable) same(ofAuthor(texts, 'before'), range(50), 'each was reported')
       same(ofAuthor(texts, 'after'), [0, 1])
     }
   }
