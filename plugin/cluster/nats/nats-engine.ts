@@ -274,8 +274,9 @@ export class NatsEngine implements Engine {
     const info = await jetStream.stream(stream, until)
     if (info === null) throw new EngineError('found no log')
     const { first_seq: first, last_seq: last } = info.state
-    let seq = first
-    if (after !== null && after >= this.#offsetOf(0)) seq = Math.max(first, after.startsWith(epoch) ? Number(after.slice(epoch.length + 1)) + 1 : last + 1)
+    // An empty stream has 0 for both.
+    let seq = Math.max(first, 1)
+    if (after !== null && after >= this.#offsetOf(0)) seq = Math.max(seq, after.startsWith(epoch) ? Number(after.slice(epoch.length + 1)) + 1 : last + 1)
     const entries: LogEntry[] = []
     let atOnce = rangeAtOnce
     while (seq <= last && entries.length < limit) {

@@ -87,7 +87,7 @@ export class Records {
 
   async put (key: string, value: Buffer, ifRevision: string | null, { ttlMs, dueAt }: PutOptions, until: number): Promise<string | null> {
     const seq = ifRevision === null ? 0 : this.#seqOf(ifRevision)
-    if (seq === null) return null
+    if (seq === null) return this.#refuse(key, null, until)
     const copy = Buffer.from(value)
     const end = Math.ceil(this.#clock.now() + ttlMs)
     const wake = await this.#wakeFor(key, dueAt === undefined ? end : Math.min(end, this.#clock.of(dueAt)), until)
@@ -122,6 +122,12 @@ export class Records {
   #seqOf (revision: string): number | null {
     const [life, seq, end] = revision.split('.')
     return life === this.#life && Number(end) > this.#clock.now() ? Number(seq) : null
+  }
+
+  /** The answer to a revision that cannot be, once the server has answered at all. */
+  async #refuse<Answer> (key: string, answer: Answer, until: number): Promise<Answer> {
+    await this.#read(key, until)
+    return answer
   }
 
   // --- wakes
@@ -216,7 +222,7 @@ export class Records {
   /** Stores an entry, then asks whether its record still has the revision: entries of other revisions do not count. */
   async journal (key: string, revision: string, entry: Buffer, until: number): Promise<boolean> {
     const seq = this.#seqOf(revision)
-    if (seq === null) return false
+    if (seq === null) return this.#refuse(key, false, until)
     // Before any wait, so that entries keep the order of the calls.
     const at = await this.#jetStream.publish(this.#names.journal(key), join({ life: this.#life, of: seq }, entry), until)
     const record = await this.#read(key, until)

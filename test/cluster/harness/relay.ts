@@ -1,4 +1,5 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { turns } from '../../e2e/harness/until.ts'
 import type { AtEnd } from './nats.ts'
 
 /** Stands between one client and a server, and can cut or freeze all that passes. */
@@ -17,9 +18,11 @@ export class Relay {
   static async start (atEnd: AtEnd, targetPort: () => number): Promise<Relay> {
     const relay = new Relay(targetPort)
     await new Promise<void>((resolve) => { relay.#listener.listen(0, '127.0.0.1', resolve) })
+    // It outlives its client, and is none of the client's resources.
+    relay.#listener.unref()
     atEnd(() => {
       relay.#listener.close()
-      relay.cut()
+      return relay.cut()
     })
     return relay
   }
@@ -49,10 +52,11 @@ export class Relay {
     }
   }
 
-  /** Breaks all connections. New ones break at once, until `mend`. */
-  cut (): void {
+  /** Breaks all connections. New ones break at once, until `mend`. Resolves when a client of this process can have noticed. */
+  async cut (): Promise<void> {
     this.#isCut = true
     for (const socket of this.#sockets) socket.destroy()
+    await turns(20)
   }
 
   /** Carries nothing more, and ends nothing, until `mend`. */
