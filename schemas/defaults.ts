@@ -29,6 +29,13 @@ export const defaults = Object.freeze({
   drain: Object.freeze(defaultsOf(optionTable.drain)),
   /** Options of `nats(connection, options)`. */
   nats: Object.freeze(defaultsOf(optionTable.nats)),
+  /** Options of `memory(options)`. */
+  memory: Object.freeze(defaultsOf(optionTable.hub)),
+  /** Options of `local(options)`. */
+  local: Object.freeze({
+    ...defaultsOf(optionTable.hub),
+    ...defaultsOf(optionTable.local)
+  }),
   /** Fixed limits that no option changes. */
   fixed: Object.freeze({
     /** How long `app.close()` waits for clients to read the last bytes of their streams. */

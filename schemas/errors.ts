@@ -67,6 +67,8 @@ export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server 
 
 /** A call of the cluster's engine that did not succeed. A write may have happened all the same. */
 export const EngineError = answer('FST_ERR_TETHER_ENGINE', 503, 'The cluster\'s engine %s')
+/** A write that did not happen: the engine has no memory left. */
+export const EngineFullError = answer('FST_ERR_TETHER_ENGINE_FULL', 503, 'The cluster\'s engine has no room left: %s')
 
 export const OptionError = misuse('FST_ERR_TETHER_OPTION', '%s')
 export const ArgumentError = misuse('FST_ERR_TETHER_ARGUMENT', '%s')

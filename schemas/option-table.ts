@@ -182,6 +182,31 @@ export const optionTable = {
     recordBytes: { unit: 'bytes', default: 268_435_456, least: 1 },
     /** Bytes of all journals. JetStream reserves them. Beyond this, a write rejects. Default 67,108,864; at least 1. */
     journalBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
+  },
+  /** Of both engines that need no server. */
+  hub: {
+    /** Milliseconds within which the hub must answer. Later, calls reject, and the node connects anew. Default 2,000; at least 1. */
+    deadlineMs: { unit: 'ms', default: 2_000, least: 1 },
+    /** Calls of this node that wait for an answer. Beyond this, calls reject at once. Default 65,536; at least 1. */
+    maxCalls: { unit: 'calls', default: 65_536, least: 1 },
+    /** Bytes of the entries, records and messages in these calls. Beyond this, calls reject at once. Default 67,108,864; at least 1. */
+    maxCallBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Entries that the log keeps, whatever their age. The oldest go first. Default 100,000; at least 1. */
+    logEntries: { unit: 'entries', default: 100_000, least: 1 },
+    /** Bytes of memory for the log. The oldest entries go first. A single larger entry still passes. Default 67,108,864; at least 1. */
+    logBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Bytes of memory for records, journals and the cards of nodes. Beyond this, writes are refused. Default 268,435,456; at least 1. */
+    recordBytes: { unit: 'bytes', default: 268_435_456, least: 1 }
+  },
+  local: {
+    /** Bytes of one entry, record or message, and of an answer. Larger ones reject. Default 16,777,216; at least 1. */
+    maxFrameBytes: { unit: 'bytes', default: 16_777_216, least: 1 },
+    /** Bytes of answers and messages that wait for one node. Beyond this, messages get lost, and a node that does not read its answers is cut. Default 67,108,864; at least 1. */
+    maxUnreadBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Milliseconds within which a node must read some of what was written to it; otherwise it is cut. Default 10,000; at least 1. */
+    stallTimeoutMs: { unit: 'ms', default: 10_000, least: 1 },
+    /** Whether the hub keeps its memory in a file, for the process that serves it next. Default true. */
+    durable: { default: true }
   }
 } as const satisfies OptionTables
 

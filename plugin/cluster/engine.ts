@@ -76,7 +76,7 @@ export interface Engine {
   open: (node: string, on: EngineEvents) => Promise<void>
   /** Adds an entry to the log, at least once: an entry may appear twice when its answer was lost. Calls keep their order. */
   append: (entry: Buffer) => Promise<void>
-  /** The entries behind `after`, or from the oldest for null; at most `limit`. */
+  /** The entries behind `after`, or from the oldest for null; at most `limit`. Fewer may come; none is the end of the log. */
   range: (after: Offset | null, limit: number) => Promise<LogEntry[]>
   /** Sends a message to a node, with best effort: it may also resolve when the message is lost, or when there is no such node. */
   send: (node: string, message: Buffer) => Promise<void>

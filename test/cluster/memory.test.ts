@@ -1,6 +1,6 @@
 import t from 'tap'
 import { engineContract, type EngineUnderTest } from '../../plugin/entries/contract-tests.ts'
-import { MemoryHub } from '../../plugin/cluster/memory/memory-hub.ts'
+import { memory } from '../../plugin/entries/memory.ts'
 
 const limits = { deadlineMs: 300, maxCalls: 1_000, maxCallBytes: 8_000_000, logEntries: 100_000, logBytes: 67_108_864, recordBytes: 67_108_864 }
 
@@ -12,7 +12,7 @@ const underTest: EngineUnderTest = {
   shortestMs: 50,
   queue: { count: limits.maxCalls, bytes: limits.maxCallBytes },
   start: async () => {
-    const hub = new MemoryHub(limits)
+    const hub = memory(limits)
     return {
       node: (application) => {
         const engine = hub.engineFor(application)

@@ -1,4 +1,4 @@
-import { EngineError } from '../../../schemas/errors.ts'
+import { EngineFullError } from '../../../schemas/errors.ts'
 import type { EngineRecord, LogEntry, Offset } from '../engine.ts'
 import { DueIndex } from './due-index.ts'
 
@@ -32,6 +32,10 @@ interface StoredRecord {
 
 /** Memory of an entry, a record, a part of a journal or a card, in addition to its bytes. */
 const weight = 200
+/** Records that a write looks at, to drop what has expired: more than it adds. */
+const looksPerWrite = 3
+/** Least time between two looks at all records, when there is no room. */
+const fullSweepMs = 1_000
 
 /**
  * All that a hub keeps for one application. Each change is one value, so that a ledger can write
@@ -55,6 +59,7 @@ export class HubStore {
   readonly #due = new DueIndex()
   readonly #leases = new Map<string, { card: Buffer, endsAt: number }>()
   #recordBytes = 0
+  #sweptAt = -Infinity
 
   /**
    * @param epoch milliseconds of the wall clock; later than those of each earlier store of the application
@@ -113,7 +118,7 @@ export class HubStore {
     this.#admit(weight + key.length + value.length - (before?.bytes ?? 0))
     const revision = `${this.#epoch}-${numeral(++this.#made)}`
     this.#commit(['put', key, revision, this.#now() + ttlMs, dueAt, value])
-    this.#sweep()
+    for (let looked = 0; looked < looksPerWrite; looked++) this.#sweep()
     return revision
   }
 
@@ -213,7 +218,14 @@ export class HubStore {
   }
 
   #admit (more: number): void {
-    if (more > 0 && this.#recordBytes + more > this.#limits.recordBytes) throw new EngineError(`is full: recordBytes is ${this.#limits.recordBytes}`)
+    if (more <= 0 || this.#recordBytes + more <= this.#limits.recordBytes) return
+    const now = this.#now()
+    if (now - this.#sweptAt >= fullSweepMs) {
+      this.#sweptAt = now
+      for (const key of [...this.#records.keys()]) this.#find(key)
+      this.#endLeases()
+    }
+    if (this.#recordBytes + more > this.#limits.recordBytes) throw new EngineFullError(`recordBytes is ${this.#limits.recordBytes}`)
   }
 
   #trim (): void {

@@ -442,6 +442,7 @@ const withCut: Record<string, Case> = {
     equal((await one.engine.nodes()).size, 1)
     await two.cut()
     await eventually(async () => (await one.engine.nodes()).size === 0, 'the lease runs out', bench.shortMs * 10 + 5_000)
+    await until(() => two.states.at(-1) === 'down', 'down')
     await two.mend()
     await until(() => two.states.at(-1) === 'up', 'up again')
     await two.engine.renew(60_000, bytes('back'))
@@ -456,6 +457,7 @@ const withCut: Record<string, Case> = {
       await turns(round * 2)
       await author.cut()
       await within(Promise.all(pending), 'the appends', bench.patienceMs)
+      await until(() => author.states.at(-1) === 'down', 'down')
       await author.mend()
       await until(() => author.states.at(-1) === 'up', 'up again')
       await author.engine.append(bytes(`mark:${round}`))
@@ -479,6 +481,7 @@ const withCut: Record<string, Case> = {
       await turns(round)
       await writer.cut()
       const answer = await within(pending, 'the write', bench.patienceMs)
+      await until(() => writer.states.at(-1) === 'down', 'down')
       await writer.mend()
       await until(() => writer.states.at(-1) === 'up', 'up again')
       const found = await reader.engine.get(key)
@@ -654,6 +657,7 @@ async function readLog (engine: Engine, limit = 100): Promise<LogEntry[]> {
     const piece: LogEntry[] = await engine.range(after, limit)
     ok(piece.length <= limit, 'at most the limit')
     if (piece.length === 0) return all
+    ok(after === null || after < piece[0]!.at, 'behind the place that was named')
     all.push(...piece)
     after = piece.at(-1)!.at
   }
