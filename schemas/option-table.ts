@@ -178,9 +178,9 @@ export const optionTable = {
     logEntries: { unit: 'entries', default: 100_000, least: 1 },
     /** Bytes that the log keeps, within `logMs`. JetStream reserves them. Default 67,108,864; at least 1. */
     logBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
-    /** Bytes of all records. JetStream reserves them. Beyond this, a write rejects. Default 268,435,456; at least 1. */
+    /** Bytes of all records. JetStream reserves them. Beyond this, writes get `FST_ERR_TETHER_ENGINE_FULL`. Default 268,435,456; at least 1. */
     recordBytes: { unit: 'bytes', default: 268_435_456, least: 1 },
-    /** Bytes of all journals. JetStream reserves them. Beyond this, a write rejects. Default 67,108,864; at least 1. */
+    /** Bytes of all journals. JetStream reserves them. Beyond this, writes get `FST_ERR_TETHER_ENGINE_FULL`. Default 67,108,864; at least 1. */
     journalBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
   },
   /** Of both engines that need no server. */

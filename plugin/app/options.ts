@@ -5,7 +5,6 @@ import { optionGroups } from '../../schemas/options.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
-import type { NatsLimits, NatsOptions } from '../cluster/nats/nats-engine.ts'
 import type { SessionOptions } from '../sessions/config.ts'
 import type { SessionLimits } from '../sessions/session-registry.ts'
 import type { CompressionOptions, ResolvedCompression, ResolvedUpgradeOptions, UpgradeOptions } from '../streams/transport.ts'
@@ -18,8 +17,7 @@ const validators = {
   stateful: new OptionValidator(optionGroups.stateful),
   upgrade: new OptionValidator(optionGroups.upgrade),
   websocket: new OptionValidator(optionGroups.websocket),
-  drain: new OptionValidator(optionGroups.drain),
-  nats: new OptionValidator(optionGroups.nats)
+  drain: new OptionValidator(optionGroups.drain)
 }
 
 // Every resolver below throws FST_ERR_TETHER_OPTION, which names the option, its value and what is allowed.
@@ -67,11 +65,6 @@ export function resolveWebSocketOptions (options: WebSocketUpgradeOptions = {}):
 export function resolveDrainOptions (options: DrainOptions = {}): Required<DrainOptions> {
   validators.drain.check(options)
   return fill(options, defaults.drain)
-}
-
-export function resolveNatsOptions (options: NatsOptions = {}): NatsLimits {
-  validators.nats.check(options)
-  return fill<NatsLimits>(options, defaults.nats)
 }
 
 /** Resolves sizes and times of a configuration that `checkConfig` has passed. */

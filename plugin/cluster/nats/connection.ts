@@ -7,12 +7,20 @@ export interface NatsConnection {
   readonly info?: { readonly version: string, readonly max_payload: number } | undefined
   publish (subject: string, payload?: Uint8Array, options?: { readonly reply?: string, readonly headers?: any }): void
   subscribe (subject: string, options: { readonly callback: (error: Error | null, message: NatsMessage) => void }): NatsSubscription
-  status (): AsyncIterable<{ readonly type: string }>
+  status (): AsyncIterable<NatsStatus>
   flush (): Promise<void>
   reconnect (): Promise<void>
   isClosed (): boolean
   closed (): Promise<void | Error>
   close (): Promise<void>
+}
+
+export interface NatsStatus {
+  readonly type: string
+  /** What the server refused, in `@nats-io/transport-node`. */
+  readonly error?: Error
+  /** What the server refused, in `nats`: the operation and the subject. */
+  readonly permissionContext?: { readonly operation: string, readonly subject: string } | undefined
 }
 
 export interface NatsSubscription {

@@ -1,4 +1,4 @@
-import { EngineError } from '../../../schemas/errors.ts'
+import { EngineError, EngineFullError } from '../../../schemas/errors.ts'
 import type { NatsLink } from './link.ts'
 
 /** What JetStream answers to a request that it refuses. */
@@ -17,9 +17,13 @@ export const reasons = Object.freeze({
   nameInUse: 10_058,
   noMessage: 10_037,
   otherRevision: 10_071,
-  noRoom: 10_047,
-  noConsumer: 10_014
+  overlap: 10_065
 })
+
+/** Reasons why there is no room: of the account, of the server's resources, memory and disk. */
+const noRoom: readonly number[] = [10_002, 10_023, 10_028, 10_047]
+/** The reason of any store that failed; the description says whether a limit of the stream was reached. */
+const storeFailed = 10_077
 
 export interface StreamConfig {
   readonly name: string
@@ -71,10 +75,14 @@ export class JetStream {
 
   /** Makes a stream, unless another node was faster. */
   async createStream (config: StreamConfig, until: number): Promise<StreamInfo> {
-    const made = await orNull(this.#call<StreamInfo>(`STREAM.CREATE.${config.name}`, config, until), reasons.nameInUse)
-    const info = made ?? await this.stream(config.name, until)
-    if (info === null) throw new EngineError(`found no stream ${config.name}`)
-    return info
+    try {
+      return await this.#call<StreamInfo>(`STREAM.CREATE.${config.name}`, config, until)
+    } catch (error) {
+      if (!(error instanceof JetStreamError) || (error.reason !== reasons.nameInUse && error.reason !== reasons.overlap)) throw error
+      const info = await this.stream(config.name, until)
+      if (info === null) throw error
+      return info
+    }
   }
 
   async updateStream (config: StreamConfig, until: number): Promise<void> {
@@ -133,7 +141,11 @@ export class JetStream {
 
 function parse<Answer> (data: Uint8Array): Answer {
   const answer = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString())
-  if (answer.error !== undefined) throw new JetStreamError(answer.error.description, answer.error.err_code)
+  if (answer.error !== undefined) {
+    const { description, err_code: reason } = answer.error
+    if (noRoom.includes(reason) || (reason === storeFailed && /^maximum/.test(description))) throw new EngineFullError(`JetStream says "${description}"`)
+    throw new JetStreamError(description, reason)
+  }
   return answer
 }
 

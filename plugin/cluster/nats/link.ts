@@ -1,5 +1,5 @@
 import { EngineError } from '../../../schemas/errors.ts'
-import type { NatsConnection, NatsHeaders, NatsMessage, NatsSubscription } from './connection.ts'
+import type { NatsConnection, NatsHeaders, NatsMessage, NatsStatus, NatsSubscription } from './connection.ts'
 import { lastToken, type Names } from './names.ts'
 
 /** A connection, or how to make one: whoever has more than one life needs the second. */
@@ -60,6 +60,8 @@ export class NatsLink {
   #isFlushing = false
   #retry: NodeJS.Timeout | undefined
   #ping: Promise<boolean> | undefined
+  /** What the server refused last. */
+  #refusal = { text: '', at: 0 }
 
   constructor (source: ConnectionSource, limits: LinkLimits, names: Names, node: string, on: LinkEvents) {
     this.#source = source
@@ -86,14 +88,14 @@ export class NatsLink {
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => { reject(new EngineError('got no connection to NATS in time')) }, this.#limits.deadlineMs)
     })
-    const making = Promise.resolve(source())
+    const making = (async () => source())()
     try {
       const connection = await Promise.race([making, late])
       if (this.#isClosed) throw closedError()
       return connection
     } catch (error) {
       making.then((connection) => connection.close()).catch(() => {})
-      throw error
+      throw error instanceof EngineError ? error : new EngineError(`got no connection to NATS: ${error instanceof Error ? error.message : String(error)}`)
     } finally {
       clearTimeout(timer)
     }
@@ -113,8 +115,11 @@ export class NatsLink {
   }
 
   async #watch (connection: NatsConnection): Promise<void> {
-    for await (const { type } of connection.status()) {
+    for await (const status of connection.status()) {
       if (connection !== this.#connection || this.#isClosed) return
+      const { type } = status
+      const refusal = refusalOf(status)
+      if (refusal !== null) this.#refusal = { text: refusal, at: performance.now() }
       if (type === 'disconnect') {
         this.#disconnect()
       } else if (type === 'reconnect') {
@@ -187,12 +192,18 @@ export class NatsLink {
       connection.publish(subject, payload, { reply: this.#names.answer(this.#node, id), ...headers && { headers } })
       const timer = setTimeout(() => {
         this.#forget(id)
-        reject(new EngineError('got no answer from NATS in time'))
+        reject(new EngineError(`got no answer from NATS in time${this.#whyNot()}`))
         this.#on.unanswered()
       }, Math.max(1, until - performance.now()))
       this.#pendingBytes += bytes
       this.#pending.set(id, { bytes, timer, resolve, reject })
     })
+  }
+
+  /** The server refuses what an account may not do without an answer to the call. */
+  #whyNot (): string {
+    const { text, at } = this.#refusal
+    return text !== '' && performance.now() - at < this.#limits.deadlineMs * 2 ? `; it refused: ${text}` : ''
   }
 
   #settle (message: NatsMessage): void {
@@ -301,6 +312,12 @@ export class NatsLink {
     await Promise.race([connection.close().catch(() => {}), late])
     clearTimeout(timer)
   }
+}
+
+function refusalOf ({ type, error, permissionContext }: NatsStatus): string | null {
+  if (type !== 'error') return null
+  if (permissionContext !== undefined) return `permission for ${permissionContext.operation} to "${permissionContext.subject}"`
+  return error === undefined ? null : error.message
 }
 
 export function closedError (): Error {

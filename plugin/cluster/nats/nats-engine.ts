@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { EngineError } from '../../../schemas/errors.ts'
+import { EngineError, EngineFullError } from '../../../schemas/errors.ts'
 import type { optionTable, OptionsOf } from '../../../schemas/option-table.ts'
 import type { Engine, EngineApplication, EngineEvents, EngineRecord, LogEntry, Offset, PutOptions } from '../engine.ts'
-import { JetStream, JetStreamError, reasons, type StreamConfig, type StreamInfo } from './jetstream.ts'
+import { JetStream, type StreamConfig, type StreamInfo } from './jetstream.ts'
 import { closedError, NatsLink, type ConnectionSource } from './link.ts'
 import { LogReader } from './log-reader.ts'
 import { lastToken, Names } from './names.ts'
@@ -27,6 +27,8 @@ const sweepMs = 5_000
 const rangeAtOnce = 32
 const largeAtOnce = 4
 const largeBytes = 1_048_576
+/** Bytes of entries beyond which `range` gives what it has. */
+const rangeBytes = 8_388_608
 /** The log leaves so many numbers out after the server lost its end: no place comes twice. */
 const leap = 1_000
 /** Bytes of the notes that find records, and of the cards of nodes. */
@@ -177,7 +179,7 @@ export class NatsEngine implements Engine {
       if (isOther) await jetStream.updateStream({ ...info.config, ...config }, until)
       return info
     } catch (error) {
-      if (error instanceof JetStreamError && error.reason === reasons.noRoom) throw new EngineError(`got no room in JetStream for the stream ${config.name} of ${config.max_bytes} bytes: lower logBytes, recordBytes or journalBytes, or give the server more`)
+      if (error instanceof EngineFullError) throw new EngineFullError(`the stream ${config.name} needs ${config.max_bytes} bytes of JetStream; lower logBytes, recordBytes or journalBytes, or give the server more`)
       throw error
     }
   }
@@ -279,7 +281,10 @@ export class NatsEngine implements Engine {
     if (after !== null && after >= this.#offsetOf(0)) seq = Math.max(seq, after.startsWith(epoch) ? Number(after.slice(epoch.length + 1)) + 1 : last + 1)
     const entries: LogEntry[] = []
     let atOnce = rangeAtOnce
-    while (seq <= last && entries.length < limit) {
+    let rangedBytes = 0
+    // What was read is of use, even if the rest would come too late.
+    const enough = () => entries.length > 0 && (rangedBytes >= rangeBytes || performance.now() > until - this.#limits.deadlineMs / 2)
+    while (seq <= last && entries.length < limit && !enough()) {
       const numbers = Array.from({ length: Math.min(atOnce, last - seq + 1, limit - entries.length) }, (_, index) => seq + index)
       const messages = await Promise.all(numbers.map((seq) => jetStream.stored(stream, { seq }, until)))
       for (const message of messages) {
@@ -287,7 +292,9 @@ export class NatsEngine implements Engine {
         if (message !== null) entries.push({ at: this.#offsetOf(message.seq), bytes: message.data })
       }
       seq += numbers.length
-      if (messages.reduce((sum, message) => sum + (message?.data.length ?? 0), 0) > largeBytes) atOnce = largeAtOnce
+      const bytes = messages.reduce((sum, message) => sum + (message?.data.length ?? 0), 0)
+      rangedBytes += bytes
+      if (bytes > largeBytes) atOnce = largeAtOnce
     }
     return entries
   }

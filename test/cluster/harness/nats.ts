@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until, within } from '../../e2e/harness/until.ts'
@@ -14,20 +14,22 @@ const startWithinMs = 20_000
 export class NatsServer {
   readonly #folder: string
   readonly #options: readonly string[]
+  readonly #hasJetStream: boolean
   #process: ChildProcess | undefined
   #ended: Promise<void> = Promise.resolve()
   #port = -1
   #output = ''
 
-  private constructor (folder: string, options: readonly string[]) {
+  private constructor (folder: string, options: readonly string[], hasJetStream: boolean) {
     this.#folder = folder
+    this.#hasJetStream = hasJetStream
     this.#options = options
   }
 
   /** @param options further words of its command line */
-  static async start (atEnd: AtEnd, options: readonly string[] = []): Promise<NatsServer> {
+  static async start (atEnd: AtEnd, options: readonly string[] = [], hasJetStream = true): Promise<NatsServer> {
     const folder = mkdtempSync(join(tmpdir(), 'tether-nats-'))
-    const server = new NatsServer(folder, options)
+    const server = new NatsServer(folder, options, hasJetStream)
     atEnd(async () => {
       await server.kill()
       rmSync(folder, { recursive: true, force: true })
@@ -51,7 +53,7 @@ export class NatsServer {
     rmSync(ports, { recursive: true, force: true })
     mkdirSync(ports)
     // The kernel ends it when this process dies, however that happens.
-    const child = this.#process = spawn('setpriv', ['--pdeathsig', 'KILL', program, '-a', '127.0.0.1', '-p', String(this.#port), '-js', '-sd', join(this.#folder, 'store'), '--ports_file_dir', ports, ...this.#options], {
+    const child = this.#process = spawn('setpriv', ['--pdeathsig', 'KILL', program, '-a', '127.0.0.1', '-p', String(this.#port), ...this.#hasJetStream ? ['-js'] : [], '-sd', join(this.#folder, 'store'), '--ports_file_dir', ports, ...this.#options], {
       stdio: ['ignore', 'ignore', 'pipe']
     })
     child.stderr!.on('data', (data: Buffer) => { this.#output = (this.#output + data.toString()).slice(-100_000) })
@@ -64,7 +66,7 @@ export class NatsServer {
     // Written when it listens.
     await until(() => isOver || readdirSync(ports).length > 0, 'a NATS server that listens', startWithinMs)
     if (isOver) throw new Error(`nats-server ended:\n${this.#output}`)
-    const { nats } = JSON.parse(await until(() => readFileSync(join(ports, readdirSync(ports)[0]!), 'utf8'), 'its ports')) as { nats: [string] }
+    const { nats } = await until(() => readPorts(join(ports, readdirSync(ports)[0]!)), 'its ports')
     this.#port = Number(new URL(nats[0]).port)
   }
 
@@ -114,5 +116,11 @@ export class NatsServer {
   }
 }
 
-/** Whether the server is there; CI installs it. */
-export const hasNats = existsSync(program)
+/** Null while the file is being written. */
+function readPorts (file: string): { nats: [string] } | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return null
+  }
+}
