@@ -44,11 +44,12 @@ const full = { code: 'FST_ERR_TETHER_ENGINE_FULL' }
 t.test('kill -9 of the server in mid-load loses nothing that was acknowledged', { buffered: true }, async (t) => {
   const server = await NatsServer.start((end) => { t.teardown(end) })
   const { engine, states, entries } = await open((end) => { t.teardown(end) }, () => newer(server.port))
+  const end = new AbortController()
+  const { signal: over } = end
   const acknowledged: string[] = []
   const written = new Map<string, string>()
-  let isOver = false
   const load = (async () => {
-    for (let index = 0; !isOver && index < 100_000; index++) {
+    for (let index = 0; !over.aborted && index < 100_000; index++) {
       await Promise.all([
         engine.append(Buffer.from(`e:${index}`)).then(() => { acknowledged.push(`e:${index}`) }, () => {}),
         engine.put(`k${index}`, Buffer.from(String(index)), null, { ttlMs: 60_000 }).then((revision) => { if (revision !== null) written.set(`k${index}`, revision) }, () => {})
@@ -62,7 +63,7 @@ t.test('kill -9 of the server in mid-load loses nothing that was acknowledged', 
     await server.restart()
     await until(() => states.filter((state) => state === 'up').length > kills + 1, 'up again', 20_000)
   }
-  isOver = true
+  end.abort()
   await load
   t.notOk(states.includes('forgot'))
   const read: string[] = []
@@ -128,7 +129,10 @@ t.test('full records refuse writes with a code of their own, and have room again
   t.type(shrunk, 'string', 'a record may shrink')
   t.type(await engine.put('again', Buffer.alloc(50_000), null, { ttlMs: 60_000 }), 'string', 'and leaves room')
   await t.rejects((async () => { for (let index = 0; index < 5; index++) await engine.put(`more${index}`, big, null, { ttlMs: 60_000 }) })(), full)
-  await until(async () => (await engine.due!(Date.now(), 10), await engine.put('more', big, null, { ttlMs: 60_000 }).catch(() => null)), 'room for an expired one', 15_000)
+  await until(async () => {
+    await engine.due!(Date.now(), 10)
+    return engine.put('more', big, null, { ttlMs: 60_000 }).catch(() => null)
+  }, 'room for an expired one', 15_000)
 })
 
 t.test('a full log loses its oldest entries, and takes more', { buffered: true }, async (t) => {

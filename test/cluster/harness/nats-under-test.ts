@@ -20,6 +20,8 @@ export function natsUnderTest (name: string, client: Client): EngineUnderTest {
     can: { durable: true, due: true, journal: true },
     faults: ['cut', 'freeze', 'empty', 'restart'],
     deadlineMs: natsLimits.deadlineMs,
+    // Cases run at one time, on a busy machine.
+    shortestMs: 500,
     queue: { count: natsLimits.maxCalls, bytes: natsLimits.maxCallBytes },
     start: async (scope) => {
       const server = await NatsServer.start(scope.after)
