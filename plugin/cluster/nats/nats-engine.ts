@@ -340,8 +340,9 @@ export class NatsEngine implements Engine {
     const askedAt = performance.now()
     const seq = await jetStream.publish(this.#names.node(this.#node), Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), card]), until)
     if (this.#clock.isGood) return
+    const answeredAt = performance.now()
     const stored = await jetStream.stored(this.#names.stream('nodes'), { seq }, until)
-    if (stored !== null) this.#clock.read(stored.time, askedAt)
+    if (stored !== null) this.#clock.read(stored.time, askedAt, answeredAt)
   }
 
   async nodes (): Promise<Map<string, Buffer>> {

@@ -1,5 +1,7 @@
 /** How long a reading of the server's clock is good, in milliseconds. */
 const goodMs = 60_000
+/** The error from which a better reading is worth a request, in milliseconds. */
+const bluntMs = 5
 
 /**
  * The clock of the server, by which records and leases end: the clocks of nodes may differ. Each reading has an
@@ -10,18 +12,22 @@ export class ServerClock {
   #error = Infinity
   #readAt = -Infinity
 
-  /** Notes that the server's clock said `time` between `askedAt` and now, both on the clock of `performance.now()`. */
-  read (time: number, askedAt: number): void {
-    const now = performance.now()
-    const error = now - askedAt
-    if (error > this.#error && this.isGood) return
-    this.#ahead = time - (askedAt + now) / 2
+  /** Notes that the server's clock said `time` between `askedAt` and `answeredAt`, both on the clock of `performance.now()`. */
+  read (time: number, askedAt: number, answeredAt = performance.now()): void {
+    const error = answeredAt - askedAt
+    if (error > this.#error && this.#isFresh) return
+    this.#ahead = time - (askedAt + answeredAt) / 2
     this.#error = error
-    this.#readAt = now
+    this.#readAt = answeredAt
   }
 
-  get isGood (): boolean {
+  get #isFresh (): boolean {
     return performance.now() - this.#readAt < goodMs
+  }
+
+  /** Whether no other reading is needed yet. */
+  get isGood (): boolean {
+    return this.#error < bluntMs && this.#isFresh
   }
 
   /** The server's time in milliseconds. */
