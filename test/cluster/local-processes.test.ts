@@ -186,6 +186,16 @@ t.test('a hub whose socket somebody removes gives way', async (t) => {
   t.ok(first.states.includes('forgot'), 'what it had was removed with the socket')
 })
 
+t.test('a hub whose directory somebody removes makes it again', async (t) => {
+  const host = new Host(t)
+  const [first] = await host.start(1) as [LocalProcess]
+  rmSync(host.directory, { recursive: true })
+  await until(() => first.states.includes('down') && first.isUp, 'it is up again', 30_000)
+  const [second] = await host.start(1) as [LocalProcess]
+  await first.call('append', 'joined')
+  await until(() => second.entries.includes('joined'), 'both are joined')
+})
+
 t.test('a directory in which others may put sockets is refused by name', async (t) => {
   const { directory } = new Host(t)
   const silent = { entry () {}, message () {}, up () {}, down () {}, forgot () {} }

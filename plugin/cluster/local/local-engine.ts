@@ -151,6 +151,8 @@ export class LocalEngine extends HubEngine {
   /** Connects to the hub; serves it, if nobody else does. Null: try again. */
   async #find (): Promise<Socket | null> {
     const dial = this.#settings.dial ?? dialSocket
+    // Whoever cleans the directory for temporary files may have removed it.
+    this.#directory.prepare()
     const number = this.#directory.highest()
     if (number > 0) {
       const socket = await dial(this.#directory.socketPath(number))

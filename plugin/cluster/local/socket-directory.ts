@@ -89,9 +89,13 @@ export class SocketDirectory {
       const { ino } = statSync(path)
       if (this.highest() === number) {
         const keep = () => {
-          if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) return false
-          utimesSync(path, new Date(), new Date())
-          return true
+          try {
+            if (statSync(path).ino !== ino) return false
+            utimesSync(path, new Date(), new Date())
+            return true
+          } catch {
+            return false
+          }
         }
         return { number, server, keep }
       }
