@@ -27,6 +27,8 @@ export const defaults = Object.freeze({
   }),
   /** Options of `app.tether.drain(options)`. */
   drain: Object.freeze(defaultsOf(optionTable.drain)),
+  /** Options of `nats(connection, options)`. */
+  nats: Object.freeze(defaultsOf(optionTable.nats)),
   /** Options of `memory(options)`. */
   memory: Object.freeze(defaultsOf(optionTable.hub)),
   /** Options of `local(options)`. */

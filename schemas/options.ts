@@ -106,6 +106,10 @@ export const optionGroups = {
     where: 'app.tether.drain()',
     schema: Type.Object(schemasOf(optionTable.drain), closed)
   },
+  nats: {
+    where: 'nats()',
+    schema: Type.Object(schemasOf(optionTable.nats), closed)
+  },
   memory: {
     where: 'memory()',
     schema: Type.Object({

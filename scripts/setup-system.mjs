@@ -15,6 +15,7 @@ const programs = [
   { path: '/usr/sbin/nghttpx', override: 'NGHTTPX_PATH', packages: ['nghttp2-proxy'], services: ['nghttpx'], mayBeAbsent: true },
   { path: '/usr/sbin/hitch', override: 'HITCH_PATH', packages: ['hitch'], services: ['hitch'], mayBeAbsent: true },
   { path: '/usr/bin/h2o', override: 'H2O_PATH', packages: ['h2o'], services: ['h2o'], mayBeAbsent: true },
+  { path: '/usr/sbin/nats-server', override: 'NATS_SERVER_PATH', packages: ['nats-server'], services: ['nats-server'] },
   { path: '/usr/bin/mitmdump', override: 'MITMDUMP_PATH', packages: ['mitmproxy'], services: [], mayBeAbsent: true }
 ]
 

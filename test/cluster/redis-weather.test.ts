@@ -6,8 +6,8 @@ import { effort } from '../harness/effort.ts'
 import { redis } from '../../plugin/entries/redis.ts'
 import { clientKind, clientKinds } from './harness/redis-clients.ts'
 import { beginNode, openNode, type OpenNode } from './harness/redis-node.ts'
-import { startRedis, type RedisProcess, type Scope } from './harness/redis-process.ts'
-import { startRelay } from './harness/relay.ts'
+import { startRedis, type RedisProcess } from './harness/redis-process.ts'
+import { startRelay, type Scope } from './harness/relay.ts'
 
 t.setTimeout(120_000)
 
@@ -224,7 +224,7 @@ t.test('after a failover to a server whose log and clock are behind, entries and
   await master.admin.xadd(`tether:{shop}:in:${two.name}`, ahead, 'f', 'n-stranger', 'n', '1', 'm', 'ahead')
   await until(() => two.entries.includes('lost') && two.messages.includes('ahead'), 'what the replica lacks')
   relay.target = replica.port
-  relay.cut()
+  await relay.cut()
   for (const node of [one, two]) await until(() => node.states.at(-1) === 'down', 'down')
   relay.mend()
   for (const node of [one, two]) await until(node.isUp, 'up again')

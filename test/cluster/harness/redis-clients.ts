@@ -7,7 +7,7 @@ import * as redis6 from 'redis'
 import * as redis4 from 'redis-4'
 import * as redis5 from 'redis-5'
 import type { RedisClient } from '../../../plugin/entries/redis.ts'
-import type { Scope } from './redis-process.ts'
+import type { Scope } from './relay.ts'
 
 /** Settings of a client, as people give them. */
 export interface ClientSettings {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Engine } from '../../../plugin/cluster/engine.ts'
 import { redis, type RedisClient, type RedisOptions } from '../../../plugin/entries/redis.ts'
 import { until } from '../../e2e/harness/until.ts'
-import type { Scope } from './redis-process.ts'
+import type { Scope } from './relay.ts'
 
 /** A node, and all that its engine reported. */
 export interface OpenNode {

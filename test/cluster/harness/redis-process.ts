@@ -6,9 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { until } from '../../e2e/harness/until.ts'
-
-/** Where a test registers what ends with it. */
-export interface Scope { readonly after: (end: () => unknown) => void }
+import type { Scope } from './relay.ts'
 
 export const program = process.env.REDIS_SERVER_PATH ?? '/usr/bin/redis-server'
 

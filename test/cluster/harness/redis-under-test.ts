@@ -1,7 +1,7 @@
 import { engineContract, type ContractCase, type EngineUnderTest } from '../../../plugin/entries/contract-tests.ts'
 import { redis, type RedisClient } from '../../../plugin/entries/redis.ts'
-import { startRedis, type RedisProcess, type Scope } from './redis-process.ts'
-import { startRelay } from './relay.ts'
+import { startRedis, type RedisProcess } from './redis-process.ts'
+import { startRelay, type Scope } from './relay.ts'
 
 const limits = { deadlineMs: 500, maxCalls: 1_000, maxCallBytes: 4_000_000 }
 const queue = { count: limits.maxCalls, bytes: limits.maxCallBytes }
@@ -21,7 +21,7 @@ export function redisContract (name: string, client: (port: number) => RedisClie
           const relay = await startRelay(scope, server.port)
           return {
             engine: redis(client(relay.port), limits).engineFor(application),
-            cut: () => { relay.cut() },
+            cut: () => relay.cut(),
             freeze: () => { relay.freeze() },
             mend: () => { relay.mend() }
           }

@@ -1,43 +1,53 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import type { Scope } from './redis-process.ts'
+import { turns } from '../../e2e/harness/until.ts'
+
+/** Where a test registers what ends with it. */
+export interface Scope { readonly after: (end: () => unknown) => void }
 
 /** A place between a client and a server where the weather is made. */
 export interface Relay {
   readonly port: number
   /** Where new connections go. */
   target: number
-  /** Breaks all connections. New ones break at once, until `mend`. */
-  cut: () => void
+  /** Breaks all connections. New ones break at once, until `mend`. Resolves when a client of this process can have noticed. */
+  cut: () => Promise<void>
   /** Carries nothing more in either direction and ends nothing, until `mend`. */
   freeze: () => void
   mend: () => void
   /** Carries everything so many milliseconds later, from now on. */
   delayMs: number
-  /** Connections that are open now. */
-  readonly connections: number
 }
 
 export async function startRelay (scope: Scope, target: number): Promise<Relay> {
-  const pairs = new Set<readonly [Socket, Socket]>()
+  const sockets = new Set<Socket>()
   let state: 'open' | 'cut' | 'frozen' = 'open'
-  const server = createServer((near) => {
+  const server = createServer({ noDelay: true }, (near) => {
     if (state === 'cut') {
-      near.destroy()
+      near.resetAndDestroy()
       return
     }
-    const far = connect(relay.target, '127.0.0.1')
-    const pair = [near, far] as const
-    pairs.add(pair)
+    const far = connect({ port: relay.target, host: '127.0.0.1', noDelay: true })
     for (const [from, to] of [[near, far], [far, near]] as const) {
-      from.on('data', (bytes) => {
-        if (relay.delayMs === 0) to.write(bytes)
-        else setTimeout(() => { if (!to.destroyed) to.write(bytes) }, relay.delayMs)
-      })
-      from.on('error', () => {})
-      from.on('close', () => {
-        pairs.delete(pair)
+      sockets.add(from)
+      from.on('error', () => {}).on('close', () => {
+        sockets.delete(from)
         to.destroy()
+      })
+      const late: Buffer[] = []
+      const carry = (bytes: Buffer) => {
+        if (to.destroyed || to.write(bytes)) return
+        from.pause()
+        to.once('drain', () => { if (state !== 'frozen') from.resume() })
+      }
+      from.on('data', (bytes) => {
+        if (relay.delayMs === 0 && late.length === 0) {
+          carry(bytes)
+          return
+        }
+        // The oldest go first, also when the delay has changed.
+        late.push(bytes)
+        setTimeout(() => { carry(late.shift()!) }, relay.delayMs)
       })
       if (state === 'frozen') from.pause()
     }
@@ -46,29 +56,28 @@ export async function startRelay (scope: Scope, target: number): Promise<Relay> 
   await once(server, 'listening')
   // What keeps the process alive is counted by the contract.
   server.unref()
-  const each = (act: (socket: Socket) => void) => { for (const pair of [...pairs]) for (const socket of pair) act(socket) }
   const relay: Relay = {
     port: (server.address() as AddressInfo).port,
     target,
     delayMs: 0,
-    cut () {
+    async cut () {
       state = 'cut'
-      each((socket) => { socket.destroy() })
+      for (const socket of sockets) socket.destroy()
+      await turns(20)
     },
     freeze () {
       state = 'frozen'
-      each((socket) => { socket.pause() })
+      for (const socket of sockets) socket.pause()
     },
     mend () {
       state = 'open'
-      each((socket) => { socket.resume() })
-    },
-    get connections () { return pairs.size }
+      for (const socket of sockets) socket.resume()
+    }
   }
   scope.after(async () => {
     const closed = once(server, 'close')
     server.close()
-    each((socket) => { socket.destroy() })
+    await relay.cut()
     await closed
   })
   return relay

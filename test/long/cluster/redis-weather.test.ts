@@ -4,8 +4,8 @@ import type { LogEntry } from '../../../plugin/entries/redis.ts'
 import { until } from '../../e2e/harness/until.ts'
 import { clientKind, clientKinds } from '../../cluster/harness/redis-clients.ts'
 import { openNode, type OpenNode } from '../../cluster/harness/redis-node.ts'
-import { isWhole, startCluster, startRedis, type RedisProcess, type Scope } from '../../cluster/harness/redis-process.ts'
-import { startRelay } from '../../cluster/harness/relay.ts'
+import { isWhole, startCluster, startRedis, type RedisProcess } from '../../cluster/harness/redis-process.ts'
+import { startRelay, type Scope } from '../../cluster/harness/relay.ts'
 
 t.setTimeout(600_000)
 
@@ -152,7 +152,7 @@ for (const { name, client } of kinds) {
     await pause(1_500)
     t.same([near.states, far.states], [['up'], ['up']], 'slow is not down')
     for (const fault of ['cut', 'freeze', 'cut'] as const) {
-      relay[fault]()
+      await relay[fault]()
       await until(() => !far.isUp(), 'down', 30_000)
       await pause(500)
       relay.mend()
