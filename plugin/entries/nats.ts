@@ -23,11 +23,11 @@ const used = ['publish', 'subscribe', 'status', 'flush', 'reconnect', 'isClosed'
  * (`maxReconnectAttempts: -1`), and outlive the application.
  *
  * @param connection a connection of `@nats-io/transport-node` or of `nats`, or a function that makes one
- * @returns what `app.register(tether, { cluster })` takes
+ * @returns what makes an engine for an application, by `engineFor`
  * @throws `FST_ERR_TETHER_OPTION` for something that is no connection, and for an option that is not allowed
  * @see docs/cluster.md
  * @example
- * app.register(tether, { cluster: nats(() => connect({ servers: 'nats:4222' })) })
+ * nats(() => connect({ servers: 'nats:4222' })).engineFor({ name: 'shop', logMs: 60_000 })
  */
 export function nats (connection: NatsConnection | (() => NatsConnection | Promise<NatsConnection>), options: NatsOptions = {}): EngineSource {
   validator.check(options)

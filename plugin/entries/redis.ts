@@ -19,8 +19,8 @@ export interface RedisOptions extends OptionsOf<typeof optionTable.redis> {}
 const validator = new OptionValidator(optionGroups.redis)
 
 /**
- * Makes the engine that joins nodes over Redis or Valkey, for the option `cluster` of `app.register(tether)`.
- * It connects when the application starts, with connections of its own: the given client lends its settings, and
+ * Makes the engine that joins nodes over Redis or Valkey, for the coming option `cluster` of `app.register(tether)`.
+ * It connects when the node opens it, with connections of its own: the given client lends its settings, and
  * is neither used nor closed.
  *
  * @throws `FST_ERR_TETHER_OPTION` for anything but such a client, and for options that are not allowed
