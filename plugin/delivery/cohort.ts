@@ -349,6 +349,7 @@ export class Cohort implements Flushable, Deadline {
   #end (now: number): void {
     this.#bytes += this.#batch?.bytes.length ?? 0
     this.#batch = null
+    this.#texts = []
     this.#log.trim(now)
     this.#watchAge(0)
   }
