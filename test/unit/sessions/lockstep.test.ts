@@ -291,7 +291,7 @@ t.test('with little memory, no client gets a number twice or out of order, and n
     world.empty()
   }), { numRuns: 300 * effort, ...seed })
   t.ok(inStep > 1_000, `${inStep} sessions were in step after a step`)
-  t.ok(gaps > 10, `${gaps} gaps were reported`)
+  t.ok(gaps > 0, `${gaps} gaps were reported`)
 })
 
 for (const isCounted of [true, false]) {
