@@ -300,7 +300,8 @@ export class SessionFeed implements StreamReader, Holder {
   }
 
   onFull (): void {
-    this.#stream!.filled()
+    if (this.#stream === null) return
+    this.#stream.filled()
     this.onFlushed()
   }
 
