@@ -27,6 +27,13 @@ export const defaults = Object.freeze({
   }),
   /** Options of `app.tether.drain(options)`. */
   drain: Object.freeze(defaultsOf(optionTable.drain)),
+  /** Options of `memory(options)`. */
+  memory: Object.freeze(defaultsOf(optionTable.hub)),
+  /** Options of `local(options)`. */
+  local: Object.freeze({
+    ...defaultsOf(optionTable.hub),
+    ...defaultsOf(optionTable.local)
+  }),
   /** Fixed limits that no option changes. */
   fixed: Object.freeze({
     /** How long `app.close()` waits for clients to read the last bytes of their streams. */
