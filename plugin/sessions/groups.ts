@@ -5,19 +5,25 @@ import type { Relay } from './relay.ts'
 import type { SessionScope } from './session-scope.ts'
 import type { TetherSession } from './session.ts'
 
+/** The endpoint of groups, as they see it. */
+interface GroupScope extends SessionScope<TetherSession> {
+  /** All its sessions that are not closing. */
+  readonly everyone: Audience<TetherSession>
+}
+
 /** The groups of one `stateful` URL. */
 export class Groups {
-  readonly #scope: SessionScope<TetherSession>
+  readonly #scope: GroupScope
   readonly #audiences = new Map<string, Audience<TetherSession>>()
 
-  constructor (scope: SessionScope<TetherSession>) {
+  constructor (scope: GroupScope) {
     this.#scope = scope
   }
 
   get size (): number { return this.#audiences.size }
 
   /** @param relay to other nodes; null for this node alone */
-  group (name: string, relay: Relay | null): SessionGroup {
+  group (name: string, relay: Relay | null = null): SessionGroup {
     if (typeof name !== 'string' || name === '') throw new ArgumentError('a group is named by a string that is not empty')
     return new SessionGroup(name, this, relay)
   }

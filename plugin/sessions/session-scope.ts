@@ -18,8 +18,6 @@ export interface SessionScope<Session> {
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
   readonly cohorts: Cohorts
-  /** All its sessions that are not closing. */
-  readonly everyone: Audience<any>
   /** All sessions, and the groups of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */

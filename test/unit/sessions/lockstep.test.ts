@@ -149,14 +149,14 @@ async function apply (world: World, { kind, tab: at, group, number, flag }: Step
   const { session, carriers } = tab
   const carrier = carriers.at(-1)!
   const { groups } = world.endpoint
-  const receiver = groupNames[group] === undefined ? world.endpoint.everyone : groups.audience(groupNames[group]!)
+  const receiver = groupNames[group] ?? null
   const name = groupNames[group % 3]!
-  if (kind === 'broadcast') return groups.broadcast(receiver, 'note', `b${index}`, null)
-  if (kind === 'reading') return groups.broadcast(receiver, 'reading', { key: number % 3, value: index }, null)
-  if (kind === 'except') return groups.broadcast(receiver, 'note', `e${index}`, session)
-  if (kind === 'large') return groups.broadcast(receiver, 'note', 'x'.repeat(number * 40), null)
+  if (kind === 'broadcast') return groups.broadcast(null, receiver, 'note', `b${index}`, null)
+  if (kind === 'reading') return groups.broadcast(null, receiver, 'reading', { key: number % 3, value: index }, null)
+  if (kind === 'except') return groups.broadcast(null, receiver, 'note', `e${index}`, session)
+  if (kind === 'large') return groups.broadcast(null, receiver, 'note', 'x'.repeat(number * 40), null)
   if (kind === 'burst') {
-    for (let count = 0; count < number * 4; count++) groups.broadcast(receiver, flag ? 'note' : 'reading', flag ? `n${index}.${count}` : { key: count % 4, value: count }, null)
+    for (let count = 0; count < number * 4; count++) groups.broadcast(null, receiver, flag ? 'note' : 'reading', flag ? `n${index}.${count}` : { key: count % 4, value: count }, null)
     return
   }
   if (kind === 'send') {
