@@ -78,7 +78,11 @@ export class ClusterNode implements Cluster {
       forgetMs: logMs + leaseMs,
       joiningMs: leaseMs,
       readBack: (counter) => this.#publisher.readBack(counter),
-      onComing: (node) => { if (!this.#membership.has(node)) this.#readNodes() },
+      onComing: (node, isNew) => {
+        // The newcomer must know this node's number to notice a missing one.
+        if (isNew) this.#publisher.beat(true)
+        if (!this.#membership.has(node)) this.#readNodes()
+      },
       onLeaving: (node) => { this.#membership.left(node) },
       onLoss: (reason, node) => { this.#log.warn({ reason, node }, 'broadcasts of the cluster are lost, and the sessions get a gap') }
     })

@@ -23,12 +23,12 @@ export interface LogReaderParts {
   readonly clock: Clock
   /** Milliseconds after which an entry cannot come again. */
   readonly forgetMs: number
-  /** Milliseconds from the first `up` within which each node that was there before writes an entry. */
+  /** Milliseconds from the first `up` within which each node that was there before writes an entry, at the latest. */
   readonly joiningMs: number
   /** An entry of this node is back. Gives its broadcasts, if they are still there. */
   readonly readBack: (counter: number) => readonly Broadcast[] | undefined
-  /** A node wrote its first entry that this node sees, or its last one. */
-  readonly onComing: (node: string) => void
+  /** A node wrote its first entry that this node sees, perhaps its very first; or its last one. */
+  readonly onComing: (node: string, isNew: boolean) => void
   readonly onLeaving: (node: string) => void
   /** Called once for consecutive losses, with the node whose entries are missing; null where nobody knows. */
   readonly onLoss: (reason: LossReason, node: string | null) => void
@@ -97,7 +97,7 @@ export class LogReader {
     if (known === undefined) {
       this.#known.set(node, { counter, seenAt: now })
       this.#forget(now)
-      if (node !== own) onComing(node)
+      if (node !== own) onComing(node, counter === 1)
     } else {
       known.counter = counter
       known.seenAt = now

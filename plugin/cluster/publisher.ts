@@ -134,12 +134,16 @@ export class Publisher {
     this.#head = 0
   }
 
-  /** Writes an entry without broadcasts if there was no other since the last beat: so others notice a lost entry. */
-  beat (): void {
+  /**
+   * Writes an entry without broadcasts, so that others notice a lost entry.
+   *
+   * @param always also if there was another entry since the last beat
+   */
+  beat (always = false): void {
     const [oldest] = this.#unread
     // An engine that failed over may have lost what it had acknowledged.
     if (this.#sent > 0 && this.#parts.clock.now() - oldest!.sentAt > this.#parts.limits.missingMs) this.#sendAgain()
-    if (!this.#packedSinceBeat && this.#beat === 'none') this.#beat = 'due'
+    if ((always || !this.#packedSinceBeat) && this.#beat === 'none') this.#beat = 'due'
     this.#packedSinceBeat = false
     this.#pump()
   }
