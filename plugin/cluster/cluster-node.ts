@@ -191,7 +191,7 @@ export class ClusterNode implements Cluster {
     this.#reader.up(this.#parts.options.logMs)
     this.#publisher.up()
     // Tells the others that this node is there, and whether they miss an entry of it.
-    this.#publisher.beat()
+    this.#publisher.beat(true)
     this.#renew()
   }
 

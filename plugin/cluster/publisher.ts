@@ -16,7 +16,7 @@ export interface PublisherLimits {
   readonly maxRetryMs: number
   /** How often the engine may refuse a single broadcast of more than `entryBytes`. */
   readonly largeAttempts: number
-  /** Milliseconds after which an entry that is not back is written again. */
+  /** Milliseconds after which a written entry that is not back holds up no further entries. */
   readonly missingMs: number
 }
 
@@ -49,12 +49,13 @@ const itemBytes = 128
  *
  * ```
  *   #unread, not back from the log     #waiting, in no entry yet
- *   │ written  │ in flight │ to write again │
+ *   │ written  │ to write, the first perhaps in flight │
  * ```
  *
  * One entry is in flight at a time, and the next one collects what is called meanwhile. So an entry that fails
- * never overtakes or follows a later one, and a missing number means a loss. An entry may get into the log twice;
- * its readers keep the first.
+ * never overtakes or follows a later one, and a missing number means a loss. An entry without an answer is written
+ * again, so that it may be in the log twice; its readers keep the first. An entry that was acknowledged is not: if the
+ * engine loses it, its number is missing. Written again, it would have another place on nodes that had read it.
  */
 export class Publisher {
   readonly #parts: PublisherParts
@@ -140,28 +141,24 @@ export class Publisher {
    * @param always also if there was another entry since the last beat
    */
   beat (always = false): void {
-    const [oldest] = this.#unread
-    // An engine that failed over may have lost what it had acknowledged.
-    if (this.#sent > 0 && this.#parts.clock.now() - oldest!.sentAt > this.#parts.limits.missingMs) this.#sendAgain()
     if ((always || !this.#packedSinceBeat) && this.#beat === 'none') this.#beat = 'due'
     this.#packedSinceBeat = false
     this.#pump()
   }
 
-  /** The engine answers. What is not back from the log is written again. */
+  /** The engine answers. The entry without an answer is written again. */
   up (): void {
     this.#isUp = true
-    this.#sendAgain()
+    this.#forgetAttempt()
     this.#pump()
   }
 
   down (): void {
     this.#isUp = false
-    this.#sendAgain()
+    this.#forgetAttempt()
   }
 
-  #sendAgain (): void {
-    this.#sent = 0
+  #forgetAttempt (): void {
     this.#inFlight = 0
     this.#retryMs = this.#parts.limits.retryMs
     this.#parts.clock.clearTimeout(this.#retry)
@@ -284,7 +281,8 @@ export class Publisher {
   #pack (): boolean {
     const { node, limits } = this.#parts
     const isIdle = this.#waiting.length === this.#head
-    if (this.#unread.length >= limits.unreadEntries || (isIdle && this.#beat === 'none')) return false
+    if (isIdle && this.#beat === 'none') return false
+    if (this.#unread.length >= limits.unreadEntries && this.waitedMs < limits.missingMs) return false
     let end = this.#head
     let weight = 0
     while (end < this.#waiting.length && end - this.#head < limits.entryFrames) {
