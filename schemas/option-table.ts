@@ -12,7 +12,7 @@ export type WholeNumberRow = {
   { readonly default: number } | { readonly defaultInWords: string }
 ) & (
   /** What 0 means; without it, 1 is the least. */
-  { readonly zero: string } | { readonly least: 1 | 1_000 }
+  { readonly zero: string } | { readonly least: 1 }
 )
 
 /** True or false. */
@@ -163,14 +163,14 @@ export const optionTable = {
   cluster: {
     /**
      * Milliseconds after which the other nodes take a node for dead that has not been heard of. It is renewed every third
-     * of this time. All nodes need the same. Default 10,000; at least 1,000.
+     * of this time. All nodes need the same. Default 10,000; at least 1.
      */
-    leaseMs: { unit: 'ms', default: 10_000, least: 1_000 },
+    leaseMs: { unit: 'ms', default: 10_000, least: 1 },
     /**
      * Milliseconds that the log keeps a broadcast, for nodes that could not read meanwhile. All nodes need the same.
-     * Default 60,000; at least 1,000.
+     * Default 60,000; at least 1.
      */
-    logMs: { unit: 'ms', default: 60_000, least: 1_000 },
+    logMs: { unit: 'ms', default: 60_000, least: 1 },
     /**
      * Broadcasts of this node that may wait until they are back from the log. Beyond this, the oldest is dropped, and
      * the sessions of all nodes get a gap. Default 65,536; at least 1.

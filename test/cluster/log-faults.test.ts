@@ -77,7 +77,7 @@ t.test('while the engine is away, broadcasts wait, sends and local broadcasts fl
   hub.cut(one!.cluster.node)
   await until(() => one!.cluster.status === 'degraded', 'degraded')
   for (const text of labels('w', 10)) one!.live.broadcast('note', { text })
-  void here.session.send('note', { text: 'private' })
+  here.session.send('note', { text: 'private' })
   one!.live.local.broadcast('note', { text: 'local' })
   two!.live.broadcast('note', { text: 'of the other' })
   await until(() => seen(here.reader).length === 2 && seen(there.reader).length === 1, 'what flows')
@@ -94,10 +94,14 @@ t.test('while the engine is away, broadcasts wait, sends and local broadcasts fl
 t.test('beyond queueFrames the oldest is dropped; all nodes tell the gap, at one place', async (t) => {
   const { hub, nodes: [one, two] } = await startNodes(t, 2, { cluster: { queueFrames: 5 } })
   const gaps: string[] = []
-  const snapshots = await startNode(t, hub, { live: { onGap: (session) => {
-    gaps.push(session.id)
-    void session.send('note', { text: 'snapshot' })
-  } } })
+  const snapshots = await startNode(t, hub, {
+    live: {
+      onGap: (session) => {
+        gaps.push(session.id)
+        session.send('note', { text: 'snapshot' })
+      }
+    }
+  })
   const here = await one!.connect()
   const there = await two!.connect()
   const told = await snapshots.connect()
@@ -215,10 +219,12 @@ t.test('what a foreign hand writes into the log goes to no stream', async (t) =>
 
 /** Changes the engines of a hub. */
 function changed (source: EngineSource, change: (engine: Engine) => Partial<Engine>): EngineSource {
-  return { engineFor: (application) => {
-    const engine = source.engineFor(application)
-    return Object.assign(engine, change(engine))
-  } }
+  return {
+    engineFor: (application) => {
+      const engine = source.engineFor(application)
+      return Object.assign(engine, change(engine))
+    }
+  }
 }
 
 t.test('a broadcast that the engine never takes is lost alone, told and logged', async (t) => {

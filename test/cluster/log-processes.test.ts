@@ -8,9 +8,9 @@ import { labels, seen } from './harness/nodes.ts'
 t.test('three processes on the local hub deliver in one order, also when the one that serves the hub is killed', async (t) => {
   const directory = makeDirectory({ after: (end) => { t.teardown(end) } })
   const first = await new NodeProcess(t, directory).listening()
-  const others = await Promise.all([new NodeProcess(t, directory).listening(), new NodeProcess(t, directory).listening()])
+  const others: NodeProcess[] = await Promise.all([new NodeProcess(t, directory).listening(), new NodeProcess(t, directory).listening()])
   const nodes = [first, ...others]
-  const whenNodes = async (count: number, asked = others) => {
+  const whenNodes = async (count: number, asked: NodeProcess[] = others) => {
     for (const startedAt = performance.now(); ;) {
       const counts = await Promise.all(asked.map((node) => node.call('nodes')))
       if (counts.every((found) => found === count)) return

@@ -3,7 +3,7 @@ import t from 'tap'
 import { memory } from '../../plugin/entries/memory.ts'
 import { defineContract, text } from '../../plugin/index.ts'
 import { startLive } from '../e2e/harness/live.ts'
-import { openReader } from '../e2e/harness/reader.ts'
+import { openReader, type Reader } from '../e2e/harness/reader.ts'
 import { turns, until } from '../e2e/harness/until.ts'
 import { labels, seen, startNode, startNodes } from './harness/nodes.ts'
 
@@ -12,7 +12,7 @@ const delays = [{}, { weather: ({ what, isAnswer }: { what: string, isAnswer: bo
 for (const [index, hubOptions] of delays.entries()) {
   t.test(`concurrent broadcasts of three nodes reach every member in one order${index === 0 ? '' : ', over a slow engine'}`, async (t) => {
     const { nodes } = await startNodes(t, 3, {}, hubOptions)
-    const tabs = []
+    const tabs: Array<{ at: number, group: string | null, reader: Reader }> = []
     for (const [at, node] of nodes.entries()) {
       for (const group of ['a', 'b', null]) {
         const { reader, session } = await node.connect()
@@ -86,15 +86,17 @@ t.test('broadcastExcept leaves out one session, and no other on any node', async
 t.test('no id of a session reaches the engine', async (t) => {
   const hub = memory()
   const written: Buffer[] = []
-  const node = await startNode(t, { engineFor: (application) => {
-    const engine = hub.engineFor(application)
-    const append = engine.append.bind(engine)
-    engine.append = (entry) => {
-      written.push(entry)
-      return append(entry)
+  const node = await startNode(t, {
+    engineFor: (application) => {
+      const engine = hub.engineFor(application)
+      const append = engine.append.bind(engine)
+      engine.append = (entry) => {
+        written.push(entry)
+        return append(entry)
+      }
+      return engine
     }
-    return engine
-  } })
+  })
   const { session } = await node.connect()
   node.live.group('g').add(session)
   node.live.group('g').broadcastExcept(session, 'note', { text: 'x' })
@@ -143,7 +145,7 @@ t.test('without a cluster all is as before', async (t) => {
   t.equal(group.local, group)
   await live.synced()
   live.broadcast('note', { text: 'a' })
-  void session.send('note', { text: 'b' })
+  session.send('note', { text: 'b' })
   live.local.broadcast('note', { text: 'c' })
   await until(() => seen(reader).length === 3, 'all three')
   t.strictSame(seen(reader), ['a', 'b', 'c'])
@@ -177,18 +179,22 @@ t.test('conflated updates of other nodes conflate here', async (t) => {
 t.test('a node delivers updates that its own contract lacks, or writes otherwise', async (t) => {
   const hub = memory()
   const old = await startNode(t, hub)
-  const young = await startNode(t, hub, { setup: (app) => {
-    const live = app.tether.stateful('/next', { contract: defineContract({ updates: { extra: Type.Object({ n: Type.Integer() }), html: text() } }) })
-    app.get('/fire', async () => {
-      live.broadcast('extra', { n: 1 })
-      live.broadcast('html', '<b>\n</b>')
-      await live.synced()
-      return 'ok'
-    })
-  } })
-  const older = await startNode(t, hub, { setup: (app) => {
-    app.tether.stateful('/next', { contract: defineContract({ updates: { other: Type.Object({}) } }) })
-  } })
+  const young = await startNode(t, hub, {
+    setup: (app) => {
+      const live = app.tether.stateful('/next', { contract: defineContract({ updates: { extra: Type.Object({ n: Type.Integer() }), html: text() } }) })
+      app.get('/fire', async () => {
+        live.broadcast('extra', { n: 1 })
+        live.broadcast('html', '<b>\n</b>')
+        await live.synced()
+        return 'ok'
+      })
+    }
+  })
+  const older = await startNode(t, hub, {
+    setup: (app) => {
+      app.tether.stateful('/next', { contract: defineContract({ updates: { other: Type.Object({}) } }) })
+    }
+  })
   const reader = await openReader(older, '/next')
   const elsewhere = await old.connect()
   await until(() => reader.controls.length > 0, 'the hello')
@@ -201,9 +207,11 @@ t.test('a node delivers updates that its own contract lacks, or writes otherwise
 
 t.test('a URL is told apart by its whole pattern, an application by its name', async (t) => {
   const hub = memory()
-  const one = await startNode(t, hub, { setup: (app) => {
-    app.register(async (child) => { child.tether.stateful('/live', { contract: defineContract({ updates: {} }) }) }, { prefix: '/v2' })
-  } })
+  const one = await startNode(t, hub, {
+    setup: (app) => {
+      app.register(async (child) => { child.tether.stateful('/live', { contract: defineContract({ updates: {} }) }) }, { prefix: '/v2' })
+    }
+  })
   const other = await startNode(t, hub, { cluster: { name: 'other' } })
   const inOne = await one.connect()
   const inOther = await other.connect()
