@@ -10,7 +10,7 @@ await app.register(tether, { cluster: { engine: local({ directory, deadlineMs: 5
 const live = mountLive(app, {}, {})
 const tell = (message: object) => { process.send?.(message) }
 
-process.on('message', async ({ id, call, args }: { id: number, call: string, args: any[] }) => {
+process.on('message', async ({ id, call, args }: { id: number, call: string, args: [string, number] }) => {
   tell({ id, result: await run(call, args) })
 })
 // A process whose parent is dead ends.
