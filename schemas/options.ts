@@ -121,6 +121,10 @@ export const optionGroups = {
     where: 'app.tether.drain()',
     schema: Type.Object(schemasOf(optionTable.drain), closed)
   },
+  nats: {
+    where: 'nats()',
+    schema: Type.Object(schemasOf(optionTable.nats), closed)
+  },
   memory: {
     where: 'memory()',
     schema: Type.Object({
@@ -136,6 +140,10 @@ export const optionGroups = {
       ...schemasOf(optionTable.local),
       directory: Type.Optional(Type.String({ minLength: 1, description: 'the path of a directory' }))
     }, closed)
+  },
+  redis: {
+    where: 'redis()',
+    schema: Type.Object(schemasOf(optionTable.redis), closed)
   },
   contract: {
     where: 'defineContract()',

@@ -81,11 +81,13 @@ export class BroadcastQueue {
   /** Delivers all pending broadcasts to the members of a cohort that are in step. Call it before any other operation on one of them. */
   catchUpCohort (cohort: Cohort): void {
     if (cohort.deliveredUpTo === this.#lastNumber) return
-    this.#handToCohort(cohort, this.#undelivered.filter(({ audience }) => audience.targets.has(cohort)), this.#lastNumber)
+    const now = performance.now()
+    const broadcasts = this.#undelivered.filter(({ audience }) => audience.targets.has(cohort))
+    this.#handToCohort(cohort, broadcasts, this.#lastNumber, now, now + this.#limits.flushSliceMs)
   }
 
   /** @param last number of the last broadcast that the cohort has then received */
-  #handToCohort (cohort: Cohort, broadcasts: readonly Broadcast[], last: number): void {
+  #handToCohort (cohort: Cohort, broadcasts: readonly Broadcast[], last: number, now: number, until: number): void {
     let hasNew = false
     let excluded: BroadcastMember[] | null = null
     for (const { number, except, frame } of broadcasts) {
@@ -102,7 +104,7 @@ export class BroadcastQueue {
       hasNew = true
     }
     cohort.deliveredUpTo = last
-    if (hasNew) cohort.scheduleAppended()
+    if (hasNew) cohort.scheduleAppended(now, until)
     // Their writes may bring them back into step, so they come last.
     if (excluded !== null) for (const member of excluded) member.scheduleAppended()
   }
@@ -123,8 +125,13 @@ export class BroadcastQueue {
     let count = 0
     while (this.#undelivered.length > 0) {
       this.#targets ??= this.#nextBatch()
-      for (let member = this.#nextMember(); member !== null; member = this.#nextMember()) {
-        this.#deliverTo(member, now)
+      for (let target = this.#nextTarget(); target !== null; target = this.#nextTarget()) {
+        if (!(target instanceof Cohort)) this.#deliverTo(target, now)
+        else {
+          this.#deliverToCohort(target, now, until)
+          // Under pressure it has written to many members.
+          count |= 15
+        }
         if ((++count & 15) === 0 && performance.now() > until) return false
       }
       this.#targets = null
@@ -146,28 +153,24 @@ export class BroadcastQueue {
     return audience.targets.values()
   }
 
-  /** The next member that receives the batch itself. Delivers to all members in step on the way. */
-  #nextMember (): BroadcastMember | null {
-    for (;;) {
-      if (this.#outOfStep !== null) {
-        const next = this.#outOfStep.next()
-        if (next.done !== true) return next.value
-        this.#outOfStep = null
-      }
-      const next = this.#targets!.next()
-      if (next.done === true) return null
-      const target = next.value
-      if (!(target instanceof Cohort)) return target as BroadcastMember
-      this.#deliverToCohort(target)
-      this.#outOfStep = target.outOfStep.values()
+  /** The next cohort, or member out of step, that receives the batch; null after the last. */
+  #nextTarget (): Cohort | BroadcastMember | null {
+    if (this.#outOfStep !== null) {
+      const next = this.#outOfStep.next()
+      if (next.done !== true) return next.value
+      this.#outOfStep = null
     }
+    const { done, value: target } = this.#targets!.next()
+    if (done === true) return null
+    if (target instanceof Cohort) this.#outOfStep = target.outOfStep.values()
+    return target as Cohort | BroadcastMember
   }
 
   get #lastOfBatch (): number { return this.#undelivered[this.#deliveringCount - 1]!.number }
 
-  #deliverToCohort (cohort: Cohort): void {
+  #deliverToCohort (cohort: Cohort, now: number, until: number): void {
     const last = this.#lastOfBatch
-    if (cohort.deliveredUpTo < last) this.#handToCohort(cohort, this.#undelivered.slice(0, this.#deliveringCount), last)
+    if (cohort.deliveredUpTo < last) this.#handToCohort(cohort, this.#undelivered.slice(0, this.#deliveringCount), last, now, until)
   }
 
   #deliverTo (member: BroadcastMember, now: number): void {

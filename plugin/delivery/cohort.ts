@@ -208,14 +208,13 @@ export class Cohort implements Flushable, Deadline {
     this.#scope.totals.add('conflated', this.#members.length)
   }
 
-  /** Has the appended frames written at the end of this turn of the event loop, or at once if too many wait. */
-  scheduleAppended (): void {
+  /** Has the appended frames written at the end of this turn of the event loop. If too many wait, writes them at once, until the time `until`. */
+  scheduleAppended (now: number, until: number): void {
     const { limits, writeBytes, totals, scheduler, budget } = this.#scope
     const { waiting } = this.#log
     this.#figures.note(this.#rounds + 1, waiting)
     totals.raiseHighWater(waiting)
-    if (isPressed(this.#log, limits, writeBytes)) this.flush(performance.now(), Infinity)
-    else scheduler.schedule(this)
+    if (!isPressed(this.#log, limits, writeBytes) || !this.flush(now, until)) scheduler.schedule(this)
     if (budget.isExceeded) budget.onExceeded()
   }
 
@@ -224,7 +223,11 @@ export class Cohort implements Flushable, Deadline {
     if (this.#isFlushing) return true
     this.#isFlushing = true
     try {
-      while (this.#batch !== null || this.#begin(now)) {
+      while (this.#batch !== null || this.#hasNext(now)) {
+        if (this.#batch === null && !this.#begin(now)) {
+          if (!this.#goAlone(now, until)) return false
+          continue
+        }
         if (!this.#write(until)) return false
         this.#end(now)
       }
@@ -257,24 +260,19 @@ export class Cohort implements Flushable, Deadline {
     for (const member of comers) this.join(member)
   }
 
-  /** Begins a round with as many frames as one write takes. Returns false when nothing waits. */
+  #hasNext (now: number): boolean {
+    if (this.#log.waiting > 0 && this.#speakers.size > 0) this.#dismissSpeakers(now)
+    // The last member may have left.
+    return this.#log.waiting > 0
+  }
+
+  /** Begins a round with as many frames as one write takes. Returns false if one write cannot take the next frame. */
   #begin (now: number): boolean {
     const log = this.#log
-    if (log.waiting === 0) return false
-    if (this.#speakers.size > 0) this.#dismissSpeakers(now)
-    // The last member may have left.
-    if (log.waiting === 0) return false
     const start = log.cursor
     const idBytes = this.isCounted ? 0 : this.#prefixes[0]!.length + idFieldBytes + idDigits
     const end = log.batchEnd(this.pieceBytes, idBytes)
-    if (log.bytesBetween(start, end) + (end - start) * idBytes > this.pieceBytes) {
-      // A frame that is larger than one write goes out in parts, to each member at its own speed.
-      for (const member of [...this.#members]) {
-        member.leaveStep()
-        member.writeAppended(now)
-      }
-      return false
-    }
+    if (log.bytesBetween(start, end) + (end - start) * idBytes > this.pieceBytes) return false
     this.#batch = this.#scope.batches.of(log, start, end)
     if (!this.isCounted) this.#texts = log.texts(start, end)
     this.#start = start
@@ -283,6 +281,21 @@ export class Cohort implements Flushable, Deadline {
     this.#wroteBefore = this.#wroteAt
     this.#wroteAt = now
     this.#rounds++
+    return true
+  }
+
+  /**
+   * Takes the members out of step, and writes to each of them, until the time `until`: a frame that is larger than one
+   * write goes out in parts, to each member at its own speed. Returns whether it has written to all.
+   */
+  #goAlone (now: number, until: number): boolean {
+    // The last member takes what waits with it, and may come back into step at once.
+    for (let count = 1; this.#log.waiting > 0; count++) {
+      const member = this.#members[0]!
+      this.leave(member)
+      member.writeAppended(now)
+      if ((count & 15) === 0 && performance.now() > until) return this.#log.waiting === 0
+    }
     return true
   }
 

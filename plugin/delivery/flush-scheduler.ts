@@ -1,6 +1,7 @@
 import type { Limits } from '../../schemas/limits.ts'
 import { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
+import { Cohort } from './cohort.ts'
 import type { Flushable } from './flushable.ts'
 
 /**
@@ -67,7 +68,7 @@ export class FlushScheduler {
         stream.scheduled = true
         return false
       }
-      if ((++this.#position & 15) === 0 && performance.now() > until) break
+      if (((++this.#position & 15) === 0 || stream instanceof Cohort) && performance.now() > until) break
     }
     if (this.#position < current.length) return false
     this.#current = []

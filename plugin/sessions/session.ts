@@ -204,7 +204,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   onCaughtUp (): void {
     if (this.isInStep) return
     if (this.cohort !== null) this.cohort.join(this)
-    else if (this.#flushes < flushesToSettle && ++this.#flushes === flushesToSettle) this.scope.cohorts.settle(this)
+    // A closing session is in no audience, and gets no broadcasts.
+    else if (this.isOpen && this.#flushes < flushesToSettle && ++this.#flushes === flushesToSettle) this.scope.cohorts.settle(this)
   }
 
   onFull (): void {

@@ -11,6 +11,11 @@ import { makeDirectory, settingsFor } from './harness/local-under-test.ts'
 
 const application = { name: 'shop', logMs: 60_000 }
 
+/** For the long run alone: each process costs a second to start. */
+function testAtLength (name: string, run: (t: Test) => Promise<void>): void {
+  if (effort > 1) t.test(name, run)
+}
+
 class Host {
   readonly directory: string
   readonly processes: LocalProcess[] = []
@@ -63,7 +68,7 @@ t.test('of several that start at once, one serves, and all are joined', async (t
 t.test('the process that serves is killed under load: nothing that was acknowledged is lost, and nothing is forgotten', async (t) => {
   const host = new Host(t)
   await host.start(3)
-  for (let round = 0; round < 2 * effort; round++) {
+  for (let round = 0; round < effort; round++) {
     const [server] = await host.serving() as [LocalProcess]
     const others = host.processes.filter((one) => one !== server)
     const loads = others.map((one) => one.call('load', 400))
@@ -96,7 +101,7 @@ t.test('the process that serves is killed under load: nothing that was acknowled
   }
 })
 
-t.test('without a file, the others learn that the hub which is killed takes its memory with it', async (t) => {
+testAtLength('without a file, the others learn that the hub which is killed takes its memory with it', async (t) => {
   const host = new Host(t, false)
   await host.start(3)
   const [server] = await host.serving() as [LocalProcess]
@@ -158,7 +163,7 @@ t.test('the process that serves stops for longer than the deadline, and goes on:
   t.same(unique(others[0]!.entries), unique(others[1]!.entries))
 })
 
-t.test('a node that stops delays nobody, and gets all that it missed', async (t) => {
+testAtLength('a node that stops delays nobody, and gets all that it missed', async (t) => {
   const host = new Host(t)
   await host.start(3)
   const [server] = await host.serving() as [LocalProcess]
@@ -173,7 +178,7 @@ t.test('a node that stops delays nobody, and gets all that it missed', async (t)
   t.notOk(stopped.states.includes('forgot'))
 })
 
-t.test('a hub whose socket somebody removes gives way', async (t) => {
+testAtLength('a hub whose socket somebody removes gives way', async (t) => {
   const host = new Host(t)
   const [first] = await host.start(1) as [LocalProcess]
   await first.call('put', 'old', 'value', null)
@@ -186,7 +191,7 @@ t.test('a hub whose socket somebody removes gives way', async (t) => {
   t.ok(first.states.includes('forgot'), 'what it had was removed with the socket')
 })
 
-t.test('a hub whose directory somebody removes makes it again', async (t) => {
+testAtLength('a hub whose directory somebody removes makes it again', async (t) => {
   const host = new Host(t)
   const [first] = await host.start(1) as [LocalProcess]
   rmSync(host.directory, { recursive: true })
