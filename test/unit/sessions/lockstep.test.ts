@@ -301,12 +301,12 @@ for (const isCounted of [true, false]) {
       for (let count = 0; count < 200; count++) await world.open(isCounted)
       await world.turn()
       for (const text of ['finds its cohort', 'comes into step']) {
-        world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', text, null)
+        world.endpoint.groups.broadcast(null, null, 'note', text, null)
         await world.turn()
       }
       t.equal(world.tabs.filter(({ session }) => session.isInStep).length, 200)
       const written = (): number => world.tabs.filter(({ carriers: [carrier] }) => carrier!.writes.at(-1)!.endsWith('x"\n\n')).length
-      world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'x'.repeat(length), null)
+      world.endpoint.groups.broadcast(null, null, 'note', 'x'.repeat(length), null)
       for (let last = 0, slices = 0; last < 200; slices++) {
         await setImmediate()
         const present = written()
