@@ -54,8 +54,8 @@ export interface CohortScope {
 }
 
 /**
- * Sessions with the same audiences. Those whose stream is writable, and for which nothing of their own waits, are
- * *in step*: they share one log, and a round writes its next frames to each of them with one write.
+ * Sessions with the same audiences. A member is *in step* while its stream is writable and only broadcasts wait for it.
+ * The members in step share one log. A round writes its next frames to each of them, with one write.
  *
  * ```
  *  log.first            round starts      round ends          log.next
@@ -323,7 +323,8 @@ export class Cohort implements Flushable, Deadline {
         hasRoom = carriers[place]!.writeText(text, bytes + idBytes)
       }
       count++
-      if (!hasRoom) {
+      // A carrier may also report within the write that it is full, or has ended.
+      if (!hasRoom || !member.isInStep) {
         member.onFull()
         member.scheduleAppended()
       } else if (keptFrom[place]! < first && keptFrom[place] !== 0 && member.place === place) this.#forgetEarlier(place)
@@ -349,6 +350,7 @@ export class Cohort implements Flushable, Deadline {
   #end (now: number): void {
     this.#bytes += this.#batch?.bytes.length ?? 0
     this.#batch = null
+    this.#texts = []
     this.#log.trim(now)
     this.#watchAge(0)
   }

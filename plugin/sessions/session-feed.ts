@@ -312,7 +312,8 @@ export class SessionFeed implements StreamReader, Holder {
   }
 
   onFull (): void {
-    this.#stream!.filled()
+    if (this.#stream === null) return
+    this.#stream.filled()
     this.onFlushed()
   }
 

@@ -84,7 +84,7 @@ t.test('a server that is stopped is noticed, and nothing is lost when it goes on
   const server = await NatsServer.start((end) => { t.teardown(end) })
   const { engine, states, entries } = await open((end) => { t.teardown(end) }, () => newer(server.port), { deadlineMs: 400 })
   await engine.append(Buffer.from('before'))
-  server.freeze()
+  await server.freeze()
   const begun = performance.now()
   await t.rejects(engine.append(Buffer.from('during')), { code: 'FST_ERR_TETHER_ENGINE', message: /in time/ })
   t.ok(performance.now() - begun < 1_500, 'within its deadline')

@@ -111,17 +111,17 @@ export class Records {
   }
 
   #isOver ({ head }: StoredRecord): boolean {
-    return head.end <= this.#clock.now()
+    return this.#clock.isPast(head.end)
   }
 
   #revisionOf (seq: number, end: number): string {
     return `${this.#life}.${seq}.${end}`
   }
 
-  /** The number of the message that a revision names; null if no record has that revision any more. */
+  /** The number of the message that a revision names; null if no record has that revision any more, as far as another node may know. */
   #seqOf (revision: string): number | null {
     const [life, seq, end] = revision.split('.')
-    return life === this.#life && Number(end) > this.#clock.now() ? Number(seq) : null
+    return life === this.#life && this.#clock.isBefore(Number(end)) ? Number(seq) : null
   }
 
   /** The answer to a revision that cannot be, once the server has answered at all. */

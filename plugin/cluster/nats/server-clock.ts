@@ -2,6 +2,8 @@
 const goodMs = 60_000
 /** The error from which a better reading is worth a request, in milliseconds. */
 const bluntMs = 5
+/** Most that two clocks run apart, as a part of the time since they were compared. Crystals are ten times as exact. */
+const drift = 1e-3
 
 /**
  * The clock of the server, by which records and leases end: the clocks of nodes may differ. Each reading has an
@@ -33,6 +35,20 @@ export class ServerClock {
   /** The server's time in milliseconds. */
   now (): number {
     return performance.now() + this.#ahead
+  }
+
+  /** Whether the server's clock has certainly reached `time`. */
+  isPast (time: number): boolean {
+    return time <= this.now() - this.#uncertainty
+  }
+
+  /** Whether the server's clock has certainly not reached `time`. Close to `time`, neither this nor {@link isPast} holds. */
+  isBefore (time: number): boolean {
+    return time > this.now() + this.#uncertainty
+  }
+
+  get #uncertainty (): number {
+    return this.#error / 2 + (performance.now() - this.#readAt) * drift
   }
 
   /** The server's time at a time of this machine's wall clock. */

@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { until } from '../../e2e/harness/until.ts'
+import { stopProcess } from './stopped-process.ts'
 
 const program = fileURLToPath(new URL('local-process.ts', import.meta.url))
 
@@ -47,8 +48,13 @@ export class LocalProcess {
     })
   }
 
-  signal (signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
+  /** Stops the process until {@link thaw}. */
+  async freeze (): Promise<void> {
+    await stopProcess(this.#child.pid!)
+  }
+
+  thaw (): void {
+    this.#child.kill('SIGCONT')
   }
 
   /** Kills the process, and waits until it is gone. */

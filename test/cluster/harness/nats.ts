@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until, within } from '../../e2e/harness/until.ts'
+import { stopProcess } from './stopped-process.ts'
 
 /** What can be registered for the end of a test: tap's tests, and the scopes of the contract. */
 export type AtEnd = (end: () => unknown) => void
@@ -85,8 +86,8 @@ export class NatsServer {
   }
 
   /** Stops it, with all connections open, until `thaw`. */
-  freeze (): void {
-    this.#process!.kill('SIGSTOP')
+  async freeze (): Promise<void> {
+    await stopProcess(this.#process!.pid!)
   }
 
   thaw (): void {

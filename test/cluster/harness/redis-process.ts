@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { until } from '../../e2e/harness/until.ts'
 import type { Scope } from './relay.ts'
+import { stopProcess } from './stopped-process.ts'
 
 export const program = process.env.REDIS_SERVER_PATH ?? '/usr/bin/redis-server'
 
@@ -28,8 +29,9 @@ export interface RedisProcess {
   readonly busPort: number
   /** A client of the test's own, to look and to set up. */
   readonly admin: Redis
-  /** Sends a signal: `SIGSTOP` and `SIGCONT` freeze and thaw. */
-  signal: (signal: NodeJS.Signals) => void
+  /** Stops it, with all connections open, until `thaw`. */
+  freeze: () => Promise<void>
+  thaw: () => void
   /** Ends it as a crash does. */
   kill: () => Promise<void>
   /** Starts it again, at the same port and with what is on its disk. */
@@ -89,7 +91,7 @@ export async function startRedis (scope: Scope, { isDurable = false, isCluster =
     rmSync(folder, { recursive: true, force: true })
   })
   await start()
-  return { port, busPort, admin, signal: (signal) => { child!.kill(signal) }, kill, start }
+  return { port, busPort, admin, freeze: () => stopProcess(child!.pid!), thaw: () => { child!.kill('SIGCONT') }, kill, start }
 }
 
 /** Starts a cluster of three masters. */

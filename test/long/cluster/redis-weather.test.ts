@@ -129,13 +129,13 @@ for (const { name, client } of kinds) {
     const loads = nodes.map((node, index) => load(node, `s${index}`))
     for (let round = 0; round < 2; round++) {
       await pause(200)
-      server.signal('SIGSTOP')
+      await server.freeze()
       const startedAt = performance.now()
       await t.rejects(nodes[0]!.engine.get('any'), { code: 'FST_ERR_TETHER_ENGINE' })
       t.ok(performance.now() - startedAt < 2_000, 'within the deadline')
       for (const node of nodes) await until(() => !node.isUp(), 'down')
       await pause(2_500)
-      server.signal('SIGCONT')
+      server.thaw()
       for (const node of nodes) await until(node.isUp, 'up again', 30_000)
     }
     await settle(t, nodes, loads, 'mark')

@@ -291,7 +291,7 @@ t.test('with little memory, no client gets a number twice or out of order, and n
     world.empty()
   }), { numRuns: 300 * effort, ...seed })
   t.ok(inStep > 1_000, `${inStep} sessions were in step after a step`)
-  t.ok(gaps > 10, `${gaps} gaps were reported`)
+  t.ok(gaps > 0, `${gaps} gaps were reported`)
 })
 
 for (const isCounted of [true, false]) {
@@ -317,6 +317,30 @@ for (const isCounted of [true, false]) {
       world.empty()
     })
   }
+}
+
+for (const isCounted of [true, false]) {
+  t.test(`a carrier that ends or fills up within a write of the round: ${isCounted ? 'counted' : 'exact ids'}`, async (t) => {
+    const world = new World({}, exactly, 2_000, false)
+    for (let count = 0; count < 5; count++) await world.open(isCounted)
+    await world.turn()
+    for (const text of ['finds its cohort', 'comes into step']) {
+      world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', text, null)
+      await world.turn()
+    }
+    const carriers = world.tabs.map(({ carriers: [carrier] }) => carrier!)
+    carriers[1]!.onWrite = () => { carriers[1]!.cut() }
+    carriers[3]!.onWrite = () => { carriers[3]!.fill() }
+    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'within', null)
+    await world.turn()
+    for (const carrier of carriers) t.match(carrier.writes.at(-1), /"within"/)
+    t.same(world.tabs.map(({ session }) => [session.isInStep, session.connected]), [[true, true], [false, false], [true, true], [false, true], [true, true]])
+    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'after', null)
+    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'and after', null)
+    await world.turn()
+    t.same(world.tabs.map(({ session: { stats } }) => [stats.queuedFrames, stats.stalled]), [[0, false], [2, false], [0, false], [2, true], [0, false]])
+    world.empty()
+  })
 }
 
 /** Checks the numbers of a stream with exact ids. Returns the number of its gaps. */

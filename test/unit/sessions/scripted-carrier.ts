@@ -13,6 +13,8 @@ export class ScriptedCarrier implements Carrier {
   readonly writes: string[] = []
   /** Whether it was closed from this side. */
   isClosed = false
+  /** Called within each write. */
+  onWrite = (): void => {}
   #owner: CarrierOwner | null = null
 
   constructor (pieceBytes: number) {
@@ -40,7 +42,13 @@ export class ScriptedCarrier implements Carrier {
     if (text.length > this.pieceBytes) throw new Error('too many bytes for one write')
     if (this.isClosed || this.room <= 0) throw new Error('a write to a carrier that takes none')
     this.writes.push(text)
-    return --this.room > 0
+    this.onWrite()
+    return !this.isClosed && --this.room > 0
+  }
+
+  /** Reports that it is full, apart from a write. */
+  fill (): void {
+    this.#owner?.filled()
   }
 
   /** The peer takes more. */
