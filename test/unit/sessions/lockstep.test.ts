@@ -325,18 +325,18 @@ for (const isCounted of [true, false]) {
     for (let count = 0; count < 5; count++) await world.open(isCounted)
     await world.turn()
     for (const text of ['finds its cohort', 'comes into step']) {
-      world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', text, null)
+      world.endpoint.groups.broadcast(null, null, 'note', text, null)
       await world.turn()
     }
     const carriers = world.tabs.map(({ carriers: [carrier] }) => carrier!)
     carriers[1]!.onWrite = () => { carriers[1]!.cut() }
     carriers[3]!.onWrite = () => { carriers[3]!.fill() }
-    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'within', null)
+    world.endpoint.groups.broadcast(null, null, 'note', 'within', null)
     await world.turn()
     for (const carrier of carriers) t.match(carrier.writes.at(-1), /"within"/)
     t.same(world.tabs.map(({ session }) => [session.isInStep, session.connected]), [[true, true], [false, false], [true, true], [false, true], [true, true]])
-    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'after', null)
-    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'and after', null)
+    world.endpoint.groups.broadcast(null, null, 'note', 'after', null)
+    world.endpoint.groups.broadcast(null, null, 'note', 'and after', null)
     await world.turn()
     t.same(world.tabs.map(({ session: { stats } }) => [stats.queuedFrames, stats.stalled]), [[0, false], [2, false], [0, false], [2, true], [0, false]])
     world.empty()
