@@ -31,6 +31,9 @@ const tetherPlugin: FastifyPluginAsync<TetherOptions> = async (fastify, options)
     }
   })
   fastify.addHook('preClose', function endTetherStreams () { return core.shutdown() })
+  if (!core.isClustered) return
+  fastify.addHook('onReady', function joinTetherCluster () { return core.start(fastify.log) })
+  fastify.addHook('onClose', function leaveTetherCluster () { return core.leave() })
 }
 
 /**
@@ -50,6 +53,8 @@ export type { AnyContract, ConflatedUpdate, Contract, EventData, EventSchemas, T
 export type { Fault } from '../schemas/errors.ts'
 export type { DrainOptions, Tether, TetherOptions, TetherStats } from './app/api.ts'
 export type { Protocol } from './carriers/carrier.ts'
+export type { Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus } from './cluster/api.ts'
+export type { EngineSource } from './cluster/engine.ts'
 export type { StreamCompression } from './carriers/stream-compression.ts'
 export type { CompressionStats } from './compression/compression.ts'
 export type { Figures as Counters } from './metrics/figures.ts'

@@ -27,6 +27,11 @@ export const defaults = Object.freeze({
   }),
   /** Options of `app.tether.drain(options)`. */
   drain: Object.freeze(defaultsOf(optionTable.drain)),
+  /** Parts of the option `cluster`, if it is an object. */
+  cluster: Object.freeze({
+    ...defaultsOf(optionTable.cluster),
+    name: 'tether'
+  }),
   /** Options of `nats(connection, options)`. */
   nats: Object.freeze(defaultsOf(optionTable.nats)),
   /** Options of `memory(options)`. */
@@ -121,6 +126,18 @@ export const defaults = Object.freeze({
     /** Least `retry:` for a client that is refused at a session limit, and the greatest random part on top. */
     busyRetryMs: 1_000,
     busyRetrySpreadMs: 4_000,
+    /** How long a start waits for the cluster's engine. Later, the application serves without it until it answers. */
+    clusterStartMs: 3_000,
+    /** Most broadcasts of one entry of the cluster's log, and their bytes. A single larger broadcast has an entry for itself. */
+    logEntryFrames: 1_024,
+    logEntryBytes: 262_144,
+    /** Entries of one node that may be in the log, and not back from it. */
+    logUnreadEntries: 64,
+    /** Least and greatest wait before a failed entry is written again. */
+    logRetryMs: 50,
+    logMaxRetryMs: 1_000,
+    /** Refusals after which a broadcast of more than `logEntryBytes` is dropped: the engine cannot take it. */
+    logLargeAttempts: 5,
     /** How long one read waits in Redis for something new; the memory of Redis is checked as often. */
     redisBlockMs: 1_000,
     /** How far back each new connection to Redis reads again. */

@@ -160,6 +160,25 @@ export const optionTable = {
     /** Greatest milliseconds of a random part on top of `retryMs`, so that clients do not all reconnect at once. Default 10,000; 0: none. */
     spreadMs: { unit: 'ms', default: 10_000, zero: 'none' }
   },
+  cluster: {
+    /**
+     * Milliseconds after which the other nodes take a node for dead that has not been heard of. It is renewed every third
+     * of this time. All nodes need the same. Default 10,000; at least 1.
+     */
+    leaseMs: { unit: 'ms', default: 10_000, least: 1 },
+    /**
+     * Milliseconds that the log keeps a broadcast, for nodes that could not read meanwhile. All nodes need the same.
+     * Default 60,000; at least 1.
+     */
+    logMs: { unit: 'ms', default: 60_000, least: 1 },
+    /**
+     * Broadcasts of this node that may wait until they are back from the log. Beyond this, the oldest is dropped, and
+     * the sessions of all nodes get a gap. Default 65,536; at least 1.
+     */
+    queueFrames: { unit: 'updates', default: 65_536, least: 1 },
+    /** Bytes of these broadcasts. A single larger one still passes. Default 33,554,432; at least 1. */
+    queueBytes: { unit: 'bytes', default: 33_554_432, least: 1 }
+  },
   nats: {
     /**
      * Where JetStream keeps its streams. `'file'` survives the end of the server, `'memory'` does not. It cannot

@@ -59,11 +59,25 @@ export interface OptionGroup {
   readonly schema: TObject
 }
 
+/** An engine, or an object that names one. The option validator checks the parts of the object. */
+const clusterOption = Type.Optional(Type.Unsafe<unknown>({
+  cluster: true,
+  description: 'an engine, such as local() of "fastify-tether/local" returns, or an object with engine, name, leaseMs, logMs, queueFrames and queueBytes'
+}))
+
 /** All groups of options. An option in the wrong group gets an error that names the right one. */
 export const optionGroups = {
   plugin: {
     where: 'app.register(tether)',
-    schema: Type.Object({ ...schemasOf(optionTable.plugin), ...accessOptions }, closed)
+    schema: Type.Object({ ...schemasOf(optionTable.plugin), cluster: clusterOption, ...accessOptions }, closed)
+  },
+  cluster: {
+    where: '"cluster" of app.register(tether)',
+    schema: Type.Object({
+      engine: Type.Unsafe<unknown>({ engine: true, description: 'an engine, such as local() of "fastify-tether/local" returns' }),
+      name: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: `1 to 64 letters, digits, "-" and "_"; default "${defaults.cluster.name}"` })),
+      ...schemasOf(optionTable.cluster)
+    }, closed)
   },
   stateful: {
     where: 'app.tether.stateful()',
@@ -79,6 +93,7 @@ export const optionGroups = {
       onClose: callback(),
       onJoin: callback(),
       onLeave: callback(),
+      onGap: callback(),
       onError: callback(),
       ...schemasOf(optionTable.stateful),
       ...accessOptions

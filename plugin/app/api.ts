@@ -1,6 +1,8 @@
 import type { EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Protocol } from '../carriers/carrier.ts'
+import type { Cluster, ClusterOptions } from '../cluster/api.ts'
+import type { EngineSource } from '../cluster/engine.ts'
 import type { CompressionStats } from '../compression/compression.ts'
 import type { Figures } from '../metrics/figures.ts'
 import type { StatefulConfig } from '../routes/stateful-config.ts'
@@ -11,7 +13,15 @@ import type { Upgrade, UpgradeOptions } from '../streams/transport.ts'
 import type { WebSocketUpgrade, WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 
 /** Options of `app.register(tether, options)`. They hold for all sessions of the registered plugin together. */
-export interface TetherOptions extends AccessOptions, OptionsOf<typeof optionTable.plugin> {}
+export interface TetherOptions extends AccessOptions, OptionsOf<typeof optionTable.plugin> {
+  /**
+   * Joins this process with the other nodes of the application: an engine, or an object with an engine and options. Then
+   * broadcasts reach the sessions of all nodes, in one order. Default: none, this process is alone.
+   *
+   * @see docs/cluster.md
+   */
+  cluster?: EngineSource | ClusterOptions
+}
 
 /** Options of `app.tether.drain()`. */
 export interface DrainOptions extends OptionsOf<typeof optionTable.drain> {}
@@ -83,6 +93,8 @@ export interface Tether {
    * be undone. The promise rejects only with `FST_ERR_TETHER_OPTION`.
    */
   drain: (options?: DrainOptions) => Promise<void>
+  /** The nodes of the application; null without the option `cluster`. */
+  readonly cluster: Cluster | null
   /** Gives the current figures. */
   stats: () => TetherStats
 }

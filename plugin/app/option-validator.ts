@@ -4,10 +4,13 @@ import { OptionError } from '../../schemas/errors.ts'
 import { optionGroups, type OptionGroup } from '../../schemas/options.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { didYouMean, nearest } from '../../schemas/suggestion.ts'
+import type { EngineSource } from '../cluster/engine.ts'
 import { originFault } from '../routes/origin.ts'
 
 const ajv = new Ajv({ strict: false, allErrors: false, verbose: true })
 ajv.addKeyword({ keyword: 'callable', validate: (_schema: unknown, data: unknown) => typeof data === 'function' })
+ajv.addKeyword({ keyword: 'engine', validate: (_schema: unknown, data: unknown) => isEngineSource(data) })
+ajv.addKeyword({ keyword: 'cluster', validate: (_schema: unknown, data: unknown) => isEngineSource(data) || isPlain(data) })
 ajv.addKeyword({ keyword: 'origin', validate: (_schema: unknown, data: unknown) => originFault(data) === null })
 
 const groups: readonly OptionGroup[] = Object.values(optionGroups)
@@ -82,6 +85,15 @@ function hint (name: string, where: string, names: readonly string[]): string {
     if (meant !== null) return `. Did you mean "${meant}", which belongs to ${group.where}?`
   }
   return ''
+}
+
+/** Whether a value makes engines. */
+export function isEngineSource (value: unknown): value is EngineSource {
+  return typeof value === 'object' && value !== null && typeof (value as Partial<EngineSource>).engineFor === 'function'
+}
+
+function isPlain (value: unknown): boolean {
+  return isRecord(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 }
 
 function show (value: unknown): string {

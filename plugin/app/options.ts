@@ -4,16 +4,19 @@ import { OptionError } from '../../schemas/errors.ts'
 import { optionGroups } from '../../schemas/options.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
+import type { ClusterOptions } from '../cluster/api.ts'
+import type { EngineSource } from '../cluster/engine.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import type { SessionOptions } from '../sessions/config.ts'
 import type { SessionLimits } from '../sessions/session-registry.ts'
 import type { CompressionOptions, ResolvedCompression, ResolvedUpgradeOptions, UpgradeOptions } from '../streams/transport.ts'
 import type { ResolvedWebSocketOptions, WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 import type { DrainOptions, TetherOptions } from './api.ts'
-import { OptionValidator } from './option-validator.ts'
+import { isEngineSource, OptionValidator } from './option-validator.ts'
 
 const validators = {
   plugin: new OptionValidator(optionGroups.plugin),
+  cluster: new OptionValidator(optionGroups.cluster),
   stateful: new OptionValidator(optionGroups.stateful),
   upgrade: new OptionValidator(optionGroups.upgrade),
   websocket: new OptionValidator(optionGroups.websocket),
@@ -30,7 +33,7 @@ function fill<Defaults extends object> (given: object, fallback: Defaults): Defa
 }
 
 /** Resolves the options of `app.register`, without Fastify's own. */
-export function resolvePluginOptions (options: TetherOptions): { readonly limits: SessionLimits, readonly maxBufferedBytes: number, readonly maxCompressorBytes: number } {
+export function resolvePluginOptions (options: TetherOptions): { readonly limits: SessionLimits, readonly maxBufferedBytes: number, readonly maxCompressorBytes: number, readonly cluster: Required<ClusterOptions> | null } {
   validators.plugin.check(options)
   const { maxDetachedShare, ...fallback } = defaults.plugin
   const { maxSessions, maxSessionsPerOwner, maxSessionsPerConnection, maxPending, pendingMs, maxBufferedBytes, maxCompressorBytes } = fill(options, fallback)
@@ -45,8 +48,15 @@ export function resolvePluginOptions (options: TetherOptions): { readonly limits
       pendingMs
     },
     maxBufferedBytes,
-    maxCompressorBytes
+    maxCompressorBytes,
+    cluster: options.cluster === undefined ? null : resolveCluster(options.cluster)
   }
+}
+
+function resolveCluster (given: EngineSource | ClusterOptions): Required<ClusterOptions> {
+  const options = isEngineSource(given) ? { engine: given } : given
+  validators.cluster.check(options)
+  return Object.freeze({ ...fill(options, defaults.cluster), engine: options.engine })
 }
 
 export function resolveUpgradeOptions (options: UpgradeOptions = {}): ResolvedUpgradeOptions {

@@ -1,6 +1,9 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Limits } from '../../schemas/limits.ts'
+import type { Cluster } from '../cluster/api.ts'
+import { ClusterNode } from '../cluster/cluster-node.ts'
+import { systemClock } from '../cluster/hub/clock.ts'
 import { CompiledContract } from '../contract/compiled-contract.ts'
 import { mountRoutes } from '../routes/mount.ts'
 import { normalOrigin } from '../routes/origin.ts'
@@ -26,6 +29,7 @@ export class TetherCore {
   readonly #runtime: Runtime
   readonly #registry: SessionRegistry<TetherSession>
   readonly #shutdown: Shutdown
+  readonly #cluster: ClusterNode | null
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -33,7 +37,7 @@ export class TetherCore {
    */
   constructor (options: TetherOptions, fixed: Limits = defaults.fixed) {
     this.#options = options
-    const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions(options)
+    const { limits, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
     const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') })
     const relief = new MemoryRelief(runtime.budget, function * () {
@@ -44,6 +48,7 @@ export class TetherCore {
     this.#runtime = runtime
     this.#registry = registry
     this.#shutdown = new Shutdown(runtime, registry)
+    this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }) })
   }
 
   /** Makes `app.tether` for one instance. Its routes go to that instance. */
@@ -52,9 +57,27 @@ export class TetherCore {
       sse: Object.freeze({ upgrade: createMaker('sse', (options?: UpgradeOptions) => createEventStreamUpgrade(resolveUpgradeOptions(options), this.#runtime)) }),
       websocket: Object.freeze({ upgrade: createMaker('websocket', (options?: WebSocketUpgradeOptions) => createWebSocketUpgrade(resolveWebSocketOptions(options), this.#runtime)) }),
       stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
-      drain: async (options?: DrainOptions) => this.#shutdown.close('draining', resolveDrainOptions(options)),
+      drain: async (options?: DrainOptions) => {
+        const drained = this.#shutdown.close('draining', resolveDrainOptions(options))
+        this.#cluster?.announce()
+        await drained
+      },
+      cluster: this.#cluster === null ? null : viewOf(this.#cluster),
       stats: () => statsOf(this.#runtime, this.#registry)
     })
+  }
+
+  /** Whether the node belongs to others, so that `start` and `leave` have work. */
+  get isClustered (): boolean { return this.#cluster !== null }
+
+  /** Joins the other nodes; for Fastify's `onReady`. Rejects if the engine cannot work at all. */
+  async start (log: FastifyBaseLogger): Promise<void> {
+    await this.#cluster?.start(log)
+  }
+
+  /** Leaves the other nodes; for Fastify's `onClose`. */
+  async leave (): Promise<void> {
+    await this.#cluster?.stop()
   }
 
   /** Ends everything within a fixed time; for Fastify's `preClose`, which may run more than once. */
@@ -75,9 +98,21 @@ export class TetherCore {
       trustedOrigins: new Set((config.trustedOrigins ?? this.#options.trustedOrigins ?? []).map(normalOrigin)),
       runtime: this.#runtime,
       registry: this.#registry,
+      cluster: this.#cluster,
+      url: `${instance.prefix}${url}`,
       log: instance.log
     })
     mountRoutes(instance, url, endpoint, transports)
     return endpoint.context.live as Handler
   }
+}
+
+/** What the application sees of a node. */
+function viewOf (node: ClusterNode): Cluster {
+  return Object.freeze({
+    node: node.node,
+    get status () { return node.status },
+    nodes: () => node.nodes(),
+    stats: () => node.stats()
+  })
 }

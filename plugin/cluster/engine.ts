@@ -55,7 +55,7 @@ export interface EngineApplication {
   readonly logMs: number
 }
 
-/** What the coming option `cluster` will take. One source may make the engines of several nodes. */
+/** What the option `cluster` takes. One source may make the engines of several nodes. */
 export interface EngineSource {
   /** Makes the engine of one node. It connects nowhere before `open`. */
   engineFor: (application: EngineApplication) => Engine

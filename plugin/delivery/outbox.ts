@@ -272,6 +272,19 @@ export class Outbox {
     this.#gap = this.#cursor - 1
   }
 
+  /**
+   * Notes that updates were lost behind its last frame. They take one number, which the next write reports as a gap. All
+   * frames before it go too.
+   *
+   * @returns the number of waiting frames dropped
+   */
+  lose (): number {
+    const { waiting } = this
+    this.#restartAt(this.#next + 1)
+    this.#gap = this.#next - 1
+    return waiting
+  }
+
   /** Removes the reader: all written frames now belong to the replay log. */
   detach (now: number): void {
     this.#cursor = this.#fresh

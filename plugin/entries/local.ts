@@ -16,7 +16,7 @@ export interface LocalOptions extends OptionsOf<typeof optionTable.hub>, Options
 const validator = new OptionValidator(optionGroups.local)
 
 /**
- * Makes the engine that joins the processes of one user on one host, without a server, for the coming option `cluster`
+ * Makes the engine that joins the processes of one user on one host, without a server, for the option `cluster`
  * of `app.register(tether)`. One of the processes serves the others over a unix socket. When it ends, another takes over.
  *
  * @throws `FST_ERR_TETHER_OPTION` for options that are not allowed

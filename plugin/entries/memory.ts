@@ -23,7 +23,7 @@ export interface MemoryOptions extends OptionsOf<typeof optionTable.hub> {
 const validator = new OptionValidator(optionGroups.memory)
 
 /**
- * Makes a hub that joins the nodes of one process in memory, for the coming option `cluster` of `app.register(tether)`.
+ * Makes a hub that joins the nodes of one process in memory, for the option `cluster` of `app.register(tether)`.
  * All nodes need the same hub. It serves tests: when the process ends, all is gone.
  *
  * @throws `FST_ERR_TETHER_OPTION` for options that are not allowed

@@ -15,7 +15,7 @@ const validator = new OptionValidator(optionGroups.nats)
 const used = ['publish', 'subscribe', 'status', 'flush', 'reconnect', 'isClosed', 'closed', 'close'] as const
 
 /**
- * Makes the engine that joins nodes by NATS JetStream, of a server of version 2.9 or later, for the coming option `cluster` of
+ * Makes the engine that joins nodes by NATS JetStream, of a server of version 2.9 or later, for the option `cluster` of
  * `app.register(tether)`. It connects when the node opens it.
  *
  * A function is called for a new connection at the start, and whenever the last one has closed for good; the

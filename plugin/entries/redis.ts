@@ -19,7 +19,7 @@ export interface RedisOptions extends OptionsOf<typeof optionTable.redis> {}
 const validator = new OptionValidator(optionGroups.redis)
 
 /**
- * Makes the engine that joins nodes over Redis or Valkey, for the coming option `cluster` of `app.register(tether)`.
+ * Makes the engine that joins nodes over Redis or Valkey, for the option `cluster` of `app.register(tether)`.
  * It connects when the node opens it, with connections of its own: the given client lends its settings, and
  * is neither used nor closed.
  *

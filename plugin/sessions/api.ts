@@ -94,8 +94,10 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
 export interface Group<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> extends Iterable<Session<State, Updates>> {
   /** The name given to `live.group(name)`. */
   readonly name: string
-  /** Number of members. */
+  /** Number of members on this node. */
   readonly size: number
+  /** The same group on this node alone: its broadcasts go to no other node. Without a cluster, the group itself. */
+  readonly local: Group<State, Updates>
   /**
    * Adds a session and queues `onJoin`. The session stays until it is deleted or closes.
    * Returns false for a session that is a member already, or closed.
@@ -141,6 +143,13 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
    * @throws the errors of `session.send`; then no session gets the update.
    */
   broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
+  /** The handler of this node alone: its broadcasts go to no other node, and take their place at once. Without a cluster, the handler itself. */
+  readonly local: Handler<State, Updates>
+  /**
+   * Resolves when all broadcasts that this node has called so far were delivered to its sessions, or are lost. Without
+   * a cluster, at once. Rejects with `FST_ERR_TETHER_ENGINE` if the application closes before.
+   */
+  synced: () => Promise<void>
   /** Returns the group of a name, with or without members. Throws a TypeError for an empty name. */
   group: (name: string) => Group<State, Updates>
   /** All open sessions, prepared ones included. */

@@ -74,6 +74,11 @@ export interface SessionConfig<Events extends EventSchemas, Updates extends Upda
   /** The session left a group, or is closing; runs when the present handler has settled. */
   onLeave?: (session: Session<State, Updates>, group: string, context: HandlerContext<State, Updates>) => unknown
   /**
+   * In a cluster, broadcasts were lost on their way to this node, and the session's stream is open: send a snapshot. The page
+   * gets a `gap` before it. A page without a stream gets the verdict `gap` when it comes back.
+   */
+  onGap?: (session: Session<State, Updates>, context: HandlerContext<State, Updates>) => unknown
+  /**
    * A handler or hook of the session threw, rejected or did not settle in time. Runs at once.
    * The error is logged as well. An error of `onError` itself is only logged.
    */

@@ -11,6 +11,7 @@ import { Cohorts } from './cohorts.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import { Groups } from './groups.ts'
 import { LiveHandler } from './live-handler.ts'
+import { Relay, type BroadcastLog } from './relay.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
 import type { EventHandler } from './session-inbox.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
@@ -28,6 +29,10 @@ export interface EndpointParts {
   readonly runtime: Runtime
   readonly registry: SessionRegistry<TetherSession>
   readonly log: FastifyBaseLogger
+  /** The log that joins it to other nodes; null for none. */
+  readonly cluster?: BroadcastLog | null
+  /** Its full URL pattern, by which other nodes know it. */
+  readonly url?: string
 }
 
 /** One `stateful` URL: its sessions, its groups and its configuration. */
@@ -48,6 +53,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   /** Sessions that are not closing; they receive the broadcasts to all. */
   readonly everyone = new Audience<TetherSession>()
   readonly cohorts: Cohorts
+  readonly #relay: Relay | null
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
 
@@ -63,7 +69,9 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
     this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
-    this.context = Object.freeze({ live: new LiveHandler(this) })
+    const { cluster = null, url = '' } = parts
+    this.#relay = cluster === null ? null : new Relay(url, cluster, this)
+    this.context = Object.freeze({ live: new LiveHandler(this, this.#relay) })
   }
 
   /**
@@ -111,6 +119,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.registry.add(session)
     this.sessions.set(session.id, session)
     this.everyone.add(session)
+    this.#relay?.add(session)
     return session
   }
 
@@ -171,6 +180,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   closed (session: TetherSession): void {
     this.closing(session)
     this.sessions.delete(session.id)
+    this.#relay?.delete(session)
     if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
     this.registry.remove(session)
   }

@@ -1,23 +1,31 @@
 import { ArgumentError } from '../../schemas/errors.ts'
 import { Audience } from '../delivery/audience.ts'
 import type { Group, Session } from './api.ts'
+import type { Relay } from './relay.ts'
 import type { SessionScope } from './session-scope.ts'
 import type { TetherSession } from './session.ts'
 
+/** The endpoint of groups, as they see it. */
+interface GroupScope extends SessionScope<TetherSession> {
+  /** All its sessions that are not closing. */
+  readonly everyone: Audience<TetherSession>
+}
+
 /** The groups of one `stateful` URL. */
 export class Groups {
-  readonly #scope: SessionScope<TetherSession>
+  readonly #scope: GroupScope
   readonly #audiences = new Map<string, Audience<TetherSession>>()
 
-  constructor (scope: SessionScope<TetherSession>) {
+  constructor (scope: GroupScope) {
     this.#scope = scope
   }
 
   get size (): number { return this.#audiences.size }
 
-  group (name: string): SessionGroup {
+  /** @param relay to other nodes; null for this node alone */
+  group (name: string, relay: Relay | null = null): SessionGroup {
     if (typeof name !== 'string' || name === '') throw new ArgumentError('a group is named by a string that is not empty')
-    return new SessionGroup(name, this)
+    return new SessionGroup(name, this, relay)
   }
 
   /** @throws `FST_ERR_TETHER_ARGUMENT` for a value that is no session of this handler. */
@@ -66,11 +74,18 @@ export class Groups {
     session.groups = null
   }
 
-  broadcast (audience: Audience<TetherSession> | undefined, name: string, data: unknown, except: TetherSession | null): number {
+  /**
+   * @param relay to other nodes; null for this node alone
+   * @param group null for all sessions
+   * @returns the receivers on this node
+   */
+  broadcast (relay: Relay | null, group: string | null, name: string, data: unknown, except: TetherSession | null): number {
     const frame = this.#scope.contract.encode(name, data)
-    if (audience === undefined) return 0
-    const count = except !== null && audience.members.has(except) ? audience.size - 1 : audience.size
-    if (count > 0) this.#scope.runtime.broadcasts.push(audience, except, frame)
+    const audience: Audience<TetherSession> | undefined = group === null ? this.#scope.everyone : this.#audiences.get(group)
+    let count = 0
+    if (audience !== undefined) count = except !== null && audience.members.has(except) ? audience.size - 1 : audience.size
+    if (relay !== null) relay.publish(group, frame, except)
+    else if (count > 0) this.#scope.runtime.broadcasts.push(audience!, except, frame)
     return count
   }
 }
@@ -79,10 +94,16 @@ export class Groups {
 export class SessionGroup implements Group {
   readonly name: string
   readonly #groups: Groups
+  readonly #relay: Relay | null
 
-  constructor (name: string, groups: Groups) {
+  constructor (name: string, groups: Groups, relay: Relay | null) {
     this.name = name
     this.#groups = groups
+    this.#relay = relay
+  }
+
+  get local (): Group {
+    return this.#relay === null ? this : new SessionGroup(this.name, this.#groups, null)
   }
 
   get size (): number { return this.#groups.members(this.name)?.size ?? 0 }
@@ -100,12 +121,12 @@ export class SessionGroup implements Group {
   }
 
   broadcast (name: string, data: unknown): number {
-    return this.#groups.broadcast(this.#groups.audience(this.name), name, data, null)
+    return this.#groups.broadcast(this.#relay, this.name, name, data, null)
   }
 
   broadcastExcept (session: Session, name: string, data: unknown): number {
     this.#groups.requireOwn(session as TetherSession)
-    return this.#groups.broadcast(this.#groups.audience(this.name), name, data, session as TetherSession)
+    return this.#groups.broadcast(this.#relay, this.name, name, data, session as TetherSession)
   }
 
   [Symbol.iterator] (): Iterator<Session> {

@@ -3,6 +3,7 @@ import type { Audience } from '../delivery/audience.ts'
 import type { AnyRequest } from '../streams/transport.ts'
 import type { Group, Handler, HandlerStats, Session } from './api.ts'
 import type { Groups } from './groups.ts'
+import type { Relay } from './relay.ts'
 import type { TetherSession } from './session.ts'
 
 /** The part of an endpoint that its handler shows. */
@@ -17,17 +18,26 @@ interface HandlerSource {
 /** The application's view of a `stateful` URL. */
 export class LiveHandler implements Handler {
   readonly #endpoint: HandlerSource
+  readonly #relay: Relay | null
+  readonly local: Handler
 
-  constructor (endpoint: HandlerSource) {
+  /** @param relay to other nodes; null for this node alone */
+  constructor (endpoint: HandlerSource, relay: Relay | null) {
     this.#endpoint = endpoint
+    this.#relay = relay
+    this.local = relay === null ? this : new LiveHandler(endpoint, null)
   }
 
   broadcast (name: string, data: unknown): number {
-    return this.#endpoint.groups.broadcast(this.#endpoint.everyone, name, data, null)
+    return this.#endpoint.groups.broadcast(this.#relay, null, name, data, null)
   }
 
   group (name: string): Group {
-    return this.#endpoint.groups.group(name)
+    return this.#endpoint.groups.group(name, this.#relay)
+  }
+
+  synced (): Promise<void> {
+    return this.#relay === null ? Promise.resolve() : this.#relay.synced()
   }
 
   get sessions (): Iterable<Session> {

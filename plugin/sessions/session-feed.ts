@@ -158,6 +158,18 @@ export class SessionFeed implements StreamReader, Holder {
     if (dropped > 0 && this.#stream !== null) this.#runtime.scheduler.schedule(this.#stream)
   }
 
+  /**
+   * Notes that updates were lost, behind all that the stream takes at once. What still waits is lost with them: a
+   * gap covers all before it.
+   */
+  lose (): void {
+    if (this.#isOver) return
+    this.leaveStep()
+    this.#flushNow()
+    this.counters.add('dropped', this.outbox.lose())
+    if (this.#stream !== null) this.#runtime.scheduler.schedule(this.#stream)
+  }
+
   /** Whether nothing sent from now on can reach a client. */
   get #isBeyondReach (): boolean {
     return this.#isOver || (this.#stream === null && !this.#owner.isOpen)

@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto'
+import { createHash, randomFillSync } from 'node:crypto'
 
 const idBytes = 18
 const pool = Buffer.alloc(idBytes * 256)
@@ -20,4 +20,9 @@ export function createSessionId (): string {
 /** The beginning of an id, for logs: enough to tell sessions apart, too little to use one. */
 export function shortSessionId (id: string): string {
   return `${id.slice(0, 6)}…`
+}
+
+/** Names a session to other nodes: 22 characters, from which nobody can work out the id. */
+export function refOf (id: string): string {
+  return createHash('sha256').update(id).digest('base64url').slice(0, 22)
 }

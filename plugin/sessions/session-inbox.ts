@@ -13,7 +13,7 @@ export interface EventHandler {
 
 export type Hook = (...given: never[]) => unknown
 
-export type HookName = 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave' | 'onClose'
+export type HookName = 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave' | 'onGap' | 'onClose'
 
 /** What the inboxes of one endpoint have in common. */
 export interface InboxScope {
@@ -56,6 +56,7 @@ export class SessionInbox implements CommandOwner {
   readonly #channel: CommandChannel
   #acceptedSeq = 0
   #isClosing = false
+  #isGapHookQueued = false
 
   constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters, limits: { readonly commandsPerTurn: number } = defaults.fixed) {
     this.#owner = owner
@@ -142,6 +143,18 @@ export class SessionInbox implements CommandOwner {
   /** Queues a hook, beyond the channel's capacity, if the configuration has it. */
   queueHook (name: HookName, ...given: readonly unknown[]): void {
     if (this.#scope.hooks[name] !== undefined) this.#pushHook(name, given, null)
+  }
+
+  /** Queues `onGap`, if the configuration has it, unless it waits already. */
+  queueGapHook (context: unknown): void {
+    const hook = this.#scope.hooks.onGap
+    if (hook === undefined || this.#isGapHookQueued) return
+    this.#isGapHookQueued = true
+    this.#pushUnbounded(new Command('onGap', () => {
+      // A gap from now on needs another run.
+      this.#isGapHookQueued = false
+      return hook.call(this.#scope.hooks, this.#owner as never, context as never)
+    }), isSyncCallback(hook))
   }
 
   /** Queues `onClose`, whether or not the configuration has it. Calls `onSettled` behind it. */

@@ -216,6 +216,14 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.feed.onLeftStep(wroteAt)
   }
 
+  /** Updates for it were lost on the way here. Its client gets a gap, and `onGap` runs if a stream is open. */
+  noteLoss (): void {
+    if (!this.isOpen) return
+    this.catchUp()
+    this.feed.lose()
+    if (this.feed.stream !== null) this.inbox.queueGapHook(this.scope.context)
+  }
+
   /** Its client has all updates up to a number. */
   acknowledge (number: number): void {
     if (this.isInStep) this.cohort!.acknowledge(this, number)

@@ -181,6 +181,7 @@ describe('hooks', () => {
         expect(reason).type.toBe<CloseReason>()
       },
       onJoin: (session, group) => { expect(group).type.toBe<string>() },
+      onGap: (session, { live }) => [session.send('notice', { text: 'snapshot' }), live.local.group('g').local.broadcast('notice', { text: session.id }), live.synced()],
       onLeave: (session, group, { live }) => live.group(group).broadcast('notice', { text: session.id }),
       onError: (session, error, { command, live }) => {
         expect(error).type.toBe<unknown>()

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { Type, type TSchema } from '@sinclair/typebox'
 import t from 'tap'
 import { OptionValidator } from '../../../plugin/app/option-validator.ts'
+import { memory } from '../../../plugin/entries/memory.ts'
 import { optionGroups, type OptionGroup } from '../../../schemas/options.ts'
 
 const { plugin, stateful, upgrade, websocket, drain } = optionGroups
@@ -36,6 +37,8 @@ function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
       bad: ['https://app.example.com', null, {}, [5], ['*'], ['https://*.example.com'], ['app.example.com'], ['https://app.example.com/'], ['null'], ['https://a', 'b']]
     }
   }
+  // Another group has the parts of the object.
+  if (schema.cluster === true) return { good: [memory(), {}, { engine: memory() }, Object.create(null)], bad: [null, 5, 'redis', true, [], () => {}, new Map()] }
   if (schema.patternProperties !== undefined) return { good: [{}, { a: () => {} }], bad: [null, 5, [], { a: 5 }, { a: () => {}, b: null }] }
   return { good: [{ events: {}, updates: {} }], bad: [null, 5, 'x', [], {}, { events: {} }] }
 }

@@ -466,3 +466,26 @@ t.test('a reader gets every update in order, of conflated ones the newest', asyn
   }), { numRuns: 300 })
   t.pass('for any steps')
 })
+
+t.test('a loss takes one number, behind all that was there', async (t) => {
+  const outbox = outboxOf('a', 'b', 'c')
+  outbox.wrote(3, 0)
+  t.equal(outbox.lose(), 1, 'what waited is lost with it')
+  t.match(outbox, { first: 5, cursor: 5, next: 5, waiting: 0, waitingBytes: 0, heldBytes: 0, hasUnwritten: true })
+  outbox.append(new Frame('d'))
+  t.equal(outbox.takeGap(), 4)
+  t.same(textsOf(outbox), ['d'])
+  outbox.detach(0)
+  t.equal(outbox.resume(4, 0), 4, 'a reader that was told goes on')
+  t.equal(outbox.resume(2, 0), 4, 'another gets the verdict gap')
+  t.equal(outbox.lose(), 1)
+  t.equal(outbox.lose(), 0)
+  t.equal(outbox.takeGap(), 7, 'two in a row are one gap')
+})
+
+t.test('a loss in a log of keyed frames conflates nothing across it', async (t) => {
+  const outbox = outboxOf(['a1', 'a'])
+  outbox.lose()
+  t.equal(outbox.append(new Frame('a2', 'a')), false)
+  t.same(textsOf(outbox), ['a2'])
+})

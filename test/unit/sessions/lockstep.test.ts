@@ -149,14 +149,14 @@ async function apply (world: World, { kind, tab: at, group, number, flag }: Step
   const { session, carriers } = tab
   const carrier = carriers.at(-1)!
   const { groups } = world.endpoint
-  const receiver = groupNames[group] === undefined ? world.endpoint.everyone : groups.audience(groupNames[group]!)
+  const receiver = groupNames[group] ?? null
   const name = groupNames[group % 3]!
-  if (kind === 'broadcast') return groups.broadcast(receiver, 'note', `b${index}`, null)
-  if (kind === 'reading') return groups.broadcast(receiver, 'reading', { key: number % 3, value: index }, null)
-  if (kind === 'except') return groups.broadcast(receiver, 'note', `e${index}`, session)
-  if (kind === 'large') return groups.broadcast(receiver, 'note', 'x'.repeat(number * 40), null)
+  if (kind === 'broadcast') return groups.broadcast(null, receiver, 'note', `b${index}`, null)
+  if (kind === 'reading') return groups.broadcast(null, receiver, 'reading', { key: number % 3, value: index }, null)
+  if (kind === 'except') return groups.broadcast(null, receiver, 'note', `e${index}`, session)
+  if (kind === 'large') return groups.broadcast(null, receiver, 'note', 'x'.repeat(number * 40), null)
   if (kind === 'burst') {
-    for (let count = 0; count < number * 4; count++) groups.broadcast(receiver, flag ? 'note' : 'reading', flag ? `n${index}.${count}` : { key: count % 4, value: count }, null)
+    for (let count = 0; count < number * 4; count++) groups.broadcast(null, receiver, flag ? 'note' : 'reading', flag ? `n${index}.${count}` : { key: count % 4, value: count }, null)
     return
   }
   if (kind === 'send') {
@@ -301,12 +301,12 @@ for (const isCounted of [true, false]) {
       for (let count = 0; count < 200; count++) await world.open(isCounted)
       await world.turn()
       for (const text of ['finds its cohort', 'comes into step']) {
-        world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', text, null)
+        world.endpoint.groups.broadcast(null, null, 'note', text, null)
         await world.turn()
       }
       t.equal(world.tabs.filter(({ session }) => session.isInStep).length, 200)
       const written = (): number => world.tabs.filter(({ carriers: [carrier] }) => carrier!.writes.at(-1)!.endsWith('x"\n\n')).length
-      world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'x'.repeat(length), null)
+      world.endpoint.groups.broadcast(null, null, 'note', 'x'.repeat(length), null)
       for (let last = 0, slices = 0; last < 200; slices++) {
         await setImmediate()
         const present = written()
@@ -325,18 +325,18 @@ for (const isCounted of [true, false]) {
     for (let count = 0; count < 5; count++) await world.open(isCounted)
     await world.turn()
     for (const text of ['finds its cohort', 'comes into step']) {
-      world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', text, null)
+      world.endpoint.groups.broadcast(null, null, 'note', text, null)
       await world.turn()
     }
     const carriers = world.tabs.map(({ carriers: [carrier] }) => carrier!)
     carriers[1]!.onWrite = () => { carriers[1]!.cut() }
     carriers[3]!.onWrite = () => { carriers[3]!.fill() }
-    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'within', null)
+    world.endpoint.groups.broadcast(null, null, 'note', 'within', null)
     await world.turn()
     for (const carrier of carriers) t.match(carrier.writes.at(-1), /"within"/)
     t.same(world.tabs.map(({ session }) => [session.isInStep, session.connected]), [[true, true], [false, false], [true, true], [false, true], [true, true]])
-    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'after', null)
-    world.endpoint.groups.broadcast(world.endpoint.everyone, 'note', 'and after', null)
+    world.endpoint.groups.broadcast(null, null, 'note', 'after', null)
+    world.endpoint.groups.broadcast(null, null, 'note', 'and after', null)
     await world.turn()
     t.same(world.tabs.map(({ session: { stats } }) => [stats.queuedFrames, stats.stalled]), [[0, false], [2, false], [0, false], [2, true], [0, false]])
     world.empty()

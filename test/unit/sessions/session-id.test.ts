@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createSessionId, shortSessionId } from '../../../plugin/sessions/session-id.ts'
+import { createSessionId, refOf, shortSessionId } from '../../../plugin/sessions/session-id.ts'
 
 const count = 20_000
 const ids = Array.from({ length: count }, () => createSessionId())
@@ -27,4 +27,12 @@ t.test('each of the 144 bits is set in about half of them', async (t) => {
 
 t.test('is shown shortened', async (t) => {
   t.equal(shortSessionId('abcdefghijklmnopqrstuvwx'), 'abcdef…')
+})
+
+t.test('has a ref for other nodes: the same each time, of another length, and without the id', async (t) => {
+  const id = 'abcdefghijklmnopqrstuvwx'
+  t.match(refOf(id), /^[A-Za-z0-9_-]{22}$/)
+  t.equal(refOf(id), refOf(id))
+  t.equal(new Set(ids.slice(0, 1_000).map(refOf)).size, 1_000)
+  t.notMatch(refOf(id), id.slice(0, 6))
 })

@@ -329,3 +329,35 @@ t.test('a client that sends again what a snapshot has not got loses no event, an
   }), { numRuns: 100 })
   t.pass('for any history')
 })
+
+t.test('onGap waits once, and runs again for a gap that comes while it runs', async (t) => {
+  const runs: unknown[][] = []
+  let gate = deferred()
+  const { inbox, owner, scope } = start({
+    hooks: {
+      onGap (...given: unknown[]) {
+        runs.push([this, ...given])
+        return gate.promise
+      }
+    }
+  })
+  for (let gap = 0; gap < 100; gap++) inbox.queueGapHook(scope.context)
+  t.equal(inbox.length, 1)
+  await setImmediate()
+  t.strictSame(runs, [[scope.hooks, owner, scope.context]])
+  inbox.queueGapHook(scope.context)
+  inbox.queueGapHook(scope.context)
+  const { resolve } = gate
+  gate = deferred()
+  gate.resolve()
+  resolve()
+  await setImmediate()
+  t.equal(runs.length, 2)
+  t.equal(inbox.length, 0)
+})
+
+t.test('without the hook, a gap queues nothing', async (t) => {
+  const { inbox, scope } = start()
+  inbox.queueGapHook(scope.context)
+  t.equal(inbox.length, 0)
+})

@@ -1,0 +1,239 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Limits } from '../../schemas/limits.ts'
+import { logThrown } from '../../schemas/thrown.ts'
+import type { Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus } from './api.ts'
+import type { Engine } from './engine.ts'
+import type { Clock } from './hub/clock.ts'
+import { LogReader, type LogSubscriber } from './log-reader.ts'
+import type { Broadcast } from './log-entry.ts'
+import { Membership } from './membership.ts'
+import { Publisher } from './publisher.ts'
+
+/** A node renews its lease so often within it. */
+const renewals = 3
+
+/** Messages of the log. A subset of pino's logger. */
+export interface ClusterLogger {
+  info: (data: object, message: string) => void
+  warn: (data: object, message: string) => void
+  error: (data: object, message: string) => void
+}
+
+const silent: ClusterLogger = { info () {}, warn () {}, error () {} }
+
+export interface ClusterNodeParts {
+  readonly options: Required<ClusterOptions>
+  readonly fixed: Pick<Limits, 'clusterStartMs' | 'shutdownMs' | 'logEntryFrames' | 'logEntryBytes' | 'logUnreadEntries' | 'logRetryMs' | 'logMaxRetryMs' | 'logLargeAttempts'>
+  readonly clock: Clock
+  /** What the other nodes see of this one, at any time. */
+  readonly figures: () => { readonly sessions: number, readonly draining: boolean }
+}
+
+/**
+ * One node of an application: it opens its engine, keeps the lease, and brings broadcasts into the log and out of it.
+ * Records and messages, for sessions that move, will come in here: this is the only listener of the engine.
+ */
+export class ClusterNode implements Cluster {
+  readonly node = createNodeName()
+  readonly #parts: ClusterNodeParts
+  readonly #engine: Engine
+  readonly #publisher: Publisher
+  readonly #reader: LogReader
+  readonly #membership: Membership
+  readonly #startedAt = Date.now()
+  #log: ClusterLogger = silent
+  #phase: 'new' | 'open' | 'closed' = 'new'
+  #isUp = false
+  #openedAt = 0
+  #timer: unknown
+  #onFirstUp: (() => void) | null = null
+  #isReadingNodes = false
+
+  /** Throws what the engine's `engineFor` throws. */
+  constructor (parts: ClusterNodeParts) {
+    const { options: { engine, name, leaseMs, logMs, queueFrames, queueBytes }, fixed, clock } = parts
+    this.#parts = parts
+    this.#engine = engine.engineFor({ name, logMs })
+    this.#publisher = new Publisher({
+      node: this.node,
+      limits: {
+        queueFrames,
+        queueBytes,
+        entryFrames: fixed.logEntryFrames,
+        entryBytes: fixed.logEntryBytes,
+        unreadEntries: fixed.logUnreadEntries,
+        retryMs: fixed.logRetryMs,
+        maxRetryMs: fixed.logMaxRetryMs,
+        largeAttempts: fixed.logLargeAttempts,
+        missingMs: leaseMs
+      },
+      clock,
+      append: async (entry) => { await this.#engine.append(entry) },
+      onTooLarge: ({ url, frame }, error) => { logThrown(this.#log, 'error', error, 'the cluster\'s engine cannot take a broadcast, which is lost', { url, bytes: frame.bytes }) }
+    })
+    this.#reader = new LogReader({
+      node: this.node,
+      clock,
+      forgetMs: logMs + leaseMs,
+      joiningMs: leaseMs,
+      readBack: (counter) => this.#publisher.readBack(counter),
+      onComing: (node, isNew) => {
+        // The newcomer must know this node's number to notice a missing one.
+        if (isNew) this.#publisher.beat(true)
+        if (!this.#membership.has(node)) this.#readNodes()
+      },
+      onLeaving: (node) => { this.#membership.left(node) },
+      onLoss: (reason, node) => { this.#log.warn({ reason, node }, 'broadcasts of the cluster are lost, and the sessions get a gap') }
+    })
+    this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }) })
+  }
+
+  // For the application
+
+  get status (): ClusterStatus {
+    if (this.#phase === 'closed') return 'isolated'
+    const { leaseMs } = this.#parts.options
+    const now = this.#parts.clock.now()
+    // A node that has just started is not taken for dead: nobody knows it.
+    const until = this.#phase === 'new' ? Infinity : Math.max(this.#membership.leaseUntil, this.#openedAt + leaseMs)
+    if (now >= until) return 'isolated'
+    return this.#isUp && this.#membership.leaseUntil > 0 && this.#publisher.waitedMs < leaseMs / renewals ? 'ready' : 'degraded'
+  }
+
+  nodes (): ClusterMember[] {
+    return this.#membership.nodes
+  }
+
+  stats (): ClusterStats {
+    const { lagMs, frames, bytes, called, dropped } = this.#publisher
+    const { frames: delivered, duplicates, rejected, losses } = this.#reader
+    return { lagMs, queuedFrames: frames, queuedBytes: bytes, published: called, delivered, dropped, duplicates, rejected, losses }
+  }
+
+  // For other parts of the plugin
+
+  /** Adds the sessions of a URL to the receivers of its broadcasts. */
+  subscribe (url: string, subscriber: LogSubscriber): void {
+    this.#reader.subscribe(url, subscriber)
+  }
+
+  /** Brings a broadcast to all nodes, this one too: it is delivered when it is back from the log. Never throws; drops beyond a limit. */
+  publish (broadcast: Broadcast): void {
+    this.#publisher.publish(broadcast)
+  }
+
+  /** Resolves when this node's broadcasts so far were delivered here, or are lost. Rejects if the node leaves before. */
+  synced (): Promise<void> {
+    return this.#publisher.synced()
+  }
+
+  /** Tells the others a change of its figures at once. */
+  announce (): void {
+    if (this.#isUp) this.#renew()
+  }
+
+  /**
+   * Opens the engine, and waits a limited time until it answers.
+   *
+   * @throws what the engine's `open` throws
+   */
+  async start (log: ClusterLogger): Promise<void> {
+    if (this.#phase !== 'new') return
+    const { clock, fixed } = this.#parts
+    this.#log = log
+    this.#phase = 'open'
+    this.#openedAt = clock.now()
+    let timer: unknown
+    const up = new Promise<void>((resolve) => {
+      this.#onFirstUp = resolve
+      timer = clock.setTimeout(() => {
+        log.warn({ node: this.node }, 'the cluster\'s engine does not answer; broadcasts wait until it does')
+        resolve()
+      }, fixed.clusterStartMs)
+    })
+    this.#tick()
+    try {
+      await this.#engine.open(this.node, {
+        entry: (_at, bytes) => { if (this.#phase === 'open') this.#reader.entry(bytes) },
+        message: () => {},
+        up: () => { this.#up() },
+        down: () => { this.#down() },
+        // What it lost shows in the numbers of the entries.
+        forgot: () => { this.#log.warn({ node: this.node }, 'the cluster\'s engine has lost its memory') }
+      })
+      await up
+    } finally {
+      clock.clearTimeout(timer)
+    }
+  }
+
+  /** Writes what waits, within a fixed time, and leaves. Never rejects. */
+  async stop (): Promise<void> {
+    if (this.#phase === 'closed') return
+    const wasOpen = this.#phase === 'open'
+    if (wasOpen) await this.#publisher.leave(this.#parts.fixed.shutdownMs)
+    this.#phase = 'closed'
+    this.#isUp = false
+    this.#parts.clock.clearTimeout(this.#timer)
+    if (!wasOpen) return
+    try {
+      await this.#engine.close()
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the cluster\'s engine did not close')
+    }
+  }
+
+  #up (): void {
+    if (this.#phase !== 'open') return
+    this.#isUp = true
+    this.#log.info({ node: this.node }, 'the cluster\'s engine answers')
+    this.#reader.up(this.#parts.options.logMs)
+    this.#publisher.up()
+    // Tells the others that this node is there, and whether they miss an entry of it.
+    this.#publisher.beat(true)
+    this.#renew()
+  }
+
+  #down (): void {
+    if (this.#phase !== 'open' || !this.#isUp) return
+    this.#isUp = false
+    this.#log.warn({ node: this.node }, 'the cluster\'s engine does not answer; broadcasts wait until it does')
+    this.#publisher.down()
+  }
+
+  readonly #tick = (): void => {
+    const { clock, options: { leaseMs } } = this.#parts
+    this.#timer = clock.setTimeout(this.#tick, leaseMs / renewals)
+    if (!this.#isUp) return
+    this.#publisher.beat()
+    this.#renew()
+  }
+
+  #renew (): void {
+    this.#membership.renew().then(() => {
+      this.#onFirstUp?.()
+      this.#onFirstUp = null
+    }, (error: unknown) => { this.#refused(error) })
+  }
+
+  /** Reads the list of nodes once for all newcomers of a turn. */
+  #readNodes (): void {
+    if (this.#isReadingNodes) return
+    this.#isReadingNodes = true
+    this.#parts.clock.defer(() => {
+      this.#isReadingNodes = false
+      if (this.#isUp) this.#membership.read().catch((error: unknown) => { this.#refused(error) })
+    })
+  }
+
+  #refused (error: unknown): void {
+    if (this.#phase === 'open' && this.#isUp) this.#log.warn({ err: error, node: this.node }, 'the cluster\'s engine did not renew the lease')
+  }
+}
+
+/** A name that no other process ever has, and that a reader of logs can place. */
+function createNodeName (): string {
+  const host = hostname().replace(/[^A-Za-z0-9-]/g, '-').slice(0, 24)
+  return `${host}-${process.pid}-${randomBytes(9).toString('base64url')}`
+}

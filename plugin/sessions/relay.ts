@@ -1,0 +1,66 @@
+import type { Broadcast } from '../cluster/log-entry.ts'
+import type { LogSubscriber } from '../cluster/log-reader.ts'
+import type { Audience } from '../delivery/audience.ts'
+import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
+import type { Frame } from '../protocol/frame.ts'
+import { refOf } from './session-id.ts'
+import type { TetherSession } from './session.ts'
+
+/** The log that joins the nodes, as an endpoint sees it. */
+export interface BroadcastLog {
+  subscribe: (url: string, subscriber: LogSubscriber) => void
+  publish: (broadcast: Broadcast) => void
+  synced: () => Promise<void>
+}
+
+/** The part of an endpoint that a relay delivers to. */
+interface Destination {
+  readonly everyone: Audience<TetherSession>
+  readonly groups: { audience: (name: string) => Audience<TetherSession> | undefined }
+  readonly runtime: { readonly broadcasts: Pick<BroadcastQueue, 'push'> }
+}
+
+/** Joins the sessions of one URL to those of the same URL on other nodes: broadcasts go into the log, and come out of it. */
+export class Relay implements LogSubscriber {
+  readonly #url: string
+  readonly #log: BroadcastLog
+  readonly #destination: Destination
+  /** Sessions by their ref. */
+  readonly #sessions = new Map<string, TetherSession>()
+
+  constructor (url: string, log: BroadcastLog, destination: Destination) {
+    this.#url = url
+    this.#log = log
+    this.#destination = destination
+    log.subscribe(url, this)
+  }
+
+  add (session: TetherSession): void {
+    this.#sessions.set(refOf(session.id), session)
+  }
+
+  delete (session: TetherSession): void {
+    this.#sessions.delete(refOf(session.id))
+  }
+
+  /** @param group null for all sessions */
+  publish (group: string | null, frame: Frame, except: TetherSession | null): void {
+    this.#log.publish({ url: this.#url, group, except: except === null ? null : refOf(except.id), frame })
+  }
+
+  synced (): Promise<void> {
+    return this.#log.synced()
+  }
+
+  deliver ({ group, except, frame }: Broadcast): void {
+    const { everyone, groups, runtime } = this.#destination
+    const audience = group === null ? everyone : groups.audience(group)
+    const left = except === null ? null : this.#sessions.get(except) ?? null
+    if (audience !== undefined && audience.size > 0) runtime.broadcasts.push(audience, left, frame)
+  }
+
+  lost (): void {
+    // Its hooks run later, so no session comes or goes meanwhile, but for those whose stream a write ends.
+    for (const session of [...this.#destination.everyone.members]) session.noteLoss()
+  }
+}

@@ -1,0 +1,52 @@
+import t from 'tap'
+import { Membership, type MembershipParts } from '../../../plugin/cluster/membership.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+const card = { sessions: 3, startedAt: 5, draining: false }
+
+function start (engine: Partial<MembershipParts['engine']>) {
+  const clock = new VirtualClock()
+  const membership = new Membership({ node: 'self', leaseMs: 1_000, clock, card: () => card, engine: { renew: async () => {}, nodes: async () => new Map(), ...engine } })
+  return { clock, membership }
+}
+
+t.test('the lease counts from before the node asked', async (t) => {
+  const { clock, membership } = start({ renew: () => new Promise((resolve) => { clock.setTimeout(resolve, 400) }) })
+  t.equal(membership.leaseUntil, 0)
+  const askedAt = clock.now()
+  const renewed = membership.renew()
+  await clock.pass(400)
+  await renewed
+  t.equal(membership.leaseUntil, askedAt + 1_000)
+})
+
+t.test('a lease that was not renewed runs out', async (t) => {
+  const { membership } = start({ renew: () => Promise.reject(new Error('no answer')) })
+  await t.rejects(membership.renew(), { message: 'no answer' })
+  t.equal(membership.leaseUntil, 0)
+})
+
+t.test('cards of others are read with care', async (t) => {
+  const cards = { good: '{"sessions":7,"startedAt":9,"draining":true,"more":1}', empty: '', list: '[]', null: 'null', odd: '{"sessions":"7","startedAt":null,"draining":1}' }
+  const { membership } = start({ nodes: async () => new Map(Object.entries({ self: 'old', ...cards }).map(([name, text]) => [name, Buffer.from(text)])) })
+  await membership.read()
+  const nothing = { isSelf: false, sessions: 0, startedAt: 0, draining: false }
+  t.strictSame(membership.nodes, [
+    { name: 'self', isSelf: true, ...card },
+    { name: 'good', isSelf: false, sessions: 7, startedAt: 9, draining: true },
+    ...['empty', 'list', 'null', 'odd'].map((name) => ({ name, ...nothing }))
+  ])
+  t.equal(membership.has('self'), true)
+  membership.left('good')
+  t.equal(membership.has('good'), false)
+})
+
+t.test('a late list does not replace a later one', async (t) => {
+  const answers: Array<(nodes: Map<string, Buffer>) => void> = []
+  const { membership } = start({ nodes: () => new Promise((resolve) => { answers.push(resolve) }) })
+  const reads = [membership.read(), membership.read()]
+  answers[1]!(new Map([['new', Buffer.from('{}')]]))
+  answers[0]!(new Map([['old', Buffer.from('{}')]]))
+  await Promise.all(reads)
+  t.strictSame(membership.nodes.map(({ name }) => name), ['self', 'new'])
+})
