@@ -2,9 +2,14 @@ import type { TSchema } from '@sinclair/typebox'
 import fastJsonStringify from 'fast-json-stringify'
 import { isConflated, isText, type UpdateDefinition } from '../../schemas/contract.ts'
 import { ContractError, SerializationError } from '../../schemas/errors.ts'
+import { faultSummary } from '../../schemas/fault-summary.ts'
+import { escapePointer } from '../../schemas/json-pointer.ts'
+import type { Schema } from '../../schemas/schema-data.ts'
+import { checkNow, hasCheck, isStandard, jsonSchemaOf, type StandardSchema } from '../../schemas/standard-schema.ts'
 import { messageOf } from '../../schemas/thrown.ts'
 import { encodeData, Frame } from '../protocol/frame.ts'
 import { closeSchema } from './closed-schema.ts'
+import { describeIssues } from './issue-list.ts'
 import { jsonView } from './json-view.ts'
 
 /** Turns the data of one update into a frame; its schema is compiled once. */
@@ -13,6 +18,8 @@ export class UpdateEncoder {
   readonly isText: boolean
   readonly #name: string
   readonly #head: string
+  /** Gives the data after the check, the defaults and the transforms of its schema's library; null for a schema that only says how to write it. */
+  readonly #check: ((data: unknown) => unknown) | null
   /** Gives the `data:` lines. */
   readonly #write: (data: unknown) => string
   readonly #key: ((data: never) => string | number) | null
@@ -24,18 +31,22 @@ export class UpdateEncoder {
     this.#key = isConflated(definition) ? definition.key : null
     const inner = isConflated(definition) ? definition.update : definition
     this.isText = isText(inner)
-    this.#write = isText(inner) ? writeText : jsonWriter(name, inner)
+    const checking = !isText(inner) && isStandard(inner) && hasCheck(inner) ? inner : null
+    this.#check = checking === null ? null : (data) => checked(checking, data)
+    this.#write = isText(inner) ? writeText : checking !== null ? writeJson : jsonWriter(name, schemaOf(inner))
   }
 
-  /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema cannot serialise, and what the key function throws. */
+  /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema refuses or cannot serialise, and what the key function throws. */
   encode (data: unknown): Frame {
+    let value = data
     let lines: string
     try {
-      lines = this.#write(data)
+      if (this.#check !== null) value = this.#check(data)
+      lines = this.#write(value)
     } catch (error) {
       throw new SerializationError(this.#name, messageOf(error))
     }
-    const key = this.#key === null ? null : `${this.#name}\n${this.#key(data as never)}`
+    const key = this.#key === null ? null : `${this.#name}\n${this.#key(value as never)}`
     return new Frame(`${this.#head}${lines}\n`, key)
   }
 }
@@ -44,6 +55,40 @@ function writeText (data: unknown): string {
   if (typeof data !== 'string') throw new TypeError(`a text update takes a string, got ${data === null ? 'null' : typeof data}`)
   return encodeData(data)
 }
+
+/** A schema that only says how to write data. */
+function schemaOf (schema: Schema): TSchema {
+  return (isStandard(schema) ? jsonSchemaOf(schema, 'output') : schema) as TSchema
+}
+
+function checked (schema: StandardSchema, data: unknown): unknown {
+  const result = checkNow(schema, data)
+  if (result.issues === undefined) return result.value
+  throw new TypeError(faultSummary(describeIssues(result.issues, '')))
+}
+
+/** Writes data that its schema has checked. A serialiser by JSON Schema would leave out what that cannot say. */
+function writeJson (data: unknown): string {
+  const json: string | undefined = JSON.stringify(data)
+  if (json === undefined) throw new TypeError(`it is ${typeof data}`)
+  refuseLoss(data, '')
+  return `data: ${json}\n`
+}
+
+/** Refuses numbers that JSON would write as null, and objects such as a map that it would write as `{}`. */
+function refuseLoss (value: unknown, pointer: string): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError(`${pointer || 'it'} is ${value}, which JSON cannot carry`)
+  if (typeof value !== 'object' || value === null || typeof (value as { toJSON?: unknown }).toJSON === 'function') return
+  const keys = Object.keys(value)
+  if (keys.length === 0 && !Array.isArray(value)) {
+    const type = Object.prototype.toString.call(value).slice('[object '.length, -1)
+    if (!carried.has(type)) throw new TypeError(`${pointer || 'it'} is a ${type}, which JSON cannot carry`)
+  }
+  for (const key of keys) refuseLoss((value as Record<string, unknown>)[key], `${pointer}/${escapePointer(key)}`)
+}
+
+/** Types of objects without keys that JSON carries. */
+const carried: ReadonlySet<string> = new Set(['Object', 'Boolean', 'Number', 'String'])
 
 function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
   let stringify: (data: unknown) => string | undefined

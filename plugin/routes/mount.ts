@@ -64,7 +64,7 @@ async function mountStream (routes: FastifyInstance, { url, endpoint, acceptance
 
 /** `POST url`: events in envelopes. */
 function mountEnvelopes (routes: FastifyInstance, { url, endpoint, acceptance, options }: Parts): void {
-  const { events } = endpoint.contract.contract
+  const events = endpoint.contract.eventDocuments
   const hasEvents = Object.keys(events).length > 0
   routes.post(url, options.for({
     summary: 'Send events to a session',
@@ -78,7 +78,7 @@ function mountEnvelopes (routes: FastifyInstance, { url, endpoint, acceptance, o
 function mountEvents (forms: FastifyInstance, { url, endpoint, acceptance, options }: Parts): void {
   const base = url.endsWith('/') ? url.slice(0, -1) : url
   const response = { 202: acceptedSchema, 204: Type.Null({ description: 'The same, for a form' }), ...refusals }
-  for (const [name, body] of Object.entries(endpoint.contract.contract.events)) {
+  for (const [name, body] of Object.entries(endpoint.contract.eventDocuments)) {
     forms.post(`${base}/${name}`, options.for({ summary: `Send the event "${name}" to a session`, consumes, headers, body, response }),
       function postTetherEvent (request, reply) { postEvent(acceptance, name, request, reply) })
   }

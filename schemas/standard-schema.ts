@@ -1,0 +1,133 @@
+import { ContractError } from './errors.ts'
+import { isRecord } from './record.ts'
+
+/**
+ * A schema of a library that follows Standard Schema or Standard JSON Schema: Zod 4, Valibot, ArkType and others.
+ *
+ * @see https://standardschema.dev
+ */
+export interface StandardSchema<Input = unknown, Output = unknown> {
+  readonly '~standard': StandardProperties<Input, Output>
+}
+
+/** What such a library offers: its check, its JSON Schema, or both. */
+export interface StandardProperties<Input = unknown, Output = unknown> {
+  readonly version: 1
+  readonly vendor: string
+  readonly types?: { readonly input: Input, readonly output: Output } | undefined
+  readonly validate?: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>
+  readonly jsonSchema?: StandardConverter
+}
+
+/** The outcome of a check: the value after defaults and transforms, or what is wrong. */
+export type StandardResult<Output = unknown> =
+  | { readonly value: Output, readonly issues?: undefined }
+  | { readonly issues: readonly StandardIssue[] }
+
+/** One thing that is wrong. */
+export interface StandardIssue {
+  readonly message: string
+  /** Keys from the outermost value inwards. */
+  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
+}
+
+/** Gives the JSON Schema of the data before (`input`) and after (`output`) defaults and transforms. It may throw. */
+export interface StandardConverter {
+  readonly input: (options: StandardConverterOptions) => Record<string, unknown>
+  readonly output: (options: StandardConverterOptions) => Record<string, unknown>
+}
+
+export interface StandardConverterOptions {
+  readonly target: 'draft-2020-12' | 'draft-07'
+  readonly libraryOptions?: Record<string, unknown> | undefined
+}
+
+/** The side of a schema: before or after defaults and transforms. */
+export type SchemaSide = keyof StandardConverter
+
+/** Options with which a library writes the parts that JSON Schema can say, and leaves the others open. */
+const lenient = {
+  // Zod
+  unrepresentable: 'any',
+  // Valibot
+  errorMode: 'ignore',
+  // ArkType
+  fallback: ({ base }: { base: unknown }) => base
+}
+
+/** Whether a value has the properties of a standard schema. Some libraries' schemas are functions. */
+export function isStandard (value: unknown): value is StandardSchema {
+  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && isRecord((value as { '~standard'?: unknown })['~standard'])
+}
+
+/** Whether a standard schema checks data itself. Otherwise its JSON Schema is all that there is. */
+export function hasCheck (schema: StandardSchema): boolean {
+  return typeof schema['~standard'].validate === 'function'
+}
+
+/**
+ * Refuses a standard schema that cannot be used.
+ *
+ * @throws `FST_ERR_TETHER_CONTRACT`
+ */
+export function checkStandard (what: string, schema: StandardSchema): void {
+  const refuse = (reason: string): never => { throw new ContractError(`the schema of ${what} cannot be used: it ${reason}`) }
+  const { version, vendor, validate, jsonSchema } = schema['~standard'] as Partial<StandardProperties>
+  const name = typeof vendor === 'string' ? vendor : 'a library without a name'
+  if (version !== 1) refuse(`is a schema of ${name} by version ${String(version)} of Standard Schema, and only version 1 is known`)
+  if (typeof validate !== 'function' && typeof jsonSchema?.input !== 'function') refuse(`is a schema of ${name} that neither checks data nor gives a JSON Schema`)
+  // Valibot marks its asynchronous schemas.
+  if ((schema as { async?: unknown }).async === true) refuse('is asynchronous, and data is checked at once, to keep its order: leave out what is asynchronous, and check that in the handler')
+}
+
+/**
+ * Runs the check of a standard schema.
+ *
+ * @throws what the check throws, and for a promise, because a later result would come out of order
+ */
+export function checkNow<Output> (schema: StandardSchema<unknown, Output>, data: unknown): StandardResult<Output> {
+  const result = schema['~standard'].validate!(data)
+  if (!('then' in result)) return result
+  result.then(undefined, () => {})
+  // Zod answers with a promise in both cases.
+  throw new TypeError('it is asynchronous, or it threw: leave out what is asynchronous, and check that in the handler')
+}
+
+/** The JSON Schema that a standard schema gives, as far as it can say it. Null for none. */
+export function jsonSchemaOf (schema: StandardSchema, side: SchemaSide): Record<string, unknown> | null {
+  return converted(schema, side) ?? converted(schema, side, lenient)
+}
+
+/**
+ * The JSON Schema of a standard schema that does not check data itself, so that nothing else would.
+ *
+ * @throws `FST_ERR_TETHER_CONTRACT` if it gives none, or if it converts data, which JSON Schema cannot do
+ */
+export function completeJsonSchema (what: string, schema: StandardSchema, side: SchemaSide): Record<string, unknown> {
+  const given = converted(schema, side)
+  const other = converted(schema, side === 'input' ? 'output' : 'input')
+  if (given === null || other === null) throw new ContractError(`the schema of ${what} cannot be used: it has no check of its own, and gives no JSON Schema of draft 2020-12 or draft 7`)
+  if (shapeOf(given) !== shapeOf(other)) throw new ContractError(`the schema of ${what} cannot be used: it converts data, and has no check of its own to do it`)
+  return given
+}
+
+function converted (schema: StandardSchema, side: SchemaSide, libraryOptions?: Record<string, unknown>): Record<string, unknown> | null {
+  const { jsonSchema } = schema['~standard']
+  if (typeof jsonSchema?.[side] !== 'function') return null
+  for (const target of ['draft-2020-12', 'draft-07'] as const) {
+    try {
+      // Only JSON: libraries attach functions, and a default may be a date.
+      const given: unknown = JSON.parse(JSON.stringify(jsonSchema[side](libraryOptions === undefined ? { target } : { target, libraryOptions })))
+      if (isRecord(given)) {
+        const { $schema, ...keywords } = given
+        return keywords
+      }
+    } catch { /* The library cannot write this. */ }
+  }
+  return null
+}
+
+/** A JSON Schema as text, without what defaults alone make different between its sides. */
+function shapeOf (schema: object): string {
+  return JSON.stringify(schema, (key, value: unknown) => key === 'required' || key === 'default' || key === 'additionalProperties' ? undefined : value)
+}
