@@ -78,6 +78,7 @@ describe('Zod', () => {
         node: Node
       }
     })
+    expect(events).type.toHaveProperty('small')
     expect<EventData<typeof events.small>>().type.toBe<{ a?: string | undefined }>()
     expect<EventData<typeof events.id>>().type.toBe<string & z.core.$brand<'id'>>()
     expect<EventInput<typeof events.id>>().type.toBe<string>()
@@ -178,6 +179,7 @@ describe('one contract', () => {
       events: { a: T0.Object({ n: T0.Number() }), b: z.object({ n: z.number() }), c: v.object({ n: v.number() }), d: type({ n: 'number' }), e: T1.Object({ n: T1.Number() }) },
       updates: { a: T0.Object({ n: T0.Number() }), b: z.object({ n: z.number() }), c: v.object({ n: v.number() }), d: type({ n: 'number' }), e: T1.Object({ n: T1.Number() }) }
     })
+    expect(contract).type.toHaveProperty('events')
     expect<EventData<typeof contract.events['a' | 'b' | 'c' | 'd' | 'e']>>().type.toBe<{ n: number }>()
     expect<UpdateData<typeof contract.updates['a' | 'b' | 'c' | 'd' | 'e']>>().type.toBe<{ n: number }>()
     expect<UpdateOutput<typeof contract.updates['a' | 'b' | 'c' | 'd' | 'e']>>().type.toBe<{ n: number }>()
