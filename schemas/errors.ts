@@ -59,8 +59,23 @@ export const BindingError = answer('FST_ERR_TETHER_BINDING', 403, 'The session b
 export const SessionNotFoundError = answer('FST_ERR_TETHER_SESSION_NOT_FOUND', 404, 'There is no such session, or it has expired')
 export const NotAcceptableError = answer('FST_ERR_TETHER_NOT_ACCEPTABLE', 406, 'The request does not accept text/event-stream')
 export const SessionClosedError = answer('FST_ERR_TETHER_SESSION_CLOSED', 410, 'The session has been closed')
-/** Refuses an event whose schema could not decide. A retry would get the same answer, so the status lets the client go on with its next event. */
-export const SchemaError = answer('FST_ERR_TETHER_SCHEMA', 422, 'The schema of event "%s" could not check its data: %s')
+/**
+ * Refuses an event whose schema's check threw, or gave a promise. A retry would get the same answer, so the status
+ * lets the client go on with its next event. The `cause` is for the application: a client does not get its message.
+ */
+export class SchemaError extends answer('FST_ERR_TETHER_SCHEMA', 422, 'The schema of event "%s" could not check its data') {
+  /** Name of the event. */
+  readonly event: string
+  readonly errors: Fault[]
+
+  constructor (event: string, path: string, cause: unknown) {
+    super(event)
+    this.event = event
+    this.errors = [{ path, message: 'could not be checked' }]
+    this.cause = cause
+  }
+}
+
 export const UpgradeRequiredError = answer('FST_ERR_TETHER_UPGRADE_REQUIRED', 426, 'This URL serves WebSockets only, and the request is no upgrade to one')
 export const BusyError = answer('FST_ERR_TETHER_BUSY', 429, 'The session\'s command channel is full')
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')

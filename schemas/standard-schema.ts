@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+import { isAsynchronous } from './asynchronous.ts'
 import { ContractError } from './errors.ts'
 import { isRecord } from './record.ts'
 
@@ -76,21 +78,45 @@ export function checkStandard (what: string, schema: StandardSchema): void {
   const name = typeof vendor === 'string' ? vendor : 'a library without a name'
   if (version !== 1) refuse(`is a schema of ${name} by version ${String(version)} of Standard Schema, and only version 1 is known`)
   if (typeof validate !== 'function' && typeof jsonSchema?.input !== 'function') refuse(`is a schema of ${name} that neither checks data nor gives a JSON Schema`)
-  // Valibot marks its asynchronous schemas.
-  if ((schema as { async?: unknown }).async === true) refuse('is asynchronous, and data is checked at once, to keep its order: leave out what is asynchronous, and check that in the handler')
+  if (isAsynchronous(schema)) refuse(`is asynchronous, and data is checked at once, to keep its order: ${instead}`)
 }
+
+/** What to do with the parts that are asynchronous. */
+const instead = 'leave out what is asynchronous, and check that in the handler'
+
+/** A check that gave a promise. Its later result would come out of order. */
+export class AsynchronousCheckError extends TypeError {}
 
 /**
  * Runs the check of a standard schema.
  *
- * @throws what the check throws, and for a promise, because a later result would come out of order
+ * @throws what the check throws, and {@link AsynchronousCheckError}
  */
 export function checkNow<Output> (schema: StandardSchema<unknown, Output>, data: unknown): StandardResult<Output> {
   const result = schema['~standard'].validate!(data)
-  if (!('then' in result)) return result
-  result.then(undefined, () => {})
-  // Zod answers with a promise in both cases.
-  throw new TypeError('it is asynchronous, or it threw: leave out what is asynchronous, and check that in the handler')
+  if (!isPromise(result)) {
+    if (result.issues !== undefined || !isPromise(result.value)) return result
+    result.value.then(undefined, () => {})
+  } else {
+    result.then(undefined, () => {})
+    rethrow(schema, data)
+  }
+  throw new AsynchronousCheckError(`it is asynchronous: ${instead}`)
+}
+
+/** Throws what a check of Zod threw. Zod's `validate` runs it again as an asynchronous one, and gives a promise. */
+function rethrow (schema: object, data: unknown): void {
+  const { safeParse } = schema as { safeParse?: (data: unknown) => unknown }
+  if (typeof safeParse !== 'function') return
+  try {
+    safeParse.call(schema, data)
+  } catch (error) {
+    if ((error as Error | null)?.constructor?.name !== '$ZodAsyncError') throw error
+  }
+}
+
+function isPromise (value: unknown): value is Promise<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
 /** The JSON Schema that a standard schema gives, as far as it can say it. Null for none. */
@@ -107,7 +133,7 @@ export function completeJsonSchema (what: string, schema: StandardSchema, side: 
   const given = converted(schema, side)
   const other = converted(schema, side === 'input' ? 'output' : 'input')
   if (given === null || other === null) throw new ContractError(`the schema of ${what} cannot be used: it has no check of its own, and gives no JSON Schema of draft 2020-12 or draft 7`)
-  if (shapeOf(given) !== shapeOf(other)) throw new ContractError(`the schema of ${what} cannot be used: it converts data, and has no check of its own to do it`)
+  if (!isSameShape(given, other)) throw new ContractError(`the schema of ${what} cannot be used: it converts data, and has no check of its own to do it`)
   return given
 }
 
@@ -127,7 +153,37 @@ function converted (schema: StandardSchema, side: SchemaSide, libraryOptions?: R
   return null
 }
 
-/** A JSON Schema as text, without what defaults alone make different between its sides. */
-function shapeOf (schema: object): string {
-  return JSON.stringify(schema, (key, value: unknown) => key === 'required' || key === 'default' || key === 'additionalProperties' ? undefined : value)
+/** Whether two sides of a schema take the same data, but for defaults and for keys that only one of them refuses. */
+function isSameShape (left: unknown, right: unknown): boolean {
+  if (Array.isArray(left) && Array.isArray(right)) return left.length === right.length && left.every((child, index) => isSameShape(child, right[index]))
+  if (!isRecord(left) || !isRecord(right)) return left === right
+  return keysOf(left, right).every((keyword) => {
+    const [one, other] = [left[keyword], right[keyword]]
+    if (keyword === 'default') return true
+    if (keyword === 'required') return hasDefaults(left, one, other) && hasDefaults(right, other, one)
+    if (closing.has(keyword) && isOpenOrClosed(one) && isOpenOrClosed(other)) return true
+    if (literal.has(keyword)) return isDeepStrictEqual(one, other)
+    if (maps.has(keyword) && isRecord(one) && isRecord(other)) return keysOf(one, other).every((key) => isSameShape(one[key], other[key]))
+    return isSameShape(one, other)
+  })
 }
+
+/** Whether all keys that only the other side requires have a default. */
+function hasDefaults ({ properties }: Record<PropertyKey, unknown>, own: unknown, other: unknown): boolean {
+  const required: unknown = own ?? []
+  return isDeepStrictEqual(own, other) || (Array.isArray(required) && Array.isArray(other ?? []) && (other as string[] ?? []).every((key) => required.includes(key) || (isRecord(properties) && isRecord(properties[key]) && 'default' in properties[key])))
+}
+
+function isOpenOrClosed (value: unknown): boolean {
+  return value === undefined || typeof value === 'boolean' || (isRecord(value) && Object.keys(value).length === 0)
+}
+
+function keysOf (left: Record<PropertyKey, unknown>, right: Record<PropertyKey, unknown>): string[] {
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])]
+}
+
+const closing: ReadonlySet<string> = new Set(['additionalProperties', 'unevaluatedProperties'])
+/** Keywords that hold values, not schemas. */
+const literal: ReadonlySet<string> = new Set(['const', 'enum', 'examples', 'example'])
+/** Keywords that hold schemas by name. */
+const maps: ReadonlySet<string> = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies'])

@@ -1,6 +1,5 @@
 import { SchemaError, type Fault } from '../../schemas/errors.ts'
 import { checkNow, jsonSchemaOf, type StandardResult, type StandardSchema } from '../../schemas/standard-schema.ts'
-import { messageOf } from '../../schemas/thrown.ts'
 import { isTooDeep, tooDeep, type EventReader } from './event-validator.ts'
 import type { FormReader } from './form-reader.ts'
 import { formReaderOf } from './form-schema.ts'
@@ -26,16 +25,21 @@ export class StandardReader implements EventReader {
   read (data: unknown, pointer: string, coerce: boolean, faults: Fault[]): unknown {
     let result: StandardResult
     try {
-      if (coerce) (this.#form ??= formReaderOf(jsonSchemaOf(this.#schema, 'input')))?.read(data)
+      if (coerce) this.#formReader()?.read(data)
       result = checkNow(this.#schema, data)
     } catch (error) {
       // A recursive schema walks data as deep as the body goes, until the stack is full.
-      if (!isTooDeep(data)) throw Object.assign(new SchemaError(this.#name, messageOf(error)), { cause: error })
+      if (!(error instanceof RangeError && isTooDeep(data))) throw new SchemaError(this.#name, pointer, error)
       faults.push(tooDeep(pointer))
       return undefined
     }
     if (result.issues === undefined) return result.value
     faults.push(...describeIssues(result.issues, pointer))
     return undefined
+  }
+
+  #formReader (): FormReader | null {
+    if (this.#form === undefined) this.#form = formReaderOf(jsonSchemaOf(this.#schema, 'input'))
+    return this.#form
   }
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
 import fastJsonStringify from 'fast-json-stringify'
 import { isConflated, isText, type UpdateDefinition } from '../../schemas/contract.ts'
@@ -75,20 +76,55 @@ function writeJson (data: unknown): string {
   return `data: ${json}\n`
 }
 
-/** Refuses numbers that JSON would write as null, and objects such as a map that it would write as `{}`. */
+/**
+ * Refuses a value that JSON would write as another one, such as a map, which would be `{}`. An object's key that is
+ * undefined is left out, as a key that is optional.
+ */
 function refuseLoss (value: unknown, pointer: string): void {
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError(`${pointer || 'it'} is ${value}, which JSON cannot carry`)
-  if (typeof value !== 'object' || value === null || typeof (value as { toJSON?: unknown }).toJSON === 'function') return
-  const keys = Object.keys(value)
-  if (keys.length === 0 && !Array.isArray(value)) {
-    const type = Object.prototype.toString.call(value).slice('[object '.length, -1)
-    if (!carried.has(type)) throw new TypeError(`${pointer || 'it'} is a ${type}, which JSON cannot carry`)
+  const lost = lossOf(value)
+  if (lost !== null) throw new TypeError(`${pointer || 'it'} is ${lost}, which JSON cannot carry`)
+  if (typeof value !== 'object' || value === null) return
+  const { toJSON } = value as { toJSON?: unknown }
+  if (typeof toJSON === 'function') {
+    const given: unknown = toJSON.call(value, pointer.slice(pointer.lastIndexOf('/') + 1))
+    // An object may give itself.
+    if (given === undefined || given !== value) return refuseLoss(given, pointer)
   }
-  for (const key of keys) refuseLoss((value as Record<string, unknown>)[key], `${pointer}/${escapePointer(key)}`)
+  if (Array.isArray(value)) {
+    // A hole is undefined.
+    for (let index = 0; index < value.length; index++) refuseLoss(value[index], `${pointer}/${index}`)
+    return
+  }
+  for (const key of Object.keys(value)) {
+    const child = (value as Record<string, unknown>)[key]
+    if (child !== undefined) refuseLoss(child, `${pointer}/${escapePointer(key)}`)
+  }
 }
 
-/** Types of objects without keys that JSON carries. */
-const carried: ReadonlySet<string> = new Set(['Object', 'Boolean', 'Number', 'String'])
+/** Says what a value is that JSON does not have; null for a value that it has. */
+function lossOf (value: unknown): string | null {
+  switch (typeof value) {
+    case 'number': return Number.isFinite(value) ? null : String(value)
+    case 'undefined': return 'undefined'
+    case 'bigint':
+    case 'symbol':
+    case 'function': return `a ${typeof value}`
+    case 'object': return value === null ? null : lostObject(value)
+    default: return null
+  }
+}
+
+function lostObject (value: object): string | null {
+  if (Array.isArray(value)) return null
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? 'an invalid date' : null
+  if (types.isBoxedPrimitive(value)) return lossOf(value.valueOf())
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return null
+  const name = Object.prototype.toString.call(value).slice('[object '.length, -1)
+  return unwritten.some((isOfType) => isOfType(value)) || (name !== 'Object' && Object.keys(value).length === 0) ? `a ${name}` : null
+}
+
+/** Types of objects whose content is not in their keys. */
+const unwritten = [types.isMap, types.isSet, types.isWeakMap, types.isWeakSet, types.isPromise, types.isRegExp, types.isNativeError, types.isAnyArrayBuffer, types.isArrayBufferView, types.isGeneratorObject, types.isMapIterator, types.isSetIterator]
 
 function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
   let stringify: (data: unknown) => string | undefined
