@@ -18,7 +18,7 @@ function holdsMark (value: unknown, seen: Set<unknown>): boolean {
   if (Array.isArray(value)) return value.some((child) => holdsMark(child, seen))
   if (!isRecord(value) || seen.has(value)) return false
   seen.add(value)
-  if (value.async === true) return true
+  if (value.async === true && typeof value['~run'] === 'function') return true
   return isOfValibot(value) && Object.values(value).some((child) => holdsMark(child, seen))
 }
 

@@ -84,13 +84,10 @@ export function checkStandard (what: string, schema: StandardSchema): void {
 /** What to do with the parts that are asynchronous. */
 const instead = 'leave out what is asynchronous, and check that in the handler'
 
-/** A check that gave a promise. Its later result would come out of order. */
-export class AsynchronousCheckError extends TypeError {}
-
 /**
  * Runs the check of a standard schema.
  *
- * @throws what the check throws, and {@link AsynchronousCheckError}
+ * @throws what the check throws, and a `TypeError` if it gives a promise, whose result would come out of order
  */
 export function checkNow<Output> (schema: StandardSchema<unknown, Output>, data: unknown): StandardResult<Output> {
   const result = schema['~standard'].validate!(data)
@@ -99,19 +96,22 @@ export function checkNow<Output> (schema: StandardSchema<unknown, Output>, data:
     result.value.then(undefined, () => {})
   } else {
     result.then(undefined, () => {})
-    rethrow(schema, data)
+    const cause = thrownBy(schema, data)
+    if (cause instanceof RangeError) throw cause
+    if (cause !== undefined) throw new TypeError(`it is asynchronous, or it threw: ${instead}`, { cause })
   }
-  throw new AsynchronousCheckError(`it is asynchronous: ${instead}`)
+  throw new TypeError(`it is asynchronous: ${instead}`)
 }
 
-/** Throws what a check of Zod threw. Zod's `validate` runs it again as an asynchronous one, and gives a promise. */
-function rethrow (schema: object, data: unknown): void {
+/** What a check of Zod threw; undefined for nothing. Zod's `validate` runs it again as an asynchronous one, and gives a promise in any case. */
+function thrownBy (schema: object, data: unknown): unknown {
   const { safeParse } = schema as { safeParse?: (data: unknown) => unknown }
-  if (typeof safeParse !== 'function') return
+  if (typeof safeParse !== 'function') return undefined
   try {
     safeParse.call(schema, data)
+    return undefined
   } catch (error) {
-    if ((error as Error | null)?.constructor?.name !== '$ZodAsyncError') throw error
+    return error
   }
 }
 

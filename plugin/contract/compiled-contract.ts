@@ -7,7 +7,7 @@ import { hasCheck, isStandard, jsonSchemaOf } from '../../schemas/standard-schem
 import { didYouMean } from '../../schemas/suggestion.ts'
 import type { Frame } from '../protocol/frame.ts'
 import { EventValidator, type EventReader } from './event-validator.ts'
-import { documentOf } from './schema-document.ts'
+import { documentOf, type DocumentNames } from './schema-document.ts'
 import { StandardReader } from './standard-reader.ts'
 import { UpdateEncoder } from './update-encoder.ts'
 
@@ -18,7 +18,6 @@ export class CompiledContract {
   readonly contract: AnyContract
   readonly #events = new Map<string, EventReader>()
   readonly #updates = new Map<string, UpdateEncoder>()
-  #documents: Readonly<Record<string, TSchema>> | null = null
   /** Names of the updates that are sent as text. */
   readonly textNames: readonly string[]
 
@@ -40,9 +39,9 @@ export class CompiledContract {
     return found
   }
 
-  /** The JSON Schema of each event's data, for the API document. */
-  get eventDocuments (): Readonly<Record<string, TSchema>> {
-    return this.#documents ??= Object.fromEntries(Object.entries(this.contract.events).map(([name, schema]) => [name, documentOf(name, schema as Schema)]))
+  /** The JSON Schema of each event's data, for the API document with these names. */
+  eventDocuments (names: DocumentNames): Record<string, TSchema> {
+    return Object.fromEntries(Object.entries(this.contract.events).map(([name, schema]) => [name, documentOf(name, schema as Schema, names)]))
   }
 
   get eventNames (): string[] {

@@ -4,23 +4,34 @@ import { isRecord } from '../../schemas/record.ts'
 import type { Schema } from '../../schemas/schema-data.ts'
 import { isStandard, jsonSchemaOf } from '../../schemas/standard-schema.ts'
 
-let documents = 0
+/** Names of schemas that refer to themselves. They are unique in the API document of one application. */
+export class DocumentNames {
+  readonly #taken = new Set<string>()
 
-/** The JSON Schema of an event's data, for the API document; open where its library gives none. */
-export function documentOf (name: string, schema: Schema): TSchema {
+  take (event: string): string {
+    const first = `tether-${event}`
+    let name = first
+    for (let count = 2; this.#taken.has(name); count++) name = `${first}-${count}`
+    this.#taken.add(name)
+    return name
+  }
+}
+
+/** The JSON Schema of an event's data, for the API document. Where its library gives none, it is open and says so. */
+export function documentOf (event: string, schema: Schema, names: DocumentNames): TSchema {
   if (!isStandard(schema)) return schema as TSchema
-  const given = jsonSchemaOf(schema, 'input') ?? {}
-  return (hasReference(given) ? named(given, `${name}-${documents++}`) : given) as TSchema
+  const given = jsonSchemaOf(schema, 'input') ?? { description: `Checked by ${schema['~standard'].vendor}, which gives no JSON Schema of it` }
+  return (hasReference(given) ? named(given, () => names.take(event)) : given) as TSchema
 }
 
 /** Makes references lead to names. A pointer would lead elsewhere once the schema is a part of a larger document. */
-function named (root: Record<string, unknown>, prefix: string): Record<string, unknown> {
+function named (root: Record<string, unknown>, take: () => string): Record<string, unknown> {
   const names = new Map<string, string>()
   const definitions: Record<string, unknown> = {}
   const nameOf = (pointer: string): string => {
     let name = names.get(pointer)
     if (name === undefined) {
-      name = `${prefix}-${names.size}`
+      name = take()
       names.set(pointer, name)
       definitions[name] = { $id: name, ...rewritten(follow(root, pointer)) as object }
     }

@@ -120,7 +120,7 @@ function lostObject (value: object): string | null {
   if (types.isBoxedPrimitive(value)) return lossOf(value.valueOf())
   if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return null
   const name = Object.prototype.toString.call(value).slice('[object '.length, -1)
-  return unwritten.some((isOfType) => isOfType(value)) || (name !== 'Object' && Object.keys(value).length === 0) ? `a ${name}` : null
+  return unwritten.some((isOfType) => isOfType(value)) || (name !== 'Object' && Object.keys(value).length === 0) ? `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}` : null
 }
 
 /** Types of objects whose content is not in their keys. */

@@ -39,10 +39,12 @@ const all = [...converting, ...plain]
 async function start (t: Test) {
   const got: Array<[name: string, data: unknown]> = []
   const note = (name: string) => (_session: unknown, data: unknown) => { got.push([name, data]) }
+  const failures: string[] = []
   let live!: ReturnType<typeof mount>
   const mount = (app: Parameters<Parameters<typeof startServer>[1]['setup']>[0]) => app.tether.stateful('/live', {
     contract,
     mode: 'both',
+    onError: (_session, _error, { command }) => { failures.push(command) },
     on: { zod: note('zod'), valibot: note('valibot'), 'valibot.json': note('valibot.json'), arktype: note('arktype'), typebox: note('typebox'), typebox1: note('typebox1'), slow: note('slow'), node: note('node') }
   })
   const server = await startServer(t, {
@@ -58,7 +60,7 @@ async function start (t: Test) {
     await until(() => client.state === 'open', 'a stream')
     return client
   }
-  return { server, live, got, open }
+  return { server, live, got, open, failures }
 }
 
 const links: Array<[name: string, options: () => ConnectOptions]> = [
@@ -95,15 +97,16 @@ for (const [name, options] of links) {
   })
 
   t.test(`over ${name}, an event whose check is asynchronous is refused, and the next one goes`, async (t) => {
-    const { got, open, server } = await start(t)
+    const { got, open, server, failures } = await start(t)
     const client = await open(options())
     const slow = client.emit('slow', { a: 'x' })
     const next = client.emit('zod', { id: '7' })
-    await t.rejects(slow, { code: 'FST_ERR_TETHER_SCHEMA', status: 422, message: /event "slow" could not check its data: it is asynchronous/ })
+    await t.rejects(slow, { code: 'FST_ERR_TETHER_SCHEMA', status: 422, message: 'The schema of event "slow" could not check its data' }, 'without what was thrown')
     await next
     await until(() => got.length === 1, 'the next event')
     t.same(got, [['zod', { id: 7, count: 1 }]])
-    t.same(server.errors(), [])
+    t.match(server.errors(), [{ command: 'slow', err: { message: /it is asynchronous/ } }], 'the log says why')
+    t.strictSame([...new Set(failures)], ['slow'], 'and so does onError')
   })
 }
 
@@ -133,12 +136,14 @@ t.test('the OpenAPI document shows each schema as far as its library gives it', 
   const { server } = await start(t)
   const document = server.app.swagger() as any
   const bodyOf = (path: string) => document.paths[path].post.requestBody.content['application/json'].schema
-  for (const event of ['zod', 'valibot.json', 'arktype']) t.match(bodyOf(`/live/${event}`), { type: 'object', properties: { id: { type: 'string' }, count: { type: 'integer', default: 1 } }, required: ['id'] }, event)
-  t.same(bodyOf('/live/valibot'), {}, 'open')
+  for (const event of ['zod', 'valibot.json', 'arktype']) t.match(bodyOf(`/live/${event}`), { type: 'object', properties: { id: { type: 'string' }, count: { type: 'integer' } }, required: ['id'] }, event)
+  for (const event of ['zod', 'valibot.json']) t.equal(bodyOf(`/live/${event}`).properties.count.default, 1, event)
+  t.same(bodyOf('/live/valibot'), { description: 'Checked by valibot, which gives no JSON Schema of it' }, 'open')
   const envelopes = bodyOf('/live').anyOf[0].anyOf as Array<{ title: string, properties: { data: any } }>
   t.same(envelopes.map(({ title }) => title), Object.keys(contract.events))
   const node = envelopes.find(({ title }) => title === 'node')!.properties.data
   t.same(node, bodyOf('/live/node'))
   const named = document.components.schemas[node.$ref.slice('#/components/schemas/'.length)]
+  t.equal(named.title, 'tether-node', 'named alike in each application of a process')
   t.match(named, { properties: { name: { type: 'string' }, next: { $ref: node.$ref } } }, 'a schema that refers to itself')
 })

@@ -46,7 +46,29 @@ t.test('what JSON cannot carry is refused by name', async (t) => {
 t.test('a check that throws keeps its error, and a promise is no data', async (t) => {
   const down = new Error('down')
   t.throws(() => read(type.string.pipe(() => { throw down }), 'x'), { code: 'FST_ERR_TETHER_SCHEMA', statusCode: 422, cause: down })
-  t.throws(() => written(type.string.pipe(async (text) => text), 'x'), { code: 'FST_ERR_TETHER_SERIALIZATION', message: /it is a Promise, which JSON cannot carry/ })
+  const later = type({ a: type.string.pipe((text) => Promise.resolve(text)) })
+  t.throws(() => written(later, { a: 'x' }), { code: 'FST_ERR_TETHER_SERIALIZATION', message: /\/a is a Promise, which JSON cannot carry/ })
+  t.throws(() => read(type.string.pipe(async (text) => text).pipe((text) => text), 'x'), { code: 'FST_ERR_TETHER_CONTRACT' })
+  t.throws(() => read(type.string.pipe((text) => Promise.resolve(text)), 'x'), { code: 'FST_ERR_TETHER_SCHEMA', cause: /it is asynchronous/ })
+})
+
+t.test('asynchronous functions are refused at once, since ArkType takes their promise for true', async (t) => {
+  const slow = [type({ a: type.string.narrow((async () => false) as never) }), type({ 'a?': type({ b: type.string.pipe(async (text) => text) }).array() })]
+  for (const schema of slow) {
+    for (const part of ['events', 'updates']) t.throws(() => defineContract({ [part]: { slow: schema } }), { code: 'FST_ERR_TETHER_CONTRACT', message: /"slow" cannot be used: it is asynchronous/ })
+  }
+})
+
+t.test('of data that is nested deeply, an error of the check stays one', async (t) => {
+  const Deep = type('unknown[]').narrow(() => { throw new Error('down') })
+  let data: unknown[] = []
+  for (let level = 0; level < 100; level++) data = [data]
+  t.throws(() => read(Deep, data), { code: 'FST_ERR_TETHER_SCHEMA' })
+})
+
+t.test('a limit of a list holds before its items are checked', async (t) => {
+  const many = Array.from({ length: 20_000 }, () => 1)
+  t.match(read(type('string[] <= 10'), many), { faults: [/^\/data must be at most length 10/] })
 })
 
 t.test('the fields of a form are converted by its JSON Schema, then checked', async (t) => {

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
+import { DocumentNames } from '../../../plugin/contract/schema-document.ts'
 import { defineContract, type UpdateDefinition } from '../../../schemas/contract.ts'
 import type { Fault } from '../../../schemas/errors.ts'
 import type { Schema } from '../../../schemas/schema-data.ts'
@@ -20,7 +21,7 @@ export function written (definition: UpdateDefinition, data: unknown): unknown {
 
 /** The JSON Schema of an event, as the API document gets it. */
 export function documented (schema: Schema): unknown {
-  return compiled(schema).eventDocuments.test
+  return compiled(schema).eventDocuments(new DocumentNames()).test
 }
 
 function compiled (schema: Schema): CompiledContract {

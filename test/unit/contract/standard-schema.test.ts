@@ -30,6 +30,70 @@ t.test('what cannot be used is refused by name, with a word on what to do', asyn
   }
 })
 
+t.test('a conversion is told from a default', async (t) => {
+  const object = (properties: object, more: object = {}) => ({ type: 'object', properties, ...more })
+  const text = { type: 'string' }
+  const number = { type: 'number' }
+  const pairs: Array<[isTaken: boolean, input: Record<string, unknown>, output: Record<string, unknown>]> = [
+    [true, object({ a: { ...text, default: 'x' } }), object({ a: text }, { required: ['a'], additionalProperties: false })],
+    [true, object({ required: text, default: text, additionalProperties: text }), object({ required: text, default: text, additionalProperties: text })],
+    [false, object({ required: text }), object({ required: number })],
+    [false, object({ default: text }), object({ default: number })],
+    [false, object({ additionalProperties: text }), object({ additionalProperties: number })],
+    [false, object({ default: text }), object({})],
+    [false, object({}, { additionalProperties: text }), object({}, { additionalProperties: number })],
+    [false, object({ a: text }), object({ a: text }, { required: ['a'] })],
+    [false, { enum: [{ default: 1 }] }, { enum: [{ default: 2 }] }],
+    [false, { type: 'array', items: text }, { type: 'array', items: number }]
+  ]
+  for (const [isTaken, input, output] of pairs) {
+    for (const part of ['events', 'updates']) {
+      const define = () => defineContract({ [part]: { test: schemaOf({ jsonSchema: { input: () => input, output: () => output } }) } })
+      const what = `${part}: ${JSON.stringify(input)} and ${JSON.stringify(output)}`
+      if (isTaken) t.doesNotThrow(define, what)
+      else t.throws(define, { code: 'FST_ERR_TETHER_CONTRACT', message: /it converts data/ }, what)
+    }
+  }
+})
+
+t.test('a library is asked once how forms are converted', async (t) => {
+  let asked = 0
+  const none = schemaOf({ validate: (value) => ({ value }), jsonSchema: { input: () => { asked++; throw new Error('no') }, output: () => ({}) } })
+  const reader = CompiledContract.of(defineContract({ events: { test: none } })).event('test')!
+  reader.read({ a: '1' }, '', true, [])
+  const first = asked
+  t.ok(first > 0)
+  for (let form = 0; form < 5; form++) reader.read({ a: '1' }, '', true, [])
+  t.equal(asked, first)
+})
+
+t.test('an update loses nothing in silence', async (t) => {
+  const any = schemaOf({ validate: (value) => ({ value }) })
+  const lost: Array<[unknown, RegExp]> = [
+    [{ at: new Date(NaN) }, /\/at is an invalid date, which JSON cannot carry/],
+    [{ f: () => 1 }, /\/f is a function/],
+    [{ s: Symbol('s') }, /\/s is a symbol/],
+    [[1, undefined], /\/1 is undefined/],
+    [Array(2), /\/0 is undefined/],
+    [{ m: Object.assign(new Map([[1, 2]]), { own: 1 }) }, /\/m is a Map/],
+    [{ s: Object.assign(new Set([1]), { own: 1 }) }, /\/s is a Set/],
+    [{ e: new Error('no') }, /\/e is an Error/],
+    [{ r: /a/ }, /\/r is a RegExp/],
+    [{ b: new Uint8Array(2) }, /\/b is a Uint8Array/],
+    [{ n: new Number(NaN) }, /\/n is NaN/], // eslint-disable-line no-new-wrappers
+    [{ q: new URLSearchParams('a=1') }, /\/q is an? URLSearchParams/],
+    [{ o: { toJSON: () => undefined } }, /\/o is undefined/],
+    [{ o: { toJSON: () => ({ n: Infinity }) } }, /\/o\/n is Infinity/],
+    [Promise.resolve(1), /asynchronous/]
+  ]
+  for (const [data, message] of lost) t.throws(() => written(any, data), { code: 'FST_ERR_TETHER_SERIALIZATION', message }, String(message))
+  class Point { x = 1; #y = 2; get y () { return this.#y } }
+  const kept = { a: undefined, at: new Date(0), o: { toJSON: () => 1 }, bare: Object.create(null), p: new Point(), b: Buffer.from('a'), u: new URL('http://a.example/'), n: Object(5) }
+  t.same(written(any, kept), JSON.parse(JSON.stringify(kept)))
+  class Self { n = 1; toJSON () { return this } }
+  t.same(written(any, new Self()), { n: 1 })
+})
+
 t.test('a library that gives JSON Schema alone is checked by that', async (t) => {
   const given = { type: 'object', properties: { a: { type: 'string', minLength: 2 }, b: { type: 'number', default: 5 } }, required: ['a'] }
   const schema = schemaOf({ jsonSchema: { input: () => given, output: () => ({ ...given, required: ['a', 'b'], additionalProperties: false }) } })

@@ -41,15 +41,37 @@ t.test('what is asynchronous is refused: at once where the schema says so, other
   const Slow = v.pipeAsync(v.string(), v.checkAsync(async () => true))
   for (const part of ['events', 'updates']) t.throws(() => defineContract({ [part]: { slow: Slow } }), { code: 'FST_ERR_TETHER_CONTRACT', message: /"slow" cannot be used: it is asynchronous/ })
   t.throws(() => defineContract({ updates: { slow: conflate(v.objectAsync({ a: Slow })) } }), { message: /update "slow" cannot be used: it is asynchronous/ })
+  // A synchronous object takes the promise of its entry for a value that passed.
+  const parts = [v.object({ a: Slow as never }), v.array(v.object({ a: v.optional(Slow as never) })), v.union([v.string(), Slow as never]), v.pipe(v.string(), v.checkAsync(async () => false) as never)]
+  for (const part of parts) t.throws(() => defineContract({ events: { slow: part as never } }), { message: /"slow" cannot be used: it is asynchronous/ })
   const hidden = { '~standard': Slow['~standard'] }
   t.throws(() => read(hidden, 'x'), { code: 'FST_ERR_TETHER_SCHEMA', statusCode: 422 })
   t.throws(() => written(hidden, 'x'), { code: 'FST_ERR_TETHER_SERIALIZATION', message: /asynchronous/ })
 })
 
+t.test('of data that is nested deeply, an error of the check stays one', async (t) => {
+  const List: v.GenericSchema<unknown[]> = v.pipe(v.array(v.lazy(() => List)), v.check(() => { throw new Error('down') }))
+  let data: unknown[] = []
+  for (let level = 0; level < 100; level++) data = [data]
+  t.throws(() => read(List, data), { code: 'FST_ERR_TETHER_SCHEMA' })
+})
+
+t.test('a limit of a list holds before its items are checked, if it comes first', async (t) => {
+  const many = Array.from({ length: 20_000 }, () => 1)
+  const outcome = read(v.pipe(v.array(v.unknown()), v.maxLength(10), v.array(v.string())), many)
+  t.match(outcome, { faults: [/^\/data Invalid length: Expected <=10/] })
+  t.equal('faults' in outcome && outcome.faults.length, 1)
+})
+
+t.test('a default value that looks asynchronous is data', async (t) => {
+  const schema = v.optional(v.looseObject({}), { async: true })
+  t.same(read(v.object({ a: schema }), {}), { value: { a: { async: true } } })
+})
+
 t.test('a check that throws keeps its error', async (t) => {
   const down = new Error('down')
   const schema = v.pipe(v.string(), v.check(() => { throw down }))
-  t.throws(() => read(schema, 'x'), { code: 'FST_ERR_TETHER_SCHEMA', statusCode: 422, message: /could not check its data: down$/, cause: down })
+  t.throws(() => read(schema, 'x'), { code: 'FST_ERR_TETHER_SCHEMA', statusCode: 422, message: /could not check its data$/, cause: down })
   t.throws(() => written(schema, 'x'), { code: 'FST_ERR_TETHER_SERIALIZATION', message: /down/ })
 })
 
@@ -67,7 +89,7 @@ t.test('what JSON cannot carry is refused by name', async (t) => {
 
 t.test('without its JSON Schema, a form stays text and the API document is open', async (t) => {
   const Fields = v.object({ n: v.pipe(v.string(), v.toNumber()), tags: v.optional(v.array(v.string())) })
-  t.same(documented(Fields), {})
+  t.same(documented(Fields), { description: 'Checked by valibot, which gives no JSON Schema of it' })
   t.same(read(Fields, { n: '5', tags: ['a', 'b'] }, { form: true }), { value: { n: 5, tags: ['a', 'b'] } })
   t.match(read(v.object({ n: v.number() }), { n: '5' }, { form: true }), { faults: [/^\/data\/n Invalid type: Expected number but received "5"/] })
 })

@@ -55,21 +55,34 @@ t.test('what JSON cannot carry is refused by name', async (t) => {
     [z.undefined(), undefined, /it is undefined/]
   ]
   for (const [schema, data, message] of rows) t.throws(() => written(schema, data), { code: 'FST_ERR_TETHER_SERIALIZATION', message })
-  t.same(written(z.object({ a: z.unknown() }), { a: [undefined, { toJSON: () => 1 }, Object.create(null)] }), { a: [null, 1, {}] }, 'as JSON.stringify writes it')
-  t.same(written(z.object({ a: z.string().optional() }), { a: undefined }), {})
+  t.same(written(z.object({ a: z.string().optional() }), { a: undefined }), {}, 'a key that is optional is left out')
 })
 
 t.test('what is asynchronous, or throws, is refused at the first use, by a code', async (t) => {
+  const down = new Error('down')
   const schemas = [
     z.object({ a: z.string().refine(async () => true) }),
     z.object({ a: z.string().transform(async (text) => text) }),
-    z.object({ a: z.string().refine(() => { throw new Error('down') }) })
+    z.object({ a: z.string().refine(() => { throw down }) })
   ]
   for (const schema of schemas) {
-    t.throws(() => read(schema, { a: 'x' }), { code: 'FST_ERR_TETHER_SCHEMA', statusCode: 422, message: /event "test" could not check its data: it is asynchronous, or it threw/ })
+    t.throws(() => read(schema, { a: 'x' }), { code: 'FST_ERR_TETHER_SCHEMA', statusCode: 422, message: 'The schema of event "test" could not check its data', event: 'test', errors: [{ path: '/data' }], cause: /it is asynchronous/ })
     t.throws(() => written(schema, { a: 'x' }), { code: 'FST_ERR_TETHER_SERIALIZATION', message: /asynchronous/ })
   }
+  t.throws(() => read(schemas[2]!, { a: 'x' }), { cause: { cause: down } }, 'the log has what was thrown')
   await new Promise(setImmediate)
+})
+
+t.test('of data that is nested deeply, an error of the check stays one', async (t) => {
+  const List: z.ZodType = z.lazy(() => z.array(List).refine(() => { throw new Error('down') }))
+  let data: unknown[] = []
+  for (let level = 0; level < 100; level++) data = [data]
+  t.throws(() => read(List, data), { code: 'FST_ERR_TETHER_SCHEMA' })
+})
+
+t.test('a limit of a list holds before its items are checked', async (t) => {
+  const many = Array.from({ length: 20_000 }, () => 1)
+  t.same(read(z.array(z.string()).max(10), many), { faults: ['/data Too big: expected array to have <=10 items'] })
 })
 
 t.test('data that is nested without end is one fault', async (t) => {
@@ -99,6 +112,7 @@ t.test('the API document shows its JSON Schema, and leaves open what that cannot
   t.same(documented(z.object({ a: z.string().min(2).transform(Number), at: z.date().optional() })), { type: 'object', properties: { a: { type: 'string', minLength: 2 }, at: {} }, required: ['a'] })
   t.same(documented(z.custom<string>(() => true)), {})
   const { $ref, $defs } = documented(Node) as { $ref: string, $defs: Record<string, any> }
+  t.equal($ref, 'tether-test')
   t.same($defs, { [$ref]: { $id: $ref, type: 'object', properties: { name: { type: 'string' }, next: { $ref } }, required: ['name'] } }, 'references lead to names')
 })
 
