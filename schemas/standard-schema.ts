@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { isAsynchronous } from './asynchronous.ts'
 import { ContractError } from './errors.ts'
 import { isRecord } from './record.ts'
@@ -162,7 +161,7 @@ function isSameShape (left: unknown, right: unknown): boolean {
     if (keyword === 'default') return true
     if (keyword === 'required') return hasDefaults(left, one, other) && hasDefaults(right, other, one)
     if (closing.has(keyword) && isOpenOrClosed(one) && isOpenOrClosed(other)) return true
-    if (literal.has(keyword)) return isDeepStrictEqual(one, other)
+    if (literal.has(keyword)) return JSON.stringify(one) === JSON.stringify(other)
     if (maps.has(keyword) && isRecord(one) && isRecord(other)) return keysOf(one, other).every((key) => isSameShape(one[key], other[key]))
     return isSameShape(one, other)
   })
@@ -171,7 +170,7 @@ function isSameShape (left: unknown, right: unknown): boolean {
 /** Whether all keys that only the other side requires have a default. */
 function hasDefaults ({ properties }: Record<PropertyKey, unknown>, own: unknown, other: unknown): boolean {
   const required: unknown = own ?? []
-  return isDeepStrictEqual(own, other) || (Array.isArray(required) && Array.isArray(other ?? []) && (other as string[] ?? []).every((key) => required.includes(key) || (isRecord(properties) && isRecord(properties[key]) && 'default' in properties[key])))
+  return Array.isArray(required) && Array.isArray(other ?? []) && (other as string[] ?? []).every((key) => required.includes(key) || (isRecord(properties) && isRecord(properties[key]) && 'default' in properties[key]))
 }
 
 function isOpenOrClosed (value: unknown): boolean {
