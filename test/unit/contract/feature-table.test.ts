@@ -132,7 +132,7 @@ for (const [name, T] of [['@sinclair/typebox', T0], ['typebox', T1 as unknown as
     t.strictSame(rows.map(([feature]) => feature), Object.keys(features))
     for (const [feature, ...cells] of rows) {
       const [probe, ...libraries] = features[feature!]!
-      t.strictSame(cells, libraries.map((cell) => outcomeOf(probe, cell)), feature)
+      t.strictSame(cells, libraries.map((cell) => outcomeOf(probe, cell)), feature!)
     }
   })
 }
