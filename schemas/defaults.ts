@@ -27,6 +27,17 @@ export const defaults = Object.freeze({
   }),
   /** Options of `app.tether.drain(options)`. */
   drain: Object.freeze(defaultsOf(optionTable.drain)),
+  /** Options of `nats(connection, options)`. */
+  nats: Object.freeze(defaultsOf(optionTable.nats)),
+  /** Options of `memory(options)`. */
+  memory: Object.freeze(defaultsOf(optionTable.hub)),
+  /** Options of `local(options)`. */
+  local: Object.freeze({
+    ...defaultsOf(optionTable.hub),
+    ...defaultsOf(optionTable.local)
+  }),
+  /** Options of `redis(client, options)`. */
+  redis: Object.freeze(defaultsOf(optionTable.redis)),
   /** Fixed limits that no option changes. */
   fixed: Object.freeze({
     /** How long `app.close()` waits for clients to read the last bytes of their streams. */
@@ -109,6 +120,22 @@ export const defaults = Object.freeze({
     retryAfterSeconds: 1,
     /** Least `retry:` for a client that is refused at a session limit, and the greatest random part on top. */
     busyRetryMs: 1_000,
-    busyRetrySpreadMs: 4_000
+    busyRetrySpreadMs: 4_000,
+    /** How long one read waits in Redis for something new; the memory of Redis is checked as often. */
+    redisBlockMs: 1_000,
+    /** How far back each new connection to Redis reads again. */
+    redisRereadMs: 10_000,
+    /** Most entries, and most messages, of one read from Redis. */
+    redisReadEntries: 1_024,
+    /** Bytes of one read, beyond which the next asks for fewer entries. */
+    redisReadBytes: 4_194_304,
+    /** Most entries, and most bytes, of one write to the log in Redis. A larger entry is written alone. */
+    redisBatchEntries: 128,
+    redisBatchBytes: 1_048_576,
+    /** Most messages to one node that Redis keeps, and how long it keeps those to a node that is gone. */
+    redisInboxMessages: 10_000,
+    redisInboxMs: 60_000,
+    /** Most entries of a record's journal in Redis. */
+    redisJournalEntries: 10_000
   })
 } as const)

@@ -81,6 +81,11 @@ export const BusyError = answer('FST_ERR_TETHER_BUSY', 429, 'The session\'s comm
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')
 export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server is shutting down')
 
+/** A call of the cluster's engine that did not succeed. A write may have happened all the same. */
+export const EngineError = answer('FST_ERR_TETHER_ENGINE', 503, 'The cluster\'s engine %s')
+/** A write that did not happen: the engine has no memory left. */
+export const EngineFullError = answer('FST_ERR_TETHER_ENGINE_FULL', 503, 'The cluster\'s engine has no room left: %s')
+
 export const OptionError = misuse('FST_ERR_TETHER_OPTION', '%s')
 export const ArgumentError = misuse('FST_ERR_TETHER_ARGUMENT', '%s')
 export const ContractError = misuse('FST_ERR_TETHER_CONTRACT', '%s')

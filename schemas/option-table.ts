@@ -6,7 +6,7 @@
 
 /** A whole number. Its name ends in `Ms` where the unit is milliseconds. */
 export type WholeNumberRow = {
-  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames'
+  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies'
 } & (
   /** Words in place of a number where another option decides the default. */
   { readonly default: number } | { readonly defaultInWords: string }
@@ -159,6 +159,66 @@ export const optionTable = {
     retryMs: { unit: 'ms', default: 1_000, zero: 'at once' },
     /** Greatest milliseconds of a random part on top of `retryMs`, so that clients do not all reconnect at once. Default 10,000; 0: none. */
     spreadMs: { unit: 'ms', default: 10_000, zero: 'none' }
+  },
+  nats: {
+    /**
+     * Where JetStream keeps its streams. `'file'` survives the end of the server, `'memory'` does not. It cannot
+     * be changed while the streams exist. Default `'file'`.
+     */
+    storage: { default: 'file', choices: ['file', 'memory'] },
+    /** Servers of a NATS cluster that hold each stream, 1, 3 or 5. Default 1; at least 1. */
+    replicas: { unit: 'copies', default: 1, least: 1 },
+    /** Milliseconds after which a call that got no answer rejects. Default 5,000; at least 1. */
+    deadlineMs: { unit: 'ms', default: 5_000, least: 1 },
+    /** Calls of one node that may wait for an answer. Beyond this, the next one rejects at once. Default 10,000; at least 1. */
+    maxCalls: { unit: 'calls', default: 10_000, least: 1 },
+    /** Bytes of the calls that wait, and of messages on their way. Beyond either, the next one rejects at once. Default 16,777,216; at least 1. */
+    maxCallBytes: { unit: 'bytes', default: 16_777_216, least: 1 },
+    /** Entries that the log keeps, within `logMs`. Default 100,000; at least 1. */
+    logEntries: { unit: 'entries', default: 100_000, least: 1 },
+    /** Bytes that the log keeps, within `logMs`. JetStream reserves them. Default 67,108,864; at least 1. */
+    logBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Bytes of all records. JetStream reserves them. Beyond this, writes get `FST_ERR_TETHER_ENGINE_FULL`. Default 268,435,456; at least 1. */
+    recordBytes: { unit: 'bytes', default: 268_435_456, least: 1 },
+    /** Bytes of all journals. JetStream reserves them. Beyond this, writes get `FST_ERR_TETHER_ENGINE_FULL`. Default 67,108,864; at least 1. */
+    journalBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
+  },
+  /** Of both engines that need no server. */
+  hub: {
+    /** Milliseconds within which the hub must answer. Later, calls reject, and the node connects anew. Default 2,000; at least 1. */
+    deadlineMs: { unit: 'ms', default: 2_000, least: 1 },
+    /** Calls of this node that wait for an answer. Beyond this, calls reject at once. Default 65,536; at least 1. */
+    maxCalls: { unit: 'calls', default: 65_536, least: 1 },
+    /** Bytes of the entries, records and messages in these calls. Beyond this, calls reject at once. Default 67,108,864; at least 1. */
+    maxCallBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Entries that the log keeps, whatever their age. The oldest go first. Default 100,000; at least 1. */
+    logEntries: { unit: 'entries', default: 100_000, least: 1 },
+    /** Bytes of memory for the log. The oldest entries go first. A single larger entry still passes. Default 67,108,864; at least 1. */
+    logBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Bytes of memory for records, journals and the cards of nodes. Beyond this, writes are refused. Default 268,435,456; at least 1. */
+    recordBytes: { unit: 'bytes', default: 268_435_456, least: 1 }
+  },
+  local: {
+    /** Bytes of one entry, record or message, and of an answer. Larger ones reject. Default 16,777,216; at least 1. */
+    maxFrameBytes: { unit: 'bytes', default: 16_777_216, least: 1 },
+    /** Bytes of answers and messages that wait for one node. Beyond this, messages get lost, and a node that does not read its answers is cut. Default 67,108,864; at least 1. */
+    maxUnreadBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Milliseconds within which a node must read some of what was written to it; otherwise it is cut. Default 10,000; at least 1. */
+    stallTimeoutMs: { unit: 'ms', default: 10_000, least: 1 },
+    /** Whether the hub keeps its memory in a file, for the process that serves it next. Default true. */
+    durable: { default: true }
+  },
+  redis: {
+    /** Milliseconds within which Redis must answer. Later, the connection is replaced, and what waited on it rejects. Default 2,000; at least 1. */
+    deadlineMs: { unit: 'ms', default: 2_000, least: 1 },
+    /** Entries that the log keeps, whatever their age; Redis drops them by the hundred. Default 100,000; at least 1. */
+    logEntries: { unit: 'entries', default: 100_000, least: 1 },
+    /** Bytes of the log's entries; each node drops the oldest of what it has read beyond this, once a second. A single larger entry still passes. Default 67,108,864; at least 1. */
+    logBytes: { unit: 'bytes', default: 67_108_864, least: 1 },
+    /** Calls of this node that wait for an answer. Beyond this, calls reject at once. Default 65,536; at least 1. */
+    maxCalls: { unit: 'calls', default: 65_536, least: 1 },
+    /** Bytes of the entries, records and messages in these calls. Beyond this, calls reject at once. Default 67,108,864; at least 1. */
+    maxCallBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
   }
 } as const satisfies OptionTables
 

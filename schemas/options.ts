@@ -106,6 +106,30 @@ export const optionGroups = {
     where: 'app.tether.drain()',
     schema: Type.Object(schemasOf(optionTable.drain), closed)
   },
+  nats: {
+    where: 'nats()',
+    schema: Type.Object(schemasOf(optionTable.nats), closed)
+  },
+  memory: {
+    where: 'memory()',
+    schema: Type.Object({
+      ...schemasOf(optionTable.hub),
+      weather: callback(),
+      clock: Type.Optional(Type.Unsafe<unknown>({ type: 'object', required: ['now', 'setTimeout', 'clearTimeout', 'defer'], description: 'an object with the functions now, setTimeout, clearTimeout and defer' }))
+    }, closed)
+  },
+  local: {
+    where: 'local()',
+    schema: Type.Object({
+      ...schemasOf(optionTable.hub),
+      ...schemasOf(optionTable.local),
+      directory: Type.Optional(Type.String({ minLength: 1, description: 'the path of a directory' }))
+    }, closed)
+  },
+  redis: {
+    where: 'redis()',
+    schema: Type.Object(schemasOf(optionTable.redis), closed)
+  },
   contract: {
     where: 'defineContract()',
     schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown() })

@@ -8,7 +8,7 @@ import ts from 'typescript'
 export const floors = [
   ['schemas'],
   ['protocol', 'metrics', 'commands', 'carriers'],
-  ['contract', 'delivery', 'compression'],
+  ['contract', 'delivery', 'compression', 'cluster'],
   ['streams'],
   ['sessions'],
   ['websocket', 'sse'],

@@ -11,9 +11,11 @@ const programs = [
   { path: '/usr/sbin/apache2', override: 'APACHE_PATH', packages: ['apache2'], services: ['apache2', 'apache-htcacheclean'] },
   { path: '/usr/sbin/lighttpd', override: 'LIGHTTPD_PATH', packages: ['lighttpd', 'lighttpd-mod-openssl'], services: ['lighttpd'], needs: ['/usr/lib/lighttpd/mod_openssl.so'] },
   { path: '/usr/sbin/squid', override: 'SQUID_PATH', packages: ['squid'], services: ['squid'] },
+  { path: '/usr/bin/redis-server', override: 'REDIS_SERVER_PATH', packages: ['redis-server'], services: ['redis-server'] },
   { path: '/usr/sbin/nghttpx', override: 'NGHTTPX_PATH', packages: ['nghttp2-proxy'], services: ['nghttpx'], mayBeAbsent: true },
   { path: '/usr/sbin/hitch', override: 'HITCH_PATH', packages: ['hitch'], services: ['hitch'], mayBeAbsent: true },
   { path: '/usr/bin/h2o', override: 'H2O_PATH', packages: ['h2o'], services: ['h2o'], mayBeAbsent: true },
+  { path: '/usr/sbin/nats-server', override: 'NATS_SERVER_PATH', packages: ['nats-server'], services: ['nats-server'] },
   { path: '/usr/bin/mitmdump', override: 'MITMDUMP_PATH', packages: ['mitmproxy'], services: [], mayBeAbsent: true }
 ]
 

@@ -85,6 +85,8 @@ function plainReader (print) {
 const socketSuites = /^(e2e|client)\/|^unit\/compression\//
 /** The tests among these that depend on it most, for the versions that run in part. */
 const streamSuites = /^e2e\/(compression|connection-reuse|disconnects|drain|event-source|flow-control|head-first|http1-variants|http2-.*|intermediaries|late-reply|opening|replay|shutdown|slow-readers|take-over|transport.*|websocket.*)\.|^client\/(connection|memory|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
+/** The engine with sockets of its own. The servers of other engines hide the version. */
+const hubSuites = /^cluster\/local/
 const inShort = ['22', '26']
 
 /** A stage that runs test files on one Node.js. */
@@ -101,13 +103,13 @@ const others = nodeVersions.map((version) => version.split('.')[0]).filter((majo
  */
 function allSteps () {
   const all = readdirSync(`${root}/test`, { recursive: true }).filter((file) => file.endsWith('.test.ts')).sort()
-  const suites = (pattern) => all.filter((file) => pattern.test(file)).map((file) => `test/${file}`)
+  const suites = (...patterns) => all.filter((file) => patterns.some((pattern) => pattern.test(file))).map((file) => `test/${file}`)
   return [
     [[{ name: 'system', script: 'setup:system' }]],
     [[{ name: 'rooms', script: 'check:rooms' }, { name: 'lint', script: 'lint' }], [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }]],
     [[tapStage('unit', undefined, ['test/unit/all.ts'])]],
     [[tapStage('tap', undefined, suites(/^(?!unit\/|long\/)/))]],
-    ...others.map((major) => [[tapStage(`on ${major}`, major, suites(inShort.includes(major) && !values.long ? streamSuites : socketSuites))]]),
+    ...others.map((major) => [[tapStage(`on ${major}`, major, values.long ? suites(socketSuites, hubSuites) : suites(inShort.includes(major) ? streamSuites : socketSuites))]]),
     ...values.long ? [[[tapStage('long', undefined, suites(/^(long|unit)\//))]], [[{ name: 'chaos', script: 'chaos' }]]] : [],
     [
       [{ name: 'types', script: 'test:types', reader: tstycheReader }, { name: 'unused', script: 'check:unused' }],
@@ -173,6 +175,6 @@ for (const [name, { passed, failed, skipped, seconds }] of results) {
   const parts = [`${passed} passed`, failed > 0 && `${failed} FAILED`, skipped > 0 && `${skipped} skipped`]
   console.log(`${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${parts.filter(Boolean).join(', ')}`)
 }
-if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites on Node.js 22 and 26, the files in test/long, ten times as many runs of each property of a unit test, and two minutes of chaos')
+if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites on Node.js 22 and 26, the local hub on each other Node.js, the files in test/long (every Redis client and cluster), more rounds and clients in test/cluster, ten times as many runs of each property of a unit test, and two minutes of chaos')
 process.exitCode = total.failed > 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)

@@ -18,7 +18,7 @@ const read = (name: string) => readFileSync(`${root}${name}`, 'utf8')
 
 /** The comments of the members of an exported type, as an editor shows them. Inherited members count where asked for. */
 const commentsOf = (() => {
-  const files = ['plugin/index.ts', 'client/options.ts', 'client/indexed-db.ts', 'client/shared.ts', 'client/websocket-link.ts']
+  const files = ['plugin/index.ts', 'plugin/entries/memory.ts', 'plugin/entries/local.ts', 'plugin/entries/nats.ts', 'plugin/entries/redis.ts', 'client/options.ts', 'client/indexed-db.ts', 'client/shared.ts', 'client/websocket-link.ts']
   const program = ts.createProgram(files.map((file) => root + file), {
     target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, allowImportingTsExtensions: true, skipLibCheck: true, types: ['node']
   })
@@ -59,6 +59,8 @@ function shown (value: unknown): string {
 const described = ['contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onError']
 
 interface Group {
+  /** The entry that exports the type, if it is not the main one. */
+  readonly file?: string
   readonly typeName: string
   readonly schema: TObject
   readonly rows: Readonly<Record<string, OptionRow>>
@@ -74,7 +76,11 @@ const groups: Record<string, Group> = {
   upgrade: { typeName: 'UpgradeOptions', schema: optionGroups.upgrade.schema, rows: optionTable.stream, defaults: defaults.upgrade, heading: '`app.tether.sse.upgrade(options)`' },
   compression: { typeName: 'CompressionOptions', schema: optionGroups.compression.schema, rows: optionTable.compression, defaults: defaults.compression, heading: null },
   websocket: { typeName: 'WebSocketUpgradeOptions', schema: optionGroups.websocket.schema, rows: { ...optionTable.stream, ...optionTable.websocket }, defaults: defaults.websocket, heading: '`app.tether.websocket.upgrade(options)`' },
-  drain: { typeName: 'DrainOptions', schema: optionGroups.drain.schema, rows: optionTable.drain, defaults: defaults.drain, heading: '`app.tether.drain(options)`' }
+  drain: { typeName: 'DrainOptions', schema: optionGroups.drain.schema, rows: optionTable.drain, defaults: defaults.drain, heading: '`app.tether.drain(options)`' },
+  nats: { file: 'plugin/entries/nats.ts', typeName: 'NatsOptions', schema: optionGroups.nats.schema, rows: optionTable.nats, defaults: defaults.nats, heading: '`nats(connection, options)`' },
+  memory: { file: 'plugin/entries/memory.ts', typeName: 'MemoryOptions', schema: optionGroups.memory.schema, rows: optionTable.hub, defaults: defaults.memory, heading: '`memory(options)`' },
+  local: { file: 'plugin/entries/local.ts', typeName: 'LocalOptions', schema: optionGroups.local.schema, rows: { ...optionTable.hub, ...optionTable.local }, defaults: defaults.local, heading: '`local(options)`' },
+  redis: { file: 'plugin/entries/redis.ts', typeName: 'RedisOptions', schema: optionGroups.redis.schema, rows: optionTable.redis, defaults: defaults.redis, heading: '`redis(client, options)`' }
 }
 
 t.test('the groups are all there', async (t) => {
@@ -85,10 +91,10 @@ t.test('the groups are all there', async (t) => {
   t.strictSame(headings, [...Object.values(groups).flatMap(({ heading }) => heading ?? []), 'Fixed'], 'docs/options.md')
 })
 
-for (const [groupName, { typeName, schema, rows, defaults: figures, heading }] of Object.entries(groups)) {
+for (const [groupName, { file = 'plugin/index.ts', typeName, schema, rows, defaults: figures, heading }] of Object.entries(groups)) {
   t.test(`options of ${groupName}`, async (t) => {
     const options = Object.keys(schema.properties)
-    const comments = commentsOf('plugin/index.ts', typeName, true)
+    const comments = commentsOf(file, typeName, true)
     t.strictSame([...comments.keys()].sort(), [...options].sort(), `${typeName} has the options that schemas/options.ts checks`)
     for (const [name, comment] of comments) t.not(comment, '', `${typeName}.${name} needs a comment`)
     for (const name of Object.keys(figures)) t.ok(options.includes(name), `schemas/options.ts: ${name} has a default and no schema`)

@@ -7,12 +7,14 @@ const brotli = { 'accept-encoding': 'br' }
 export const identity = 'identity'
 export const control = 'identity again'
 export const shared = 'shared gzip'
+export const floor = 'gzip floor'
 export const each = 'gzip for each'
 
 export const kinds: readonly BroadcastKind[] = [
   { name: identity, server: 'tether', headers: countedHeaders },
   { name: control, server: 'tether', headers: countedHeaders },
   { name: shared, server: 'tether', headers: { ...countedHeaders, ...gzip } },
+  { name: floor, server: floor, headers: { ...exactHeaders, ...gzip } },
   { name: each, server: 'gzip each', headers: { ...exactHeaders, ...gzip } }
 ]
 

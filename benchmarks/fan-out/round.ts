@@ -1,4 +1,4 @@
-import { Contestant, deliveryOf, type BroadcastKind, type Delivery } from '../harness/broadcast/contestant.ts'
+import { Contestant, deliveryOf, type Delivery } from '../harness/broadcast/contestant.ts'
 import { withChildren } from '../harness/process/child-process.ts'
 import type { Latency } from '../harness/report/latency.ts'
 import { rotated, takeTurns } from '../harness/report/rotation.ts'
@@ -36,21 +36,20 @@ const fewestTicks = 5
 const mostBytesPerSecond = 100_000_000
 const profiledSeconds = 3
 
-/** Runs all kinds under one workload. Their servers are fresh, run side by side and take turns. */
+/** Runs all kinds of one workload. Their servers are fresh, run side by side and take turns. */
 export async function measureRound (
-  kinds: readonly BroadcastKind[],
   workload: Workload,
   repeat: number,
   settings: RoundSettings,
   onStep: (step: string) => void
 ): Promise<Round[]> {
-  const { burst, frameBytes, readers } = workload
+  const { burst, frameBytes, readers, shape } = workload
   const { seconds, sliceSeconds, warmUpSeconds, profiles } = settings
   return await withChildren(async (children) => {
     const contestants: Array<{ name: string, contestant: Contestant }> = []
-    for (const { name, kind, blocked } of rotated(entriesOf(workload, kinds), repeat)) {
+    for (const { name, kind, blocked } of rotated(entriesOf(workload), repeat)) {
       onStep(`opening ${name}`)
-      const contestant = await Contestant.start(children, { kind, module, unit: 'frame', burst, frameBytes, streams: streamsOf(workload) })
+      const contestant = await Contestant.start(children, { kind, module, unit: 'frame', burst, frameBytes, shape, streams: streamsOf(workload) })
       // Blocked readers first, so that a loop over all readers meets them first.
       if (blocked !== undefined) {
         await contestant.openBlocked(blocked.count, blocked.pace)

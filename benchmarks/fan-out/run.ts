@@ -9,15 +9,17 @@ import { describeMachine } from '../harness/report/machine.ts'
 import { Progress } from '../harness/report/progress.ts'
 import { publish } from '../harness/report/report.ts'
 import { judgeRounds } from './goals.ts'
-import { bare, comparableKinds, kinds as allKinds } from './kind.ts'
+import { bare, carrierKinds, comparableKinds, counted, floor, sessionKinds, usualKinds, type Kind } from './kind.ts'
 import { measureRound, type Round, type RoundSettings } from './round.ts'
 import { describeSlicing, measureSlicing, type SlicingRound, type SlicingSettings } from './slicing.ts'
 import { describeRounds } from './tables.ts'
-import { allWorkloads, defaultWorkloads, entriesOf, streamsOf, workload, type Workload } from './workload.ts'
+import { groupsWorkload, privateWorkload, streamsOf, workload, type Blocked, type Workload } from './workload.ts'
 
 /** File descriptors besides the streams: control connections, modules, standard streams. */
 const descriptorsForItself = 256
 const readersBesideBlocked = 900
+/** Members of 1,000 groups of 10, each in two of them. */
+const readersInGroups = 5_000
 const slicedStreams = 10_000
 const packages = ['fastify', '@sinclair/typebox', 'better-sse', '@fastify/sse', '@fastify/websocket', 'ws']
 
@@ -26,11 +28,14 @@ await runBenchmark(async () => {
     clients: { value: 'N,…', help: 'readers (with --burst or --size: 1000)' },
     burst: { value: 'N,…', help: 'frames of one tick (with --clients or --size: 1)' },
     size: { value: 'BYTES,…', help: 'bytes of one frame (200)' },
-    frozen: { value: 'N', help: 'also 900 readers beside N that take nothing, against 900 alone' },
-    slow: { value: 'N', help: 'also 900 readers beside N that take 50 KB/s, against 900 alone' },
-    slicing: { help: 'also what a broadcast to 10000 does to requests that arrive meanwhile' },
+    carriers: { help: 'over HTTP/2 and WebSockets, each beside its own floor, in place of event streams over HTTP/1.1' },
+    groups: { help: 'instead, or with --burst also: broadcasts to 1000 groups of 10, each of 5000 sessions in two, and to all' },
+    private: { help: 'the same: one private send in ten deliveries, to 1000 readers' },
+    frozen: { value: 'N', help: 'the same: 900 readers beside N that take nothing, against 900 alone' },
+    slow: { value: 'N', help: 'the same: 900 readers beside N that take 50 KB/s, against 900 alone' },
+    slicing: { help: 'the same: how long a broadcast to 10000 holds the event loop, and what it does to requests and timers' },
     full: { help: 'all of it, instead of 1 frame to 2000 readers and bursts of 10 to 1000' },
-    kinds: { value: 'NAME,…', help: 'only these, and the bare loop' },
+    kinds: { value: 'NAME,…', help: 'these of all kinds, and the bare loop' },
     compare: { value: 'FOLDER', help: "also another working copy's build of the library" },
     repeats: { value: 'N', help: 'fresh servers of each kind (9)' },
     seconds: { value: 'N', help: 'duration of each measured part (2)' },
@@ -40,9 +45,8 @@ await runBenchmark(async () => {
     json: { value: 'FILE', help: 'write the raw figures there' }
   })
   const quick = given.quick !== undefined
-  const kinds = chooseNamed([...allKinds, ...comparedKinds(comparableKinds, given.compare)], given.kinds, bare)
   const withSlicing = given.slicing !== undefined || given.full !== undefined
-  const workloads = chooseWorkloads(given)
+  const workloads = chooseWorkloads(given, chooseKinds(given))
   const repeats = readCount('repeats', given.repeats, quick ? 3 : 9)
   const rate = given.rate ?? (quick ? '0' : '40000')
   const seconds = readPositive('seconds', given.seconds, quick ? 1 : 2)
@@ -75,7 +79,7 @@ await runBenchmark(async () => {
     const which = `repeat ${repeat + 1} of ${repeats}`
     for (const workload of workloads) {
       const onStep = (step: string): void => progress.begin(`${workload.name}, ${which}: ${step}`)
-      rounds.push(...await measureRound(kinds, workload, repeat, settings, onStep))
+      rounds.push(...await measureRound(workload, repeat, settings, onStep))
       progress.end()
     }
     if (!withSlicing) continue
@@ -87,7 +91,7 @@ await runBenchmark(async () => {
     if (rounds.length + slicingRounds.length === 0) return
     const measured = workloads.filter(({ name }) => rounds.some(({ workload }) => workload === name)).map((workload) => {
       const own = rounds.filter((round) => round.workload === workload.name)
-      return { workload, comparison: new Comparison(own, bare), ticksPerSecond: own[0]?.fixedRate?.ticksPerSecond }
+      return { workload, comparison: new Comparison(own, workload.shape === undefined ? bare : counted), ticksPerSecond: own[0]?.fixedRate?.ticksPerSecond }
     })
     publish({
       benchmark: 'fan-out',
@@ -99,27 +103,63 @@ await runBenchmark(async () => {
       verdicts: measured.flatMap(({ workload, comparison }) => judgeRounds(workload, comparison))
     }, [
       ...measured.flatMap(({ workload, comparison, ticksPerSecond }) =>
-        describeRounds(workload.name, comparison, entriesOf(workload, kinds).map(({ name }) => name), ticksPerSecond)),
+        describeRounds(workload, comparison, ticksPerSecond)),
       ...slicingRounds.length > 0 ? describeSlicing(slicingRounds, slicing) : []
     ], given.json)
   }
 })
 
-function chooseWorkloads (
-  given: Partial<Record<'clients' | 'burst' | 'size' | 'frozen' | 'slow' | 'slicing' | 'full', string>>
-): readonly Workload[] {
-  if (given.full !== undefined) return allWorkloads
-  const sizes = readCounts('size', given.size ?? '200')
-  const blocked = (['frozen', 'slow'] as const).flatMap((pace) => {
-    const count = given[pace]
-    if (count === undefined) return []
-    return sizes.map((size) => workload(readersBesideBlocked, 1, size, { count: readCount(pace, count, 0), pace }))
-  })
-  if (given.clients === undefined && given.burst === undefined) {
-    if (blocked.length > 0 || given.slicing !== undefined) return blocked
-    if (given.size === undefined) return defaultWorkloads
+interface Kinds {
+  readonly usual: readonly Kind[]
+  readonly carriers: readonly Kind[]
+  /** For workloads that need sessions. */
+  readonly sessions: readonly Kind[]
+}
+
+function chooseKinds ({ kinds: list, compare }: Partial<Record<'kinds' | 'compare', string>>): Kinds {
+  const withCompared = (kinds: readonly Kind[]): Kind[] => [...kinds, ...comparedKinds(comparableKinds.filter((kind) => kinds.includes(kind)), compare)]
+  const kinds: Kinds = {
+    usual: withCompared(usualKinds),
+    carriers: withCompared([...usualKinds.filter(({ name }) => name === bare || name === floor), ...carrierKinds]),
+    sessions: withCompared(sessionKinds)
   }
-  const crossed = readCounts('clients', given.clients ?? '1000').flatMap((readers) =>
-    readCounts('burst', given.burst ?? '1').flatMap((burst) => sizes.map((size) => workload(readers, burst, size))))
-  return [...crossed, ...blocked]
+  if (list === undefined) return kinds
+  const all = new Map([...kinds.usual, ...kinds.carriers, ...kinds.sessions].map((kind) => [kind.name, kind]))
+  const chosen = chooseNamed([...all.values()], list, bare)
+  return { usual: chosen, carriers: chosen, sessions: kinds.sessions.filter(({ name }) => name === counted || chosen.some((kind) => kind.name === name)) }
+}
+
+function chooseWorkloads (
+  given: Partial<Record<'clients' | 'burst' | 'size' | 'frozen' | 'slow' | 'carriers' | 'groups' | 'private' | 'slicing' | 'full', string>>,
+  { usual, carriers, sessions }: Kinds
+): readonly Workload[] {
+  const isFull = given.full !== undefined
+  const sizes = readCounts('size', given.size ?? '200')
+  const readers = given.clients === undefined ? [] : readCounts('clients', given.clients)
+  const blocked = (['frozen', 'slow'] as const).flatMap((pace): Blocked[] => {
+    const count = given[pace] ?? (isFull ? '100' : undefined)
+    return count === undefined ? [] : [{ count: readCount(pace, count, 0), pace }]
+  })
+  const extra = sizes.flatMap((size) => [
+    ...blocked.map((beside) => workload(usual, readersBesideBlocked, 1, size, beside)),
+    ...isFull || given.groups !== undefined ? [groupsWorkload(sessions, readers[0] ?? readersInGroups, size)] : [],
+    ...isFull || given.private !== undefined ? [privateWorkload(sessions, readers[0] ?? 1_000, size)] : []
+  ])
+  const kinds = given.carriers === undefined ? usual : carriers
+  const goals = (kinds: readonly Kind[]): Workload[] => [workload(kinds, 2_000, 1, 200), workload(kinds, 1_000, 10, 200)]
+  if (isFull) {
+    return [
+      ...[100, 1_000, 10_000].map((readers) => workload(usual, readers, 1, 200)),
+      ...goals(usual),
+      workload(usual, 1_000, 100, 200),
+      ...[2_000, 20_000].flatMap((size) => [workload(usual, 1_000, 1, size), workload(usual, 1_000, 10, size)]),
+      ...goals(carriers),
+      ...extra
+    ]
+  }
+  if (given.burst === undefined && extra.length > 0) return extra
+  if (given.burst === undefined && given.size === undefined && readers.length === 0) return given.slicing === undefined ? goals(kinds) : []
+  const crossed = (readers.length > 0 ? readers : [1_000]).flatMap((count) =>
+    readCounts('burst', given.burst ?? '1').flatMap((burst) => sizes.map((size) => workload(kinds, count, burst, size))))
+  return [...crossed, ...extra]
 }

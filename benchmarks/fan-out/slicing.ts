@@ -4,7 +4,7 @@ import { Comparison, type Figure } from '../harness/report/comparison.ts'
 import type { Latency } from '../harness/report/latency.ts'
 import { rotated } from '../harness/report/rotation.ts'
 import { formatTable } from '../harness/report/table.ts'
-import { bare, counted, kinds } from './kind.ts'
+import { counted, exact, floor, usualKinds } from './kind.ts'
 import type { PosterCalls } from './poster.ts'
 
 export interface SlicingSettings {
@@ -27,7 +27,7 @@ export interface SlicingRound {
   readonly delivery: Latency
 }
 
-const slicedKinds = kinds.filter(({ name }) => name === bare || name === counted)
+const slicedKinds = usualKinds.filter(({ name }) => [floor, counted, exact].includes(name))
 /** Time that may pass after the duration. */
 const slackMs = 30_000
 
@@ -54,7 +54,7 @@ export async function measureSlicing (repeat: number, settings: SlicingSettings,
 }
 
 export function describeSlicing (rounds: readonly SlicingRound[], { streams, ticksPerSecond, postsPerSecond }: SlicingSettings): string[] {
-  const comparison = new Comparison(rounds, bare)
+  const comparison = new Comparison(rounds, floor)
   const columns = (title: string, figure: Figure<SlicingRound>) => [comparison.median(title, figure, 1), comparison.range(figure, 1)]
   return [
     `slicing: ${ticksPerSecond} broadcasts a second to ${streams} streams, ${postsPerSecond} POSTs a second; medians in ms`,

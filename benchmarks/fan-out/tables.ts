@@ -1,12 +1,16 @@
-import type { Comparison } from '../harness/report/comparison.ts'
+import type { Baseline, Comparison } from '../harness/report/comparison.ts'
 import { formatTable } from '../harness/report/table.ts'
-import { bare, floor } from './kind.ts'
+import { comparedWith } from './goals.ts'
+import { bare, counted } from './kind.ts'
 import type { Round } from './round.ts'
+import { entriesOf, type Workload } from './workload.ts'
 
-/** The tables of one workload, for the chosen kinds. */
-export function describeRounds (title: string, comparison: Comparison<Round>, names: readonly string[], ticksPerSecond: number | undefined): string[] {
-  // Every kind is compared with the loop that everybody writes first, and with the least work that Node can do.
-  const others = [bare, floor].filter((name) => names.includes(name))
+/** The tables of one workload. */
+export function describeRounds (workload: Workload, comparison: Comparison<Round>, ticksPerSecond: number | undefined): string[] {
+  const { name: title } = workload
+  const entries = entriesOf(workload)
+  const names = entries.map(({ name }) => name)
+  const others = baselinesOf(workload)
   const closedLoop = formatTable(names, [
     { title: 'kind', value: (name) => name },
     ...comparison.compared('CPU µs/delivery', ({ closedLoop }) => closedLoop.processorMicroseconds, 2, others),
@@ -27,4 +31,13 @@ export function describeRounds (title: string, comparison: Comparison<Round>, na
     comparison.median('of the rate', ({ fixedRate }) => fixedRate === undefined ? null : fixedRate.ticks / fixedRate.seconds / ticksPerSecond, 2)
   ])
   return [`${title}: closed loop`, closedLoop, `${title}: fixed rate, ${ticksPerSecond.toFixed(1)} ticks a second`, fixedRate]
+}
+
+/** Every kind is compared with the loop that everybody writes first, and with the least work that Node can do; or with another build. */
+function baselinesOf (workload: Workload): Baseline[] {
+  const { kinds, shape } = workload
+  const has = (name: string): boolean => kinds.some((kind) => kind.name === name)
+  if (shape !== undefined) return has(comparedWith(counted)) ? [counted, { title: 'its compared', of: comparedWith }] : [counted]
+  const floors = new Map(entriesOf(workload).map(({ name, kind }) => [name, kind.floor]))
+  return [bare, ...kinds.some(({ floor }) => has(floor)) ? [{ title: 'its floor', of: (kind: string) => floors.get(kind) }] : []]
 }

@@ -12,3 +12,6 @@ export const RangeSet = Type.Object({
 export type RangeSet = Static<typeof RangeSet>
 
 export const rangeSet: RangeSet = { range: '6h', series: ['cpu.user', 'cpu.system', 'memory.used'], stepSeconds: 15 }
+
+/** The event as the library's clients send it. */
+export const envelope = JSON.stringify({ event: eventName, data: rangeSet })

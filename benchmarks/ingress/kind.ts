@@ -1,16 +1,18 @@
 import type { Request } from 'autocannon'
 import type { LibraryKind } from '../harness/process/library.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
-import { eventName, rangeSet } from './event.ts'
+import { envelope, eventName, rangeSet } from './event.ts'
+import type { ServerKind } from './server.ts'
 
 /** A measured way of taking events. */
 export interface Kind extends LibraryKind {
-  readonly server: 'bare' | 'tether'
-  /** The request that posts one event to a session. */
-  request (session: string): Request
+  readonly server: ServerKind
+  /** The request that posts one event to a session; null where sessions have WebSockets. */
+  readonly request: ((session: string) => Request) | null
 }
 
 export const baseline = 'bare'
+export const control = 'bare again'
 
 const json = { 'content-type': 'application/json' }
 /** Header with the length of a session's id: any route must know the sender of an event, by such a header or a cookie. */
@@ -18,7 +20,7 @@ const somebody = 'A'.repeat(24)
 
 export const kinds: readonly Kind[] = [
   { name: baseline, server: 'bare', request: postBare },
-  { name: 'bare, control', server: 'bare', request: postBare },
+  { name: control, server: 'bare', request: postBare },
   {
     name: 'tether, envelope',
     server: 'tether',
@@ -26,7 +28,7 @@ export const kinds: readonly Kind[] = [
       method: 'POST',
       path: liveUrl,
       headers: { ...json, 'x-tether-session': session },
-      body: JSON.stringify({ event: eventName, data: rangeSet })
+      body: envelope
     })
   },
   {
@@ -38,11 +40,12 @@ export const kinds: readonly Kind[] = [
       headers: { ...json, 'x-tether-session': session },
       body: JSON.stringify(rangeSet)
     })
-  }
+  },
+  { name: 'tether, WebSocket', server: 'tether websocket', request: null }
 ]
 
 /** Kinds that are measured a second time with another build of the library. */
-export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
+export const comparableKinds = kinds.filter(({ server }) => server !== 'bare')
 
 function postBare (): Request {
   return { method: 'POST', path: '/events', headers: { ...json, 'x-tether-session': somebody }, body: JSON.stringify(rangeSet) }

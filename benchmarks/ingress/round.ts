@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Connection } from '../harness/load/generator.ts'
 import { Load } from '../harness/load/load.ts'
 import { countStatuses, isAccepted, type LoadReading } from '../harness/load/recorder.ts'
 import { withChildren } from '../harness/process/child-process.ts'
+import { separateCores } from '../harness/process/cores.ts'
 import { rotated, takeTurns } from '../harness/report/rotation.ts'
 import { Contestant } from './contestant.ts'
 import { baseline, type Kind } from './kind.ts'
@@ -11,20 +11,24 @@ import type { ServerReading } from './server.ts'
 export interface Settings {
   readonly sessions: number
   readonly connections: number
-  /** Measured time for each kind, part and repeat, in slices. */
+  /** Events of one slice of the closed loop. */
+  readonly events: number
+  /** Such slices of each kind and repeat. */
+  readonly rotations: number
+  /** Measured time at the fixed rate for each kind and repeat, in slices. */
   readonly seconds: number
   readonly warmUpSeconds: number
   readonly repeats: number
   /** Share of the rate that the bare route reached in the closed loop. */
   readonly rateFraction: number
+  /** Folder for profiles of the closed loop. */
+  readonly profiles?: string
 }
 
 /** One part of one repeat of one kind. */
 export interface Measurement extends LoadReading {
   /** Events that were accepted in the measured windows and whose handler ran. */
   readonly eventsPerSecond: number
-  /** Accepted events whose handler did not run; there must be none. */
-  readonly unhandled: number
   readonly processorMicrosecondsPerEvent: number
   /** Share of one processor that the server used. */
   readonly busyShare: number
@@ -38,49 +42,64 @@ export interface Round {
   readonly fixedRate: Measurement
 }
 
-/** Kinds take turns this often, so that other work on the machine affects all of them alike. */
-const closedSliceSeconds = 1
-/** Longer slices, since the rate needs an unmeasured second to become even. */
+/** More than the time of the warm-up's rate, so that a slice has its events. */
+const slack = 1.05
+const profiledSeconds = 5
+/** Handled events for each accepted one. */
+const mostHandled = 1.02
+/** Long slices, since the rate needs an unmeasured second to become even. */
 const rateSliceSeconds = 2
 /** Time in which the handlers of the last accepted events run. */
 const lastHandlersMs = 100
 
-/** Runs all kinds once in turns, with fresh servers: closed loop, then fixed rate. */
-export async function measureRound (kinds: readonly Kind[], repeat: number, settings: Settings): Promise<Round[]> {
-  const { sessions, connections, seconds, warmUpSeconds, rateFraction } = settings
+/** Runs all kinds in turns, with fresh servers: closed loop, then fixed rate. */
+export async function measureRound (kinds: readonly Kind[], repeat: number, settings: Settings, onStep: (step: string) => void): Promise<Round[]> {
+  const { sessions, connections, events, rotations, seconds, warmUpSeconds, rateFraction, profiles } = settings
+  const cores = separateCores()
   return await withChildren(async (children) => {
-    const load = await Load.start(children)
+    const load = await Load.start(children, cores?.load)
     const contestants: Contestant[] = []
-    for (const kind of kinds) contestants.push(await Contestant.start(children, kind, sessions))
+    for (const kind of rotated(kinds, repeat)) contestants.push(await Contestant.start(children, kind, load, sessions, cores))
 
     const drive = async (contestant: Contestant, duration: number, perSecond?: number): Promise<void> => {
-      const { kind: { name: record }, port } = contestant
-      const pace = perSecond === undefined ? {} : { requestsPerSecond: perSecond / sessions }
-      await load.drive({ port, seconds: duration, connections: connectionsOf(contestant, record, perSecond === undefined ? connections : sessions), ...pace })
+      await contestant.drive(duration, connections, perSecond)
       await delay(lastHandlersMs)
     }
-    const measure = async (sliceSeconds: number, perSecond?: number): Promise<Map<Contestant, Measurement>> => {
-      const slices = await takeTurns(contestants, Math.ceil(seconds / sliceSeconds), repeat,
-        async (contestant) => await contestant.watch(async () => await drive(contestant, sliceSeconds, perSecond)))
+    const measure = async (step: string, turns: number, lengthOf: (contestant: Contestant) => number, perSecond?: number): Promise<Map<Contestant, Measurement>> => {
+      const slices = await takeTurns(contestants, turns, repeat, async (contestant) => {
+        onStep(`${step}, ${contestant.kind.name}`)
+        return await contestant.watch(async () => await drive(contestant, lengthOf(contestant), perSecond))
+      })
       const measurements = new Map<Contestant, Measurement>()
-      for (const [contestant, served] of slices) measurements.set(contestant, join(await load.take(contestant.kind.name), served))
+      for (const [contestant, served] of slices) measurements.set(contestant, join(contestant.kind.name, await contestant.take(), served))
       return measurements
     }
 
-    for (const contestant of rotated(contestants, repeat)) {
+    /** Seconds in which a contestant handles the events of one slice. */
+    const lengths = new Map<Contestant, number>()
+    for (const contestant of contestants) {
+      onStep(`warming up, ${contestant.kind.name}`)
       await drive(contestant, warmUpSeconds)
-      await load.take(contestant.kind.name)
+      const { accepted, seconds: measured } = await contestant.take()
+      lengths.set(contestant, events / (accepted / measured) * slack)
     }
-    const closedLoop = await measure(closedSliceSeconds)
+    const closedLoop = await measure('closed loop', rotations, (contestant) => lengths.get(contestant)!)
+    if (profiles !== undefined) {
+      for (const contestant of contestants) {
+        const file = `${profiles}/${contestant.kind.name} ${repeat + 1}.cpuprofile`.replaceAll(/[^\w./-]+/g, '-')
+        await contestant.watch(async () => await drive(contestant, profiledSeconds), file)
+        await contestant.take()
+      }
+    }
     const bare = contestants.find(({ kind }) => kind.name === baseline)
     if (bare === undefined) throw new Error('there is no baseline')
-    // Many connections with a small share each keep the rate even; a share is a whole number.
+    // Each connection's share is a whole number.
     const wanted = closedLoop.get(bare)!.eventsPerSecond * rateFraction
     const requestsPerSecond = Math.max(1, Math.round(wanted / sessions)) * sessions
     // Warms up the load generator's own code; otherwise the first kind would be measured with cold code.
     await drive(bare, 1, requestsPerSecond)
-    await load.take(baseline)
-    const fixedRate = await measure(rateSliceSeconds, requestsPerSecond)
+    await bare.take()
+    const fixedRate = await measure('fixed rate', Math.ceil(seconds / rateSliceSeconds), () => rateSliceSeconds, requestsPerSecond)
     return await Promise.all(contestants.map(async (contestant) => {
       await contestant.requireOpenStreams()
       return {
@@ -94,24 +113,18 @@ export async function measureRound (kinds: readonly Kind[], repeat: number, sett
   })
 }
 
-/** Spreads the requests over the connections: each gets its own part, or shares one when there are too few. */
-function connectionsOf ({ requests }: Contestant, record: string, count: number): Connection[] {
-  return Array.from({ length: count }, (_, index) => {
-    const own = requests.filter((request, position) => position % count === index)
-    return { record, requests: own.length > 0 ? own : [requests[index % requests.length]!] }
-  })
-}
-
-function join (answered: LoadReading, slices: readonly ServerReading[]): Measurement {
+/** @throws if the counts of accepted and handled events differ */
+function join (kind: string, answered: LoadReading, slices: readonly ServerReading[]): Measurement {
   const handled = slices.reduce((sum, slice) => sum + slice.handled, 0)
   const processorMicroseconds = slices.reduce((sum, slice) => sum + slice.processorMicroseconds, 0)
-  const unhandled = Math.max(0, countStatuses(answered.statuses, isAccepted) - handled)
-  const eventsPerSecond = (answered.accepted - unhandled) / answered.seconds
+  const accepted = countStatuses(answered.statuses, isAccepted)
+  // autocannon ends with requests on their way, which are handled and not answered.
+  if (handled < accepted || handled > accepted * mostHandled) throw new Error(`${kind}: ${handled} events were handled, ${accepted} accepted`)
+  const eventsPerSecond = answered.accepted / answered.seconds
   const processorMicrosecondsPerEvent = processorMicroseconds / handled
   return {
     ...answered,
     eventsPerSecond,
-    unhandled,
     processorMicrosecondsPerEvent,
     busyShare: processorMicrosecondsPerEvent * eventsPerSecond / 1e6
   }

@@ -1,5 +1,6 @@
 import process from 'node:process'
 import { answer } from '../harness/process/child-endpoint.ts'
+import { Profile } from '../harness/process/profile.ts'
 import type { EventServer } from './event-server.ts'
 
 export interface ServerReading {
@@ -8,9 +9,12 @@ export interface ServerReading {
   readonly processorMicroseconds: number
 }
 
+export type ServerKind = 'bare' | 'tether' | 'tether websocket'
+
 let server: EventServer | undefined
 let handledBefore = 0
 let processorBefore = process.cpuUsage()
+let recording: Profile | undefined
 
 function handledCount (): number {
   if (server === undefined) throw new Error('the server has not been started')
@@ -18,18 +22,21 @@ function handledCount (): number {
 }
 
 const calls = {
-  start: async ({ kind, library }: { kind: 'bare' | 'tether', library?: string }): Promise<number> => {
+  start: async ({ kind, library }: { kind: ServerKind, library?: string }): Promise<number> => {
     server = kind === 'bare'
       ? await (await import('./bare-server.ts')).startBareServer()
-      : await (await import('./tether-server.ts')).startTetherServer(library)
+      : await (await import('./tether-server.ts')).startTetherServer(library, kind === 'tether' ? 'sse' : 'websocket')
     return server.port
   },
-  beginSlice: (): void => {
+  beginSlice: async ({ profile }: { profile: boolean }): Promise<void> => {
+    recording = profile ? await Profile.start() : undefined
     handledBefore = handledCount()
     processorBefore = process.cpuUsage()
   },
-  endSlice: (): ServerReading => {
+  /** @param options `profile`: file for the profile that `beginSlice` began */
+  endSlice: async ({ profile }: { profile?: string }): Promise<ServerReading> => {
     const { user, system } = process.cpuUsage(processorBefore)
+    if (profile !== undefined) await recording?.write(profile)
     return { handled: handledCount() - handledBefore, processorMicroseconds: user + system }
   }
 }

@@ -52,8 +52,7 @@ function faults (comparison: Comparison<Round>, part: Part): Array<Column<string
   })
   return [
     sum('429', ({ statuses }) => statuses[429] ?? 0),
-    sum('errors', (measurement) => measurement.errors + refusedOf(measurement)),
-    sum('unhandled', ({ unhandled }) => unhandled)
+    sum('errors', (measurement) => measurement.errors + refusedOf(measurement))
   ]
 }
 

@@ -6,8 +6,12 @@ import { liveUrl } from '../harness/streams/socket-stream.ts'
 import { eventName, RangeSet } from './event.ts'
 import type { EventServer } from './event-server.ts'
 
-/** Sessions with the default options; the handler does the same as the bare route. */
-export async function startTetherServer (library: string | undefined): Promise<EventServer> {
+/**
+ * Sessions with the default options; the handler does the same as the bare route.
+ *
+ * @param mode a server with WebSockets handles every request otherwise, so that only their kind has them
+ */
+export async function startTetherServer (library: string | undefined, mode: 'sse' | 'websocket'): Promise<EventServer> {
   const { tether, defineContract } = await loadLibrary(library)
   const contract = defineContract({
     events: { [eventName]: RangeSet },
@@ -18,6 +22,7 @@ export async function startTetherServer (library: string | undefined): Promise<E
   await app.register(tether)
   app.tether.stateful(liveUrl, {
     contract,
+    mode,
     initialState: (): { range: RangeSet | undefined } => ({ range: undefined }),
     on: {
       [eventName]: (session, data) => {

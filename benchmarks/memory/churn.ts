@@ -4,15 +4,11 @@ import type { StreamStats } from '../harness/broadcast/server.ts'
 import { withChildren } from '../harness/process/child-process.ts'
 import type { MemoryReading } from '../harness/process/memory-reading.ts'
 import type { Progress } from '../harness/report/progress.ts'
-import { formatTable } from '../harness/report/table.ts'
+import type { Verdict } from '../harness/report/verdict.ts'
 import { streamClient } from '../harness/streams/event-streams.ts'
 import type { StreamClientCalls } from '../harness/streams/stream-client.ts'
-import { loadedKinds, partsOf, type Outcome } from './kind.ts'
-
-export interface Churn {
-  readonly name: string
-  readonly readings: ReadonlyArray<MemoryReading & { readonly connects: number }>
-}
+import { loadedKinds, partsOf } from './kind.ts'
+import { describeTrails, judgeTrails, type Trail } from './trail.ts'
 
 const parts = 2
 /** Connections before the measurement: the memory that the engine keeps after the first ones does not belong to connections. */
@@ -28,13 +24,13 @@ const goalBytes = 10
 export const churnSteps = loadedKinds.length * parts
 
 /** Opens and closes streams, half of them with an end, half with a reset. */
-export async function measureChurn (connects: number, progress: Progress): Promise<Churn[]> {
-  const all: Churn[] = []
+export async function measureChurn (connects: number, progress: Progress): Promise<Trail[]> {
+  const all: Trail[] = []
   for (const kind of loadedKinds) all.push(await measure(kind, connects, progress))
   return all
 }
 
-async function measure (kind: BroadcastKind, connects: number, progress: Progress): Promise<Churn> {
+async function measure (kind: BroadcastKind, connects: number, progress: Progress): Promise<Trail> {
   const { name } = kind
   return await withChildren(async (children) => {
     const contestant = await Contestant.start(children, partsOf(kind, concurrency))
@@ -45,10 +41,10 @@ async function measure (kind: BroadcastKind, connects: number, progress: Progres
       await waitUntilEmpty(contestant)
       return await contestant.memory()
     }
-    const readings = [{ connects: 0, ...await pass(Math.min(warmUpConnects, connects)) }]
+    const readings = [{ count: 0, ...await pass(Math.min(warmUpConnects, connects)) }]
     for (let part = 1; part <= parts; part += 1) {
       progress.begin(`${connects} connects, ${name}, part ${part} of ${parts}`)
-      readings.push({ connects: part * connects / parts, ...await pass(Math.round(connects / parts)) })
+      readings.push({ count: part * connects / parts, ...await pass(Math.round(connects / parts)) })
       progress.end()
     }
     return { name, readings }
@@ -64,31 +60,10 @@ async function waitUntilEmpty (contestant: Contestant): Promise<void> {
   }
 }
 
-export function describeChurn (all: readonly Churn[]): string[] {
-  const [first] = all
-  if (first === undefined) return []
-  const divided = (bytes: number | undefined, unit: number): string => ((bytes ?? Number.NaN) / unit).toFixed(0)
-  return [
-    'KiB of heap in use after each number of connects and disconnects, with all sessions ended',
-    formatTable(all, [
-      { title: 'kind', value: ({ name }) => name },
-      ...first.readings.map(({ connects }, index) => ({
-        title: String(connects), value: ({ readings }: Churn) => divided(readings[index]?.heapUsedBytes, 1024)
-      })),
-      { title: 'resident MiB, first', value: ({ readings }) => divided(readings[0]?.residentBytes, 2 ** 20) },
-      { title: 'last', value: ({ readings }) => divided(readings.at(-1)?.residentBytes, 2 ** 20) }
-    ])
-  ]
+export function describeChurn (trails: readonly Trail[]): string[] {
+  return describeTrails('KiB of heap in use after each number of connects and disconnects, with all sessions ended', trails)
 }
 
-export function judgeChurn (all: readonly Churn[]): Outcome[] {
-  return all.filter(({ name }) => name.startsWith('tether')).map(({ name, readings }) => {
-    const grown = (readings.at(-1)?.heapUsedBytes ?? Number.NaN) - (readings[0]?.heapUsedBytes ?? Number.NaN)
-    const connects = readings.at(-1)?.connects ?? Number.NaN
-    return {
-      name: `${name}: the heap is where it was`,
-      met: grown / connects <= goalBytes,
-      text: `${(grown / connects).toFixed(2)} bytes more for each of ${connects} connects`
-    }
-  })
+export function judgeChurn (trails: readonly Trail[]): Verdict[] {
+  return judgeTrails(trails, 'connects', goalBytes)
 }

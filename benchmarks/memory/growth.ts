@@ -6,7 +6,8 @@ import { withChildren } from '../harness/process/child-process.ts'
 import type { Progress } from '../harness/report/progress.ts'
 import { quantile } from '../harness/report/statistics.ts'
 import { formatTable } from '../harness/report/table.ts'
-import { loadedKinds, partsOf, type Outcome } from './kind.ts'
+import { judge, type Verdict } from '../harness/report/verdict.ts'
+import { loadedKinds, partsOf } from './kind.ts'
 
 export interface GrowthSettings {
   readonly streams: number
@@ -31,7 +32,7 @@ export interface Growth {
 
 const sampleSeconds = 1
 /** Most that a heap without growth may vary. */
-const strayBytes = 8 * 2 ** 20
+const strayMebibytes = 8
 
 /** Kinds with the defaults, and with options that keep the most for readers that take nothing. */
 const grownKinds = loadedKinds.flatMap((kind): BroadcastKind[] => kind.server === 'bare'
@@ -56,7 +57,7 @@ export async function measureGrowth (settings: GrowthSettings, progress: Progres
 
 async function measure (kind: BroadcastKind, { streams, frozen, seconds, frameBytes, bytesPerSecond }: GrowthSettings): Promise<Growth> {
   return await withChildren(async (children) => {
-    const contestant = await Contestant.start(children, partsOf(kind, streams, frameBytes))
+    const contestant = await Contestant.start(children, partsOf(kind, streams, { frameBytes }))
     await contestant.openBlocked(frozen, 'frozen')
     await contestant.open(streams - frozen)
     const samples: Sample[] = []
@@ -91,22 +92,17 @@ export function describeGrowth (all: readonly Growth[], settings: GrowthSettings
 }
 
 /** Judges the growth in the last two thirds of the time, and the bytes held within the limits. */
-export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings): Outcome[] {
-  return all.filter(({ name }) => name.startsWith('tether')).flatMap(({ name, samples, sentBytes }) => {
+export function judgeGrowth (all: readonly Growth[], { seconds }: GrowthSettings): Verdict[] {
+  return all.filter(({ name }) => name.startsWith('tether')).flatMap(({ name, samples }) => {
     const early = median(samples.filter((sample) => sample.seconds >= seconds / 3 && sample.seconds < seconds / 2))
     const late = median(samples.filter((sample) => sample.seconds >= seconds * 5 / 6))
-    const grown = late - early
     const { queueBytes, replayBytes } = defaults.stateful
     // All readers get the same, so the bytes held for all are those of the slowest reader.
     const allowed = queueBytes + replayBytes + defaults.fixed.broadcastBytes
     const most = Math.max(...samples.map(({ bufferedBytes }) => bufferedBytes))
     return [
-      {
-        name: `${name}: levels off`,
-        met: grown <= strayBytes,
-        text: `${(grown / 2 ** 20).toFixed(1)} MiB more in the end than after a third of the time, ${(sentBytes / 2 ** 21).toFixed(0)} MiB were sent to each meanwhile`
-      },
-      { name: `${name}: within the limits`, met: most <= allowed, text: `${most} bytes held at most, the limits allow ${allowed}` }
+      judge({ name: `${name}: growth from a third of the time to the end`, direction: 'at most', limit: strayMebibytes, unit: 'MiB' }, [(late - early) / 2 ** 20]),
+      judge({ name: `${name}: most bytes held, the limits allow ${allowed}`, direction: 'at most', limit: 1, unit: '× the limits' }, [most / allowed])
     ]
   })
 }

@@ -17,18 +17,7 @@ export const comparableKinds = kinds.filter(({ server }) => server === 'tether')
 /** Kinds that are also measured under load: broadcasts that some readers do not read, and streams that open and close. */
 export const loadedKinds = kinds.filter(({ name }) => name !== control)
 
-/** A contestant of this kind, with frames of one size that are broadcast one by one. */
-export function partsOf (kind: BroadcastKind, streams: number, frameBytes = 200): ContestantParts {
-  return { kind, module: new URL('server.ts', import.meta.url), unit: 'frame', burst: 1, frameBytes, streams }
-}
-
-/** Whether an absolute limit holds. */
-export interface Outcome {
-  readonly name: string
-  readonly met: boolean
-  readonly text: string
-}
-
-export function describeOutcome ({ name, met, text }: Outcome): string {
-  return `${met ? 'MET' : 'MISSED'}: ${name}: ${text}`
+/** A contestant of this kind, by default with frames of 200 bytes that are broadcast one by one. */
+export function partsOf (kind: BroadcastKind, streams: number, more: Partial<ContestantParts> = {}): ContestantParts {
+  return { kind, module: new URL('server.ts', import.meta.url), unit: 'frame', burst: 1, frameBytes: 200, streams, ...more }
 }

@@ -1,14 +1,8 @@
 import type { Limits } from '../../schemas/limits.ts'
 import { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
-
-/** Has frames to write. */
-export interface Flushable {
-  /** Whether it is in the scheduler's list; kept by the scheduler. */
-  scheduled: boolean
-  /** Writes what it can. Must not throw. */
-  flush: (now: number) => void
-}
+import { Cohort } from './cohort.ts'
+import type { Flushable } from './flushable.ts'
 
 /**
  * After each turn of the event loop, delivers its broadcasts and flushes all streams that got
@@ -31,6 +25,9 @@ export class FlushScheduler {
     this.broadcasts = new BroadcastQueue(budget, this, limits)
   }
 
+  /** Whether everything is delivered and flushed. */
+  get isIdle (): boolean { return this.#immediate === null }
+
   /** Schedules a slice, if none is scheduled. */
   wake (): void {
     this.#immediate ??= setImmediate(this.#slice)
@@ -47,8 +44,10 @@ export class FlushScheduler {
     const start = performance.now()
     const until = start + this.#sliceMs
     // `#immediate` stays set during the slice, so that a `wake` within it starts no other slice.
-    const isDelivered = this.broadcasts.deliver(start, until)
-    const isFlushed = this.#flush(start, until)
+    // What an earlier slice left comes first: members of a cohort come into step only between two rounds.
+    const isReady = this.#position === this.#current.length || this.#flush(start, until)
+    const isDelivered = isReady && this.broadcasts.deliver(start, until)
+    const isFlushed = isReady && this.#flush(start, until)
     this.#immediate = null
     if (!isDelivered || !isFlushed || !this.broadcasts.isEmpty) this.wake()
     else this.#onIdle()
@@ -63,10 +62,13 @@ export class FlushScheduler {
     }
     const current = this.#current
     while (this.#position < current.length) {
-      const stream = current[this.#position++]!
+      const stream = current[this.#position]!
       stream.scheduled = false
-      stream.flush(start)
-      if ((this.#position & 15) === 0 && performance.now() > until) break
+      if (!stream.flush(start, until)) {
+        stream.scheduled = true
+        return false
+      }
+      if (((++this.#position & 15) === 0 || stream instanceof Cohort) && performance.now() > until) break
     }
     if (this.#position < current.length) return false
     this.#current = []

@@ -141,6 +141,13 @@ export class Outbox {
     return end
   }
 
+  /** Texts of the frames from `start` to `end - 1`. */
+  texts (start: number, end: number): string[] {
+    const texts: string[] = []
+    for (let number = start; number < end; number++) texts.push(this.at(number).text)
+    return texts
+  }
+
   /** Bytes of the frames from `start` to `end - 1`. */
   bytesBetween (start: number, end: number): number {
     let bytes = 0
@@ -150,6 +157,12 @@ export class Outbox {
 
   /** Notes that the frames before `end` were written to the reader at `now`. */
   wrote (end: number, now: number): void {
+    this.markWritten(end, now)
+    this.trim(now)
+  }
+
+  /** The same, but forgets none of them. */
+  markWritten (end: number, now: number): void {
     for (let number = Math.max(this.#cursor, this.#fresh); number < end; number++) {
       this.#writtenAt[number & this.#mask] = now
       this.#waitingBytes -= this.at(number).bytes
@@ -157,7 +170,6 @@ export class Outbox {
     this.#cursor = end
     if (end > this.#fresh) this.#fresh = end
     if (this.#byKey !== null && this.#fresh === this.#next) this.#byKey = null
-    this.trim(now)
   }
 
   /** Forgets written frames beyond the limits of the replay log, except frames still to replay. */
@@ -282,6 +294,50 @@ export class Outbox {
     return this.#cursor - 1
   }
 
+  /**
+   * Appends the frames that a log shared with it, by reference. The log's frame n has here the number n + `offset`.
+   * Frames between the end of this outbox and the start of the log are forgotten.
+   *
+   * @param log where the frames are
+   * @param from number in the log of the first frame that belongs to this outbox
+   * @param written number in the log after the last frame that this reader was sent
+   */
+  adopt (log: Outbox, from: number, written: number, offset: number, now: number): void {
+    const start = Math.max(from, log.#first)
+    if (start + offset > this.#next) this.#restartAt(start + offset)
+    for (let number = start; number < log.#next; number++) {
+      const frame = log.at(number)
+      if (frame.key === null) this.#conflatable = this.#next + 1
+      this.#push(frame)
+      if (number >= written) continue
+      this.#writtenAt[this.#fresh++ & this.#mask] = log.#writtenAt[number & log.#mask]!
+      this.#waitingBytes -= frame.bytes
+    }
+    this.#cursor = this.#fresh
+    if (start > written) this.announceGap()
+    this.trim(now)
+  }
+
+  #restartAt (number: number): void {
+    this.clear()
+    this.#first = this.#cursor = this.#fresh = this.#next = this.#conflatable = number
+  }
+
+  /**
+   * What it would still hold if `laterFrames` of `laterBytes` were written after its own. Limits of count and size
+   * hold; age is left out.
+   */
+  heldBefore (laterFrames: number, laterBytes: number): { readonly frames: number, readonly bytes: number } {
+    const { replayFrames, replayBytes } = this.#limits
+    let frames = this.#next - this.#first
+    let bytes = this.#heldBytes
+    for (let number = this.#first; number < this.#next && (frames + laterFrames > replayFrames || bytes + laterBytes > replayBytes); number++) {
+      frames--
+      bytes -= this.at(number).bytes
+    }
+    return { frames, bytes }
+  }
+
   /** Forgets everything. */
   clear (): void {
     while (this.#first < this.#next) this.#forgetFirst()
@@ -304,8 +360,7 @@ export class Outbox {
 
   /** Replaces all contents with those of a snapshot. The times of writing count back from `now`. */
   restore ({ first, cursor, gap, frames }: OutboxSnapshot, now: number): void {
-    this.clear()
-    this.#first = this.#fresh = this.#next = this.#conflatable = first
+    this.#restartAt(first)
     for (const { text, key, shared, writtenMsAgo } of frames) {
       const frame = new Frame(text, key)
       frame.isShared = shared

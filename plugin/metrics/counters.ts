@@ -27,10 +27,25 @@ export class Counters extends Figures {
     this.#parent?.addFrames(count)
   }
 
+  /** Counts writes for many readers at once. */
+  addWrites (writes: number, frames: number, bytes: number): void {
+    this.writes += writes
+    this.framesWritten += frames
+    this.bytesWritten += bytes
+    this.#parent?.addWrites(writes, frames, bytes)
+  }
+
   /** Adds writes that only the parent has counted so far. */
   adopt (writes: number, bytes: number): void {
     this.writes += writes
     this.bytesWritten += bytes
+  }
+
+  /** Adds updates that only the parent has counted so far. */
+  adoptUpdates (written: number, conflated: number, highWater: number): void {
+    this.framesWritten += written
+    this.conflated += conflated
+    if (highWater > this.queueHighWater) this.queueHighWater = highWater
   }
 
   /** Records the number of updates that wait in one session now. */

@@ -82,7 +82,7 @@ export class Acceptance {
   acknowledge (session: TetherSession, lastEventId: unknown): void {
     if (typeof lastEventId !== 'string') return
     const last = parseLastEventId(lastEventId)
-    if (last?.id === session.id && last.seq !== null) session.outbox.acknowledge(last.seq)
+    if (last?.id === session.id && last.seq !== null) session.acknowledge(last.seq)
   }
 
   #find (id: unknown, request: FastifyRequest): TetherSession {

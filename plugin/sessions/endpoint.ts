@@ -4,8 +4,10 @@ import { ArgumentError } from '../../schemas/errors.ts'
 import { logThrown, presentable } from '../../schemas/thrown.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
+import { Audience } from '../delivery/audience.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Applicant } from './applicant.ts'
+import { Cohorts } from './cohorts.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import { Groups } from './groups.ts'
 import { LiveHandler } from './live-handler.ts'
@@ -44,7 +46,8 @@ export class Endpoint implements SessionScope<TetherSession> {
   /** Prepared sessions by their unused claims. */
   readonly claims = new Map<string, TetherSession>()
   /** Sessions that are not closing; they receive the broadcasts to all. */
-  readonly openSessions = new Set<TetherSession>()
+  readonly everyone = new Audience<TetherSession>()
+  readonly cohorts: Cohorts
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
 
@@ -59,6 +62,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.#log = parts.log
     this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
+    this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
     this.context = Object.freeze({ live: new LiveHandler(this) })
   }
 
@@ -106,7 +110,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     if (session.claimCode !== null) this.claims.set(session.claimCode, session)
     this.registry.add(session)
     this.sessions.set(session.id, session)
-    this.openSessions.add(session)
+    this.everyone.add(session)
     return session
   }
 
@@ -141,6 +145,11 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.registry.releaseUnclaimed()
   }
 
+  audiencesOf (session: TetherSession): ReadonlyArray<Audience<TetherSession>> {
+    const { groups } = session
+    return groups === null ? [this.everyone] : [this.everyone, ...Array.from(groups, (name) => this.groups.audience(name)!)]
+  }
+
   attached (session: TetherSession): void {
     this.registry.attached(session)
   }
@@ -154,7 +163,8 @@ export class Endpoint implements SessionScope<TetherSession> {
   }
 
   closing (session: TetherSession): void {
-    this.openSessions.delete(session)
+    session.unsettle()
+    this.everyone.delete(session)
     this.groups.forget(session)
   }
 

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../../schemas/errors.ts'
+import { Audience } from '../delivery/audience.ts'
 import type { Group, Session } from './api.ts'
 import type { SessionScope } from './session-scope.ts'
 import type { TetherSession } from './session.ts'
@@ -6,13 +7,13 @@ import type { TetherSession } from './session.ts'
 /** The groups of one `stateful` URL. */
 export class Groups {
   readonly #scope: SessionScope<TetherSession>
-  readonly #members = new Map<string, Set<TetherSession>>()
+  readonly #audiences = new Map<string, Audience<TetherSession>>()
 
   constructor (scope: SessionScope<TetherSession>) {
     this.#scope = scope
   }
 
-  get size (): number { return this.#members.size }
+  get size (): number { return this.#audiences.size }
 
   group (name: string): SessionGroup {
     if (typeof name !== 'string' || name === '') throw new ArgumentError('a group is named by a string that is not empty')
@@ -24,31 +25,35 @@ export class Groups {
     if (session?.scope !== this.#scope) throw new ArgumentError('a group takes sessions of its own handler only')
   }
 
+  audience (name: string): Audience<TetherSession> | undefined {
+    return this.#audiences.get(name)
+  }
+
   members (name: string): ReadonlySet<TetherSession> | undefined {
-    return this.#members.get(name)
+    return this.#audiences.get(name)?.members
   }
 
   add (name: string, session: TetherSession): boolean {
     this.requireOwn(session)
     if (!session.isOpen) return false
-    let members = this.#members.get(name)
-    if (members === undefined) this.#members.set(name, members = new Set())
-    else if (members.has(session)) return false
+    let audience = this.#audiences.get(name)
+    if (audience?.members.has(session) === true) return false
+    if (audience === undefined) this.#audiences.set(name, audience = new Audience())
     // Earlier broadcasts are not for the new member.
-    this.#scope.runtime.broadcasts.catchUp(session)
-    members.add(session)
+    session.unsettle()
+    audience.add(session)
     ;(session.groups ??= new Set()).add(name)
     session.queueHook('onJoin', name, this.#scope.context)
     return true
   }
 
   delete (name: string, session: TetherSession): boolean {
-    const members = this.#members.get(name)
-    if (members?.has(session) !== true) return false
+    const audience = this.#audiences.get(name)
+    if (audience?.members.has(session) !== true) return false
     // Earlier broadcasts are still for the leaving member.
-    this.#scope.runtime.broadcasts.catchUp(session)
-    members.delete(session)
-    if (members.size === 0) this.#members.delete(name)
+    session.unsettle()
+    audience.delete(session)
+    if (audience.size === 0) this.#audiences.delete(name)
     session.groups?.delete(name)
     session.queueHook('onLeave', name, this.#scope.context)
     return true
@@ -61,11 +66,11 @@ export class Groups {
     session.groups = null
   }
 
-  broadcast (members: ReadonlySet<TetherSession> | undefined, name: string, data: unknown, except: TetherSession | null): number {
+  broadcast (audience: Audience<TetherSession> | undefined, name: string, data: unknown, except: TetherSession | null): number {
     const frame = this.#scope.contract.encode(name, data)
-    if (members === undefined) return 0
-    const count = except !== null && members.has(except) ? members.size - 1 : members.size
-    if (count > 0) this.#scope.runtime.broadcasts.push(members, except, frame)
+    if (audience === undefined) return 0
+    const count = except !== null && audience.members.has(except) ? audience.size - 1 : audience.size
+    if (count > 0) this.#scope.runtime.broadcasts.push(audience, except, frame)
     return count
   }
 }
@@ -95,12 +100,12 @@ export class SessionGroup implements Group {
   }
 
   broadcast (name: string, data: unknown): number {
-    return this.#groups.broadcast(this.#groups.members(this.name), name, data, null)
+    return this.#groups.broadcast(this.#groups.audience(this.name), name, data, null)
   }
 
   broadcastExcept (session: Session, name: string, data: unknown): number {
     this.#groups.requireOwn(session as TetherSession)
-    return this.#groups.broadcast(this.#groups.members(this.name), name, data, session as TetherSession)
+    return this.#groups.broadcast(this.#groups.audience(this.name), name, data, session as TetherSession)
   }
 
   [Symbol.iterator] (): Iterator<Session> {

@@ -1,4 +1,5 @@
 import { protocolCounts } from '../carriers/carrier.ts'
+import type { Audience } from '../delivery/audience.ts'
 import type { AnyRequest } from '../streams/transport.ts'
 import type { Group, Handler, HandlerStats, Session } from './api.ts'
 import type { Groups } from './groups.ts'
@@ -9,7 +10,7 @@ interface HandlerSource {
   readonly groups: Groups
   readonly sessions: ReadonlyMap<string, TetherSession>
   readonly claims: ReadonlyMap<string, TetherSession>
-  readonly openSessions: ReadonlySet<TetherSession>
+  readonly everyone: Audience<TetherSession>
   prepare: (request: AnyRequest) => Promise<string | null>
 }
 
@@ -22,7 +23,7 @@ export class LiveHandler implements Handler {
   }
 
   broadcast (name: string, data: unknown): number {
-    return this.#endpoint.groups.broadcast(this.#endpoint.openSessions, name, data, null)
+    return this.#endpoint.groups.broadcast(this.#endpoint.everyone, name, data, null)
   }
 
   group (name: string): Group {
@@ -30,7 +31,7 @@ export class LiveHandler implements Handler {
   }
 
   get sessions (): Iterable<Session> {
-    return this.#endpoint.openSessions
+    return this.#endpoint.everyone.members
   }
 
   get (id: string): Session | undefined {
@@ -45,7 +46,7 @@ export class LiveHandler implements Handler {
   get stats (): HandlerStats {
     let connected = 0
     const protocols = protocolCounts()
-    for (const { stream } of this.#endpoint.openSessions) {
+    for (const { stream } of this.#endpoint.everyone.members) {
       if (stream === null) continue
       connected++
       protocols[stream.protocol]++

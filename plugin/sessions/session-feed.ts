@@ -1,26 +1,23 @@
 import { closeCodes } from '../../schemas/close-code.ts'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Limits } from '../../schemas/limits.ts'
+import type { Carrier } from '../carriers/carrier.ts'
 import type { ByteBudget } from '../delivery/byte-budget.ts'
-import type { Flushable } from '../delivery/flush-scheduler.ts'
+import type { Cohort, CohortMember } from '../delivery/cohort.ts'
+import type { Flushable } from '../delivery/flushable.ts'
 import type { Holder } from '../delivery/holder.ts'
 import { Outbox, type OutboxSnapshot, type ReplayLimits } from '../delivery/outbox.ts'
 import { SendGate } from '../delivery/send-gate.ts'
+import { isPressed, type PressureLimits } from '../delivery/write-pressure.ts'
 import type { Counters } from '../metrics/counters.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { DisconnectReason, Stream, StreamReader } from '../streams/stream.ts'
 
-/** With more waiting frames, a write does not wait for the end of the turn. */
-const pressedFrames = 256
-
 /** The age of the replay log is checked at most this often within `replayAgeMs`. */
 const ageChecks = 8
 
-export interface FeedLimits extends ReplayLimits {
-  readonly queueFrames: number
-  readonly queueBytes: number
+export interface FeedLimits extends ReplayLimits, PressureLimits {
   readonly onOverflow: 'disconnect' | 'dropOldest'
-  readonly minIntervalMs: number
 }
 
 /** What a feed shares with the feeds of other sessions. */
@@ -31,7 +28,7 @@ export interface FeedRuntime {
 }
 
 /** The session of a feed. */
-export interface FeedOwner {
+export interface FeedOwner extends CohortMember {
   /** Names the session in logs. */
   readonly shortId: string
   /** False once the session closes: then it gets no other stream. */
@@ -42,6 +39,8 @@ export interface FeedOwner {
   onStallOver: (since: number, now: number) => void
   /** The write buffer has room. Called often. */
   onRoom: () => void
+  /** The stream has taken everything. Called often. */
+  onCaughtUp: () => void
   /** The stream is gone. Not called by {@link SessionFeed.replace}. */
   onStreamGone: (reason: DisconnectReason, now: number) => void
 }
@@ -103,6 +102,7 @@ export class SessionFeed implements StreamReader, Holder {
   /** @returns as `session.send` does */
   send (frame: Frame): Promise<boolean> {
     if (this.#isBeyondReach) return SendGate.refused
+    this.leaveStep()
     this.append(frame)
     this.scheduleAppended()
     return this.isBlocked ? this.#gate.wait() : this.#gate.grant()
@@ -166,11 +166,18 @@ export class SessionFeed implements StreamReader, Holder {
   // Memory
 
   get heldWeight (): number {
-    return this.outbox.share + (this.#stream?.heldWeight ?? 0)
+    return this.outbox.share + (this.#stream?.heldWeight ?? 0) + (this.#cohort?.shareOfOne ?? 0)
   }
 
   /** Brings its share of the budget down to `weight`. Updates that still wait then count as an overflow. */
   shed (weight: number): void {
+    const cohort = this.#cohort
+    if (cohort !== null) {
+      this.outbox.forgetTo(weight - cohort.shareOfOne)
+      if (this.heldWeight > weight) cohort.shed(weight)
+      if (this.heldWeight <= weight) return
+      this.leaveStep()
+    }
     this.#flushNow()
     this.outbox.forgetTo(weight - (this.#stream?.heldWeight ?? 0))
     if (this.heldWeight <= weight) return
@@ -181,6 +188,7 @@ export class SessionFeed implements StreamReader, Holder {
   }
 
   letGo (frame: Frame): void {
+    if (this.#cohort?.letGo(frame) === true) this.leaveStep()
     if (this.outbox.numberOf(frame) === 0) return
     this.#flushNow()
     this.outbox.acknowledge(this.outbox.numberOf(frame))
@@ -250,11 +258,59 @@ export class SessionFeed implements StreamReader, Holder {
   }
 
   #detach (now: number): void {
+    this.leaveStep()
     this.#stream = null
     this.outbox.detach(now)
     if (this.#trimAt === Infinity) this.#watchAge()
     if (this.#isBeyondReach) this.#gate.open(false)
     this.#unstall()
+  }
+
+  // In step with others
+
+  /** Its cohort while it is in step; null otherwise. */
+  get #cohort (): Cohort | null {
+    return this.#owner.isInStep ? this.#owner.cohort : null
+  }
+
+  /** Most bytes of one write for a stream that may share its writes; 0 for others. */
+  get pieceBytes (): number {
+    const stream = this.#stream
+    if (stream === null || this.paceMs > 0) return 0
+    // Ids stand between the frames, so such a carrier makes pieces for each client.
+    return this.#idPrefix !== null && stream.splices ? 0 : stream.pieceBytes
+  }
+
+  /** @see {@link CohortMember.idleCarrier} */
+  get idleCarrier (): Carrier | null {
+    return this.pieceBytes === 0 || this.#isOver || this.outbox.hasUnwritten ? null : this.#stream!.idleCarrier
+  }
+
+  leaveStep (): void {
+    this.#owner.leaveStep()
+  }
+
+  onControl (): void {
+    this.#cohort?.onControl(this.#owner)
+  }
+
+  onLeftStep (wroteAt: number): void {
+    this.#stream?.noteWrite(wroteAt)
+    if (this.#trimAt === Infinity) this.#watchAge()
+  }
+
+  onFull (): void {
+    if (this.#stream === null) return
+    this.#stream.filled()
+    this.onFlushed()
+  }
+
+  get lastWritten (): number {
+    return (this.#cohort?.cursorOf(this.#owner) ?? this.outbox.cursor) - 1
+  }
+
+  get sharedWriteAt (): number {
+    return this.#cohort?.wroteAt(this.#owner) ?? 0
   }
 
   // Called by the stream
@@ -265,17 +321,17 @@ export class SessionFeed implements StreamReader, Holder {
   get paceMs (): number { return this.#limits.minIntervalMs }
 
   get isPressed (): boolean {
-    const { waiting, waitingBytes } = this.outbox
-    const { queueFrames, queueBytes, minIntervalMs } = this.#limits
-    if (waiting > queueFrames || waitingBytes > queueBytes) return true
-    // With a pace, all updates of an interval are one picture, however many they are.
-    return minIntervalMs === 0 && (waiting > pressedFrames || waitingBytes > this.#runtime.limits.writeBytes)
+    return isPressed(this.outbox, this.#limits, this.#runtime.limits.writeBytes)
   }
 
   onFlushed (): void {
     if (this.#trimAt === Infinity) this.#watchAge()
-    if (this.isBlocked) this.#stall()
-    else this.#unstall()
+    if (this.isBlocked) {
+      this.#stall()
+      return
+    }
+    this.#unstall()
+    if (!this.outbox.hasUnwritten) this.#owner.onCaughtUp()
   }
 
   onGone (reason: DisconnectReason): void {
@@ -314,6 +370,7 @@ export class SessionFeed implements StreamReader, Holder {
     this.#isOver = true
     const stream = this.#stream
     if (stream === null) return null
+    this.leaveStep()
     const closed = new Promise<void>((resolve) => { this.#settleClosed = resolve })
     stream.close(goodbye, this.patienceMs, 'closed', closeCode)
     return closed
@@ -332,6 +389,7 @@ export class SessionFeed implements StreamReader, Holder {
 
   /** The frames and their numbers at the time `now`. */
   snapshot (now: number): FeedSnapshot {
+    this.leaveStep()
     return { outbox: this.outbox.snapshot(now) }
   }
 

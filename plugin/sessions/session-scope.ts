@@ -1,7 +1,9 @@
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
+import type { Audience } from '../delivery/audience.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
+import type { Cohorts } from './cohorts.ts'
 import type { EventHandler } from './session-inbox.ts'
 
 /** The endpoint of a session, as the session sees it. */
@@ -15,6 +17,9 @@ export interface SessionScope<Session> {
   readonly handlers: ReadonlyMap<string, EventHandler>
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
+  readonly cohorts: Cohorts
+  /** All sessions, and the groups of the session. */
+  audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */
   report: (session: Session, error: unknown, command: string) => void
   /** The claim of a prepared session is no longer valid: the session has a stream, or its time is over. */

@@ -2,7 +2,9 @@ import { closeCodes } from '../../schemas/close-code.ts'
 import { ArgumentError } from '../../schemas/errors.ts'
 import type { Verdict } from '../../schemas/verdict.ts'
 import { copyCompression } from '../carriers/stream-compression.ts'
-import type { BroadcastMember } from '../delivery/broadcast-queue.ts'
+import type { Carrier } from '../carriers/carrier.ts'
+import type { Audience } from '../delivery/audience.ts'
+import type { Cohort } from '../delivery/cohort.ts'
 import type { Outbox } from '../delivery/outbox.ts'
 import { Counters, snapshot } from '../metrics/counters.ts'
 import { takenMark } from '../protocol/claim.ts'
@@ -11,6 +13,7 @@ import type { Frame } from '../protocol/frame.ts'
 import type { DisconnectReason, Stream } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
 import type { Applicant } from './applicant.ts'
+import type { CohortSeeker } from './cohorts.ts'
 import type { NumberTakers } from './number-takers.ts'
 import { SessionClock, type ClockOwner, type Phase } from './session-clock.ts'
 import { SessionFeed, type FeedOwner } from './session-feed.ts'
@@ -18,6 +21,9 @@ import { createSessionId, shortSessionId } from './session-id.ts'
 import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
+
+/** A session looks for its cohort at this flush of a stream. Its first flush writes only the opening, and groups may still change. */
+const flushesToSettle = 2
 
 /** How a session closes. */
 export interface CloseOptions {
@@ -30,7 +36,7 @@ export interface CloseOptions {
 }
 
 /** One tab's session: its phases. The way down is its feed, the way up its inbox; its clock has all deadlines. */
-export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner, BroadcastMember {
+export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner, CohortSeeker {
   readonly id = createSessionId()
   state: unknown
   readonly scope: SessionScope<TetherSession>
@@ -48,6 +54,11 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   /** Whether it ever posted an event or was resumed. */
   proven = false
   deliveredUpTo: number
+  cohort: Cohort | null = null
+  cohortKey: number | null = null
+  place = -1
+  /** Flushes since its audiences or its stream changed, up to `flushesToSettle`. */
+  #flushes = 0
   /** Names of its groups; null before the first. */
   groups: Set<string> | null = null
   /** The senders that took event numbers; null before the first sender with a name. */
@@ -95,14 +106,18 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   }
 
   get stats (): SessionStats {
-    this.scope.runtime.broadcasts.catchUp(this)
+    this.catchUp()
     const { outbox, counters, stream, isBlocked } = this.feed
+    const cohort = this.isInStep ? this.cohort : null
+    cohort?.settle(this)
+    const waiting = cohort?.waitingOf(this) ?? { frames: outbox.waiting, bytes: outbox.waitingBytes }
+    const held = cohort?.heldOf(this) ?? { frames: outbox.next - outbox.first, bytes: outbox.heldBytes }
     return {
       ...snapshot(counters, this.stallMs(performance.now())),
-      queuedFrames: outbox.waiting,
-      queuedBytes: outbox.waitingBytes,
-      heldFrames: outbox.next - outbox.first,
-      heldBytes: outbox.heldBytes,
+      queuedFrames: waiting.frames,
+      queuedBytes: waiting.bytes,
+      heldFrames: held.frames,
+      heldBytes: held.bytes,
       queuedCommands: this.inbox.length,
       stalled: isBlocked,
       compression: stream === null ? null : copyCompression(stream.compression)
@@ -111,7 +126,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   send (name: string, data: unknown): Promise<boolean> {
     const frame = this.scope.contract.encode(name, data)
-    this.scope.runtime.broadcasts.catchUp(this)
+    this.catchUp()
     return this.feed.send(frame)
   }
 
@@ -139,6 +154,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   /** Its stream; null while it has none. */
   get stream (): Stream | null { return this.feed.stream }
   get outbox (): Outbox { return this.feed.outbox }
+  get counters (): Counters { return this.feed.counters }
 
   /** Duration of its present stall; 0 for no stall. */
   stallMs (now: number): number {
@@ -155,6 +171,55 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   scheduleAppended (): void {
     this.feed.scheduleAppended()
+  }
+
+  // In step with others
+
+  get isInStep (): boolean { return this.place !== -1 }
+  get audiences (): ReadonlyArray<Audience<TetherSession>> { return this.scope.audiencesOf(this) }
+  get idPrefix (): string | null { return this.feed.idPrefix }
+  get pieceBytes (): number { return this.feed.pieceBytes }
+  get idleCarrier (): Carrier | null { return this.feed.idleCarrier }
+
+  /** Receives all pending broadcasts. */
+  catchUp (): void {
+    const { broadcasts } = this.scope.runtime
+    if (this.isInStep) broadcasts.catchUpCohort(this.cohort!)
+    // One of the broadcasts may have left it out, and taken it out of step.
+    if (!this.isInStep) broadcasts.catchUp(this)
+  }
+
+  leaveStep (): void {
+    if (this.isInStep) this.cohort!.leave(this)
+  }
+
+  /** Goes out of its cohort before its audiences or its stream change. */
+  unsettle (): void {
+    this.catchUp()
+    this.scope.cohorts.unsettle(this)
+    this.#flushes = 0
+    if (this.feed.outbox.hasUnwritten) this.feed.scheduleAppended()
+  }
+
+  onCaughtUp (): void {
+    if (this.isInStep) return
+    if (this.cohort !== null) this.cohort.join(this)
+    // A closing session is in no audience, and gets no broadcasts.
+    else if (this.isOpen && this.#flushes < flushesToSettle && ++this.#flushes === flushesToSettle) this.scope.cohorts.settle(this)
+  }
+
+  onFull (): void {
+    this.feed.onFull()
+  }
+
+  onLeftStep (wroteAt: number): void {
+    this.feed.onLeftStep(wroteAt)
+  }
+
+  /** Its client has all updates up to a number. */
+  acknowledge (number: number): void {
+    if (this.isInStep) this.cohort!.acknowledge(this, number)
+    else this.outbox.acknowledge(number)
   }
 
   /**
@@ -175,7 +240,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#latestArrival = arrival
     const { feed } = this
     const { limits, contract: { textNames } } = this.scope
-    this.scope.runtime.broadcasts.catchUp(this)
+    this.unsettle()
     if (feed.stream !== null) {
       feed.replace(this.#replacedFrame, now)
       this.queueHook('onDisconnect', 'replaced', this.scope.context)
@@ -271,6 +336,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   }
 
   onStreamGone (reason: DisconnectReason, now: number): void {
+    this.unsettle()
     this.#clock.detachedAt = now
     this.queueHook('onDisconnect', reason, this.scope.context)
     if (!this.isOpen) return
@@ -285,7 +351,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   // Its end
 
   #closeOnce (reason: CloseReason, { reconnect, retryMs }: CloseOptions): void {
-    this.scope.runtime.broadcasts.catchUp(this)
+    this.catchUp()
     this.scope.closing(this)
     this.#phase = 'closing'
     this.#closeReason = reason

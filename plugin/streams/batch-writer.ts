@@ -68,6 +68,13 @@ export class BatchWriter {
 
   /** Its share of the memory of the large piece in hand. */
   get heldWeight (): number { return this.#large === null ? 0 : this.#runtime.budget.shareOfBatch(this.#large) }
+  /** Whether nothing but updates is left to write, and these may leave at any time. */
+  get isIdle (): boolean {
+    return this.isWritable && this.#control === '' && !this.#isOpening && this.#goodbye === null && this.#large === null && this.#pace === null
+  }
+
+  /** Whether text other than updates waits. */
+  get hasControl (): boolean { return this.#control !== '' }
   /** Whether `close` was called. */
   get isEnding (): boolean { return this.#goodbye !== null }
   /** Whether the goodbye was written, so that nothing follows. */

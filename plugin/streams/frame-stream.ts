@@ -47,6 +47,9 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   get heartbeatMs (): number { return this.#options.heartbeatMs }
   get stallTimeoutMs (): number { return this.#options.stallTimeoutMs }
   get goodbye (): boolean { return this.#options.goodbye }
+  get splices (): boolean { return this.#carrier.splices === true }
+  get pieceBytes (): number { return this.#carrier.pieceBytes }
+  get idleCarrier (): Carrier | null { return this.#gone || this.#isClosed || !this.#writer.isIdle ? null : this.#carrier }
   get writable (): boolean { return this.#writer.isWritable }
   get gone (): boolean { return this.#gone }
   get reason (): DisconnectReason { return this.#reason }
@@ -61,6 +64,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   }
 
   control (text: string): void {
+    this.#reader?.onControl()
     this.#writer.control(text)
     this.#runtime.scheduler.schedule(this)
   }
@@ -70,6 +74,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     const now = performance.now()
     this.#clock.closeBy(now + withinMs)
     if (this.#writer.isEnding) return
+    this.#reader?.leaveStep()
     this.#writer.close(goodbye)
     this.#closeCode = closeCode
     this.#reason = reason
@@ -77,6 +82,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   }
 
   detach (): void {
+    this.#reader?.leaveStep()
     if (this.#reader !== null) this.#record.settle(this.#reader)
     this.#reader = null
     this.#writer.detach()
@@ -90,12 +96,13 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.#leave()
   }
 
-  flush (now: number): void {
-    if (this.#gone || this.#isClosed) return
+  flush (now: number): true {
+    if (this.#gone || this.#isClosed) return true
     const writer = this.#writer
+    if (writer.hasControl) this.#reader?.onControl()
     if (!writer.mayFlush(now)) {
       this.#clock.paced()
-      return
+      return true
     }
     if (writer.isWritable) {
       if (writer.flush(now)) this.#clock.wrote(now)
@@ -103,11 +110,17 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
       else if (writer.isEnded) this.#closeCarrier()
     }
     this.#reader?.onFlushed()
+    return true
+  }
+
+  noteWrite (at: number): void {
+    this.#clock.wrote(at)
   }
 
   #fill (now: number): void {
     if (this.#gone) return
     this.#writer.isWritable = false
+    this.#reader?.leaveStep()
     if (!this.#isDrainWatched) {
       this.#isDrainWatched = true
       // Most carriers are never full, and need no listener.
@@ -147,6 +160,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
 
   get queuedBytes (): number { return this.#carrier.queuedBytes }
   get paceAt (): number { return this.#writer.paceAt }
+  get sharedWriteAt (): number { return this.#reader?.sharedWriteAt ?? 0 }
 
   onQuiet (now: number): void {
     if (!this.#carrier.beat()) {
@@ -154,9 +168,10 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
       return
     }
     const reader = this.#reader
+    reader?.onControl()
     // Waiting updates make a heartbeat needless, unless the reader has a pace, which may hold them back.
     if (reader === null || !reader.outbox.hasUnwritten || reader.paceMs > 0) {
-      this.#writer.control(reader?.counted === true ? heartbeatFrame(reader.outbox.cursor - 1) : heartbeatComment)
+      this.#writer.control(reader?.counted === true ? heartbeatFrame(reader.lastWritten) : heartbeatComment)
     }
     this.flush(now)
   }
@@ -181,7 +196,10 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.#clock.destroy()
     this.#runtime.streams.delete(this)
     const reader = this.#reader
-    if (reader !== null) this.#record.settle(reader)
+    if (reader !== null) {
+      reader.leaveStep()
+      this.#record.settle(reader)
+    }
     this.#reader = null
     this.#record.writeLine(this.#reason, this.protocol, this.#writer.uncountedBytes)
     reader?.onGone(this.#reason)

@@ -50,6 +50,7 @@ class PlainReader implements StreamReader, Holder {
   readonly counted = false
   readonly paceMs = 0
   readonly isPressed = false
+  readonly sharedWriteAt = 0
   readonly closed: Promise<DisconnectReason>
   readonly #runtime: Runtime
   readonly #stream: Stream
@@ -107,6 +108,12 @@ class PlainReader implements StreamReader, Holder {
     this.counters.add('overflowDisconnects')
     this.#stream.destroy('overflow')
   }
+
+  get lastWritten (): number { return this.outbox.cursor - 1 }
+
+  // It shares nothing.
+  leaveStep (): void {}
+  onControl (): void {}
 
   onFlushed (): void {
     if (!this.#isBlocked) this.#gate.open(true)

@@ -7,7 +7,7 @@ import { ByteBudget } from '../delivery/byte-budget.ts'
 import { DeadlineQueue } from '../delivery/deadline-queue.ts'
 import { FlushScheduler } from '../delivery/flush-scheduler.ts'
 import { Counters } from '../metrics/counters.ts'
-import { FrameBatches } from './frame-batches.ts'
+import { FrameBatches } from '../delivery/frame-batches.ts'
 import { Http2Connections } from './http2-connections.ts'
 import type { Stream } from './stream.ts'
 

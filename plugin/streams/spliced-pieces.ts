@@ -1,6 +1,6 @@
 import { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Outbox } from '../delivery/outbox.ts'
-import type { FrameBatches } from './frame-batches.ts'
+import type { FrameBatches } from '../delivery/frame-batches.ts'
 
 /**
  * Frames as pieces for a carrier that compresses each piece alone. Shared, private and library

@@ -10,6 +10,8 @@ export interface TimedStream {
   readonly queuedBytes: number
   /** Time at which the pace lets the waiting updates leave; `Infinity` when none wait. */
   readonly paceAt: number
+  /** Time of the last write that others made to the carrier; 0 for none. */
+  readonly sharedWriteAt: number
   /** Nothing was written for `heartbeatMs`. */
   onQuiet: (now: number) => void
   /** The pace allows the next write of updates. */
@@ -67,7 +69,7 @@ export class StreamClock implements Deadline {
 
   wrote (now: number): void {
     // A write only moves a deadline to a later time, so the queue need not know.
-    this.#quietSince = now
+    if (now > this.#quietSince) this.#quietSince = now
   }
 
   /** The carrier takes no more. */
@@ -126,7 +128,7 @@ export class StreamClock implements Deadline {
 
   get #beatAt (): number {
     const { heartbeatMs } = this.#options
-    return heartbeatMs > 0 && this.#isIdle ? this.#quietSince + heartbeatMs : Infinity
+    return heartbeatMs > 0 && this.#isIdle ? Math.max(this.#quietSince, this.#stream.sharedWriteAt) + heartbeatMs : Infinity
   }
 
   #look (progress: Progress, now: number): void {

@@ -1,6 +1,6 @@
-import type { Protocol } from '../carriers/carrier.ts'
+import type { Carrier, Protocol } from '../carriers/carrier.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
-import type { Flushable } from '../delivery/flush-scheduler.ts'
+import type { Flushable } from '../delivery/flushable.ts'
 import type { Outbox } from '../delivery/outbox.ts'
 import type { Counters } from '../metrics/counters.ts'
 
@@ -33,6 +33,14 @@ export interface StreamReader {
   readonly paceMs: number
   /** Whether the backlog is too large to wait for the pace. */
   readonly isPressed: boolean
+  /** Number of the last update that was written to it. */
+  readonly lastWritten: number
+  /** Time of the last write that others made to its carrier, on the clock of `performance.now()`; 0 for none. */
+  readonly sharedWriteAt: number
+  /** Takes what it shares with others into its own outbox: the stream changes, or is full. */
+  leaveStep: () => void
+  /** The stream has text of its own, which goes before all updates that wait. */
+  onControl: () => void
   /** Called after each flush: the stream may have written something, or be full. */
   onFlushed: () => void
   /** The stream is gone; called once. */
@@ -49,8 +57,16 @@ export interface Stream extends Flushable {
   readonly writeBuffer: number
   readonly heartbeatMs: number
   readonly stallTimeoutMs: number
+  /** Writes what it can; true, since it never needs another slice. */
+  flush: (now: number) => true
   /** Whether it says goodbye even without a session. */
   readonly goodbye: boolean
+  /** Whether its carrier makes a piece of each shared batch. */
+  readonly splices: boolean
+  /** Most bytes of one write. */
+  readonly pieceBytes: number
+  /** The carrier, if nothing but updates of the reader may follow: then others may write shared updates to it. */
+  readonly idleCarrier: Carrier | null
   /** False from a write that fills the carrier to the next drain. */
   readonly writable: boolean
   readonly gone: boolean
@@ -69,6 +85,10 @@ export interface Stream extends Flushable {
    * destroyed. A second call can only shorten that time. `closeCode` is for a WebSocket; default 1000.
    */
   close: (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode?: number) => void
+  /** A write of others has filled the carrier. */
+  filled: () => void
+  /** Notes the time of a write that others made. */
+  noteWrite: (at: number) => void
   /** Removes the reader: the stream writes no further updates, and the reader gets no further events. */
   detach: () => void
   /** Ends the stream now, without another byte. */

@@ -77,6 +77,7 @@ for (const [name, compression, encoding] of forms) {
       else await Promise.all([...server.live.group('all')].map((session) => session.send('row', row)))
     }
     await arrived(sent.length)
+    await page.waitForFunction(`text.endsWith(${JSON.stringify('\n\n')}) && text.split('event: row').length - 1 === ${sent.length}`)
     const read = await page.evaluate('[rows, text.split("event: row\\ndata: ").slice(1).map((rest) => rest.slice(0, rest.indexOf("\\n")))]') as string[][]
     for (const got of read) t.equal(got.findIndex((row, index) => row !== sent[index]), -1, 'of any size up to a megabyte')
     t.same(read.map(({ length }) => length), [sent.length, sent.length])

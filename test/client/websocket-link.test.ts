@@ -251,7 +251,9 @@ t.test('mode "websocket" tries again, later and later, what is no server of ours
     const elsewhere = await startOther(t, others[what]!)
     const { client, proxy, protocols, rows, states, session, became } = await start(t, { elsewhere }, { link: { mode: 'websocket' } })
     await became('waiting', 4)
-    t.equal(proxy.upgrades, states.filter(([state]) => state === 'waiting').length, 'one after the other')
+    const ended = states.filter(([state]) => state === 'waiting').length
+    // The next try may be on its way by now.
+    t.ok([ended, ended + 1].includes(proxy.upgrades), 'one after the other')
     t.ok(states.every(([state, { retryMs }]) => state !== 'waiting' || retryMs! <= 200))
     proxy.conduct = { pass: true }
     await became('open')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { exactly } from './harness/claim.ts'
-import { startLive } from './harness/live.ts'
+import { startLive, type LiveSession } from './harness/live.ts'
 import { openReader } from './harness/reader.ts'
 import { post, request } from './harness/request.ts'
 import { range, rows } from './harness/rows.ts'
@@ -142,6 +142,30 @@ t.test('a group without members holds nothing', async (t) => {
   t.equal(server.live.stats.groups, 500)
   await session.close()
   t.equal(server.live.stats.groups, 0)
+})
+
+t.test('a session that closes gets what its handler still sends, and no broadcast', async (t) => {
+  const server = await startLive(t)
+  const { reader, session } = await server.connect()
+  let release!: () => void
+  session.update(async () => new Promise<void>((resolve) => { release = resolve }))
+  await turns()
+  const closed = session.close()
+  const sendInTurns = async (sender: LiveSession) => {
+    for (const row of range(1, 4)) {
+      sender.send('row', String(row))
+      await turns()
+    }
+  }
+  await sendInTurns(session)
+  const other = await server.connect()
+  await sendInTurns(other.session)
+  t.equal(server.live.broadcast('row', '5'), 1, 'the other session')
+  await until(() => rows(other.reader).length === 5, 'the broadcast')
+  release()
+  await within(closed, 'close')
+  await until(() => reader.ended, 'the end of the stream')
+  t.same(rows(reader), [1, 2, 3, 4])
 })
 
 t.test('a prepared session that is closed unclaimed leaves its groups, too', async (t) => {

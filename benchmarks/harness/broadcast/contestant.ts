@@ -8,6 +8,7 @@ import type { Pace } from './frame-reader.ts'
 import { blockedQuery } from './pipes.ts'
 import type { OpenOptions, ReaderCalls, Unit } from './readers.ts'
 import type { MemorySample, ServerCalls, ServerReading } from './server.ts'
+import type { Shape } from './shapes.ts'
 
 /** A measured way of sending the same data to many readers. */
 export interface BroadcastKind extends LibraryKind {
@@ -16,6 +17,8 @@ export interface BroadcastKind extends LibraryKind {
   /** Request headers of its readers. */
   readonly headers: Readonly<Record<string, string>>
   readonly opening?: string
+  /** Default HTTP/1.1. */
+  readonly protocol?: 'http2'
   readonly compression?: object
 }
 
@@ -29,6 +32,7 @@ export interface ContestantParts {
   readonly frameBytes: number
   /** Streams that will be opened. */
   readonly streams: number
+  readonly shape?: Shape | undefined
 }
 
 /** Sums of one slice of a measurement. */
@@ -43,6 +47,8 @@ export interface Slice extends ServerReading {
 
 export interface SliceOptions {
   readonly seconds: number
+  /** Ends a closed loop after this number of ticks. */
+  readonly ticks?: number
   /** Without it the loop is closed: a tick begins when the last one has reached all readers. */
   readonly ticksPerSecond?: number
   /** File for a profile of the server. */
@@ -81,13 +87,12 @@ export class Contestant {
   }
 
   static async start (children: Children, parts: ContestantParts): Promise<Contestant> {
-    const { kind, module, unit, streams, frameBytes } = parts
-    const { library, compression } = kind
-    const server = await children.start<ServerCalls>(module, { name: `the server of '${kind.name}'` })
-    const readers = await children.start<ReaderCalls>(new URL('readers.ts', import.meta.url), { name: `the readers of '${kind.name}'` })
+    const { kind: { name, server: kind, library, compression }, module, unit, streams, frameBytes, shape } = parts
+    const server = await children.start<ServerCalls>(module, { name: `the server of '${name}'` })
+    const readers = await children.start<ReaderCalls>(new URL('readers.ts', import.meta.url), { name: `the readers of '${name}'` })
     const { port, acknowledgementPort } = await server.call('start', {
-      kind: kind.server,
-      options: { streams, frameBytes, ...library === undefined ? {} : { library }, ...compression === undefined ? {} : { compression } }
+      kind,
+      options: { streams, frameBytes, library, compression, shape }
     })
     await readers.call('prepare', { acknowledgementPort, unit, frameBytes })
     return new Contestant(parts, port, server, readers)
@@ -163,8 +168,8 @@ export class Contestant {
   }
 
   #target (): StreamTarget {
-    const { headers, opening } = this.#parts.kind
-    return { port: this.port, headers, ...opening === undefined ? {} : { opening } }
+    const { headers, opening, protocol } = this.#parts.kind
+    return { port: this.port, headers, opening, protocol }
   }
 
   async #open ({ count, ...options }: OpenOptions): Promise<void> {

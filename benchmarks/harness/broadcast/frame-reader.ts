@@ -1,5 +1,6 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
-import { SocketStream, type StreamTarget } from '../streams/socket-stream.ts'
+import { Http2Stream } from '../streams/http2-stream.ts'
+import { SocketStream, type SocketStreamParts, type StreamTarget } from '../streams/socket-stream.ts'
 import type { FrameCounter } from './frame-counter.ts'
 
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024)
@@ -32,10 +33,10 @@ export class FrameReader implements Reader {
   units = 0
   /** Histogram of its frames' ages; null for all but a sample of the readers. */
   latencies: RecordableHistogram | null = null
-  readonly #stream: SocketStream
+  readonly #stream: SocketStream | Http2Stream
 
   constructor ({ target, onUnits, onFault }: ReaderParts, counter: FrameCounter) {
-    this.#stream = new SocketStream({
+    const parts: SocketStreamParts = {
       target,
       buffer: readBuffer,
       onFault,
@@ -47,7 +48,8 @@ export class FrameReader implements Reader {
         }
         return true
       }
-    })
+    }
+    this.#stream = target.protocol === 'http2' ? new Http2Stream(parts) : new SocketStream(parts)
   }
 
   get isOpen (): boolean {

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import { Server } from 'node:http'
 import { monitorEventLoopDelay, performance, type IntervalHistogram } from 'node:perf_hooks'
 import process from 'node:process'
 import { answer } from '../process/child-endpoint.ts'
@@ -8,6 +8,7 @@ import { latencyOf, type Latency } from '../report/latency.ts'
 import { listen } from '../streams/loopback.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { BlockedPipes } from './pipes.ts'
+import type { Shape } from './shapes.ts'
 import { runClosedLoop, runFixedRate } from './ticks.ts'
 
 export interface BroadcastOptions {
@@ -16,9 +17,11 @@ export interface BroadcastOptions {
   /** Bytes of one frame, for kinds that send frames of any size. */
   readonly frameBytes: number
   /** Folder of another build of the library, for a comparison. */
-  readonly library?: string
+  readonly library?: string | undefined
   /** Option `compression` of the library's streams, if not the default. */
-  readonly compression?: object
+  readonly compression?: object | undefined
+  /** Whom the library's frames go to; default `all`. */
+  readonly shape?: Shape | undefined
 }
 
 /** One way of sending the same data to many readers. */
@@ -64,6 +67,8 @@ export interface ServerReading {
 
 interface RunOptions {
   readonly seconds: number
+  /** Ends a closed loop after this number of ticks. */
+  readonly ticks?: number
   /** Frames of one tick. */
   readonly burst: number
   /** Without it the next tick begins when the last has reached all readers. */
@@ -95,7 +100,10 @@ function callsOf (starters: Starters) {
       acknowledgements = await Acknowledgements.listen()
       server = await starter(options)
       const port = await listen(server.listener)
-      pipes.watch(('server' in server.listener ? server.listener.server : server.listener) as Server)
+      const { listener } = server
+      const own = 'server' in listener ? listener.server : listener
+      // A listener would give Node's HTTP/2 an object more for each stream.
+      if (own instanceof Server) pipes.watch(own)
       return { port, acknowledgementPort: acknowledgements.port }
     },
     audience: (): number => running().server.audience(),
@@ -118,14 +126,14 @@ function callsOf (starters: Starters) {
       if (loopDelay === undefined) throw new Error('the event loop is not watched')
       return latencyOf(loopDelay, { unitsPerMillisecond: 1e6 })
     },
-    run: async ({ seconds: duration, burst, ticksPerSecond, profile }: RunOptions): Promise<ServerReading> => {
+    run: async ({ seconds: duration, ticks: limit, burst, ticksPerSecond, profile }: RunOptions): Promise<ServerReading> => {
       const { server, acknowledgements } = running()
       const recording = profile === undefined ? undefined : await Profile.start()
       const before = process.cpuUsage()
       const startedAt = performance.now()
       const emit = (): void => server.emit(burst)
       const ticks = ticksPerSecond === undefined
-        ? await runClosedLoop(emit, acknowledgements, duration)
+        ? await runClosedLoop(emit, acknowledgements, duration, limit)
         : await runFixedRate(emit, duration, ticksPerSecond)
       const seconds = (performance.now() - startedAt) / 1000
       const { user, system } = process.cpuUsage(before)

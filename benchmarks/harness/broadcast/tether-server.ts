@@ -1,15 +1,16 @@
 import { Type } from '@sinclair/typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { loadLibrary } from '../process/library.ts'
 import { liveUrl } from '../streams/socket-stream.ts'
 import { Samples } from './samples.ts'
 import type { BroadcastOptions, BroadcastServer } from './server.ts'
+import { createAudience } from './shapes.ts'
 
-/** The library's streams: with the defaults; without an end for readers that take nothing; or over WebSockets. */
-export type Mode = 'usual' | 'keeping' | 'websocket'
+/** The library's streams: with the defaults; without an end for readers that take nothing; over HTTP/2; or over WebSockets. */
+export type Mode = 'usual' | 'keeping' | 'http2' | 'websocket'
 
-/** As in a dashboard: a contract, sessions with a small state, one group of all sessions. */
-export async function startTetherServer ({ library, streams, frameBytes }: BroadcastOptions, mode: Mode): Promise<BroadcastServer> {
+/** As in a dashboard: a contract, sessions with a small state, a group of all sessions. */
+export async function startTetherServer ({ library, streams, frameBytes, shape = 'all' }: BroadcastOptions, mode: Mode): Promise<BroadcastServer> {
   const { tether, conflate, defineContract } = await loadLibrary(library)
   const contract = defineContract({
     events: { 'range.set': Type.Object({ range: Type.Union([Type.Literal('1h'), Type.Literal('24h')]) }) },
@@ -19,7 +20,8 @@ export async function startTetherServer ({ library, streams, frameBytes }: Broad
     }
   })
   const samples = new Samples(frameBytes)
-  const app = Fastify()
+  // Its type is that of HTTP/1.1, which makes no difference here.
+  const app = mode === 'http2' ? Fastify({ http2: true }) as unknown as FastifyInstance : Fastify()
   await app.register(tether, { maxSessions: Math.max(10_000, streams * 2) })
   const live = app.tether.stateful(liveUrl, {
     contract,
@@ -32,16 +34,15 @@ export async function startTetherServer ({ library, streams, frameBytes }: Broad
     on: {
       'range.set': (session, { range }) => { session.state.range = range }
     },
-    onConnect: (session, { live }) => { live.group('everybody').add(session) }
+    onConnect: (session) => audience.join(session)
   })
   app.post('/post', (request, reply) => { reply.code(204).send() })
+  const audience = createAudience(shape, live, samples, streams)
   const everybody = live.group('everybody')
   return {
     listener: app,
     audience: () => everybody.size,
-    emit: (frames) => {
-      for (let count = 0; count < frames; count += 1) everybody.broadcast('sample', samples.next())
-    },
+    emit: (frames) => audience.emit(frames),
     stats: () => {
       const { sessions, bufferedBytes } = app.tether.stats()
       return { connected: live.stats.connected, sessions, bufferedBytes }

@@ -2,14 +2,14 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Acknowledgements } from './acknowledgements.ts'
 
-/** Each tick begins when the last one has reached all readers. Resolves with the number of ticks. */
-export function runClosedLoop (emit: () => void, acknowledgements: Acknowledgements, seconds: number): Promise<number> {
+/** Each tick begins when the last one has reached all readers. Resolves with the number of ticks, after the time or at the limit. */
+export function runClosedLoop (emit: () => void, acknowledgements: Acknowledgements, seconds: number, limit = Infinity): Promise<number> {
   return new Promise((resolve, reject) => {
     const end = performance.now() + seconds * 1000
     let ticks = 1
     acknowledgements.onLost = () => reject(new Error('the process of the readers is gone'))
     acknowledgements.onTick = () => {
-      if (performance.now() >= end) {
+      if (ticks >= limit || performance.now() >= end) {
         acknowledgements.onTick = () => {}
         acknowledgements.onLost = () => {}
         return resolve(ticks)

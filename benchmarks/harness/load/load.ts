@@ -13,8 +13,9 @@ export class Load {
     this.#generator = generator
   }
 
-  static async start (children: Children): Promise<Load> {
-    return new Load(await children.start<LoadCalls>(new URL('generator.ts', import.meta.url), { name: 'the load generator' }))
+  /** @param core core that it runs on; any without it */
+  static async start (children: Children, core?: number): Promise<Load> {
+    return new Load(await children.start<LoadCalls>(new URL('generator.ts', import.meta.url), { name: 'the load generator', core }))
   }
 
   async drive (options: DriveOptions): Promise<void> {

@@ -10,6 +10,8 @@ export interface ChildOptions {
   readonly name: string
   /** Longest time until the module answers requests. */
   readonly startTimeoutMs?: number
+  /** Core that it runs on, by `taskset`. */
+  readonly core?: number | undefined
 }
 
 interface Waiting {
@@ -50,9 +52,13 @@ export class ChildProcess<Handlers extends Calls> {
 
   private constructor (module: URL, options: ChildOptions) {
     this.#name = options.name
+    const flags = ['--expose-gc', '--import', import.meta.resolve('tsx')]
+    // `taskset` becomes Node, which inherits the channel. A core set later would leave out threads that run already.
+    const command = options.core === undefined
+      ? { execPath: measuredNode.path, execArgv: flags }
+      : { execPath: 'taskset', execArgv: ['--cpu-list', String(options.core), measuredNode.path, ...flags] }
     this.#process = fork(fileURLToPath(module), [], {
-      execPath: measuredNode.path,
-      execArgv: ['--expose-gc', '--import', import.meta.resolve('tsx')],
+      ...command,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc']
     })
     running.add(this.#process)

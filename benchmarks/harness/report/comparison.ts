@@ -11,16 +11,21 @@ export interface Round {
 /** One number of a round; nothing where it was not measured. */
 export type Figure<Measured> = (measured: Measured) => number | null | undefined
 
-/** A figure by which two kinds are compared. */
+/** A figure by which two kinds are compared, or which has a limit of its own. */
 export interface Contest<Measured> {
   readonly what: string
   readonly kind: string
   /** The baseline by default. */
   readonly against?: string
+  /** Unit of the figure, if the limit is one of the figure and not of a ratio. */
+  readonly unit?: string
   readonly figure: Figure<Measured>
   readonly direction: Goal['direction']
   readonly limit: number
 }
+
+/** The kind that each is compared with: the same for all, or one of its own under a title for all. */
+export type Baseline = string | { readonly title: string, of (kind: string): string | undefined }
 
 /** Compares kinds over several repeats. */
 export class Comparison<Measured extends Round> {
@@ -54,31 +59,39 @@ export class Comparison<Measured extends Round> {
   }
 
   /** The median of the ratios. */
-  ratio (figure: Figure<Measured>, against = this.#baseline): Column<string> {
-    return { title: `× ${against}`, value: (kind) => show(summarise(this.ratios(kind, figure, against)).median, 2) }
+  ratio (figure: Figure<Measured>, against: Baseline = this.#baseline): Column<string> {
+    return {
+      title: `× ${typeof against === 'string' ? against : against.title}`,
+      value: (kind) => show(summarise(this.ratios(kind, figure, resolve(against, kind))).median, 2)
+    }
   }
 
   /** The median, and its ratios to one or several others with their quartiles. */
-  compared (title: string, figure: Figure<Measured>, digits: number, others: readonly string[] = [this.#baseline]): Array<Column<string>> {
+  compared (title: string, figure: Figure<Measured>, digits: number, others: readonly Baseline[] = [this.#baseline]): Array<Column<string>> {
     return [
       this.median(title, figure, digits),
       { title: 'quartiles', value: (kind) => between(this.values(kind, figure), 'lowerQuartile', 'upperQuartile', digits) },
       ...others.flatMap((other) => [
         this.ratio(figure, other),
-        { title: 'quartiles', value: (kind: string) => between(this.ratios(kind, figure, other), 'lowerQuartile', 'upperQuartile', 2) }
+        { title: 'quartiles', value: (kind: string) => between(this.ratios(kind, figure, resolve(other, kind)), 'lowerQuartile', 'upperQuartile', 2) }
       ])
     ]
   }
 
-  /** Verdict on two kinds; nothing where one of the two was not measured. */
-  judge ({ what, kind, against = this.#baseline, figure, direction, limit }: Contest<Measured>): Verdict[] {
-    const ratios = this.ratios(kind, figure, against).filter(Number.isFinite)
-    return ratios.length === 0 ? [] : [judge({ name: `${kind}: ${what}`, direction, limit, against }, ratios)]
+  /** Verdict on a kind; nothing where it or the other was not measured. */
+  judge ({ what, kind, against = this.#baseline, unit, figure, direction, limit }: Contest<Measured>): Verdict[] {
+    const values = (unit === undefined ? this.ratios(kind, figure, against) : this.values(kind, figure)).filter(Number.isFinite)
+    return values.length === 0 ? [] : [judge({ name: `${kind}: ${what}`, direction, limit, unit: unit ?? `× ${against}` }, values)]
   }
 
   #of (kind: string): Measured[] {
     return this.#rounds.filter((round) => round.kind === kind)
   }
+}
+
+/** A kind that has no other to compare with has no ratio. */
+function resolve (baseline: Baseline, kind: string): string {
+  return typeof baseline === 'string' ? baseline : baseline.of(kind) ?? ''
 }
 
 type Edge = 'minimum' | 'lowerQuartile' | 'upperQuartile' | 'maximum'

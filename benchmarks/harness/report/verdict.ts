@@ -1,38 +1,42 @@
 import { summarise, type Spread } from './statistics.ts'
 
-/** A limit of a ratio within one run. */
+/** A limit of a ratio within one run, or of a figure itself. */
 export interface Goal {
   readonly name: string
-  readonly direction: 'at most' | 'at least'
+  /** `within`: the ratio may differ from 1 by the limit. */
+  readonly direction: 'at most' | 'at least' | 'within'
   readonly limit: number
-  /** Baseline of the ratio. */
-  readonly against: string
+  /** Unit of the figure, or the baseline of the ratio as `× bare`. */
+  readonly unit: string
 }
 
 /**
- * `met` and `missed` mean that the quartiles of the ratios lie on one side of the limit;
- * `not clear` that they straddle it, so that the run cannot tell.
+ * `met`: both quartiles satisfy the goal; `missed`: neither does. `not clear`: one does, so the run cannot tell.
  */
 export type Outcome = 'met' | 'missed' | 'not clear'
 
 export interface Verdict {
   readonly goal: Goal
-  readonly ratio: Spread
+  readonly spread: Spread
   readonly outcome: Outcome
 }
 
-export function judge (goal: Goal, ratios: readonly number[]): Verdict {
-  const ratio = summarise(ratios)
-  const satisfies = (value: number): boolean =>
-    goal.direction === 'at most' ? value <= goal.limit : value >= goal.limit
-  const lower = satisfies(ratio.lowerQuartile)
-  const upper = satisfies(ratio.upperQuartile)
+export function judge (goal: Goal, values: readonly number[]): Verdict {
+  const spread = summarise(values)
+  const lower = satisfies(goal, spread.lowerQuartile)
+  const upper = satisfies(goal, spread.upperQuartile)
   const outcome = lower !== upper ? 'not clear' : lower ? 'met' : 'missed'
-  return { goal, ratio, outcome }
+  return { goal, spread, outcome }
 }
 
-export function describeVerdict ({ goal, ratio, outcome }: Verdict): string {
-  const quartiles = `${ratio.lowerQuartile.toFixed(2)}–${ratio.upperQuartile.toFixed(2)}`
-  return `${outcome.toUpperCase()}: ${goal.name}: ${ratio.median.toFixed(2)} × ${goal.against} ` +
-    `(quartiles ${quartiles} of ${ratio.count} repeats, goal ${goal.direction} ${goal.limit} ×)`
+function satisfies ({ direction, limit }: Goal, value: number): boolean {
+  if (direction === 'within') return Math.abs(value - 1) <= limit
+  return direction === 'at most' ? value <= limit : value >= limit
+}
+
+export function describeVerdict ({ goal, spread, outcome }: Verdict): string {
+  const { name, direction, limit, unit } = goal
+  const quartiles = `${spread.lowerQuartile.toFixed(2)}–${spread.upperQuartile.toFixed(2)}`
+  return `${outcome.toUpperCase()}: ${name}: ${spread.median.toFixed(2)} ${unit} ` +
+    `(quartiles ${quartiles} of ${spread.count}, goal ${direction} ${limit}${direction === 'within' ? ' of 1' : ''})`
 }

@@ -4,10 +4,12 @@ import { loopback } from './loopback.ts'
 export interface StreamTarget {
   readonly port: number
   readonly headers: Readonly<Record<string, string>>
+  /** Default HTTP/1.1. */
+  readonly protocol?: 'http2' | undefined
   /** Default `/live`. */
   readonly path?: string
   /** Text sent after the head of the request, a byte for each character. */
-  readonly opening?: string
+  readonly opening?: string | undefined
 }
 
 export interface SocketStreamParts {

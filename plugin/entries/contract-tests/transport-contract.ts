@@ -1,18 +1,12 @@
 import { Bench } from './bench.ts'
 import { equal, match, not, ok, same } from './checks.ts'
+import { runScoped, type ContractCase } from './contract-case.ts'
 import { fill } from './fill.ts'
 import { range, rows, sendRows } from './rows.ts'
 import type { ServerUnderTest, TransportUnderTest } from './transport-under-test.ts'
 import { isSettled, turns, until, within } from './wait.ts'
 
 type Case = (bench: Bench) => Promise<void>
-
-/** One test, for any test runner. */
-export interface ContractCase {
-  readonly name: string
-  /** Runs the case with a server of its own, and cleans up. Rejects with the first failed assertion, or the first wait that takes too long. */
-  readonly run: () => Promise<void>
-}
 
 /**
  * The rules for sessions on any transport, as tests. Each test has a server of its own and asserts
@@ -25,22 +19,7 @@ export interface ContractCase {
 export function transportContract<Server extends ServerUnderTest> (transport: TransportUnderTest<Server>): readonly ContractCase[] {
   // A transport only gets back servers that it started.
   const any = transport as unknown as TransportUnderTest
-  return Object.entries(cases).map(([name, body]) => ({ name: `${transport.name}: ${name}`, run: () => runCase(any, body) }))
-}
-
-async function runCase (transport: TransportUnderTest, body: Case): Promise<void> {
-  const ends: Array<() => unknown> = []
-  const failures: unknown[] = []
-  const attempt = async (step: () => unknown) => {
-    try {
-      await step()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  await attempt(() => body(new Bench(transport, { after: (end) => { ends.push(end) } })))
-  for (const end of ends.reverse()) await attempt(end)
-  if (failures.length > 0) throw failures[0]
+  return Object.entries(cases).map(([name, body]) => ({ name: `${transport.name}: ${name}`, run: () => runScoped((scope) => body(new Bench(any, scope))) }))
 }
 
 const update = (name: string, data: string) => `event: ${name}\ndata: ${data}\n\n`

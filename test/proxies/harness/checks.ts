@@ -36,6 +36,9 @@ async function testProtocol (t: Test, kind: ProxyKind, protocol: Protocol): Prom
   const behind = await startBehind(t, kind, {
     upgrade: { heartbeatMs },
     live: {
+      // A body that is larger still arrives whole with its request. A proxy that writes on while the application closes
+      // the connection may lose the answer.
+      maxEventBytes: 2_000,
       commandBuffer: 2,
       maxBatch: 2,
       on: {
@@ -168,7 +171,7 @@ async function testProtocol (t: Test, kind: ProxyKind, protocol: Protocol): Prom
       [404, (server) => post(server, 'x'.repeat(24), event)],
       [406, (server) => request(server, '/live', { headers: { accept: 'text/html' } })],
       [409, (server) => post(server, id, { ...event, seq: 7 })],
-      [413, (server) => post(server, id, { event: 'say', data: { text: 'x'.repeat(100_000) } })],
+      [413, (server) => post(server, id, { event: 'say', data: { text: 'x'.repeat(3_000) } })],
       [415, (server) => request(server, '/live', { headers: { ...json, 'content-type': 'text/plain' }, body: 'text' })],
       [429, (server) => post(server, id, event)]
     ]

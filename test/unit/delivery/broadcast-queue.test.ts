@@ -1,12 +1,15 @@
 import { deepStrictEqual, equal } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { type BroadcastMember, BroadcastQueue } from '../../../plugin/delivery/broadcast-queue.ts'
+import { Audience } from '../../../plugin/delivery/audience.ts'
+import type { BroadcastMember } from '../../../plugin/delivery/broadcast-member.ts'
+import { BroadcastQueue } from '../../../plugin/delivery/broadcast-queue.ts'
 import { ByteBudget } from '../../../plugin/delivery/byte-budget.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
 class Member implements BroadcastMember {
+  readonly isInStep = false
   deliveredUpTo: number
   readonly got: string[] = []
   readonly calls: Array<number | 'scheduled'> = []
@@ -15,6 +18,8 @@ class Member implements BroadcastMember {
   constructor (deliveredUpTo = 0) {
     this.deliveredUpTo = deliveredUpTo
   }
+
+  leaveStep (): void {}
 
   append (frame: Frame): void {
     this.got.push(frame.text)
@@ -31,6 +36,12 @@ class Member implements BroadcastMember {
   }
 }
 
+function audienceOf (...members: Member[]): Audience<Member> {
+  const audience = new Audience<Member>()
+  for (const member of members) audience.add(member)
+  return audience
+}
+
 function queueOf () {
   const budget = new ByteBudget(Infinity)
   const run = { wakes: 0, budget, queue: new BroadcastQueue(budget, { wake: () => { run.wakes++ } }) }
@@ -41,7 +52,7 @@ t.test('a call delivers nothing itself, and wakes once', async (t) => {
   const run = queueOf()
   const { queue, budget } = run
   const member = new Member()
-  const members = new Set([member])
+  const members = audienceOf(member)
   t.equal(queue.isEmpty, true)
   queue.push(members, null, new Frame('a'))
   queue.push(members, null, new Frame('bc'))
@@ -62,7 +73,7 @@ t.test('a call delivers nothing itself, and wakes once', async (t) => {
 t.test('one may be left out', async (t) => {
   const { queue } = queueOf()
   const [a, b] = [new Member(), new Member()]
-  const members = new Set([a, b])
+  const members = audienceOf(a, b)
   queue.push(members, null, new Frame('1'))
   queue.push(members, a, new Frame('2'))
   queue.push(members, b, new Frame('3'))
@@ -74,9 +85,9 @@ t.test('one may be left out', async (t) => {
 t.test('who catches up gets what is for it at once, and not again', async (t) => {
   const { queue } = queueOf()
   const [a, b] = [new Member(), new Member()]
-  queue.push(new Set([a]), null, new Frame('a'))
-  queue.push(new Set([b]), null, new Frame('b'))
-  queue.push(new Set([a, b]), b, new Frame('not b'))
+  queue.push(audienceOf(a), null, new Frame('a'))
+  queue.push(audienceOf(b), null, new Frame('b'))
+  queue.push(audienceOf(a, b), b, new Frame('not b'))
   queue.catchUp(b)
   t.same(b.got, ['b'])
   t.same(b.calls, ['scheduled'])
@@ -88,7 +99,7 @@ t.test('who catches up gets what is for it at once, and not again', async (t) =>
 
 t.test('a member that came later gets what came later', async (t) => {
   const { queue } = queueOf()
-  const members = new Set([new Member()])
+  const members = audienceOf(new Member())
   queue.push(members, null, new Frame('before'))
   const late = new Member(queue.lastNumber)
   members.add(late)
@@ -99,9 +110,9 @@ t.test('a member that came later gets what came later', async (t) => {
 
 t.test('delivery goes on where its time was up', async (t) => {
   const { queue } = queueOf()
-  const members = new Set(Array.from({ length: 40 }, () => new Member()))
+  const members = audienceOf(...Array.from({ length: 40 }, () => new Member()))
   queue.push(members, null, new Frame('x'))
-  const served = () => [...members].filter(({ got }) => got.length === 1).length
+  const served = () => [...members.members].filter(({ got }) => got.length === 1).length
   // A time that is over already: so long as sixteen take.
   t.equal(queue.deliver(0, 0), false)
   t.equal(served(), 16)
@@ -115,7 +126,7 @@ t.test('beyond its limits the caller waits while they are delivered', async (t) 
   const { broadcastFrames, broadcastBytes } = defaults.fixed
   const { queue, budget } = queueOf()
   const member = new Member()
-  const members = new Set([member])
+  const members = audienceOf(member)
   for (let count = 0; count < broadcastFrames; count++) queue.push(members, null, new Frame('x'))
   t.equal(member.got.length, 0)
   queue.push(members, null, new Frame('x'))
@@ -130,7 +141,7 @@ t.test('beyond its limits the caller waits while they are delivered', async (t) 
 t.test('a member may broadcast while it is served, beyond the limits too', async (t) => {
   const { queue } = queueOf()
   const [a, b] = [new Member(), new Member()]
-  const members = new Set([a, b])
+  const members = audienceOf(a, b)
   const expected = ['first']
   a.onAppended = () => {
     a.onAppended = () => {}
@@ -150,7 +161,7 @@ t.test('a member that throws does not stop the queue', async (t) => {
   const { queue } = queueOf()
   const member = new Member()
   member.onAppended = () => { throw new Error('broken') }
-  queue.push(new Set([member]), null, new Frame('x'))
+  queue.push(audienceOf(member), null, new Frame('x'))
   t.throws(() => queue.deliver(0, Infinity), /broken/)
   t.equal(queue.deliver(0, Infinity), true)
   t.equal(queue.isEmpty, true)
@@ -175,14 +186,14 @@ t.test('nobody can tell the difference from delivery at once', async (t) => {
     const { queue, budget } = queueOf()
     const members = Array.from({ length: 40 }, () => new Member())
     const expected = members.map((): string[] => [])
-    const groups = Array.from({ length: 3 }, () => new Set(members.slice(0, 20)))
+    const groups = Array.from({ length: 3 }, () => audienceOf(...members.slice(0, 20)))
     for (const [index, { kind, member: at, group: groupIndex, except }] of steps.entries()) {
       const member = members[at]!
       const group = groups[groupIndex]!
       if (kind === 'broadcast') {
         queue.push(group, except ? member : null, new Frame(`${index}`))
         for (const [place, other] of members.entries()) {
-          if (group.has(other) && !(except && other === member)) expected[place]!.push(`${index}`)
+          if (group.members.has(other) && !(except && other === member)) expected[place]!.push(`${index}`)
         }
       } else if (kind === 'send') {
         queue.catchUp(member)

@@ -1,8 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import type { BroadcastMember } from '../../../plugin/delivery/broadcast-queue.ts'
+import { Audience } from '../../../plugin/delivery/audience.ts'
+import type { BroadcastMember } from '../../../plugin/delivery/broadcast-member.ts'
 import { ByteBudget } from '../../../plugin/delivery/byte-budget.ts'
-import { type Flushable, FlushScheduler } from '../../../plugin/delivery/flush-scheduler.ts'
+import { FlushScheduler } from '../../../plugin/delivery/flush-scheduler.ts'
+import type { Flushable } from '../../../plugin/delivery/flushable.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
@@ -23,7 +25,7 @@ function start () {
 }
 
 function flushable (flush: (now: number) => void): Flushable {
-  return { scheduled: false, flush }
+  return { scheduled: false, flush: (now) => { flush(now); return true } }
 }
 
 /** Holds the event loop. */
@@ -141,16 +143,45 @@ t.test('broadcasts are delivered first, so that their frames leave in the same t
   const order: string[] = []
   const member: BroadcastMember = {
     deliveredUpTo: 0,
+    isInStep: false,
+    leaveStep: () => {},
     append: (frame) => order.push(`append ${frame.text}`),
     writeAppended: () => scheduler.schedule(stream),
     scheduleAppended: () => scheduler.schedule(stream)
   }
+  const audience = new Audience()
+  audience.add(member)
   const stream = flushable(() => {
     order.push('flush')
     // What a flush leads to is delivered as well.
-    if (order.length === 2) broadcasts.push(new Set([member]), null, new Frame('second'))
+    if (order.length === 2) broadcasts.push(audience, null, new Frame('second'))
   })
-  broadcasts.push(new Set([member]), null, new Frame('first'))
+  broadcasts.push(audience, null, new Frame('first'))
   await idle()
   t.same(order, ['append first', 'flush', 'append second', 'flush'])
+})
+
+t.test('a stream that needs more than one slice goes on in the next, before new broadcasts are delivered', async (t) => {
+  const { scheduler, broadcasts, idle } = start()
+  const order: string[] = []
+  const audience = new Audience()
+  audience.add({
+    deliveredUpTo: 0,
+    isInStep: false,
+    leaveStep: () => {},
+    append: (frame) => order.push(frame.text),
+    writeAppended: () => {},
+    scheduleAppended: () => {}
+  })
+  let slices = 0
+  scheduler.schedule({
+    scheduled: false,
+    flush: () => {
+      order.push(`slice ${++slices}`)
+      if (slices === 1) broadcasts.push(audience, null, new Frame('broadcast'))
+      return slices === 3
+    }
+  })
+  await idle()
+  t.same(order, ['slice 1', 'slice 2', 'slice 3', 'broadcast'])
 })

@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { transportContract, type Tab, type TransportUnderTest } from '../../../plugin/entries/contract-tests.ts'
+import { engineContract, transportContract, type EngineUnderTest, type Tab, type TransportUnderTest } from '../../../plugin/entries/contract-tests.ts'
 import { equal, match, not, ok, same } from '../../../plugin/entries/contract-tests/checks.ts'
 
 t.test('what the assertions take, and what they do not', async (t) => {
@@ -65,4 +65,24 @@ t.test('no two cases have one name', async (t) => {
   const names = transportContract({ name: 'a', protocol: 'http/1.1', start: async () => { throw new Error() }, begin: () => ({}) as Tab }).map(({ name }) => name)
   t.equal(new Set(names).size, names.length)
   t.equal(names.length, 28)
+})
+
+t.test('an engine gets the cases of what it can do and bear', async (t) => {
+  const engine: EngineUnderTest = {
+    name: 'e',
+    can: { durable: false, due: false, journal: false },
+    faults: [],
+    deadlineMs: 100,
+    queue: { count: 10, bytes: 2_000_000 },
+    start: async () => { throw new Error('not started') }
+  }
+  const names = (more: Partial<EngineUnderTest>) => engineContract({ ...engine, ...more }).map(({ name }) => name)
+  const least = names({})
+  t.equal(least.length, 19)
+  t.equal(names({ can: { durable: true, due: true, journal: true } }).length, 22)
+  const all = names({ can: { durable: false, due: true, journal: true }, faults: ['cut', 'freeze', 'empty', 'restart'] })
+  t.equal(all.length, 34)
+  t.equal(new Set(all).size, all.length)
+  t.ok(all.every((name) => name.startsWith('e: ')))
+  await t.rejects(engineContract(engine)[0]!.run(), { message: 'not started' })
 })

@@ -1,4 +1,4 @@
-import type { Flushable } from '../../../plugin/delivery/flush-scheduler.ts'
+import type { Flushable } from '../../../plugin/delivery/flushable.ts'
 import type { DisconnectReason, Stream, StreamReader } from '../../../plugin/streams/stream.ts'
 
 /** A stream whose client takes as many updates as the test says. */
@@ -10,6 +10,9 @@ export class ManualStream implements Stream {
   readonly writeBuffer: number
   readonly goodbye = false
   readonly heldWeight = 0
+  readonly splices = false
+  readonly pieceBytes = 65_536
+  readonly idleCarrier = null
   scheduled = false
   gone = false
   reason: DisconnectReason = 'client'
@@ -38,9 +41,9 @@ export class ManualStream implements Stream {
     this.got.push(text)
   }
 
-  flush (now: number): void {
+  flush (now: number): true {
     const reader = this.#reader
-    if (reader === null || this.gone) return
+    if (reader === null || this.gone) return true
     const { outbox } = reader
     const gap = this.writable ? outbox.takeGap() : 0
     if (gap !== 0) this.got.push(`gap ${gap}`)
@@ -51,7 +54,11 @@ export class ManualStream implements Stream {
     }
     reader.onFlushed()
     if (this.#goodbye !== null && !outbox.hasUnwritten) this.#part()
+    return true
   }
+
+  filled (): void {}
+  noteWrite (): void {}
 
   /** The client takes more. */
   drain (room: number, now: number): void {
@@ -100,6 +107,6 @@ export class ManualScheduler {
   run (now: number): void {
     const scheduled = this.#scheduled
     this.#scheduled = new Set()
-    for (const stream of scheduled) stream.flush(now)
+    for (const stream of scheduled) stream.flush(now, Infinity)
   }
 }

@@ -11,7 +11,14 @@ import { ManualScheduler, ManualStream } from './manual-stream.ts'
 
 const wide: FeedLimits = { replayFrames: 1_000, replayBytes: 1e9, replayAgeMs: 0, queueFrames: 1_000, queueBytes: 1e9, onOverflow: 'disconnect', minIntervalMs: 0 }
 
+/** A session that is in no cohort. */
 class Owner implements FeedOwner {
+  feed!: SessionFeed
+  readonly cohort = null
+  readonly place = -1
+  readonly isInStep = false
+  deliveredUpTo = 0
+  caughtUp = 0
   readonly shortId = 'AbCdEf…'
   isOpen = true
   rooms = 0
@@ -19,6 +26,17 @@ class Owner implements FeedOwner {
   readonly stalls: Array<[since: number, now: number]> = []
   readonly ends: DisconnectReason[] = []
 
+  get outbox () { return this.feed.outbox }
+  get counters () { return this.feed.counters }
+  get idPrefix () { return this.feed.idPrefix }
+  get idleCarrier () { return this.feed.idleCarrier }
+  append (): void {}
+  writeAppended (): void {}
+  scheduleAppended (): void {}
+  leaveStep (): void {}
+  onFull (): void {}
+  onLeftStep (): void {}
+  onCaughtUp (): void { this.caughtUp++ }
   onTrimDue (): void { this.trims++ }
   onStallOver (since: number, now: number): void { this.stalls.push([since, now]) }
   onRoom (): void { this.rooms++ }
@@ -29,6 +47,7 @@ function start (limits: Partial<FeedLimits> = {}, budget = new ByteBudget(Infini
   const owner = new Owner()
   const scheduler = new ManualScheduler()
   const feed = new SessionFeed(owner, { ...wide, ...limits }, { budget, scheduler, limits: defaults.fixed }, new Counters())
+  owner.feed = feed
   const attach = (stream: ManualStream, seq = 0, now = 0) => {
     const from = feed.resume(seq, now)
     feed.attach(stream, `hello ${from}`, null)

@@ -3,6 +3,8 @@ import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { resolveSessionOptions } from '../../../plugin/app/options.ts'
 import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
+import { Audience } from '../../../plugin/delivery/audience.ts'
+import { Cohorts } from '../../../plugin/sessions/cohorts.ts'
 import type { AnySessionConfig, SessionOptions } from '../../../plugin/sessions/config.ts'
 import type { EventHandler } from '../../../plugin/sessions/session-inbox.ts'
 import type { SessionScope } from '../../../plugin/sessions/session-scope.ts'
@@ -19,9 +21,11 @@ function start ({ options = {}, hooks = {}, isPrepared = false }: { options?: Se
   const runtime = createRuntime(Infinity, 0)
   const gates: Array<() => void> = []
   const slow: EventHandler = { handle: () => new Promise<void>((resolve) => { gates.push(resolve) }), isSync: false }
+  const everyone = new Audience<TetherSession>()
+  const limits = resolveSessionOptions(options)
   const scope: SessionScope<TetherSession> = {
     contract: CompiledContract.of(contract),
-    limits: resolveSessionOptions(options),
+    limits,
     pendingMs: 10_000,
     hooks: {
       contract,
@@ -32,6 +36,8 @@ function start ({ options = {}, hooks = {}, isPrepared = false }: { options?: Se
     handlers: new Map([['slow', slow]]),
     context: { live: null! },
     runtime,
+    cohorts: new Cohorts({ ...runtime, limits, writeBytes: runtime.limits.writeBytes }),
+    audiencesOf: () => [everyone],
     report: (_session, error) => { told.push(`report ${(error as { code: string }).code}`) },
     unpooled: () => { told.push('unpooled') },
     attached: () => { told.push('attached') },

@@ -31,6 +31,10 @@ function readerOf ({ runtime }: ReturnType<typeof open>, reader: Partial<StreamR
     counted: false,
     paceMs: 0,
     isPressed: false,
+    sharedWriteAt: 0,
+    get lastWritten (): number { return this.outbox.cursor - 1 },
+    leaveStep: () => {},
+    onControl: () => {},
     onFlushed: () => { told.push('flushed') },
     onGone: (reason: DisconnectReason) => { told.push(`gone: ${reason}`) },
     ...reader

@@ -13,6 +13,7 @@ function wind (options: Partial<ClockOptions> = {}) {
   let wakes = 0
   const stream = {
     queuedBytes: 0,
+    sharedWriteAt: 0,
     paceAt: Infinity,
     onQuiet: (at: number) => { log.push(`quiet at ${at - start}`); clock.wrote(at) },
     onPace: (at: number) => { log.push(`pace at ${at - start}`); stream.paceAt = Infinity },

@@ -2,7 +2,7 @@ import t from 'tap'
 import { ByteBudget } from '../../../plugin/delivery/byte-budget.ts'
 import { Outbox } from '../../../plugin/delivery/outbox.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
-import { FrameBatches } from '../../../plugin/streams/frame-batches.ts'
+import { FrameBatches } from '../../../plugin/delivery/frame-batches.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 
 const budget = new ByteBudget(Infinity)

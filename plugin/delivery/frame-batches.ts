@@ -1,5 +1,5 @@
 import { EncodedBatch } from '../carriers/encoded-batch.ts'
-import type { Outbox } from '../delivery/outbox.ts'
+import type { Outbox } from './outbox.ts'
 import type { Frame } from '../protocol/frame.ts'
 
 interface KnownBatch {
@@ -27,30 +27,44 @@ export class FrameBatches {
 
   /** The frames from `start` to `end - 1` as one batch; null if one of the frames has no other reader. */
   shared (outbox: Outbox, start: number, end: number): EncodedBatch | null {
+    const known = this.#find(outbox, start, end)
+    if (known !== null) return known
+    for (let number = start; number < end; number++) {
+      if (outbox.at(number).holders < 2) return null
+    }
+    return this.#encode(outbox, start, end)
+  }
+
+  /** The frames from `start` to `end - 1` of a log with many readers as one batch. */
+  of (log: Outbox, start: number, end: number): EncodedBatch {
+    return this.#find(log, start, end) ?? this.#encode(log, start, end)
+  }
+
+  #find (outbox: Outbox, start: number, end: number): EncodedBatch | null {
     const last = this.#last
     if (last !== null && holds(last.frames, outbox, start, end)) return last.encoded
-    const first = outbox.at(start)
-    const next = this.#byFirst.get(first)
-    let known = next
+    let known = this.#byFirst.get(outbox.at(start))
     while (known !== undefined && !holds(known.frames, outbox, start, end)) known = known.next
-    if (known === undefined) {
-      const frames: Frame[] = []
-      let text = ''
-      for (let number = start; number < end; number++) {
-        const frame = outbox.at(number)
-        if (frame.holders < 2) return null
-        frames.push(frame)
-        text += frame.text
-      }
-      // In one turn, slow readers may write many different batches of their backlogs, so the number is bounded.
-      const isFull = this.#count === this.#most
-      if (isFull) this.clear()
-      known = { frames, encoded: new EncodedBatch(text), next: isFull ? undefined : next }
-      this.#byFirst.set(first, known)
-      this.#count++
-    }
+    if (known === undefined) return null
     this.#last = known
     return known.encoded
+  }
+
+  #encode (outbox: Outbox, start: number, end: number): EncodedBatch {
+    const frames: Frame[] = []
+    let text = ''
+    for (let number = start; number < end; number++) {
+      const frame = outbox.at(number)
+      frames.push(frame)
+      text += frame.text
+    }
+    // In one turn, slow readers may write many different batches of their backlogs, so the number is bounded.
+    if (this.#count === this.#most) this.clear()
+    const encoded = new EncodedBatch(text)
+    this.#last = { frames, encoded, next: this.#byFirst.get(frames[0]!) }
+    this.#byFirst.set(frames[0]!, this.#last)
+    this.#count++
+    return encoded
   }
 
   /** Forgets all batches; later readers make them anew. */
