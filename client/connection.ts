@@ -1,4 +1,4 @@
-import type { AnyContract, UpdateData } from '../schemas/contract.ts'
+import type { AnyContract, ReceivedData } from '../schemas/contract.ts'
 import type { ControlFrame } from '../schemas/control-frame.ts'
 import type { Goodbye } from '../schemas/goodbye.ts'
 import type { Hello } from '../schemas/hello.ts'
@@ -48,8 +48,8 @@ type Updates<Contract extends AnyContract> = Contract['updates']
 
 /** Name of an update. */
 export type UpdateName<Contract extends AnyContract> = keyof Updates<Contract> & string
-/** Data of an update, as its listeners get it. */
-export type DataOf<Contract extends AnyContract, Name extends UpdateName<Contract>> = UpdateData<Updates<Contract>[Name]>
+/** Data of an update, as its listeners get it: after the schema's defaults and transforms, as JSON carries it. */
+export type DataOf<Contract extends AnyContract, Name extends UpdateName<Contract>> = ReceivedData<Updates<Contract>[Name]>
 
 /** Any update, with its name. */
 export type NamedUpdate<Contract extends AnyContract> = {

@@ -178,7 +178,7 @@ export function createEventQueue (
           break
         }
         await new Promise((resolve) => { timer = setTimeout(resolve, Math.min(mostMs, retryAfterMs)) })
-      } else if (count > 1 && (status === 400 || status === 413)) {
+      } else if (count > 1 && /4(00|13|22)/.test(status as never)) {
         // First the events before the faulty one are sent, then the faulty one alone.
         most = +(String(errors?.[0]?.path).split('/')[1] ?? count >> 1) || 1
       } else {

@@ -1,8 +1,10 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { ContractError } from './errors.ts'
-import { checkSchema } from './json-schema.ts'
+import { checkSchema, type SchemaUse } from './json-schema.ts'
 import { nameFault, type NameCheck } from './name.ts'
 import { isRecord } from './record.ts'
+import type { ReceivedOutput, Schema, SchemaInput, SchemaOutput } from './schema-data.ts'
+import { checkStandard, completeJsonSchema, hasCheck, isStandard } from './standard-schema.ts'
 import { didYouMean } from './suggestion.ts'
 
 const kind = Symbol('fastify-tether.update')
@@ -13,26 +15,37 @@ export interface TextUpdate {
 }
 
 /** An update that keeps only the newest waiting value of each key; made by {@link conflate}. */
-export interface ConflatedUpdate<Update extends TSchema | TextUpdate = TSchema | TextUpdate> {
+export interface ConflatedUpdate<Update extends Schema | TextUpdate = Schema | TextUpdate> {
   readonly [kind]: 'conflate'
   readonly update: Update
   readonly key: (data: never) => string | number
 }
 
-/** How an update is declared: a TypeBox schema (every value arrives, as JSON), {@link text} or {@link conflate}. */
-export type UpdateDefinition = TSchema | TextUpdate | ConflatedUpdate
+/** How an update is declared: a {@link Schema} (every value arrives, as JSON), {@link text} or {@link conflate}. */
+export type UpdateDefinition = Schema | TextUpdate | ConflatedUpdate
 
-/** The data that `send` and `broadcast` take for an update of this definition. */
+/** The data that `send` and `broadcast` take for an update of this definition: before the schema's defaults and transforms. */
 export type UpdateData<Definition> =
   Definition extends ConflatedUpdate<infer Update> ? UpdateData<Update>
-    : Definition extends TextUpdate ? string
-      // `Static` is too deep for the compiler while a call still infers the update.
-      : Definition extends { readonly static: infer Data } ? Data : never
+    : Definition extends TextUpdate ? string : SchemaInput<Definition>
 
-/** The data that an event's handler gets. */
-export type EventData<Schema> = Schema extends TSchema ? Static<Schema> : never
+/** The data of an update after the schema's defaults and transforms; the key function of {@link conflate} gets it. */
+export type UpdateOutput<Definition> =
+  Definition extends ConflatedUpdate<infer Update> ? UpdateOutput<Update>
+    : Definition extends TextUpdate ? string : SchemaOutput<Definition>
 
-export type EventSchemas = Record<string, TSchema>
+/** The data of an update as a client gets it: {@link UpdateOutput}, as JSON carries it. */
+export type ReceivedData<Definition> =
+  Definition extends ConflatedUpdate<infer Update> ? ReceivedData<Update>
+    : Definition extends TextUpdate ? string : ReceivedOutput<Definition>
+
+/** The data that an event's handler gets: after the schema's defaults and transforms. */
+export type EventData<Definition> = Definition extends TSchema ? Static<Definition> : SchemaOutput<Definition>
+
+/** The data that a client emits with an event: before the schema's defaults and transforms. */
+export type EventInput<Definition> = SchemaInput<Definition>
+
+export type EventSchemas = Record<string, Schema>
 export type UpdateDefinitions = Record<string, UpdateDefinition>
 
 /** The events and updates that a page and its session exchange. */
@@ -56,13 +69,13 @@ type Checked<Definitions> = {
 /**
  * Declares the events and updates of a session.
  *
- * @param contract `events` maps a name to a TypeBox schema; `updates` maps a name
- * to a TypeBox schema, {@link conflate} or {@link text}. Either may be left out.
+ * @param contract `events` maps a name to a {@link Schema}; `updates` maps a name
+ * to a {@link Schema}, {@link conflate} or {@link text}. Either may be left out.
  * @returns the contract, frozen; types are inferred from it everywhere.
  * @throws `FST_ERR_TETHER_CONTRACT` for a name that is not allowed (names are
  * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
- * key), for a value that is not a schema, and for a schema with a part that would not be
- * checked: an unknown keyword, a refinement, a transform, an object of another library.
+ * key), for a value that is not a schema, and for a TypeBox schema or a JSON Schema with a part that
+ * would not be checked: an unknown keyword, a refinement, a transform, an object of another library.
  * TypeScript refuses such names too. `stateful` compiles the schemas, and throws the same
  * error for a schema that cannot be compiled.
  * @example
@@ -81,13 +94,13 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
   const events = namesChecked('event', contract.events)
   const updates = namesChecked('update', contract.updates)
   for (const [name, schema] of Object.entries(events)) {
-    if (!isDefinition(schema) || kind in schema) throw new ContractError(`event "${name}" must be a TypeBox schema`)
-    checkSchema(`event "${name}"`, schema, 'event')
+    if (!isDefinition(schema) || kind in schema) throw new ContractError(`event "${name}" must be ${aSchema}`)
+    checkAny(`event "${name}"`, schema, 'event')
   }
   for (const [name, definition] of Object.entries(updates)) {
-    if (!isDefinition(definition)) throw new ContractError(`update "${name}" must be a TypeBox schema, conflate(…) or text()`)
+    if (!isDefinition(definition)) throw new ContractError(`update "${name}" must be ${aSchema}, or conflate(…) or text()`)
     const inner = isConflated(definition) ? definition.update : definition
-    if (!isText(inner)) checkSchema(`update "${name}"`, inner, 'update')
+    if (!isText(inner)) checkAny(`update "${name}"`, inner, 'update')
   }
   return Object.freeze({ events, updates }) as Contract<Events, Updates>
 }
@@ -98,19 +111,20 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
  * A new frame replaces the waiting frame of its key in place, unless a frame of another
  * kind waits behind that one. Then the new frame is appended, so that it never overtakes.
  *
- * @param schema a TypeBox schema, or {@link text}.
- * @param key gives the key of a value, a string or a number. Default: all values share
+ * @param schema a {@link Schema}, or {@link text}.
+ * @param key gives the key of a value, a string or a number. It gets the value after the schema's
+ * defaults and transforms. Default: all values share
  * one key. If it throws, `send` and `broadcast` throw the same error.
  * @throws `FST_ERR_TETHER_CONTRACT` for any other schema or key.
  * @example
  * conflate(Sample, (sample) => sample.series)
  * @see docs/flow-control.md
  */
-export function conflate<Update extends TSchema | TextUpdate> (
+export function conflate<Update extends Schema | TextUpdate> (
   schema: Update,
-  key: (data: UpdateData<Update>) => string | number = () => ''
+  key: (data: UpdateOutput<Update>) => string | number = () => ''
 ): ConflatedUpdate<Update> {
-  if (!isDefinition(schema) || isConflated(schema)) throw new ContractError('conflate() takes a TypeBox schema or text()')
+  if (!isDefinition(schema) || isConflated(schema)) throw new ContractError('conflate() takes a schema or text()')
   if (typeof key !== 'function') throw new ContractError('the key of conflate() must be a function')
   return Object.freeze({ [kind]: 'conflate' as const, update: schema, key })
 }
@@ -141,6 +155,14 @@ function namesChecked (what: string, definitions: unknown): Record<string, unkno
     if (fault !== null) throw new ContractError(`the ${what} name "${name}" ${fault}`)
   }
   return Object.freeze({ ...definitions })
+}
+
+const aSchema = 'a schema: of TypeBox, or of a library that follows Standard Schema, such as Zod, Valibot or ArkType'
+
+function checkAny (what: string, schema: object, use: SchemaUse): void {
+  if (!isStandard(schema)) return checkSchema(what, schema, use)
+  checkStandard(what, schema)
+  if (!hasCheck(schema)) checkSchema(what, completeJsonSchema(what, schema, use === 'event' ? 'input' : 'output'), use)
 }
 
 /** Whether a value may be a schema. Some libraries' schemas are functions; `checkSchema` refuses them by name. */

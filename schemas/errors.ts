@@ -1,7 +1,6 @@
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
-import { cutText, jsonBytes } from './cut-text.ts'
-import { defaults } from './defaults.ts'
 import type { Fault } from './fault.ts'
+import { faultSummary } from './fault-summary.ts'
 
 export type { Fault } from './fault.ts'
 
@@ -39,7 +38,7 @@ export class ValidationError extends answer('FST_ERR_VALIDATION', 400, '%s') {
   readonly errors: Fault[]
 
   constructor (faults: Fault[]) {
-    super(summary(faults))
+    super(faultSummary(faults))
     this.errors = faults
   }
 }
@@ -60,6 +59,23 @@ export const BindingError = answer('FST_ERR_TETHER_BINDING', 403, 'The session b
 export const SessionNotFoundError = answer('FST_ERR_TETHER_SESSION_NOT_FOUND', 404, 'There is no such session, or it has expired')
 export const NotAcceptableError = answer('FST_ERR_TETHER_NOT_ACCEPTABLE', 406, 'The request does not accept text/event-stream')
 export const SessionClosedError = answer('FST_ERR_TETHER_SESSION_CLOSED', 410, 'The session has been closed')
+/**
+ * Refuses an event whose schema's check threw, or gave a promise. A retry would get the same answer, so the status
+ * lets the client go on with its next event. The `cause` is for the application: a client does not get its message.
+ */
+export class SchemaError extends answer('FST_ERR_TETHER_SCHEMA', 422, 'The schema of event "%s" could not check its data') {
+  /** Name of the event. */
+  readonly event: string
+  readonly errors: Fault[]
+
+  constructor (event: string, path: string, cause: unknown) {
+    super(event)
+    this.event = event
+    this.errors = [{ path, message: 'could not be checked' }]
+    this.cause = cause
+  }
+}
+
 export const UpgradeRequiredError = answer('FST_ERR_TETHER_UPGRADE_REQUIRED', 426, 'This URL serves WebSockets only, and the request is no upgrade to one')
 export const BusyError = answer('FST_ERR_TETHER_BUSY', 429, 'The session\'s command channel is full')
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')
@@ -84,14 +100,3 @@ export const StreamPipedError = failure('FST_ERR_TETHER_STREAM_PIPED', 500, 'An 
 export const HandlerTimeoutError = failure('FST_ERR_TETHER_HANDLER_TIMEOUT', 500, 'The handler of "%s" did not settle within %d ms')
 // No client reads this status. Fastify logs no error for a status below 500, and a client that leaves is no error.
 export const StreamAbortedError = failure('FST_ERR_TETHER_STREAM_ABORTED', 499, 'The stream was not established: %s')
-
-/** Lists the faults in one line. A line that grows too long ends with the number of the others. */
-function summary (faults: readonly Fault[]): string {
-  const { faultMessageBytes } = defaults.fixed
-  let text = ''
-  for (const [index, { path, message }] of faults.entries()) {
-    if (jsonBytes(text) > faultMessageBytes) return `${text}; and ${faults.length - index} more`
-    text += `${index === 0 ? '' : '; '}${cutText(`${path}${path === '' ? '' : ' '}${message}`, faultMessageBytes)}`
-  }
-  return text
-}

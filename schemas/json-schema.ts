@@ -149,8 +149,7 @@ function foreignReason (value: unknown): string | null {
 function standardReason (value: object): string {
   const standard: unknown = (value as { '~standard'?: unknown })['~standard']
   const vendor = isRecord(standard) && typeof standard.vendor === 'string' ? standard.vendor : 'another library'
-  const given = { zod: 'z.toJSONSchema(…)', valibot: 'toJsonSchema(…) of @valibot/to-json-schema', arktype: 'its toJsonSchema()' }[vendor] ?? 'as the library gives it'
-  return `is a schema of ${vendor}, which is not taken as it is: pass its JSON Schema (${given}), or use TypeBox`
+  return `is a schema of ${vendor} within another schema, whose checks would not be run: use ${vendor} for the whole schema`
 }
 
 class SchemaCheck {

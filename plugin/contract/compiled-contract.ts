@@ -1,24 +1,29 @@
 import { inspect } from 'node:util'
+import type { TSchema } from '@sinclair/typebox'
 import { defineContract, type AnyContract } from '../../schemas/contract.ts'
 import { UnknownUpdateError } from '../../schemas/errors.ts'
+import type { Schema } from '../../schemas/schema-data.ts'
+import { hasCheck, isStandard, jsonSchemaOf } from '../../schemas/standard-schema.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
 import type { Frame } from '../protocol/frame.ts'
-import { EventValidator } from './event-validator.ts'
+import { EventValidator, type EventReader } from './event-validator.ts'
+import { documentOf, type DocumentNames } from './schema-document.ts'
+import { StandardReader } from './standard-reader.ts'
 import { UpdateEncoder } from './update-encoder.ts'
 
 const compiled = new WeakMap<AnyContract, CompiledContract>()
 
-/** Validators of a contract's events and encoders of its updates. A contract is compiled once, however often it is mounted. */
+/** Readers of a contract's events and encoders of its updates. A contract is compiled once, however often it is mounted. */
 export class CompiledContract {
   readonly contract: AnyContract
-  readonly #events = new Map<string, EventValidator>()
+  readonly #events = new Map<string, EventReader>()
   readonly #updates = new Map<string, UpdateEncoder>()
   /** Names of the updates that are sent as text. */
   readonly textNames: readonly string[]
 
   private constructor (contract: AnyContract) {
     this.contract = contract
-    for (const [name, schema] of Object.entries(contract.events)) this.#events.set(name, new EventValidator(name, schema as never))
+    for (const [name, schema] of Object.entries(contract.events)) this.#events.set(name, eventReader(name, schema as Schema))
     for (const [name, definition] of Object.entries(contract.updates)) this.#updates.set(name, new UpdateEncoder(name, definition as never))
     this.textNames = [...this.#updates].filter(([, encoder]) => encoder.isText).map(([name]) => name)
   }
@@ -34,12 +39,17 @@ export class CompiledContract {
     return found
   }
 
+  /** The JSON Schema of each event's data, for the API document with these names. */
+  eventDocuments (names: DocumentNames): Record<string, TSchema> {
+    return Object.fromEntries(Object.entries(this.contract.events).map(([name, schema]) => [name, documentOf(name, schema as Schema, names)]))
+  }
+
   get eventNames (): string[] {
     return [...this.#events.keys()]
   }
 
-  /** The validator of an event; undefined when the contract has no such event. */
-  event (name: string): EventValidator | undefined {
+  /** The reader of an event; undefined when the contract has no such event. */
+  event (name: string): EventReader | undefined {
     return this.#events.get(name)
   }
 
@@ -54,4 +64,9 @@ export class CompiledContract {
     if (typeof name !== 'string') return new UnknownUpdateError(inspect(name, { depth: 0 }), '')
     return new UnknownUpdateError(name, this.#events.has(name) ? `. "${name}" is an event, which comes from the page` : didYouMean(name, this.#updates.keys()))
   }
+}
+
+function eventReader (name: string, schema: Schema): EventReader {
+  if (!isStandard(schema)) return new EventValidator(name, schema as TSchema)
+  return hasCheck(schema) ? new StandardReader(name, schema) : new EventValidator(name, jsonSchemaOf(schema, 'input') as TSchema)
 }

@@ -43,28 +43,26 @@ function readEnvelope (envelope: unknown, pointer: string, contract: CompiledCon
     faults.push({ path: `${pointer}/event`, message: event === undefined ? 'is required' : 'must be string' })
     return
   }
-  const validator = contract.event(event)
-  if (validator === undefined) {
+  const reader = contract.event(event)
+  if (reader === undefined) {
     faults.push({ path: `${pointer}/event`, message: unknownEvent(contract) })
     return
   }
   if (data === undefined) return
-  const dataFaults = validator.faults(data, `${pointer}/data`, false)
-  if (dataFaults !== null) faults.push(...dataFaults)
-  else events.push({ name: event, data, seq: seq === undefined ? 0 : seq as number })
+  const before = faults.length
+  const value = reader.read(data, `${pointer}/data`, false, faults)
+  if (faults.length === before) events.push({ name: event, data: value, seq: seq === undefined ? 0 : seq as number })
 }
 
 /** Reads the body of `POST url/:event`: the data itself, or the fields of a form. */
 export function readEventData (name: string, data: unknown, coerce: boolean, contract: CompiledContract, faults: Fault[]): CheckedEvent[] {
-  const validator = contract.event(name)
-  if (validator === undefined) {
+  const reader = contract.event(name)
+  if (reader === undefined) {
     faults.push({ path: '', message: `the event of the URL ${unknownEvent(contract)}` })
     return []
   }
-  const dataFaults = validator.faults(data, '', coerce)
-  if (dataFaults === null) return [{ name, data, seq: 0 }]
-  faults.push(...dataFaults)
-  return []
+  const value = reader.read(data, '', coerce, faults)
+  return faults.length === 0 ? [{ name, data: value, seq: 0 }] : []
 }
 
 /** The content of the first message on a WebSocket. */

@@ -10,13 +10,24 @@ import { FormReader } from './form-reader.ts'
 import { compileChecker, compileExplainer } from './schema-compiler.ts'
 import { refillBranches } from './union-keyword.ts'
 
+/** Checks the data of one event. */
+export interface EventReader {
+  /**
+   * Gives the data that the handler gets, or adds every fault to `faults`, with paths below `pointer`.
+   *
+   * @param coerce whether the data holds the fields of a form, which are first converted
+   * @throws `FST_ERR_TETHER_SCHEMA`
+   */
+  read: (data: unknown, pointer: string, coerce: boolean, faults: Fault[]) => unknown
+}
+
 /**
- * Checks the data of one event, and names every fault.
+ * Checks the data of one event by JSON Schema, and names every fault.
  *
  * An unknown key is a fault, unless the schema allows other keys. The fields of a form are
  * all strings; they are first converted to the types of the schema.
  */
-export class EventValidator {
+export class EventValidator implements EventReader {
   readonly #schema: Record<string, unknown>
   readonly #accepts: ValidateFunction
   /** Compiled when the first bad data arrives. */
@@ -47,8 +58,15 @@ export class EventValidator {
     }
   }
 
+  /** Gives `data` itself, with defaults filled in. */
+  read (data: unknown, pointer: string, coerce: boolean, faults: Fault[]): unknown {
+    const found = this.faults(data, pointer, coerce)
+    if (found !== null) faults.push(...found)
+    return data
+  }
+
   #explained (data: unknown, pointer: string): Fault[] {
-    if (isDeeper(data, defaults.fixed.explainedDepth)) return [tooDeep(pointer)]
+    if (isTooDeep(data)) return [tooDeep(pointer)]
     this.#explain ??= compileExplainer(this.#schema)
     refillBranches()
     this.#explain(data)
@@ -57,11 +75,16 @@ export class EventValidator {
   }
 }
 
+/** Whether data is nested deeper than faults are named. */
+export function isTooDeep (data: unknown): boolean {
+  return isDeeper(data, defaults.fixed.explainedDepth)
+}
+
 function isDeeper (data: unknown, levels: number): boolean {
   if (typeof data !== 'object' || data === null) return false
   return levels === 0 || Object.values(data).some((child) => isDeeper(child, levels - 1))
 }
 
-function tooDeep (path: string): Fault {
+export function tooDeep (path: string): Fault {
   return { path, message: 'is nested too deeply' }
 }

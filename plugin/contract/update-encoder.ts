@@ -1,10 +1,16 @@
+import { types } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
 import fastJsonStringify from 'fast-json-stringify'
 import { isConflated, isText, type UpdateDefinition } from '../../schemas/contract.ts'
 import { ContractError, SerializationError } from '../../schemas/errors.ts'
+import { faultSummary } from '../../schemas/fault-summary.ts'
+import { escapePointer } from '../../schemas/json-pointer.ts'
+import type { Schema } from '../../schemas/schema-data.ts'
+import { checkNow, hasCheck, isStandard, jsonSchemaOf, type StandardSchema } from '../../schemas/standard-schema.ts'
 import { messageOf } from '../../schemas/thrown.ts'
 import { encodeData, Frame } from '../protocol/frame.ts'
 import { closeSchema } from './closed-schema.ts'
+import { describeIssues } from './issue-list.ts'
 import { jsonView } from './json-view.ts'
 
 /** Turns the data of one update into a frame; its schema is compiled once. */
@@ -13,6 +19,8 @@ export class UpdateEncoder {
   readonly isText: boolean
   readonly #name: string
   readonly #head: string
+  /** Gives the data after the check, the defaults and the transforms of its schema's library; null for a schema that only says how to write it. */
+  readonly #check: ((data: unknown) => unknown) | null
   /** Gives the `data:` lines. */
   readonly #write: (data: unknown) => string
   readonly #key: ((data: never) => string | number) | null
@@ -24,18 +32,22 @@ export class UpdateEncoder {
     this.#key = isConflated(definition) ? definition.key : null
     const inner = isConflated(definition) ? definition.update : definition
     this.isText = isText(inner)
-    this.#write = isText(inner) ? writeText : jsonWriter(name, inner)
+    const checking = !isText(inner) && isStandard(inner) && hasCheck(inner) ? inner : null
+    this.#check = checking === null ? null : (data) => checked(checking, data)
+    this.#write = isText(inner) ? writeText : checking !== null ? writeJson : jsonWriter(name, schemaOf(inner))
   }
 
-  /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema cannot serialise, and what the key function throws. */
+  /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema refuses or cannot serialise, and what the key function throws. */
   encode (data: unknown): Frame {
+    let value = data
     let lines: string
     try {
-      lines = this.#write(data)
+      if (this.#check !== null) value = this.#check(data)
+      lines = this.#write(value)
     } catch (error) {
       throw new SerializationError(this.#name, messageOf(error))
     }
-    const key = this.#key === null ? null : `${this.#name}\n${this.#key(data as never)}`
+    const key = this.#key === null ? null : `${this.#name}\n${this.#key(value as never)}`
     return new Frame(`${this.#head}${lines}\n`, key)
   }
 }
@@ -44,6 +56,75 @@ function writeText (data: unknown): string {
   if (typeof data !== 'string') throw new TypeError(`a text update takes a string, got ${data === null ? 'null' : typeof data}`)
   return encodeData(data)
 }
+
+/** A schema that only says how to write data. */
+function schemaOf (schema: Schema): TSchema {
+  return (isStandard(schema) ? jsonSchemaOf(schema, 'output') : schema) as TSchema
+}
+
+function checked (schema: StandardSchema, data: unknown): unknown {
+  const result = checkNow(schema, data)
+  if (result.issues === undefined) return result.value
+  throw new TypeError(faultSummary(describeIssues(result.issues, '')))
+}
+
+/** Writes data that its schema has checked. A serialiser by JSON Schema would leave out what that cannot say. */
+function writeJson (data: unknown): string {
+  const json: string | undefined = JSON.stringify(data)
+  if (json === undefined) throw new TypeError(`it is ${typeof data}`)
+  refuseLoss(data, '')
+  return `data: ${json}\n`
+}
+
+/**
+ * Refuses a value that JSON would write as another one, such as a map, which would be `{}`. An object's key that is
+ * undefined is left out, as a key that is optional.
+ */
+function refuseLoss (value: unknown, pointer: string): void {
+  const lost = lossOf(value)
+  if (lost !== null) throw new TypeError(`${pointer || 'it'} is ${lost}, which JSON cannot carry`)
+  if (typeof value !== 'object' || value === null) return
+  const { toJSON } = value as { toJSON?: unknown }
+  if (typeof toJSON === 'function') {
+    const given: unknown = toJSON.call(value, pointer.slice(pointer.lastIndexOf('/') + 1))
+    // An object may give itself.
+    if (given === undefined || given !== value) return refuseLoss(given, pointer)
+  }
+  if (Array.isArray(value)) {
+    // A hole is undefined.
+    for (let index = 0; index < value.length; index++) refuseLoss(value[index], `${pointer}/${index}`)
+    return
+  }
+  for (const key of Object.keys(value)) {
+    const child = (value as Record<string, unknown>)[key]
+    if (child !== undefined) refuseLoss(child, `${pointer}/${escapePointer(key)}`)
+  }
+}
+
+/** Says what a value is that JSON does not have; null for a value that it has. */
+function lossOf (value: unknown): string | null {
+  switch (typeof value) {
+    case 'number': return Number.isFinite(value) ? null : String(value)
+    case 'undefined': return 'undefined'
+    case 'bigint':
+    case 'symbol':
+    case 'function': return `a ${typeof value}`
+    case 'object': return value === null ? null : lostObject(value)
+    default: return null
+  }
+}
+
+function lostObject (value: object): string | null {
+  if (Array.isArray(value)) return null
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? 'an invalid date' : null
+  if (types.isBoxedPrimitive(value)) return lossOf(value.valueOf())
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return null
+  const name = Object.prototype.toString.call(value).slice('[object '.length, -1)
+  return unwritten.some((isOfType) => isOfType(value)) || (name !== 'Object' && Object.keys(value).length === 0) ? `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}` : null
+}
+
+/** Types of objects whose content is not in their keys. */
+const unwritten = [types.isMap, types.isSet, types.isWeakMap, types.isWeakSet, types.isPromise, types.isRegExp, types.isNativeError, types.isAnyArrayBuffer, types.isArrayBufferView, types.isGeneratorObject, types.isMapIterator, types.isSetIterator]
 
 function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
   let stringify: (data: unknown) => string | undefined

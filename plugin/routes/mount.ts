@@ -1,8 +1,9 @@
 import formbody from '@fastify/formbody'
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../../schemas/envelope.ts'
 import { longestTimerMs } from '../../schemas/timer.ts'
+import { DocumentNames } from '../contract/schema-document.ts'
 import { Acceptance, leaveEvent } from '../sessions/acceptance.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import type { MountedTransport } from '../sessions/session-transport.ts'
@@ -24,11 +25,18 @@ interface Parts {
   readonly endpoint: Endpoint
   readonly acceptance: Acceptance
   readonly options: RouteOptions
+  /** The JSON Schema of each event's data. */
+  readonly documents: Record<string, TSchema>
 }
+
+/** Names in the API document of each application. */
+const documentNames = new WeakMap<object, DocumentNames>()
 
 /** Mounts the routes of an endpoint, with the instance's own hooks, decorators and prefix around them. */
 export function mountRoutes (instance: FastifyInstance, url: string, endpoint: Endpoint, transports: ChosenTransports): void {
-  const parts: Parts = { url, endpoint, acceptance: new Acceptance(endpoint), options: new RouteOptions(endpoint) }
+  const names = documentNames.get(endpoint.runtime) ?? new DocumentNames()
+  documentNames.set(endpoint.runtime, names)
+  const parts: Parts = { url, endpoint, acceptance: new Acceptance(endpoint), options: new RouteOptions(endpoint), documents: endpoint.contract.eventDocuments(names) }
   instance.register(async function tetherRoutes (routes) {
     // Fastify's own parser accepts plain text, but no event arrives as plain text.
     if (routes.hasContentTypeParser('text/plain')) routes.removeContentTypeParser('text/plain')
@@ -63,22 +71,21 @@ async function mountStream (routes: FastifyInstance, { url, endpoint, acceptance
 }
 
 /** `POST url`: events in envelopes. */
-function mountEnvelopes (routes: FastifyInstance, { url, endpoint, acceptance, options }: Parts): void {
-  const { events } = endpoint.contract.contract
-  const hasEvents = Object.keys(events).length > 0
+function mountEnvelopes (routes: FastifyInstance, { url, endpoint, acceptance, options, documents }: Parts): void {
+  const hasEvents = Object.keys(documents).length > 0
   routes.post(url, options.for({
     summary: 'Send events to a session',
     headers: Type.Object({ ...headers.properties, 'x-tether-sender': Type.Optional(Type.String({ description: 'Who numbers the events' })) }),
-    ...hasEvents ? { body: envelopeSchema(events, endpoint.limits.maxBatch) } : {},
+    ...hasEvents ? { body: envelopeSchema(documents, endpoint.limits.maxBatch) } : {},
     response: { 202: acceptedSchema, ...refusals }
   }), function postTetherEnvelopes (request, reply) { postEnvelopes(acceptance, request, reply) })
 }
 
 /** `POST url/:event`: the data of one event, also as a form. */
-function mountEvents (forms: FastifyInstance, { url, endpoint, acceptance, options }: Parts): void {
+function mountEvents (forms: FastifyInstance, { url, acceptance, options, documents }: Parts): void {
   const base = url.endsWith('/') ? url.slice(0, -1) : url
   const response = { 202: acceptedSchema, 204: Type.Null({ description: 'The same, for a form' }), ...refusals }
-  for (const [name, body] of Object.entries(endpoint.contract.contract.events)) {
+  for (const [name, body] of Object.entries(documents)) {
     forms.post(`${base}/${name}`, options.for({ summary: `Send the event "${name}" to a session`, consumes, headers, body, response }),
       function postTetherEvent (request, reply) { postEvent(acceptance, name, request, reply) })
   }

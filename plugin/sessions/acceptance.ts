@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { BindingError, BusyError, DrainingError, SequenceError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
 import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
@@ -98,15 +98,22 @@ export class Acceptance {
     if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
     let known = 0
     if (submission.event === leaveEvent) session.leave()
-    else known = this.#queue(session, this.#read(submission), submission.bytes ?? writtenBytes(submission.body), submission.sender)
+    else known = this.#queue(session, this.#read(session, submission), submission.bytes ?? writtenBytes(submission.body), submission.sender)
     this.acknowledge(session, submission.lastEventId)
     return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
   }
 
-  #read ({ event, body, isForm }: Submission): CheckedEvent[] {
+  #read (session: TetherSession, { event, body, isForm }: Submission): CheckedEvent[] {
     const { contract, limits } = this.#endpoint
     const faults: Fault[] = []
-    const events = event === null ? readEnvelopes(body, contract, limits.maxBatch, faults) : readEventData(event, body, isForm, contract, faults)
+    let events: CheckedEvent[]
+    try {
+      events = event === null ? readEnvelopes(body, contract, limits.maxBatch, faults) : readEventData(event, body, isForm, contract, faults)
+    } catch (error) {
+      // The fault is the application's, which learns of it as of a handler that threw.
+      if (error instanceof SchemaError) this.#endpoint.report(session, error.cause, error.event)
+      throw error
+    }
     if (faults.length > 0) throw refusal(faults)
     return events
   }

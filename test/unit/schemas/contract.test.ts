@@ -39,13 +39,13 @@ t.test('what is no contract', async (t) => {
 
 t.test('what is no definition', async (t) => {
   for (const bad of [null, undefined, 5, 'string', [], () => {}]) {
-    t.throws(() => defineContract({ events: { a: bad as never } }), refused('event "a" must be a TypeBox schema'))
-    t.throws(() => defineContract({ updates: { a: bad as never } }), refused('update "a" must be a TypeBox schema, conflate(…) or text()'))
-    t.throws(() => conflate(bad as never), refused('conflate() takes a TypeBox schema or text()'))
+    t.throws(() => defineContract({ events: { a: bad as never } }), refused('event "a" must be a schema: of TypeBox, or of a library that follows Standard Schema, such as Zod, Valibot or ArkType'))
+    t.throws(() => defineContract({ updates: { a: bad as never } }), refused('update "a" must be a schema: of TypeBox, or of a library that follows Standard Schema, such as Zod, Valibot or ArkType, or conflate(…) or text()'))
+    t.throws(() => conflate(bad as never), refused('conflate() takes a schema or text()'))
   }
-  t.throws(() => defineContract({ events: { a: text() as never } }), refused('event "a" must be a TypeBox schema'))
-  t.throws(() => defineContract({ events: { a: conflate(Type.String()) as never } }), refused('event "a" must be a TypeBox schema'))
-  t.throws(() => conflate(conflate(Type.String()) as never), refused('conflate() takes a TypeBox schema or text()'))
+  t.throws(() => defineContract({ events: { a: text() as never } }), refused('event "a" must be a schema: of TypeBox, or of a library that follows Standard Schema, such as Zod, Valibot or ArkType'))
+  t.throws(() => defineContract({ events: { a: conflate(Type.String()) as never } }), refused('event "a" must be a schema: of TypeBox, or of a library that follows Standard Schema, such as Zod, Valibot or ArkType'))
+  t.throws(() => conflate(conflate(Type.String()) as never), refused('conflate() takes a schema or text()'))
   for (const bad of [null, 5, 'series', {}]) t.throws(() => conflate(Type.String(), bad as never), refused('the key of conflate() must be a function'))
 })
 

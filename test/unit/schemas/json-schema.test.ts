@@ -29,12 +29,7 @@ type Row = [name: string, schema: unknown, message: RegExp]
 
 /** Refused as an event's schema and as an update's. */
 const refused: Row[] = [
-  ['zod', z.object({ a: z.string() }), /# is a schema of zod, .*z\.toJSONSchema\(…\)\), or use TypeBox/],
-  ['zod, a string', z.string().min(2), /z\.toJSONSchema/],
-  ['valibot', v.object({ a: v.string() }), /a schema of valibot, .*@valibot\/to-json-schema/],
-  ['valibot, a pipe', v.pipe(v.string(), v.minLength(5)), /valibot/],
-  ['arktype', ark({ a: 'string' }), /a schema of arktype, .*toJsonSchema\(\)/],
-  ['zod within TypeBox', T.Object({ a: z.string() as never }), /#\/properties\/a is a schema of zod/],
+  ['zod within TypeBox', T.Object({ a: z.string() as never }), /#\/properties\/a is a schema of zod within another schema, .* use zod for the whole schema/],
   ['zod in a list', T.Array(z.string() as never), /#\/items is a schema of zod/],
   ['valibot in a union', T.Union([T.String(), v.number() as never]), /#\/anyOf\/1 is a schema of valibot/],
   ['arktype in definitions', { $defs: { 'a/b': ark('string') }, $ref: '#/$defs/a~1b' }, /#\/\$defs\/a~1b is a schema of arktype/],
@@ -123,9 +118,9 @@ t.test('what nothing would check is refused', async (t) => {
     t.throws(() => compile('updates', schema), { message: /update "range\.set"/ })
   }
   for (const schema of [null, undefined, true, 5, 'string', [], () => {}, String, T.String]) {
-    for (const use of ['events', 'updates'] as const) t.throws(() => compile(use, schema), { code: 'FST_ERR_TETHER_CONTRACT', message: /"range\.set" must be a TypeBox schema/ }, String(schema))
+    for (const use of ['events', 'updates'] as const) t.throws(() => compile(use, schema), { code: 'FST_ERR_TETHER_CONTRACT', message: /"range\.set" must be a schema: of TypeBox, or of a library that follows Standard Schema/ }, String(schema))
   }
-  t.throws(() => compile('updates', conflate(z.string() as never)), { code: 'FST_ERR_TETHER_CONTRACT', message: /update "range\.set" cannot be compiled: # is a schema of zod/ })
+  t.throws(() => compile('updates', conflate(T.Array(z.string() as never))), { code: 'FST_ERR_TETHER_CONTRACT', message: /update "range\.set" cannot be compiled: #\/items is a schema of zod/ })
 })
 
 t.test('of an event alone', async (t) => {
@@ -234,9 +229,13 @@ t.test('what is checked is taken, and checked', async (t) => {
   t.ok(rows.length > 30 && refused.length > 30)
   for (const [name, schema, good, bad] of rows) {
     const validator = compile('events', schema).event('range.set')!
-    const check = (data: unknown): Fault[] | null => validator.faults(structuredClone(data), '', false)
-    t.equal(check(good), null, name)
-    if (bad !== anything) t.ok(check(bad)!.length > 0, `${name}: bad data`)
+    const check = (data: unknown): Fault[] => {
+      const faults: Fault[] = []
+      validator.read(structuredClone(data), '', false, faults)
+      return faults
+    }
+    t.same(check(good), [], name)
+    if (bad !== anything) t.ok(check(bad).length > 0, `${name}: bad data`)
     t.doesNotThrow(() => compile('updates', schema).encode('range.set', good), `${name}, of an update`)
   }
 })
@@ -249,7 +248,7 @@ t.test('a schema is left as it is', async (t) => {
   const schema = deeply({ $defs: { a: { $id: 'a', type: 'string' } }, anyOf: [{ $ref: 'a', maxLength: 5 }, { properties: { a: { default: 1 } } }], nullable: true }) as TSchema
   t.doesNotThrow(() => {
     const contract = CompiledContract.of(defineContract({ events: { e: schema }, updates: { u: schema } }))
-    contract.event('e')!.faults({ a: 5 }, '', true)
+    contract.event('e')!.read({ a: 5 }, '', true, [])
     contract.encode('u', 'x')
   })
 })
