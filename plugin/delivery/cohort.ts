@@ -323,8 +323,9 @@ export class Cohort implements Flushable, Deadline {
         hasRoom = carriers[place]!.writeText(text, bytes + idBytes)
       }
       count++
-      // A carrier may also report within the write that it is full, or has ended.
-      if (!hasRoom || !member.isInStep) {
+      // A carrier may also report within the write that it is full, or has ended: then a member has left. Most do not, so
+      // the member itself, which would have to be fetched from memory, is not looked at.
+      if (!hasRoom || (this.#next !== place + 1 && !member.isInStep)) {
         member.onFull()
         member.scheduleAppended()
       } else if (keptFrom[place]! < first && keptFrom[place] !== 0 && member.place === place) this.#forgetEarlier(place)
