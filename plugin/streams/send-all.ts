@@ -101,7 +101,7 @@ class Items<Item> {
     const iterate = typeof source === 'string' ? undefined : given?.[Symbol.asyncIterator] ?? given?.[Symbol.iterator]
     if (typeof iterate !== 'function') throw new ArgumentError(`sendAll() takes what can be iterated, such as a list, a generator or a Readable; got ${source === null ? 'null' : typeof source}`)
     this.#source = source
-    this.#iterator = iterate.call(source) as AsyncIterator<Item>
+    this.#iterator = (iterate as (this: unknown) => AsyncIterator<Item>).call(source)
   }
 
   next (): IteratorResult<Item | PromiseLike<Item>> | PromiseLike<IteratorResult<Item>> {

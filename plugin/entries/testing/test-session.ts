@@ -1,9 +1,9 @@
 import { errorCodes, type FastifyRequest } from 'fastify'
 import type { EventInput, EventSchemas, ReceivedData, UpdateDefinitions } from '../../../schemas/contract.ts'
-import { ArgumentError, SessionClosedError } from '../../../schemas/errors.ts'
+import { SessionClosedError } from '../../../schemas/errors.ts'
 import type { Verdict } from '../../../schemas/verdict.ts'
 import { checkConfig } from '../../app/options.ts'
-import type { StatefulConfig } from '../../routes/stateful-config.ts'
+import type { AnyStatefulConfig, StatefulConfig } from '../../routes/stateful-config.ts'
 import { Acceptance } from '../../sessions/acceptance.ts'
 import type { Handler, Session } from '../../sessions/api.ts'
 import { nextArrival } from '../../sessions/opening.ts'
@@ -13,7 +13,7 @@ import type { DisconnectReason } from '../../streams/stream.ts'
 import { parseBody } from './body.ts'
 import { NullCarrier } from './null-carrier.ts'
 import { readFrame } from './read-frame.ts'
-import { isThenable, nextTurn, Run } from './run.ts'
+import { isThenable, Run } from './run.ts'
 import { TestEndpoint, type TestTab } from './test-endpoint.ts'
 
 /** Parts of a request, as the hooks of the session get it. */
@@ -112,8 +112,9 @@ export function testSession<Events extends EventSchemas, Updates extends UpdateD
   config: StatefulConfig<Events, Updates, State>,
   options: TestSessionOptions<State> = {}
 ): TestSession<Events, Updates, State> {
-  checkConfig('', '/', config)
-  return open(new TestEndpoint(config), options) as unknown as TestSession<Events, Updates, State>
+  const checked = config as unknown as AnyStatefulConfig
+  checkConfig('', '/', checked)
+  return open(new TestEndpoint(checked), options) as unknown as TestSession<Events, Updates, State>
 }
 
 type AnyTestSession = TestSession<any, any, any>
@@ -125,12 +126,18 @@ function open (endpoint: TestEndpoint, options: TestSessionOptions<unknown>): An
     live: endpoint.live as Handler<any, any>,
     sent: tab.sent as AnyTestSession['sent'],
     errors: tab.errors,
-    dispatch: ((name: string, data?: unknown) => tab.dispatch(name, data)) as AnyTestSession['dispatch'],
-    connect: (verdict?: Verdict, request?: TestRequest) => tab.connect(verdict, request),
-    disconnect: (reason?: DisconnectReason) => tab.disconnect(reason),
+    dispatch: ((name: string, data?: unknown) => quiet(tab.dispatch(name, data))) as AnyTestSession['dispatch'],
+    connect: (verdict?: Verdict, request?: TestRequest) => quiet(tab.connect(verdict, request)),
+    disconnect: (reason?: DisconnectReason) => quiet(tab.disconnect(reason)),
     advance: (ms: number) => endpoint.advance(ms),
     other: (options: TestSessionOptions<unknown> = {}) => open(endpoint, options)
   })
+}
+
+/** A promise whose rejection may be ignored: a test may look at it later, and `errors` has it. */
+function quiet<Value> (promise: Promise<Value>): Promise<Value> {
+  promise.catch(() => {})
+  return promise
 }
 
 /** A client of the endpoint, with its session. */
@@ -143,6 +150,8 @@ class Tab implements TestTab {
   readonly #request: FastifyRequest
   /** Pending while `initialState` is. */
   readonly #ready: Promise<void> | null
+  /** Number of the last update that was written to the stream before this one. */
+  #received = 0
   /** Events and hooks that were caused here and have not begun, in order. */
   readonly #waiting: Run[] = []
   /** Those that run. */
@@ -157,11 +166,16 @@ class Tab implements TestTab {
     this.session = endpoint.admit(this, isPending ? undefined : state)
     this.#ready = isPending ? this.#awaitState(state) : null
     this.#ready?.catch(() => {})
-    const { outbox } = this.session
+    const { outbox, feed } = this.session
     const append = outbox.append.bind(outbox)
     outbox.append = (frame) => {
       this.sent.push(readFrame(frame.text, endpoint.textNames))
       return append(frame)
+    }
+    const onGone = feed.onGone.bind(feed)
+    feed.onGone = (reason) => {
+      this.#received = feed.lastWritten
+      onGone(reason)
     }
     this.session.whenClosed().then(() => {
       for (const run of [...this.#waiting.splice(0), ...this.#running]) run.fail(new SessionClosedError())
@@ -191,7 +205,8 @@ class Tab implements TestTab {
     if (!session.isOpen) throw new SessionClosedError()
     const { context, runtime } = this.#endpoint.endpoint
     const stream = new FrameStream(new NullCarrier(this.#endpoint.protocol, runtime.limits.writeBytes), this.#endpoint.streamOptions, runtime, '', this.#endpoint.log)
-    const attached = session.attach(stream, verdict, session.feed.lastWritten, true, nextArrival())!
+    const received = session.connected ? session.feed.lastWritten : this.#received
+    const attached = session.attach(stream, verdict, received, true, nextArrival())!
     const run = this.#expect('onConnect', true)
     session.queueHook('onConnect', { ...context, request: request === undefined ? this.#request : requestOf(request), verdict: attached, protocol: stream.protocol })
     await run.settled

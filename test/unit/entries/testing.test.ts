@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import t from 'tap'
 import { testSession } from '../../../plugin/entries/testing.ts'
-import tether, { conflate, defineContract, text, type StatefulConfig } from '../../../plugin/index.ts'
+import tether, { conflate, defaults, defineContract, text, type StatefulConfig } from '../../../plugin/index.ts'
 
 const contract = defineContract({
   events: {
@@ -237,16 +237,17 @@ t.test('time stands still, and moves only by advance', async (t) => {
 t.test('heartbeats, the wait for a reconnect, idleness, age', async (t) => {
   const reasons: unknown[] = []
   const onClose: Config['onClose'] = (_session, reason) => { reasons.push(reason) }
+  const { heartbeatMs } = defaults.upgrade
   const beating = make()
   await beating.connect()
   await beating.advance(0)
   const { writes } = beating.session.stats
-  await beating.advance(14_999)
+  await beating.advance(heartbeatMs - 1)
   t.equal(beating.session.stats.writes, writes)
   await beating.advance(1)
   t.equal(beating.session.stats.writes, writes + 1, 'one heartbeat')
-  await beating.advance(60_000)
-  t.equal(beating.session.stats.writes, writes + 5, 'and one every 15 seconds')
+  await beating.advance(4 * heartbeatMs)
+  t.equal(beating.session.stats.writes, writes + 5, 'and one at each such time')
 
   const gone = make({ onClose, reconnectMs: 10_000 })
   await gone.connect()
