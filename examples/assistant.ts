@@ -25,16 +25,16 @@ async function answer (session: Session<{ answer: string, stop: AbortController 
 const app = Fastify()
 await app.register(fastifyStatic, { root: dirname(fileURLToPath(import.meta.resolve('fastify-tether/client'))), prefix: '/client/' })
 await app.register(tether)
-app.tether.stateful('/live', { contract,
+app.tether.stateful('/live', {
+  contract,
   initialState: () => ({ answer: '', stop: new AbortController() }),
   onConnect: (session, { verdict }) => { if (verdict !== 'resumed') session.send('answer', session.state.answer) }, // after a gap: all of it
   onClose: ({ state }) => state.stop.abort(), // the page has not come back
-  on: { ask: (session, { question }) => { answer(session, question) }, stop: ({ state }) => state.stop.abort() } }) // no handler waits for the answer
+  on: { ask: (session, { question }) => { answer(session, question) }, stop: ({ state }) => state.stop.abort() } // no handler waits for the answer
+})
 app.get('/', async (request, reply) => reply.type('text/html; charset=utf-8').send(`<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Assistant</title>
-<form><input name="question" aria-label="Question" maxlength="500" required autofocus autocomplete="off"> <button>Ask</button> <button type="button" name="stop">Stop</button></form>
-<p></p><output></output><script type="module">
-  import { connect } from '/client/index.js'
-  const live = connect('/live'), form = document.querySelector('form'), [answer, how] = document.querySelectorAll('p, output')
+<form><input name="question" aria-label="Question" maxlength="500" required autofocus autocomplete="off"> <button>Ask</button> <button type="button" name="stop">Stop</button></form><p></p><output></output><script type="module">
+  import { connect } from '/client/index.js'; const live = connect('/live'), form = document.querySelector('form'), [answer, how] = document.querySelectorAll('p, output')
   live.on('answer', (text) => { answer.textContent = text; how.value = '' }); live.on('token', (text) => answer.append(text)); live.on('ended', (text) => { how.value = text })
   form.onsubmit = (event) => { event.preventDefault(); live.emit('ask', { question: form.question.value }); form.reset() }; form.stop.onclick = () => live.emit('stop')</script>`))
 console.log(`The assistant is at ${await app.listen({ host: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT ?? 3000) })}`)

@@ -108,10 +108,12 @@ t.test('map makes the frames', async (t) => {
   const { open } = await startPlain(t)
   const { reader, transport } = await open()
   const given: Array<[unknown, number]> = []
-  t.equal(await transport.sendAll(words, { map: (word, index): FrameFields => {
-    given.push([word, index])
-    return { event: 'word', id: String(index + 1), data: { word } }
-  } }), true)
+  t.equal(await transport.sendAll(words, {
+    map: (word, index): FrameFields => {
+      given.push([word, index])
+      return { event: 'word', id: String(index + 1), data: { word } }
+    }
+  }), true)
   t.same(given, [['one', 0], ['two', 1], ['three', 2]])
   t.equal(await transport.sendAll([1, 2, 3, 4, 5], { map: async (n) => n === 2 ? null : n === 3 ? undefined : n === 4 ? `${n}` : { data: n } }), true)
   await until(() => reader.updates.length === 6, 'the frames')

@@ -38,13 +38,17 @@ describe('testSession', () => {
   test('the state has its type, and that of a configuration in place is inferred', () => {
     expect(testSession(config, {})).type.toBe<typeof testSession extends (...given: any) => any ? ReturnType<typeof testSession<Events, Updates, { name: string }>> : never>()
     expect(testSession).type.not.toBeCallableWith(config, { state: { name: 5 } })
-    testSession({ contract, initialState: () => ({ count: 0 }), on: {
-      say: (session, data) => {
-        expect(session.state.count).type.toBe<number>()
-        expect(data.text).type.toBe<string>()
-      },
-      pause: () => {}
-    } })
+    testSession({
+      contract,
+      initialState: () => ({ count: 0 }),
+      on: {
+        say: (session, data) => {
+          expect(session.state.count).type.toBe<number>()
+          expect(data.text).type.toBe<string>()
+        },
+        pause: () => {}
+      }
+    })
   })
 })
 
@@ -63,11 +67,13 @@ describe('sendAll', () => {
   test('infers its items', () => {
     const stream = {} as Transport
     expect(stream.sendAll(['a'])).type.toBe<Promise<boolean>>()
-    stream.sendAll([1, 2], { map: (item, index) => {
-      expect(item).type.toBe<number>()
-      expect(index).type.toBe<number>()
-      return { data: item }
-    } })
+    stream.sendAll([1, 2], {
+      map: (item, index) => {
+        expect(item).type.toBe<number>()
+        expect(index).type.toBe<number>()
+        return { data: item }
+      }
+    })
     stream.sendAll((async function * () { yield { token: 'x' } })(), { map: async ({ token }) => token })
     expect(stream.sendAll<string>).type.not.toBeCallableWith(['a'], { map: () => 5 })
     expect(stream.sendAll).type.not.toBeCallableWith(5)

@@ -32,10 +32,13 @@ const ada = { name: 'said', data: { from: 'Ada', text: 'hello' } } as const
 
 t.test('a handler runs, and what it sends is there', async (t) => {
   const { session, dispatch, sent, errors } = make({
-    on: { ...nothing, say: (session, { text, loud }) => {
-      session.send('said', { from: session.state.name, text: loud ? text.toUpperCase() : text })
-      return 'done'
-    } }
+    on: {
+      ...nothing,
+      say: (session, { text, loud }) => {
+        session.send('said', { from: session.state.name, text: loud ? text.toUpperCase() : text })
+        return 'done'
+      }
+    }
   })
   t.equal(await dispatch('say', { text: 'hello', loud: false }), 'done')
   t.strictSame(sent, [ada])
@@ -52,11 +55,16 @@ t.test('a handler runs, and what it sends is there', async (t) => {
 
 t.test('handlers run one at a time, in the order of the calls', async (t) => {
   const log: string[] = []
-  const { dispatch } = make({ on: { ...nothing, say: async (_session, { text }) => {
-    log.push(`${text} begins`)
-    await sleep(1)
-    log.push(`${text} ends`)
-  } } })
+  const { dispatch } = make({
+    on: {
+      ...nothing,
+      say: async (_session, { text }) => {
+        log.push(`${text} begins`)
+        await sleep(1)
+        log.push(`${text} ends`)
+      }
+    }
+  })
   await Promise.all([dispatch('say', { text: 'a', loud: true }), dispatch('say', { text: 'b', loud: true })])
   t.strictSame(log, ['a begins', 'a ends', 'b begins', 'b ends'])
 })
@@ -106,13 +114,15 @@ t.test('data arrives as JSON carries it', async (t) => {
 t.test('what a handler throws rejects, goes to onError, and the session goes on', async (t) => {
   const told: unknown[] = []
   const { dispatch, errors, sent, session } = make({
-    on: { ...nothing,
+    on: {
+      ...nothing,
       say: (_session, { text }) => { throw new Error(text) },
       work: async (session) => {
         await sleep(1)
         session.send('row', 'sent before')
         throw new Error('later')
-      } },
+      }
+    },
     onJoin: () => { throw new Error('no room') },
     onError: (_session, error, { command }) => { told.push([(error as Error).message, command]) }
   })
@@ -130,10 +140,13 @@ t.test('what a handler throws rejects, goes to onError, and the session goes on'
 
 t.test('broadcasts that reach the session, and groups', async (t) => {
   const { session, live, dispatch, sent, other } = make({
-    on: { ...nothing, say: (session, { text }, { live }) => {
-      live.group('a').broadcastExcept(session, 'said', { from: session.state.name, text })
-      session.send('row', 'said')
-    } }
+    on: {
+      ...nothing,
+      say: (session, { text }, { live }) => {
+        live.group('a').broadcastExcept(session, 'said', { from: session.state.name, text })
+        session.send('row', 'said')
+      }
+    }
   })
   const grace = other({ state: { name: 'Grace' } })
   t.equal(live.broadcast('count', { n: 1 }), 2)
@@ -295,10 +308,13 @@ t.test('the state is what initialState gives, now or later, unless a test gives 
   const config = { contract, on: { ...nothing, work: (session: { state: State }) => { seen.push(session.state.name) } } }
   const now = testSession({ ...config, initialState: at as never as Config['initialState'] & {} })
   t.strictSame(now.session.state, { name: '127.0.0.1' })
-  const later = testSession<typeof contract.events, typeof contract.updates, State>({ ...config, initialState: async (request) => {
-    await sleep(1)
-    return at(request as never)
-  } }, { request: { headers: { name: 'Ada' } } })
+  const later = testSession<typeof contract.events, typeof contract.updates, State>({
+    ...config,
+    initialState: async (request) => {
+      await sleep(1)
+      return at(request as never)
+    }
+  }, { request: { headers: { name: 'Ada' } } })
   await later.dispatch('work')
   t.strictSame(seen, ['Ada'])
   const failing = testSession<typeof contract.events, typeof contract.updates, State>({ ...config, initialState: async () => { throw new Error('no user') } })
@@ -323,10 +339,15 @@ t.test('session.update, prepared by the application, works within and without a 
 
 t.test('events that wait when the session closes reject, unless they still run', async (t) => {
   const ran: string[] = []
-  const { session, dispatch } = make({ on: { ...nothing, say: async (session, { text }) => {
-    ran.push(text)
-    if (text === 'a') session.close()
-  } } })
+  const { session, dispatch } = make({
+    on: {
+      ...nothing,
+      say: async (session, { text }) => {
+        ran.push(text)
+        if (text === 'a') session.close()
+      }
+    }
+  })
   const outcomes = Promise.all([dispatch('say', { text: 'a', loud: true }), dispatch('say', { text: 'b', loud: true })])
   await outcomes
   t.strictSame(ran, ['a', 'b'], 'accepted events still run')
