@@ -233,6 +233,27 @@ t.test('docs/transports.md: a page is told which transport it has', async (t) =>
   }
 })
 
+t.test('docs/chat.md: the route streams an answer, and stops when its client leaves', async (t) => {
+  const told: unknown[] = []
+  async function * model (question: string, signal: AbortSignal) {
+    for (let n = 1; n <= (question === 'short' ? 3 : 1_000); n++) {
+      if (signal.aborted) break
+      yield `${question} ${n}`
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    told.push(signal.reason)
+  }
+  const base = await started(t, async (app) => (await asFunction(t, 'app, model', documented('js route', 'chat')))(app, model))
+  const text = await (await fetch(`${base}/answer?question=short`)).text()
+  t.match(text, /id: 1\ndata: {"token":"short 1"}\n\nid: 2\ndata: {"token":"short 2"}\n\nid: 3\ndata: {"token":"short 3"}\n\nevent: ended\ndata: done\n\n$/)
+  const { body } = await fetch(`${base}/answer?question=long`)
+  const reader = body!.getReader()
+  await reader.read()
+  await reader.cancel()
+  await until(() => told.length === 2, 'the end of the model')
+  t.same(told, [undefined, 'client'])
+})
+
 t.test('docs/observing.md: the figures as Prometheus reads them', async (t) => {
   const base = await started(t, async (app) => (await asFunction(t, 'app', documented('js metrics', 'observing')))(app))
   const text = await (await fetch(`${base}/metrics`)).text()

@@ -39,10 +39,10 @@ const tarball = join(scratch, packed.filename)
 const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
 
 t.test('the tarball holds the built library, its sources, its documents and nothing else', async (t) => {
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/plugin/entries/testing.js', 'testing/index.js', 'testing/index.d.ts', 'dist/client/injected.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
     t.ok(paths.includes(path), path)
   }
-  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.md|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts)$/.test(path)), [])
+  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.md|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts|testing\/index\.(js|d\.ts))$/.test(path)), [])
 })
 
 t.test('every map leads to a source that is there', async (t) => {
@@ -188,6 +188,29 @@ t.test('in a plain JavaScript project', async (t) => {
     t.match(stdout, /^ok \d+ - node:http: the same text comes, frame by frame$/m)
     t.match(stdout, /^ok \d+ - node:http: events run in order, once, and are answered$/m)
     t.match(stdout, /# fail 0\n/)
+  })
+
+  t.test('the examples of docs/testing.md run with node:test, Vitest and Jest', async (t) => {
+    const project = await install('project-with-runners', 'vitest', 'jest', '@jest/globals')
+    for (const name of ['app.js', 'handler.test.js', 'time.test.js', 'injected.test.js', 'handler.vitest.js', 'handler.jest.js']) writeFileSync(join(project, name), documented(`js ${name}`, 'testing'))
+    const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...inherited } = process.env
+    const node = (...args: string[]) => run(process.execPath, args, { cwd: project, env: { ...inherited, CI: 'true', NO_COLOR: '1' } })
+    const runners: Array<[string, () => Promise<{ stdout: string, stderr: string }>, RegExp, RegExp]> = [
+      ['node:test', () => node('--test', '--test-reporter=tap', 'handler.test.js', 'time.test.js', 'injected.test.js'), /^# pass 4$/m, /^# fail 1$/m],
+      ['Vitest', () => node(join(modules, 'vitest/vitest.mjs'), 'run', '--root', project, '--dir', project, 'handler.vitest.js', '--config', 'vitest.config.js'), /2 passed/, /1 failed/],
+      ['Jest', () => node('--experimental-vm-modules', join(modules, 'jest/bin/jest.js'), '--testMatch', '**/handler.jest.js', '--transform', '{}'), /2 passed/, /1 failed/]
+    ]
+    writeFileSync(join(project, 'vitest.config.js'), "export default { test: { include: ['*.vitest.js'] } }")
+    for (const [name, start, passed] of runners) {
+      const { stdout, stderr } = await start()
+      t.match(stdout + stderr, passed, name)
+    }
+    const app = documented('js app.js', 'testing')
+    writeFileSync(join(project, 'app.js'), app.replace('text.toUpperCase()', 'text'))
+    for (const [name, start, , failed] of runners.slice(1)) {
+      const { stdout, stderr } = await start().then(() => ({ stdout: 'no failure', stderr: '' }), (error) => error)
+      t.match(stdout + stderr, failed, `${name} finds a handler that is wrong`)
+    }
   })
 
   t.test('the contract tests cost nobody anything: the plugin runs without them, and they are small', async (t) => {

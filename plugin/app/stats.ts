@@ -6,8 +6,8 @@ import type { Runtime } from '../streams/runtime.ts'
 import type { TetherStats } from './api.ts'
 
 /** Takes the current figures of a runtime. */
-export function statsOf ({ totals, streams, budget, compression }: Runtime, registry: SessionRegistry<TetherSession>): TetherStats {
-  const now = performance.now()
+export function statsOf ({ totals, streams, budget, compression, time }: Runtime, registry: SessionRegistry<TetherSession>): TetherStats {
+  const now = time.now()
   let stalled = 0
   let stallMs = 0
   for (const session of registry) {

@@ -39,7 +39,7 @@ export class TetherCore {
     this.#options = options
     const { limits, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
-    const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') })
+    const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') }, runtime.time)
     const relief = new MemoryRelief(runtime.budget, function * () {
       for (const { feed } of registry) yield feed
       yield * runtime.budget.others

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage, type AsyncResource } from 'node:async_hooks'
 import { defaults } from '../../schemas/defaults.ts'
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { presentContext } from './command-context.ts'
 
 /** One unit of a session's work: an event, an update from the server's own code, a hook. */
@@ -71,6 +72,7 @@ export class CommandChannel {
   readonly #owner: CommandOwner
   readonly #memory: CommandMemory | null
   readonly #commandsPerTurn: number
+  readonly #time: TimeSource
   #queue: Command[] = []
   /** Total weight of the waiting commands and the current one. */
   #weight = 0
@@ -86,7 +88,8 @@ export class CommandChannel {
    * @param memory counts the memory of commands; null for no count
    * @param limits `commandsPerTurn`: commands in a row before other sessions get their turn
    */
-  constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null, { commandsPerTurn }: { readonly commandsPerTurn: number } = defaults.fixed) {
+  constructor (capacity: number, owner: CommandOwner, memory: CommandMemory | null = null, { commandsPerTurn }: { readonly commandsPerTurn: number } = defaults.fixed, time: TimeSource = systemTime) {
+    this.#time = time
     this.#capacity = capacity
     this.#owner = owner
     this.#memory = memory
@@ -199,7 +202,7 @@ export class CommandChannel {
       this.#settle(command, null)
       return
     }
-    command.startedAt = performance.now()
+    command.startedAt = this.#time.now()
     this.#owner.onUnsettled(command)
     // `Promise.resolve` keeps a promise as it is, and catches an error of another thenable's `then`.
     Promise.resolve(result).then(

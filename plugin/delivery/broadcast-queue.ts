@@ -1,5 +1,6 @@
 import { defaults } from '../../schemas/defaults.ts'
 import type { Limits } from '../../schemas/limits.ts'
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { BroadcastMember, BroadcastTarget } from './broadcast-member.ts'
 import type { ByteBudget } from './byte-budget.ts'
@@ -33,6 +34,7 @@ interface Broadcast {
  */
 export class BroadcastQueue {
   readonly #budget: ByteBudget
+  readonly #time: TimeSource
   readonly #scheduler: Scheduler
   readonly #limits: Limits
   #undelivered: Broadcast[] = []
@@ -46,7 +48,8 @@ export class BroadcastQueue {
   #bytes = 0
   #isDelivering = false
 
-  constructor (budget: ByteBudget, scheduler: Scheduler, limits: Limits = defaults.fixed) {
+  constructor (budget: ByteBudget, scheduler: Scheduler, limits: Limits = defaults.fixed, time: TimeSource = systemTime) {
+    this.#time = time
     this.#budget = budget
     this.#scheduler = scheduler
     this.#limits = limits
@@ -61,7 +64,7 @@ export class BroadcastQueue {
     this.#budget.hold(frame)
     this.#bytes += frame.bytes
     const { broadcastFrames, broadcastBytes } = this.#limits
-    if (this.#undelivered.length > broadcastFrames || this.#bytes > broadcastBytes) this.deliver(performance.now(), Infinity)
+    if (this.#undelivered.length > broadcastFrames || this.#bytes > broadcastBytes) this.deliver(this.#time.now(), Infinity)
     else if (this.#undelivered.length === 1) this.#scheduler.wake()
   }
 
@@ -81,7 +84,7 @@ export class BroadcastQueue {
   /** Delivers all pending broadcasts to the members of a cohort that are in step. Call it before any other operation on one of them. */
   catchUpCohort (cohort: Cohort): void {
     if (cohort.deliveredUpTo === this.#lastNumber) return
-    const now = performance.now()
+    const now = this.#time.now()
     const broadcasts = this.#undelivered.filter(({ audience }) => audience.targets.has(cohort))
     this.#handToCohort(cohort, broadcasts, this.#lastNumber, now, now + this.#limits.flushSliceMs)
   }
@@ -132,7 +135,7 @@ export class BroadcastQueue {
           // Under pressure it has written to many members.
           count |= 15
         }
-        if ((++count & 15) === 0 && performance.now() > until) return false
+        if ((++count & 15) === 0 && this.#time.now() > until) return false
       }
       this.#targets = null
       for (const { frame } of this.#undelivered.splice(0, this.#deliveringCount)) {

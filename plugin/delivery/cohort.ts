@@ -1,3 +1,4 @@
+import type { TimeSource } from '../../schemas/time-source.ts'
 import type { Carrier } from '../carriers/carrier.ts'
 import type { EncodedBatch } from '../carriers/encoded-batch.ts'
 import type { Counters } from '../metrics/counters.ts'
@@ -44,6 +45,7 @@ export interface CohortScope {
   readonly writeBytes: number
   readonly budget: ByteBudget
   readonly batches: FrameBatches
+  readonly time: TimeSource
   readonly deadlines: Pick<DeadlineQueue, 'set' | 'remove'>
   readonly totals: Counters
   readonly scheduler: { schedule: (stream: Flushable) => void }
@@ -160,7 +162,7 @@ export class Cohort implements Flushable, Deadline {
     if (place === -1) return
     const log = this.#log
     this.settle(member)
-    member.outbox.adopt(log, this.#keptFrom[place]!, this.#positionOf(place), this.#offsets[place]!, performance.now())
+    member.outbox.adopt(log, this.#keptFrom[place]!, this.#positionOf(place), this.#offsets[place]!, this.#scope.time.now())
     member.deliveredUpTo = this.deliveredUpTo
     const wroteAt = this.wroteAt(member)
     member.place = -1
@@ -294,7 +296,7 @@ export class Cohort implements Flushable, Deadline {
       const member = this.#members[0]!
       this.leave(member)
       member.writeAppended(now)
-      if ((count & 15) === 0 && performance.now() > until) return this.#log.waiting === 0
+      if ((count & 15) === 0 && this.#scope.time.now() > until) return this.#log.waiting === 0
     }
     return true
   }
@@ -329,7 +331,7 @@ export class Cohort implements Flushable, Deadline {
         member.onFull()
         member.scheduleAppended()
       } else if (keptFrom[place]! < first && keptFrom[place] !== 0 && member.place === place) this.#forgetEarlier(place)
-      if ((count & 15) === 0 && performance.now() > until) break
+      if ((count & 15) === 0 && this.#scope.time.now() > until) break
     }
     totals.addWrites(count, count * frames, count * bytes + more)
     return this.#batch !== batch || this.#next >= members.length

@@ -1,4 +1,4 @@
-import { longestTimerMs } from '../../schemas/timer.ts'
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 
 /**
  * An entry of the queue. It stands for all deadlines of its owner; the owner knows which of
@@ -21,8 +21,13 @@ export interface Deadline {
  */
 export class DeadlineQueue {
   readonly #heap: Deadline[] = []
-  #timer: NodeJS.Timeout | null = null
+  readonly #time: TimeSource
+  #timer: unknown = null
   #wakesAt = Infinity
+
+  constructor (time: TimeSource = systemTime) {
+    this.#time = time
+  }
 
   get size (): number { return this.#heap.length }
 
@@ -60,15 +65,13 @@ export class DeadlineQueue {
     if (earliest >= this.#wakesAt) return
     this.#stop()
     this.#wakesAt = earliest
-    const wait = Math.min(Math.max(Math.ceil(earliest - performance.now()), 1), longestTimerMs)
-    // A server that only waits for deadlines may exit.
-    this.#timer = setTimeout(() => this.#look(), wait).unref()
+    this.#timer = this.#time.wake(() => this.#look(), earliest)
   }
 
   #look (): void {
     this.#timer = null
     this.#wakesAt = Infinity
-    const now = performance.now()
+    const now = this.#time.now()
     // All due entries leave the heap first. Otherwise an entry that sets itself again at once could hold the loop.
     const due: Deadline[] = []
     while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
@@ -81,7 +84,7 @@ export class DeadlineQueue {
   }
 
   #stop (): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#timer !== null) this.#time.cancel(this.#timer)
     this.#timer = null
     this.#wakesAt = Infinity
   }

@@ -1,4 +1,5 @@
 import type { Limits } from '../../schemas/limits.ts'
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { BroadcastQueue } from './broadcast-queue.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import { Cohort } from './cohort.ts'
@@ -12,6 +13,7 @@ import type { Flushable } from './flushable.ts'
 export class FlushScheduler {
   readonly broadcasts: BroadcastQueue
   readonly #sliceMs: number
+  readonly #time: TimeSource
   /** Called when everything is delivered and flushed. */
   readonly #onIdle: () => void
   #current: Flushable[] = []
@@ -19,10 +21,11 @@ export class FlushScheduler {
   #next: Flushable[] = []
   #immediate: NodeJS.Immediate | null = null
 
-  constructor (budget: ByteBudget, limits: Limits, onIdle: () => void) {
+  constructor (budget: ByteBudget, limits: Limits, onIdle: () => void, time: TimeSource = systemTime) {
+    this.#time = time
     this.#sliceMs = limits.flushSliceMs
     this.#onIdle = onIdle
-    this.broadcasts = new BroadcastQueue(budget, this, limits)
+    this.broadcasts = new BroadcastQueue(budget, this, limits, time)
   }
 
   /** Whether everything is delivered and flushed. */
@@ -41,7 +44,7 @@ export class FlushScheduler {
   }
 
   readonly #slice = (): void => {
-    const start = performance.now()
+    const start = this.#time.now()
     const until = start + this.#sliceMs
     // `#immediate` stays set during the slice, so that a `wake` within it starts no other slice.
     // What an earlier slice left comes first: members of a cohort come into step only between two rounds.
@@ -68,7 +71,7 @@ export class FlushScheduler {
         stream.scheduled = true
         return false
       }
-      if (((++this.#position & 15) === 0 || stream instanceof Cohort) && performance.now() > until) break
+      if (((++this.#position & 15) === 0 || stream instanceof Cohort) && this.#time.now() > until) break
     }
     if (this.#position < current.length) return false
     this.#current = []

@@ -113,7 +113,11 @@ export class Endpoint implements SessionScope<TetherSession> {
 
   /** Makes a session in the slot that the caller reserved. Rejects with an error of `initialState`. */
   async create (request: FastifyRequest, applicant: Applicant, isPrepared: boolean): Promise<TetherSession> {
-    const state = await this.#stateFor(request)
+    return this.admit(await this.#stateFor(request), applicant, isPrepared)
+  }
+
+  /** Makes a session with this state in the slot that the caller reserved. */
+  admit (state: unknown, applicant: Applicant, isPrepared: boolean): TetherSession {
     const session = new TetherSession(this, state, applicant, isPrepared ? createSessionId() : null)
     if (session.claimCode !== null) this.claims.set(session.claimCode, session)
     this.registry.add(session)

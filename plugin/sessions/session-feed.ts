@@ -1,6 +1,7 @@
 import { closeCodes } from '../../schemas/close-code.ts'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Limits } from '../../schemas/limits.ts'
+import type { TimeSource } from '../../schemas/time-source.ts'
 import type { Carrier } from '../carriers/carrier.ts'
 import type { ByteBudget } from '../delivery/byte-budget.ts'
 import type { Cohort, CohortMember } from '../delivery/cohort.ts'
@@ -25,6 +26,7 @@ export interface FeedRuntime {
   readonly limits: Pick<Limits, 'sendsPerTurn' | 'shutdownMs' | 'writeBytes'>
   readonly budget: ByteBudget
   readonly scheduler: { schedule: (stream: Flushable) => void }
+  readonly time: TimeSource
 }
 
 /** The session of a feed. */
@@ -129,7 +131,7 @@ export class SessionFeed implements StreamReader, Holder {
     this.counters.raiseHighWater(this.outbox.waiting)
     const stream = this.#stream
     if (stream !== null && stream.writable) {
-      if (this.isPressed) stream.flush(performance.now())
+      if (this.isPressed) stream.flush(this.#runtime.time.now())
       else this.#runtime.scheduler.schedule(stream)
     }
     this.#keepLimits()
@@ -212,7 +214,7 @@ export class SessionFeed implements StreamReader, Holder {
   /** A frame that the stream takes at once need not be dropped. */
   #flushNow (): void {
     const stream = this.#stream
-    if (stream !== null && stream.writable && this.outbox.hasUnwritten) stream.flush(performance.now())
+    if (stream !== null && stream.writable && this.outbox.hasUnwritten) stream.flush(this.#runtime.time.now())
   }
 
   /** Forgets written frames that are older than `replayAgeMs`. */
@@ -347,7 +349,7 @@ export class SessionFeed implements StreamReader, Holder {
   }
 
   onGone (reason: DisconnectReason): void {
-    const now = performance.now()
+    const now = this.#runtime.time.now()
     this.#detach(now)
     this.#owner.onStreamGone(reason, now)
     this.#settleClosed?.()
@@ -355,14 +357,14 @@ export class SessionFeed implements StreamReader, Holder {
 
   #stall (): void {
     if (this.#stalledSince !== 0) return
-    this.#stalledSince = performance.now()
+    this.#stalledSince = this.#runtime.time.now()
     this.counters.add('stalls')
   }
 
   #unstall (): void {
     const since = this.#stalledSince
     if (since !== 0) {
-      const now = performance.now()
+      const now = this.#runtime.time.now()
       this.#stalledSince = 0
       this.counters.add('stalledMs', now - since)
       this.#owner.onStallOver(since, now)

@@ -1,5 +1,6 @@
 import { defaults } from '../../schemas/defaults.ts'
 import { BusyError, HandlerTimeoutError, SessionClosedError } from '../../schemas/errors.ts'
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { Command, CommandChannel, type CommandMemory, type CommandOwner } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Counters } from '../metrics/counters.ts'
@@ -58,12 +59,12 @@ export class SessionInbox implements CommandOwner {
   #isClosing = false
   #isGapHookQueued = false
 
-  constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters, limits: { readonly commandsPerTurn: number } = defaults.fixed) {
+  constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters, limits: { readonly commandsPerTurn: number } = defaults.fixed, time: TimeSource = systemTime) {
     this.#owner = owner
     this.#scope = scope
     this.#writeSide = writeSide
     this.#counters = counters
-    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, memory, limits)
+    this.#channel = new CommandChannel(scope.limits.commandBuffer, this, memory, limits, time)
   }
 
   /** Last `seq` accepted; 0 for none. */

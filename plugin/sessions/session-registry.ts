@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2'
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { publicAddress } from './client-address.ts'
 import { DetachedPool } from './detached-pool.ts'
 import { Tombstones } from './tombstones.ts'
@@ -73,11 +74,11 @@ export class SessionRegistry<Session extends Registered> {
   /** Unused claims of closed sessions. */
   readonly #buriedClaims: Tombstones
 
-  constructor (limits: SessionLimits, maxTombstones: number, onRemoved: () => void) {
+  constructor (limits: SessionLimits, maxTombstones: number, onRemoved: () => void, time: TimeSource = systemTime) {
     this.limits = limits
     this.#onRemoved = onRemoved
-    this.#buried = new Tombstones(maxTombstones)
-    this.#buriedClaims = new Tombstones(maxTombstones)
+    this.#buried = new Tombstones(maxTombstones, time)
+    this.#buriedClaims = new Tombstones(maxTombstones, time)
   }
 
   get size (): number { return this.#sessions.size }

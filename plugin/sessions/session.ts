@@ -88,8 +88,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.deliveredUpTo = runtime.broadcasts.lastNumber
     const counters = new Counters(runtime.totals)
     this.feed = new SessionFeed(this, scope.limits, runtime, counters)
-    this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters, runtime.limits)
-    this.#clock = new SessionClock(this, scope, runtime.deadlines, performance.now())
+    this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters, runtime.limits, runtime.time)
+    this.#clock = new SessionClock(this, scope, runtime.deadlines, runtime.time.now())
     this.#clock.setAll()
   }
 
@@ -113,7 +113,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const waiting = cohort?.waitingOf(this) ?? { frames: outbox.waiting, bytes: outbox.waitingBytes }
     const held = cohort?.heldOf(this) ?? { frames: outbox.next - outbox.first, bytes: outbox.heldBytes }
     return {
-      ...snapshot(counters, this.stallMs(performance.now())),
+      ...snapshot(counters, this.stallMs(this.scope.runtime.time.now())),
       queuedFrames: waiting.frames,
       queuedBytes: waiting.bytes,
       heldFrames: held.frames,
@@ -240,7 +240,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
    * @returns the verdict; null if a later request has the session already; then the stream ends
    */
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
-    const now = performance.now()
+    const now = this.scope.runtime.time.now()
     if (arrival < this.#latestArrival) {
       this.feed.closeReplaced(stream, this.#replacedFrame)
       return null
@@ -293,7 +293,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   accept (name: string, data: unknown, seq: number, weight: number): void {
     if (!this.proven) this.#prove()
     // With a stream the session is not idle; the loss of the stream starts the time.
-    if (this.feed.stream === null) this.#clock.lastEventAt = performance.now()
+    if (this.feed.stream === null) this.#clock.lastEventAt = this.scope.runtime.time.now()
     this.inbox.accept(name, data, seq, weight)
   }
 
@@ -304,7 +304,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   /** The page said goodbye. The session ends unless the page comes back within the grace. */
   leave (): void {
-    this.#clock.leave(performance.now())
+    this.#clock.leave(this.scope.runtime.time.now())
   }
 
   /** A request is about to give the prepared session its first stream. */
@@ -366,7 +366,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#closeReconnect = reconnect === true
     this.#abort?.abort(reason)
     if (this.feed.stream !== null) {
-      this.#clock.closeBy = performance.now() + this.feed.patienceMs
+      this.#clock.closeBy = this.scope.runtime.time.now() + this.feed.patienceMs
       this.#clock.set('patience')
     }
     this.inbox.close(() => this.#closeStream(retryMs))
@@ -374,7 +374,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   #destroyStream (): void {
     this.feed.stream?.destroy('closed')
-    this.inbox.timeOut(performance.now())
+    this.inbox.timeOut(this.scope.runtime.time.now())
   }
 
   /** The last command but the hooks: ends the stream, then runs the hooks. */

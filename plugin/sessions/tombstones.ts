@@ -1,11 +1,15 @@
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
+
 /** Remembers names for a time, and the latest ones up to a number. */
 export class Tombstones {
   readonly #most: number
+  readonly #time: TimeSource
   /** The end of each name's time; the oldest name first. */
   readonly #until = new Map<string, number>()
 
-  constructor (most: number) {
+  constructor (most: number, time: TimeSource = systemTime) {
     this.#most = most
+    this.#time = time
   }
 
   get size (): number { return this.#until.size }
@@ -13,7 +17,7 @@ export class Tombstones {
   has (name: string): boolean {
     const until = this.#until.get(name)
     if (until === undefined) return false
-    if (until > performance.now()) return true
+    if (until > this.#time.now()) return true
     this.#until.delete(name)
     return false
   }
@@ -25,6 +29,6 @@ export class Tombstones {
       const oldest = this.#until.keys().next()
       if (oldest.done !== true) this.#until.delete(oldest.value)
     }
-    this.#until.set(name, performance.now() + forMs)
+    this.#until.set(name, this.#time.now() + forMs)
   }
 }

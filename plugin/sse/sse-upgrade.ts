@@ -1,5 +1,6 @@
 import { lastEventId } from '../protocol/last-event-id.ts'
 import { PlainTransport } from '../streams/plain-transport.ts'
+import { refuseAll } from '../streams/send-all.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { asUpgrade, type ResolvedUpgradeOptions, type Transport, type Upgrade } from '../streams/transport.ts'
 import { answerHead, openEventStream } from './event-stream.ts'
@@ -7,8 +8,10 @@ import { answerHead, openEventStream } from './event-stream.ts'
 /** The transport of a HEAD request: a closed one. */
 const endedTransport: Transport = Object.freeze({
   send: () => Promise.resolve(false),
+  sendAll: refuseAll,
   close: () => Promise.resolve(),
   closed: Promise.resolve('closed' as const),
+  signal: AbortSignal.abort('closed'),
   lastEventId: null
 })
 

@@ -32,7 +32,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     this.#record = new StreamRecord(log)
     this.#options = options
     this.#runtime = runtime
-    const now = performance.now()
+    const now = runtime.time.now()
     this.#writer = new BatchWriter(carrier, runtime, opening)
     this.#clock = new StreamClock(runtime.deadlines, this, options, now)
     carrier.attach(this)
@@ -71,7 +71,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
 
   close (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode: number = closeCodes.normal): void {
     if (this.#gone) return
-    const now = performance.now()
+    const now = this.#runtime.time.now()
     this.#clock.closeBy(now + withinMs)
     if (this.#writer.isEnding) return
     this.#reader?.leaveStep()
@@ -139,13 +139,13 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   drained (): void {
     if (this.#gone) return
     this.#writer.isWritable = true
-    const now = performance.now()
+    const now = this.#runtime.time.now()
     this.#clock.drained(now)
     this.flush(now)
   }
 
   filled (): void {
-    if (this.#writer.isWritable) this.#fill(performance.now())
+    if (this.#writer.isWritable) this.#fill(this.#runtime.time.now())
   }
 
   aborted (): void {

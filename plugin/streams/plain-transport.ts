@@ -5,6 +5,7 @@ import { SendGate } from '../delivery/send-gate.ts'
 import { Counters } from '../metrics/counters.ts'
 import { encodeFrame, Frame, type FrameFields } from '../protocol/frame.ts'
 import type { Runtime } from './runtime.ts'
+import { sendAll, type FrameSource, type SendAllOptions } from './send-all.ts'
 import type { DisconnectReason, Stream, StreamReader } from './stream.ts'
 import type { Transport } from './transport.ts'
 
@@ -29,6 +30,14 @@ export class PlainTransport implements Transport {
 
   send (fields: FrameFields): Promise<boolean> {
     return this.#reader.send(new Frame(encodeFrame(fields)))
+  }
+
+  sendAll<Item> (source: FrameSource<Item>, options?: SendAllOptions<Item>): Promise<boolean> {
+    return sendAll(this, source, options)
+  }
+
+  get signal (): AbortSignal {
+    return this.#reader.signal
   }
 
   async close (): Promise<void> {
@@ -57,6 +66,7 @@ class PlainReader implements StreamReader, Holder {
   readonly #gate: SendGate
   #settleClosed!: (reason: DisconnectReason) => void
   #isGone = false
+  #abort: AbortController | null = null
 
   constructor (stream: Stream, runtime: Runtime) {
     this.#stream = stream
@@ -76,7 +86,7 @@ class PlainReader implements StreamReader, Holder {
     this.outbox.append(frame)
     this.#runtime.scheduler.schedule(this.#stream)
     if (this.outbox.waiting > queueFrames || this.outbox.waitingBytes > queueBytes) {
-      this.#stream.flush(performance.now())
+      this.#stream.flush(this.#runtime.time.now())
       if (this.outbox.waiting > queueFrames || (this.outbox.waitingBytes > queueBytes && this.outbox.waiting > 1)) {
         this.#overflow()
         return SendGate.refused
@@ -94,13 +104,13 @@ class PlainReader implements StreamReader, Holder {
 
   /** It holds waiting frames only, and cannot go on without one of them. So it ends if a flush frees too little. */
   shed (weight: number): void {
-    if (this.#stream.writable) this.#stream.flush(performance.now())
+    if (this.#stream.writable) this.#stream.flush(this.#runtime.time.now())
     if (this.heldWeight > weight) this.#overflow()
   }
 
   letGo (frame: Frame): void {
     if (this.outbox.numberOf(frame) === 0) return
-    if (this.#stream.writable) this.#stream.flush(performance.now())
+    if (this.#stream.writable) this.#stream.flush(this.#runtime.time.now())
     if (this.outbox.numberOf(frame) !== 0) this.#overflow()
   }
 
@@ -125,6 +135,15 @@ class PlainReader implements StreamReader, Holder {
     this.outbox.clear()
     this.#gate.open(false)
     this.#settleClosed(reason)
+    this.#abort?.abort(reason)
+  }
+
+  get signal (): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController()
+      if (this.#isGone) this.#abort.abort(this.#stream.reason)
+    }
+    return this.#abort.signal
   }
 
   get #isBlocked (): boolean {

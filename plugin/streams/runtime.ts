@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Limits } from '../../schemas/limits.ts'
+import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { Compression } from '../compression/compression.ts'
 import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
 import { ByteBudget } from '../delivery/byte-budget.ts'
@@ -15,6 +16,7 @@ import type { Stream } from './stream.ts'
 export interface Runtime {
   /** The fixed limits. */
   readonly limits: Limits
+  readonly time: TimeSource
   readonly scheduler: FlushScheduler
   readonly deadlines: DeadlineQueue
   readonly budget: ByteBudget
@@ -34,15 +36,17 @@ export interface Runtime {
  * @param maxBufferedBytes bytes of memory for all updates and events
  * @param maxCompressorBytes bytes of memory for all compressors of single streams
  * @param limits others than the fixed ones, for tests and benchmarks
+ * @param time another than the system's, for tests
  */
-export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number, limits: Limits = defaults.fixed): Runtime {
+export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: number, limits: Limits = defaults.fixed, time: TimeSource = systemTime): Runtime {
   const budget = new ByteBudget(maxBufferedBytes, limits)
   const batches = new FrameBatches(limits.sharedRuns)
-  const scheduler = new FlushScheduler(budget, limits, () => batches.clear())
+  const scheduler = new FlushScheduler(budget, limits, () => batches.clear(), time)
   return {
     limits,
+    time,
     scheduler,
-    deadlines: new DeadlineQueue(),
+    deadlines: new DeadlineQueue(time),
     budget,
     broadcasts: scheduler.broadcasts,
     batches,

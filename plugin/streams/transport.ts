@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { FrameFields } from '../protocol/frame.ts'
+import type { FrameSource, SendAllOptions } from './send-all.ts'
 import type { DisconnectReason } from './stream.ts'
 
 /** Options of compression, for clients that accept it; see docs/compression.md. */
@@ -37,6 +38,19 @@ export interface Transport {
    */
   send: (fields: FrameFields) => Promise<boolean>
   /**
+   * Sends each item of a source as a frame, in order. It takes the next item when there is room, as `send` says it, so a slow
+   * client slows the source. It does not close the stream at the end.
+   *
+   * @param source a list, a generator, a `Readable`, a `ReadableStream`, or anything else to iterate
+   * @returns a promise that resolves to `true` when the source has ended and all of it is queued. It resolves to `false`
+   * when the stream ends or closes first; then the source is closed (by `return()`, a `Readable` by `destroy()`). It
+   * rejects with what the source throws or rejects with, what `map` throws, or `FST_ERR_TETHER_FRAME` for fields that an event
+   * stream cannot carry; the source is then closed, and the stream stays open. It rejects with `FST_ERR_TETHER_ARGUMENT` for a
+   * value that cannot be iterated, and for a string.
+   * @see docs/chat.md
+   */
+  sendAll: <Item>(source: FrameSource<Item>, options?: SendAllOptions<Item>) => Promise<boolean>
+  /**
    * Writes the waiting frames and ends the stream. A client that does not read them within
    * `stallTimeoutMs` is cut (with 0, within its default). The promise never rejects; it resolves
    * when the stream is gone.
@@ -44,6 +58,8 @@ export interface Transport {
   close: () => Promise<void>
   /** A promise that never rejects. It resolves with the reason when the stream is gone, whichever side ended it. */
   readonly closed: Promise<DisconnectReason>
+  /** Aborts, with the reason, when the stream is gone. It is for work that feeds the stream, such as a request to another server. */
+  readonly signal: AbortSignal
   /**
    * The last event id that the client named, in UTF-8; null for none. The first non-empty value
    * counts: of the header `Last-Event-ID`, or of the query's `last-event-id`, `lastEventId` or

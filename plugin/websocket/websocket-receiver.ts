@@ -65,7 +65,7 @@ export class WebSocketReceiver implements Deadline {
     this.#parse = parse
     peer.on('message', (message: Buffer, isBinary: boolean) => { this.#receive(message, isBinary) })
     peer.on('close', () => { endpoint.runtime.deadlines.remove(this) })
-    endpoint.runtime.deadlines.set(this, performance.now() + openTimeoutMs)
+    endpoint.runtime.deadlines.set(this, endpoint.runtime.time.now() + openTimeoutMs)
   }
 
   /** No session was named in time. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { EventSource } from 'eventsource'
 import t, { type Test } from 'tap'
 import { connect, type Connection } from '../../client/index.ts'
+import type { contract as assistant } from '../../examples/assistant.ts'
 import type { contract as chat } from '../../examples/chat.ts'
 import type { contract as jobProgress } from '../../examples/job-progress.ts'
 import type { contract as presence } from '../../examples/presence.ts'
@@ -10,6 +11,7 @@ import type { contract as table } from '../../examples/table.ts'
 import type { AnyContract } from '../../plugin/index.ts'
 import { launchBrowser } from '../browser/harness/browser.ts'
 import { freePort, startExample } from '../browser/harness/example.ts'
+import { startLink } from '../e2e/harness/link.ts'
 import { openTab, type Tab } from '../browser/harness/tab.ts'
 import { until, within } from '../e2e/harness/until.ts'
 
@@ -21,8 +23,8 @@ t.setTimeout(600_000)
 
 interface Running {
   url: string
-  /** Another browser window on the example's page. */
-  open: () => Promise<Tab>
+  /** Another browser window on the example's page, or on another address of it. */
+  open: (url?: string) => Promise<Tab>
   /** The library's client, in Node.js. */
   join: <Contract extends AnyContract>() => Promise<Connection<Contract>>
 }
@@ -37,8 +39,8 @@ function runs (file: string, test: (t: Test, example: Running) => Promise<void>)
     const tabs: Tab[] = []
     await test(t, {
       url: example.url,
-      open: async () => {
-        const tab = await openTab(browser, example.url)
+      open: async (url = example.url) => {
+        const tab = await openTab(browser, url)
         tabs.push(tab)
         return tab
       },
@@ -73,6 +75,78 @@ runs('chat.ts', async (t, { open, join }) => {
   t.strictSame(await shown(tab), heard, 'the page shows the same, as text')
   t.equal(await tab.page.getByRole('textbox', { name: 'Message' }).inputValue(), '', 'the field is ready for more')
   await t.rejects(live.emit('say', { text: '' }), { code: 'FST_ERR_VALIDATION' }, 'nothing to say is refused')
+})
+
+runs('assistant.ts', async (t, { url, open }) => {
+  const line = await startLink(t, { port: Number(new URL(url).port) })
+  const address = `http://127.0.0.1:${line.port}`
+  let isDown = false
+  const live = connect<typeof assistant>(`${address}/live`, {
+    retryMs: 20,
+    retryMaxMs: 100,
+    fetch: (path, init) => isDown ? Promise.reject(new TypeError('no line')) : fetch(path, init)
+  })
+  t.teardown(() => live.close())
+  const verdicts: unknown[] = []
+  live.onState((state, { verdict }) => { if (state === 'open') verdicts.push(verdict) })
+  let heard = ''
+  let tokens = 0
+  let how = ''
+  live.on('answer', (text) => {
+    heard = text
+    tokens = 0
+    how = ''
+  })
+  live.on('token', (text) => {
+    heard += text
+    tokens++
+  })
+  live.on('ended', (text) => { how = text })
+  const whole = (question: string) => `You asked: ${question} ${'A model would think about that. '.repeat(10)}`
+  const askedAt = performance.now()
+  await live.emit('ask', { question: 'why?' })
+  await until(() => tokens > 3, 'some words')
+  isDown = true
+  line.cut()
+  // By then a model that nobody stopped has said everything.
+  await until(() => performance.now() - askedAt > 5_000, 'the time that the answer takes')
+  t.ok(heard.length < whole('why?').length, `not all of it came before: ${heard}`)
+  const backAt = performance.now()
+  isDown = false
+  await until(() => how !== '', 'the end of the answer')
+  t.ok(performance.now() - backAt < 2_000, 'which did not wait for the line')
+  t.strictSame(verdicts, ['new', 'resumed'])
+  t.equal(heard, whole('why?'), 'each word once, in order, though the line was cut')
+  t.equal(how, 'done')
+
+  await live.emit('ask', { question: 'and then?' })
+  await until(() => heard.startsWith('You asked: and then? A'), 'some words of another answer')
+  await live.emit('stop')
+  await until(() => how !== '', 'its end')
+  t.equal(how, 'stopped')
+  t.ok(heard.length < whole('and then?').length, heard)
+  const stopped = heard
+  await live.emit('ask', { question: 'one more' })
+  await live.emit('ask', { question: 'no, this' })
+  await until(() => heard.startsWith('You asked: no, this A'), 'the newest answer alone')
+  t.notMatch(heard, stopped)
+  await t.rejects(live.emit('ask', { question: '' }), { code: 'FST_ERR_VALIDATION' })
+  live.close()
+
+  const tab = await open(address)
+  await tab.page.getByRole('textbox', { name: 'Question' }).fill('<b>why?</b>')
+  await tab.page.getByRole('button', { name: 'Ask' }).click()
+  await tab.when('() => document.querySelector("p").textContent.startsWith("You asked: <b>why?</b> A")')
+  const before = await tab.text('p')
+  line.cut()
+  await tab.when('(before) => document.querySelector("p").textContent.length > before.length + 40', before)
+  await tab.page.getByRole('button', { name: 'Stop' }).click()
+  await tab.says('output', /^stopped$/)
+  const words = await tab.text('p')
+  t.ok(whole('<b>why?</b>').startsWith(words), words)
+  // The browser itself complains of a line that is cut.
+  t.ok(tab.complaints.every((complaint) => /Failed to load resource: net::ERR_/.test(complaint)), tab.complaints.join())
+  tab.complaints.length = 0
 })
 
 runs('job-progress.ts', async (t, { open, join }) => {
@@ -155,5 +229,5 @@ runs('table.ts', async (t, { open, join }) => {
 
 t.test('no example is without a test', async (t) => {
   const files = readdirSync(`${root}/examples`).filter((file) => file.endsWith('.ts'))
-  t.strictSame(files, ['chat.ts', 'job-progress.ts', 'plain-stream.ts', 'presence.ts', 'table.ts'])
+  t.strictSame(files, ['assistant.ts', 'chat.ts', 'job-progress.ts', 'plain-stream.ts', 'presence.ts', 'table.ts'])
 })

@@ -7,6 +7,7 @@ import { Frame } from '../../../plugin/protocol/frame.ts'
 import { SessionFeed, type FeedLimits, type FeedOwner } from '../../../plugin/sessions/session-feed.ts'
 import type { DisconnectReason } from '../../../plugin/streams/stream.ts'
 import { defaults } from '../../../schemas/defaults.ts'
+import { systemTime } from '../../../schemas/time-source.ts'
 import { ManualScheduler, ManualStream } from './manual-stream.ts'
 
 const wide: FeedLimits = { replayFrames: 1_000, replayBytes: 1e9, replayAgeMs: 0, queueFrames: 1_000, queueBytes: 1e9, onOverflow: 'disconnect', minIntervalMs: 0 }
@@ -46,7 +47,7 @@ class Owner implements FeedOwner {
 function start (limits: Partial<FeedLimits> = {}, budget = new ByteBudget(Infinity)) {
   const owner = new Owner()
   const scheduler = new ManualScheduler()
-  const feed = new SessionFeed(owner, { ...wide, ...limits }, { budget, scheduler, limits: defaults.fixed }, new Counters())
+  const feed = new SessionFeed(owner, { ...wide, ...limits }, { budget, scheduler, limits: defaults.fixed, time: systemTime }, new Counters())
   owner.feed = feed
   const attach = (stream: ManualStream, seq = 0, now = 0) => {
     const from = feed.resume(seq, now)

@@ -1,0 +1,137 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { ArgumentError } from '../../../schemas/errors.ts'
+import { resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions } from '../../app/options.ts'
+import type { Protocol } from '../../carriers/carrier.ts'
+import { CompiledContract } from '../../contract/compiled-contract.ts'
+import type { AnyStatefulConfig } from '../../routes/stateful-config.ts'
+import type { Handler } from '../../sessions/api.ts'
+import { Endpoint } from '../../sessions/endpoint.ts'
+import type { EventHandler } from '../../sessions/session-inbox.ts'
+import { SessionRegistry } from '../../sessions/session-registry.ts'
+import type { TetherSession } from '../../sessions/session.ts'
+import { createRuntime } from '../../streams/runtime.ts'
+import { eventStreamOptions, type StreamOptions } from '../../streams/transport.ts'
+import { webSocketOptions } from '../../websocket/websocket-upgrade.ts'
+import { ManualTime } from './manual-time.ts'
+import { nextTurn } from './run.ts'
+
+/** A client of the endpoint. It sees all runs of its session's handlers. */
+export interface TestTab {
+  /** Runs a handler, or a hook, and gives what that gives. */
+  call: (name: string, isHook: boolean, handle: () => unknown) => unknown
+  /** A handler or hook threw. */
+  report: (error: unknown, command: string) => void
+}
+
+type Hooks = Record<string, ((...given: unknown[]) => unknown) | undefined>
+
+/** A test may wait for these. */
+const awaitedHooks = ['onConnect', 'onDisconnect']
+const otherHooks = ['onClose', 'onJoin', 'onLeave', 'onGap', 'onError']
+
+const nothing = () => {}
+const silent = { level: 'silent', fatal: nothing, error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, silent: nothing, child: () => silent } as unknown as FastifyBaseLogger
+
+/** An endpoint of its own, without routes, whose time stands still. */
+export class TestEndpoint {
+  readonly endpoint: Endpoint
+  readonly log = silent
+  readonly protocol: Protocol
+  readonly streamOptions: StreamOptions
+  readonly #config: AnyStatefulConfig
+  readonly #time = new ManualTime()
+  readonly #tabs = new Map<unknown, TestTab>()
+  #moves = Promise.resolve()
+
+  constructor (config: AnyStatefulConfig) {
+    this.#config = config
+    this.protocol = config.mode === 'websocket' ? 'websocket' : 'http/1.1'
+    this.streamOptions = webSocketOptions(config.upgrade) ?? eventStreamOptions(config.upgrade ?? config.fallback) ?? resolveUpgradeOptions()
+    const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions({})
+    const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, undefined, this.#time)
+    const endpoint = this.endpoint = new Endpoint({
+      contract: CompiledContract.of(config.contract),
+      limits: resolveSessionOptions(config),
+      config: this.#watchHooks(),
+      // There are no requests to ask for their owners.
+      bind: undefined,
+      trustedOrigins: new Set(),
+      runtime,
+      registry: new SessionRegistry<TetherSession>(limits, runtime.limits.tombstones, nothing, this.#time),
+      log: silent
+    })
+    this.#watchHandlers()
+    const report = endpoint.report.bind(endpoint)
+    endpoint.report = (session, error, command) => {
+      this.#tabs.get(session)?.report(error, command)
+      report(session, error, command)
+    }
+    // A broadcast takes its place in each session at once, so that a test need not wait for it.
+    endpoint.cohorts.settle = nothing
+    const { broadcasts } = runtime
+    const push = broadcasts.push.bind(broadcasts)
+    broadcasts.push = (...given) => {
+      push(...given)
+      for (const session of [...endpoint.sessions.values()]) session.catchUp()
+    }
+  }
+
+  get live (): Handler { return this.endpoint.context.live }
+  get textNames (): readonly string[] { return this.endpoint.contract.textNames }
+  get maxEventBytes (): number { return this.endpoint.limits.maxEventBytes }
+
+  /** What `initialState` gives for a request. */
+  initialState (request: FastifyRequest): unknown {
+    return this.#config.initialState?.(request)
+  }
+
+  /** Makes the session of a tab. */
+  admit (tab: TestTab, state: unknown): TetherSession {
+    const { endpoint } = this
+    endpoint.registry.reserve(null, null)
+    const session = endpoint.admit(state, { boundTo: null, owner: null, connection: null }, false)
+    this.#tabs.set(session, tab)
+    return session
+  }
+
+  /** Moves the time by `ms`, to one deadline after the other. Another call waits for this one. */
+  async advance (ms: number): Promise<void> {
+    if (!(Number.isFinite(ms) && ms >= 0)) throw new ArgumentError(`advance() takes milliseconds from 0, got ${String(ms)}`)
+    const moved = this.#moves.then(async () => {
+      // Handlers of events that were just dispatched begin before the time moves.
+      await nextTurn()
+      const until = this.#time.now() + ms
+      while (this.#time.step(until)) await nextTurn()
+      await nextTurn()
+    })
+    this.#moves = moved
+    await moved
+  }
+
+  #call (session: unknown, name: string, isHook: boolean, handle: () => unknown): unknown {
+    const tab = this.#tabs.get(session)
+    return tab === undefined ? handle() : tab.call(name, isHook, handle)
+  }
+
+  #watchHooks (): AnyStatefulConfig {
+    const config = this.#config as unknown as Hooks
+    const watched: Hooks = Object.create(config)
+    for (const name of [...awaitedHooks, ...otherHooks]) {
+      const hook = config[name]
+      if (hook === undefined && !awaitedHooks.includes(name)) continue
+      watched[name] = (session, ...given) => this.#call(session, name, true, () => hook?.call(config, session, ...given))
+    }
+    return watched as unknown as AnyStatefulConfig
+  }
+
+  #watchHandlers (): void {
+    const call = this.#call.bind(this)
+    const handlers = this.endpoint.handlers as Map<string, EventHandler>
+    for (const [name, { handle, isSync }] of handlers) {
+      const watched = function (this: unknown, ...given: unknown[]): unknown {
+        return call(given[0], name, false, () => handle.apply(this, given))
+      }
+      handlers.set(name, { handle: watched, isSync })
+    }
+  }
+}
