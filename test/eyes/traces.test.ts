@@ -18,7 +18,7 @@ t.teardown(async () => {
 })
 
 /** A server whose POSTs have spans by @fastify/otel, and whose commands have spans by this library. */
-async function startTraced (t: Test, live: LiveOptions['live'], tracer: Tracer = provider.getTracer('test')): Promise<LiveServer> {
+async function startTraced (t: Test, live: NonNullable<LiveOptions['live']>, tracer: Tracer = provider.getTracer('test')): Promise<LiveServer> {
   exporter.reset()
   return startLive(t, {
     live,
