@@ -14,7 +14,7 @@ export interface PrometheusRegister {
 
 /** One metric, in the shape that prom-client's registry reads. */
 class Metric {
-  readonly name: string
+  name: string
   readonly help: string
   readonly type: 'gauge' | 'counter' | 'histogram'
   /** How prom-client's own cluster mode joins the figures of several processes. */
@@ -69,12 +69,14 @@ export function exportToPrometheus (subject: Subject, register: PrometheusRegist
     histograms.set(distribution.name, histogram)
     metrics.push(new Metric(name, distribution.help, 'histogram', () => [...histogram.samples(name)], { reset: () => { histogram.reset() } }))
   }
-  const taken = metrics.find(({ name }) => register.getSingleMetric(name) !== undefined)
-  if (taken !== undefined) throw new ArgumentError(`the registry has "${taken.name}" already: each application needs a registry of its own`)
+  // In the format of OpenMetrics, the registry of prom-client changes the names of its counters.
+  const names = metrics.map(({ name }) => name)
+  const taken = names.find((name) => register.getSingleMetric(name) !== undefined)
+  if (taken !== undefined) throw new ArgumentError(`the registry has "${taken}" already: each application needs a registry of its own`)
   for (const metric of metrics) register.registerMetric(metric)
   const stop = subject.runtime.watch.add(view.observer(({ name }, seconds, labels) => { histograms.get(name)!.record(seconds, labels) }))
   return () => {
     stop()
-    for (const { name } of metrics) register.removeSingleMetric(name)
+    for (const name of names) register.removeSingleMetric(name)
   }
 }

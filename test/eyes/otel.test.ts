@@ -48,14 +48,13 @@ t.test('a meter has the same figures as a registry', async (t) => {
   t.strictSame([buckets.boundaries[0], buckets.boundaries.includes(300), buckets.boundaries.at(-1)], [0.01, true, 14_400])
 
   stop()
-  exporter.reset()
-  const before = server.app.tether.stats().sessions
-  const { session: later } = await server.connect()
-  await later.close()
+  await server.connect()
   await provider.forceFlush()
-  const after = exporter.getMetrics().at(-1)?.scopeMetrics.flatMap(({ metrics }) => metrics) ?? []
-  t.notOk(after.some(({ descriptor, dataPoints }) => descriptor.name === 'tether.sessions' && dataPoints.length > 0), 'nothing is observed any more')
-  t.equal(server.app.tether.stats().sessions, before)
+  const connected = (of: typeof exported) => of.find(({ descriptor: { name } }) => name === 'tether.sessions')?.dataPoints.find(({ attributes }) => attributes.state === 'connected')?.value
+  const after = exporter.getMetrics().at(-1)!.scopeMetrics.flatMap(({ metrics }) => metrics)
+  t.equal(connected(exported), 5)
+  t.equal(server.live.stats.connected, 6)
+  t.equal(connected(after) ?? 5, 5, 'nothing is observed any more')
 })
 
 t.test('what is no meter is refused', async (t) => {

@@ -36,7 +36,7 @@ t.test('promtool finds no fault in the rules, and they fire when they should', {
   const url = 'url="/live"'
   const series: Record<string, string> = {
     // What is wrong from the 30th minute on.
-    [`tether_sessions_blocked{${labels},${url}}`]: '0x30 50x60',
+    [`tether_sessions_blocked{${labels},${url}}`]: '0x30 200x60',
     [`tether_sessions{${labels},${url},state="connected"}`]: '100x30 950x60',
     [`tether_sessions_limit{${labels}}`]: '1000x90',
     [`tether_disconnects_total{${labels},${url},outcome="overflow"}`]: '0x30 0+1x60',

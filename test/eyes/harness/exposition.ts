@@ -7,7 +7,7 @@ export interface Exposed {
 /** The samples of a text in Prometheus' format. */
 export function samplesOf (text: string): Exposed[] {
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).map((line) => {
-    const [, name = '', labels = '', value = ''] = /^([a-z_:]+)(?:\{(.*)\})? (\S+)$/i.exec(line) ?? []
+    const [, name = '', labels = '', value = ''] = /^([\w:]+)(?:\{(.*)\})? (\S+)$/i.exec(line) ?? []
     if (name === '') throw new Error(`no sample: ${line}`)
     return { name, labels: Object.fromEntries([...labels.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, given]) => [key!, given!])), value: Number(value) }
   })
