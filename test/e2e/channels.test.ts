@@ -28,6 +28,9 @@ function listen (t: Test, ...names: string[]): Array<{ name: string, message: Me
   return heard
 }
 
+/** What code throws that is no error. */
+const noError = 'text' as unknown as Error
+
 const lives = ['tether:session.open', 'tether:session.close', 'tether:stream.open', 'tether:stream.close']
 const commands = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map((name) => `tracing:tether:command:${name}`)
 
@@ -147,7 +150,7 @@ t.test('commands: of each kind, in each way to end', async (t) => {
       on: {
         ping: () => {},
         say: async (_session, { text }) => { if (text === 'wrong') throw Object.assign(new RangeError('no'), { code: 'E_NO' }) },
-        count: (_session, { to }) => { if (to === 0) throw 'text' as unknown as Error; return new Promise(() => {}) }
+        count: (_session, { to }) => to === 0 ? Promise.reject(noError) : new Promise(() => {})
       }
     }
   })
@@ -178,9 +181,12 @@ t.test('commands: of each kind, in each way to end', async (t) => {
   t.equal(order(wrong), 'start end error asyncStart asyncEnd')
   t.match(wrong[2]!.message, { outcome: 'error', error: { name: 'RangeError', message: 'no', code: 'E_NO', stack: /RangeError: no/ } })
 
-  const thrown = await told(() => post(server, session.id, { event: 'count', data: { to: 0 } }), 3)
+  const text = await told(() => post(server, session.id, { event: 'count', data: { to: 0 } }), 5)
+  t.match(text[2]!.message, { command: 'count', outcome: 'error', error: { name: 'Error', message: 'text' } })
+
+  const thrown = await told(() => session.update(() => { throw new SyntaxError('at once') }).catch(() => {}), 3)
   t.equal(order(thrown), 'start error end')
-  t.match(thrown[2]!.message, { command: 'count', outcome: 'error', error: { name: 'Error', message: 'text' } })
+  t.match(thrown[2]!.message, { command: 'update', outcome: 'error', error: { name: 'SyntaxError', message: 'at once' } })
 
   const late = await told(() => post(server, session.id, { event: 'count', data: { to: 1 } }), 5)
   t.equal(order(late), 'start end error asyncStart asyncEnd')

@@ -81,12 +81,15 @@ t.test('the examples for OpenTelemetry', async (t) => {
 
 t.test('the example of a channel', async (t) => {
   const warnings: string[] = []
-  const given = { subscribe: (name: string, listener: (message: any) => void) => {
-    subscribe(name, listener as never)
-    t.teardown(() => unsubscribe(name, listener as never))
-    listener({ session: 'AbCdEf…', url: '/live', reason: 'overflow', ms: 7 })
-    listener({ session: 'AbCdEf…', url: '/live', reason: 'client', ms: 7 })
-  }, console: { warn: (text: string) => { warnings.push(text) } } }
+  const given = {
+    subscribe: (name: string, listener: (message: any) => void) => {
+      subscribe(name, listener as never)
+      t.teardown(() => unsubscribe(name, listener as never))
+      listener({ session: 'AbCdEf…', url: '/live', reason: 'overflow', ms: 7 })
+      listener({ session: 'AbCdEf…', url: '/live', reason: 'client', ms: 7 })
+    },
+    console: { warn: (text: string) => { warnings.push(text) } }
+  }
   await start(t, ['channels'], given)
   t.strictSame(warnings, ['/live: AbCdEf… was too slow after 7 ms'])
 })

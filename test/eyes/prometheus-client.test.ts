@@ -93,7 +93,7 @@ t.test('a session that is blocked shows while it is', async (t) => {
     session.send('note', { text: 'x'.repeat(100_000) })
     return session.stats.stalled
   }, 'the stall')
-  void session.update(() => {})
+  session.update(() => {})
   await new Promise((resolve) => setTimeout(resolve, 20))
   const samples = await scrape()
   t.equal(sumOf(samples, 'tether_sessions_blocked', { url: '/live' }), 1)
