@@ -43,6 +43,8 @@ export const defaults = Object.freeze({
   }),
   /** Options of `redis(client, options)`. */
   redis: Object.freeze(defaultsOf(optionTable.redis)),
+  /** Options of `prometheus(app, options)` and `otel(app, meter, options)`. */
+  metrics: Object.freeze(defaultsOf(optionTable.metrics)),
   /** Fixed limits that no option changes. */
   fixed: Object.freeze({
     /** How long `app.close()` waits for clients to read the last bytes of their streams. */

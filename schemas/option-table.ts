@@ -6,7 +6,7 @@
 
 /** A whole number. Its name ends in `Ms` where the unit is milliseconds. */
 export type WholeNumberRow = {
-  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies'
+  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies' | 'labels'
 } & (
   /** Words in place of a number where another option decides the default. */
   { readonly default: number } | { readonly defaultInWords: string }
@@ -238,6 +238,13 @@ export const optionTable = {
     maxCalls: { unit: 'calls', default: 65_536, least: 1 },
     /** Bytes of the entries, records and messages in these calls. Beyond this, calls reject at once. Default 67,108,864; at least 1. */
     maxCallBytes: { unit: 'bytes', default: 67_108_864, least: 1 }
+  },
+  /** Of the exporters of figures. */
+  metrics: {
+    /** URLs that are labels of figures. Those beyond this share the label `other`. Default 100; at least 1. */
+    maxUrls: { unit: 'labels', default: 100, least: 1 },
+    /** Names of updates, and of events, that are labels of figures, for each URL. Those beyond this share the label `other`. Default 100; at least 1. */
+    maxNames: { unit: 'labels', default: 100, least: 1 }
   }
 } as const satisfies OptionTables
 

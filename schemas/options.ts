@@ -145,6 +145,10 @@ export const optionGroups = {
     where: 'redis()',
     schema: Type.Object(schemasOf(optionTable.redis), closed)
   },
+  metrics: {
+    where: 'prometheus() and otel()',
+    schema: Type.Object(schemasOf(optionTable.metrics), closed)
+  },
   contract: {
     where: 'defineContract()',
     schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown() })

@@ -1,10 +1,7 @@
 import { inspect } from 'node:util'
 
 /** The part of a logger that is used here. */
-interface Log {
-  error: (fields: object, message: string) => void
-  info: (fields: object, message: string) => void
-}
+type Log<Level extends string> = Readonly<Record<Level, (fields: object, message: string) => void>>
 
 const unreadable = 'something was thrown that cannot be read'
 
@@ -12,7 +9,7 @@ const unreadable = 'something was thrown that cannot be read'
  * Logs a value that the application's code threw. It never throws itself. If the value or the
  * application's serialisers throw, it logs an error made of the readable parts, or the message alone.
  */
-export function logThrown (log: Log, level: 'error' | 'info', thrown: unknown, message: string, fields: object = {}): void {
+export function logThrown<Level extends 'error' | 'info' | 'debug'> (log: Log<Level>, level: Level, thrown: unknown, message: string, fields: object = {}): void {
   const attempts: Array<() => void> = [
     () => log[level]({ err: isSpoken(thrown) ? thrown : messageOf(thrown), ...fields }, message),
     () => log[level]({ err: readable(thrown), ...fields }, message),

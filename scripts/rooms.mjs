@@ -13,7 +13,7 @@ export const floors = [
   ['sessions'],
   ['websocket', 'sse'],
   ['routes'],
-  ['app'],
+  ['app', 'eyes'],
   ['entries'],
   ['index']
 ]

@@ -16,6 +16,7 @@ const programs = [
   { path: '/usr/sbin/hitch', override: 'HITCH_PATH', packages: ['hitch'], services: ['hitch'], mayBeAbsent: true },
   { path: '/usr/bin/h2o', override: 'H2O_PATH', packages: ['h2o'], services: ['h2o'], mayBeAbsent: true },
   { path: '/usr/sbin/nats-server', override: 'NATS_SERVER_PATH', packages: ['nats-server'], services: ['nats-server'] },
+  { path: '/usr/bin/prometheus', override: 'PROMETHEUS_PATH', packages: ['prometheus'], services: ['prometheus', 'prometheus-node-exporter'], mayBeAbsent: true },
   { path: '/usr/bin/mitmdump', override: 'MITMDUMP_PATH', packages: ['mitmproxy'], services: [], mayBeAbsent: true }
 ]
 

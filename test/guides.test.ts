@@ -22,6 +22,7 @@ const sources: Record<string, string> = {
   'fastify-tether': 'plugin/index.ts',
   'fastify-tether/client': 'client/index.ts',
   'fastify-tether/client/websocket': 'client/websocket-link.ts',
+  'fastify-tether/metrics': 'plugin/entries/metrics.ts',
   'fastify-tether/contract-tests': 'plugin/entries/contract-tests.ts'
 }
 

@@ -39,10 +39,10 @@ const tarball = join(scratch, packed.filename)
 const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
 
 t.test('the tarball holds the built library, its sources, its documents and nothing else', async (t) => {
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/plugin/entries/testing.js', 'testing/index.js', 'testing/index.d.ts', 'dist/client/injected.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/metrics.js', 'dist/plugin/entries/metrics.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/plugin/entries/testing.js', 'testing/index.js', 'testing/index.d.ts', 'dist/client/injected.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
     t.ok(paths.includes(path), path)
   }
-  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.md|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts|testing\/index\.(js|d\.ts))$/.test(path)), [])
+  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.(md|json|yml)|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts|testing\/index\.(js|d\.ts))$/.test(path)), [])
 })
 
 t.test('every map leads to a source that is there', async (t) => {

@@ -1,7 +1,7 @@
 import type { EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Protocol } from '../carriers/carrier.ts'
-import type { Cluster, ClusterOptions } from '../cluster/api.ts'
+import type { Cluster, ClusterOptions, ClusterStatus } from '../cluster/api.ts'
 import type { EngineSource } from '../cluster/engine.ts'
 import type { CompressionStats } from '../compression/compression.ts'
 import type { Figures } from '../metrics/figures.ts'
@@ -42,6 +42,8 @@ export interface TetherStats extends Figures {
   protocols: Record<Protocol, number>
   /** Sessions refused since the plugin was registered, by the limit that was reached. `pipelined` counts those whose GET was sent behind another. */
   refusals: SessionRefusals
+  /** WebSockets that ended because of what their client sent: frames that break the protocol, binary or too large messages, a bad opening. */
+  socketFaults: number
   /** Bytes of updates held for all sessions and streams; shared updates count once. */
   bufferedBytes: number
   /** Approximate bytes of memory for those updates, and for events that wait or run. `maxBufferedBytes` bounds it. */
@@ -50,6 +52,20 @@ export interface TetherStats extends Figures {
   commandMemory: number
   /** Bytes into and out of the compression of streams. */
   compression: CompressionStats
+}
+
+/** Whether this process should get new clients. */
+export interface TetherHealth {
+  /** False while the server drains or closes, and while the cluster takes this node for dead. */
+  ok: boolean
+  /** Whether `drain` was called, or the application is closing. */
+  draining: boolean
+  /** Sessions now, including those that are closing. */
+  sessions: number
+  /** The option `maxSessions`. */
+  maxSessions: number
+  /** How the node stands to the others; null without the option `cluster`. */
+  cluster: ClusterStatus | null
 }
 
 /** The decorator `app.tether`. */
@@ -97,4 +113,6 @@ export interface Tether {
   readonly cluster: Cluster | null
   /** Gives the current figures. */
   stats: () => TetherStats
+  /** Tells, at once and without waiting for anything, whether a balancer should send new clients here. For readiness probes. */
+  health: () => TetherHealth
 }

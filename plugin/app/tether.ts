@@ -19,9 +19,10 @@ import type { UpgradeOptions } from '../streams/transport.ts'
 import { createWebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 import type { DrainOptions, Tether, TetherOptions } from './api.ts'
 import { MemoryRelief } from './memory-relief.ts'
+import { noteObserved } from './observed.ts'
 import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions } from './options.ts'
 import { Shutdown } from './shutdown.ts'
-import { statsOf } from './stats.ts'
+import { healthOf, statsOf } from './stats.ts'
 
 /** One registered plugin. It makes what its sessions and streams share, and connects it to Fastify's instances. */
 export class TetherCore {
@@ -30,6 +31,7 @@ export class TetherCore {
   readonly #registry: SessionRegistry<TetherSession>
   readonly #shutdown: Shutdown
   readonly #cluster: ClusterNode | null
+  readonly #endpoints: Endpoint[] = []
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -53,7 +55,7 @@ export class TetherCore {
 
   /** Makes `app.tether` for one instance. Its routes go to that instance. */
   on (instance: FastifyInstance): Tether {
-    return Object.freeze({
+    const tether: Tether = Object.freeze({
       sse: Object.freeze({ upgrade: createMaker('sse', (options?: UpgradeOptions) => createEventStreamUpgrade(resolveUpgradeOptions(options), this.#runtime)) }),
       websocket: Object.freeze({ upgrade: createMaker('websocket', (options?: WebSocketUpgradeOptions) => createWebSocketUpgrade(resolveWebSocketOptions(options), this.#runtime)) }),
       stateful: ((url: string, config: AnyStatefulConfig) => this.#stateful(instance, url, config)) as Tether['stateful'],
@@ -63,8 +65,11 @@ export class TetherCore {
         await drained
       },
       cluster: this.#cluster === null ? null : viewOf(this.#cluster),
-      stats: () => statsOf(this.#runtime, this.#registry)
+      stats: () => statsOf(this.#runtime, this.#registry),
+      health: () => healthOf(this.#runtime, this.#registry, this.#cluster)
     })
+    noteObserved(tether, { runtime: this.#runtime, registry: this.#registry, endpoints: this.#endpoints, cluster: this.#cluster })
+    return tether
   }
 
   /** Whether the node belongs to others, so that `start` and `leave` have work. */
@@ -103,6 +108,7 @@ export class TetherCore {
       log: instance.log
     })
     mountRoutes(instance, url, endpoint, transports)
+    this.#endpoints.push(endpoint)
     return endpoint.context.live as Handler
   }
 }

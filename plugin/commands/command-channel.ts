@@ -3,6 +3,17 @@ import { defaults } from '../../schemas/defaults.ts'
 import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { presentContext } from './command-context.ts'
 
+/** What a command is to the application; null for the plugin's own work, which nobody watches. */
+export type CommandKind = 'event' | 'update' | 'hook' | null
+
+/** Watches one command. */
+export interface CommandTrace {
+  /** Runs the command's function, and gives what it returns or throws. */
+  run: (call: () => unknown) => unknown
+  /** The command has settled, with the error if there is one. */
+  settled: (fault: { readonly error: unknown } | null) => void
+}
+
 /** One unit of a session's work: an event, an update from the server's own code, a hook. */
 export class Command {
   /** Names it in logs. */
@@ -25,6 +36,11 @@ export class Command {
   seq = 0
   /** Approximate bytes of memory until it settles; 0 if negligible. */
   weight = 0
+  kind: CommandKind = 'event'
+  /** When it was queued; 0 if nobody watched then. */
+  queuedAt = 0
+  /** Null if nobody watches. */
+  trace: CommandTrace | null = null
 
   constructor (name: string, call: () => unknown, onSettled: ((fault: { error: unknown } | null) => void) | null = null, timed = true) {
     this.name = name
@@ -42,6 +58,10 @@ export interface CommandOwner {
   onFault: (command: Command, error: unknown) => void
   /** A command returned a promise. */
   onUnsettled: (command: Command) => void
+  /** Whether somebody watches commands; absent where nobody can. */
+  readonly isWatched?: boolean
+  /** Watches a command that is about to run; null if nobody does. */
+  trace?: (command: Command) => CommandTrace | null
 }
 
 /** Counts the memory of waiting commands. Weights are bytes. */
@@ -132,6 +152,7 @@ export class CommandChannel {
   /** Queues a command, even beyond the capacity: the caller checks {@link hasCapacity}. */
   push (command: Command): void {
     if (this.#asked || this.#current !== null || this.#queue.length > 0) command.context = presentContext()
+    if (this.#owner.isWatched === true) command.queuedAt = performance.now()
     this.#queue.push(command)
     this.#weigh(command)
     if (!command.bounded) this.#unbounded++
@@ -190,9 +211,9 @@ export class CommandChannel {
     this.#current = command
     let result: unknown
     let isUnsettled: boolean
+    const trace = command.trace = this.#owner.isWatched === true ? this.#owner.trace!(command) : null
     try {
-      // Up to Node 22 the first use of the storage slows down every promise of the process. Sync commands avoid it.
-      result = command.isSync && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
+      result = trace === null ? call(command) : trace.run(() => call(command))
       isUnsettled = isThenable(result)
     } catch (error) {
       this.#settle(command, { error })
@@ -219,6 +240,7 @@ export class CommandChannel {
     }
     command.settled = true
     this.#unweigh(command)
+    command.trace?.settled(fault)
     if (fault !== null) this.#owner.onFault(command, fault.error)
     command.onSettled?.(fault)
     if (this.#current === command) {
@@ -226,6 +248,11 @@ export class CommandChannel {
       this.resume()
     }
   }
+}
+
+function call (command: Command): unknown {
+  // Up to Node 22 the first use of the storage slows down every promise of the process. Sync commands avoid it.
+  return command.isSync && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
 }
 
 function enter (command: Command): unknown {
@@ -237,6 +264,6 @@ function enter (command: Command): unknown {
   }
 }
 
-function isThenable (value: unknown): boolean {
+export function isThenable (value: unknown): boolean {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -208,6 +208,7 @@ export class Cohort implements Flushable, Deadline {
     if (!this.#log.append(frame)) return
     this.#conflated++
     this.#scope.totals.add('conflated', this.#members.length)
+    this.#scope.totals.tally?.add(frame.text, 'conflated', this.#members.length)
   }
 
   /** Has the appended frames written at the end of this turn of the event loop. If too many wait, writes them at once, until the time `until`. */
@@ -276,7 +277,7 @@ export class Cohort implements Flushable, Deadline {
     const end = log.batchEnd(this.pieceBytes, idBytes)
     if (log.bytesBetween(start, end) + (end - start) * idBytes > this.pieceBytes) return false
     this.#batch = this.#scope.batches.of(log, start, end)
-    if (!this.isCounted) this.#texts = log.texts(start, end)
+    if (!this.isCounted || this.#scope.totals.tally !== null) this.#texts = log.texts(start, end)
     this.#start = start
     this.#next = 0
     log.markWritten(end, now)
@@ -334,6 +335,7 @@ export class Cohort implements Flushable, Deadline {
       if ((count & 15) === 0 && this.#scope.time.now() > until) break
     }
     totals.addWrites(count, count * frames, count * bytes + more)
+    if (totals.tally !== null) for (const text of this.#texts) totals.tally.add(text, 'written', count)
     return this.#batch !== batch || this.#next >= members.length
   }
 

@@ -30,6 +30,9 @@ export interface OutboxSnapshot {
   readonly frames: readonly FrameSnapshot[]
 }
 
+/** Gets each waiting frame that is dropped. */
+export type DropNote = (frame: Frame) => void
+
 /** With fewer waiting frames, a scan for a key is faster than a map. */
 const scanLimit = 16
 
@@ -207,19 +210,20 @@ export class Outbox {
   }
 
   /** Drops frames of any zone, the oldest first, until its share is at most `weight`. Returns the number of waiting frames dropped. */
-  dropTo (weight: number): number {
+  dropTo (weight: number, note: DropNote | null = null): number {
     let { share } = this
     let number = this.#first
     while (share > weight && number < this.#next) share -= this.#budget.shareOf(this.at(number++))
-    return this.dropThrough(number - 1)
+    return this.dropThrough(number - 1, note)
   }
 
   /** Drops all frames up to a number. Returns the number of waiting frames dropped. */
-  dropThrough (number: number): number {
+  dropThrough (number: number, note: DropNote | null = null): number {
     const dropped = Math.max(0, number + 1 - this.#fresh)
     while (this.#first <= number) {
       if (this.#first === this.#fresh) {
         this.#waitingBytes -= this.at(this.#first).bytes
+        note?.(this.at(this.#first))
         this.#fresh++
       }
       this.#forgetFirst()
@@ -240,14 +244,16 @@ export class Outbox {
    * newest always stays. All frames before them go too, so that the numbers of the
    * held frames have no hole.
    *
+   * @param note gets each of these
    * @returns the number of waiting frames dropped
    */
-  dropOldest (frames: number, bytes: number): number {
+  dropOldest (frames: number, bytes: number, note: DropNote | null = null): number {
     let dropped = 0
     while (this.waiting > 1 && (this.waiting > frames || this.#waitingBytes > bytes)) {
       while (this.#first <= this.#fresh) {
         if (this.#first === this.#fresh) {
           this.#waitingBytes -= this.at(this.#first).bytes
+          note?.(this.at(this.#first))
           this.#fresh++
           this.#forgetFirst()
           break
@@ -278,8 +284,9 @@ export class Outbox {
    *
    * @returns the number of waiting frames dropped
    */
-  lose (): number {
+  lose (note: DropNote | null = null): number {
     const { waiting } = this
+    if (note !== null) for (let number = this.#fresh; number < this.#next; number++) note(this.at(number))
     this.#restartAt(this.#next + 1)
     this.#gap = this.#next - 1
     return waiting

@@ -1,18 +1,29 @@
 import { Figures } from './figures.ts'
+import type { UpdateTally } from './update-tally.ts'
 
-/** Figures of one session or transport. A parent counts them too. */
+/** Figures of one session or transport, of one URL, or of all. A parent counts them too. */
 export class Counters extends Figures {
   readonly #parent: Counters | null
+  readonly #tally: UpdateTally | null
 
-  /** @param parent counters of all sessions and transports; null for none */
-  constructor (parent: Counters | null = null) {
+  /**
+   * @param parent the counters of its URL, or of all sessions and transports; null for none
+   * @param tally default that of the parent
+   */
+  constructor (parent: Counters | null = null, tally: UpdateTally | null = parent === null ? null : parent.#tally) {
     super()
     this.#parent = parent
+    this.#tally = tally
+  }
+
+  /** Counts the updates of its URL by name, while somebody wants to know; null for nobody, and where there is no contract. */
+  get tally (): UpdateTally | null {
+    return this.#tally?.isOn === true ? this.#tally : null
   }
 
   add (name: Exclude<keyof Figures, 'queueHighWater'>, count = 1): void {
     this[name] += count
-    if (this.#parent !== null) this.#parent[name] += count
+    this.#parent?.add(name, count)
   }
 
   // Writes have a method of their own: `add` takes several times as long.
@@ -39,6 +50,13 @@ export class Counters extends Figures {
   adopt (writes: number, bytes: number): void {
     this.writes += writes
     this.bytesWritten += bytes
+  }
+
+  /** Adds writes that only the counters of all have counted so far. */
+  adoptFromAll (writes: number, bytes: number): void {
+    if (this.#parent === null) return
+    this.adopt(writes, bytes)
+    this.#parent.adoptFromAll(writes, bytes)
   }
 
   /** Adds updates that only the parent has counted so far. */

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { UpdateData, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { Protocol } from '../carriers/carrier.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
@@ -52,6 +53,8 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
   readonly connected: boolean
   /** Aborts, with the reason, as soon as the session starts to close. It is for work that goes on beside the handlers. */
   readonly signal: AbortSignal
+  /** A child of the instance's logger: its lines have the field `session`, the first six characters of the id and `…`. Made at its first use. */
+  readonly log: FastifyBaseLogger
   /** The current figures. Totals count from the start of the session. */
   readonly stats: SessionStats
   /**

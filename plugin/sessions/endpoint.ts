@@ -5,9 +5,12 @@ import { logThrown, presentable } from '../../schemas/thrown.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import { Audience } from '../delivery/audience.ts'
+import { Counters } from '../metrics/counters.ts'
+import { UpdateTally } from '../metrics/update-tally.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Applicant } from './applicant.ts'
 import { Cohorts } from './cohorts.ts'
+import { CommandWatch } from './command-watch.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import { Groups } from './groups.ts'
 import { LiveHandler } from './live-handler.ts'
@@ -53,9 +56,14 @@ export class Endpoint implements SessionScope<TetherSession> {
   /** Sessions that are not closing; they receive the broadcasts to all. */
   readonly everyone = new Audience<TetherSession>()
   readonly cohorts: Cohorts
+  readonly url: string
+  readonly log: FastifyBaseLogger
+  /** Counts the updates by name, while somebody wants to know. */
+  readonly tally: UpdateTally
+  readonly counters: Counters
+  readonly commandWatch: CommandWatch
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
-  readonly #log: FastifyBaseLogger
 
   constructor (parts: EndpointParts) {
     this.contract = parts.contract
@@ -65,11 +73,16 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.trustedOrigins = parts.trustedOrigins
     this.runtime = parts.runtime
     this.registry = parts.registry
-    this.#log = parts.log
+    this.log = parts.log
+    const { cluster = null, url = '' } = parts
+    this.url = url
+    this.tally = new UpdateTally(Object.keys(parts.contract.contract.updates))
+    if (parts.runtime.watch.maxNames > 0) this.tally.start(parts.runtime.watch.maxNames)
+    this.counters = new Counters(parts.runtime.totals, this.tally)
+    this.commandWatch = new CommandWatch(url, parts.runtime.watch)
     this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
-    this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
-    const { cluster = null, url = '' } = parts
+    this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)
     this.context = Object.freeze({ live: new LiveHandler(this, this.#relay) })
   }
@@ -124,6 +137,8 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.sessions.set(session.id, session)
     this.everyone.add(session)
     this.#relay?.add(session)
+    const { watch } = this.runtime
+    if (watch.seesSessionOpen) watch.sessionOpened({ session: session.shortId, url: this.url, prepared: isPrepared })
     return session
   }
 
@@ -187,14 +202,32 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.#relay?.delete(session)
     if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
     this.registry.remove(session)
+    if (this.runtime.watch.seesSessionClose) this.#tellClosed(session)
+  }
+
+  #tellClosed (session: TetherSession): void {
+    const { framesWritten, conflated, dropped, bytesWritten, eventsAccepted, handlerErrors, stalledMs } = session.counters
+    this.runtime.watch.sessionClosed({
+      session: session.shortId,
+      url: this.url,
+      reason: session.closeReason,
+      ms: session.ageMs,
+      updates: framesWritten,
+      conflated,
+      dropped,
+      bytes: bytesWritten,
+      events: eventsAccepted,
+      errors: handlerErrors,
+      stalledMs
+    })
   }
 
   report (session: TetherSession, error: unknown, command: string): void {
-    logThrown(this.#log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
+    logThrown(this.log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
     const { onError } = this.hooks
     if (onError === undefined) return
     const failed = (thrown: unknown) => {
-      logThrown(this.#log, 'error', thrown, 'onError of a tether session failed', { session: shortSessionId(session.id), command: 'onError' })
+      logThrown(this.log, 'error', thrown, 'onError of a tether session failed', { session: shortSessionId(session.id), command: 'onError' })
     }
     // If `onError` returns a promise, nothing else handles its rejection.
     new Promise((resolve) => { resolve(onError.call(this.hooks, session as never, error, { ...this.context, command } as never)) }).catch(failed)

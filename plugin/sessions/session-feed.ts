@@ -7,7 +7,7 @@ import type { ByteBudget } from '../delivery/byte-budget.ts'
 import type { Cohort, CohortMember } from '../delivery/cohort.ts'
 import type { Flushable } from '../delivery/flushable.ts'
 import type { Holder } from '../delivery/holder.ts'
-import { Outbox, type OutboxSnapshot, type ReplayLimits } from '../delivery/outbox.ts'
+import { Outbox, type DropNote, type OutboxSnapshot, type ReplayLimits } from '../delivery/outbox.ts'
 import { SendGate } from '../delivery/send-gate.ts'
 import { isPressed, type PressureLimits } from '../delivery/write-pressure.ts'
 import type { Counters } from '../metrics/counters.ts'
@@ -114,6 +114,7 @@ export class SessionFeed implements StreamReader, Holder {
   append (frame: Frame): void {
     if (this.#isOver || !this.outbox.append(frame)) return
     this.counters.add('conflated')
+    this.counters.tally?.add(frame.text, 'conflated')
   }
 
   /** Writes the appended frames at once, as far as the stream takes them. */
@@ -142,7 +143,7 @@ export class SessionFeed implements StreamReader, Holder {
     const { queueFrames, queueBytes, onOverflow } = this.#limits
     if (outbox.waiting > 1 && (outbox.waiting > queueFrames || outbox.waitingBytes > queueBytes)) {
       if (onOverflow === 'disconnect') this.#disconnectOverflowing()
-      this.#countDropped(outbox.dropOldest(queueFrames, queueBytes))
+      this.#countDropped(outbox.dropOldest(queueFrames, queueBytes, this.#dropNote))
     }
     const { budget } = this.#runtime
     if (budget.isExceeded) budget.onExceeded()
@@ -153,6 +154,12 @@ export class SessionFeed implements StreamReader, Holder {
     if (this.#stream === null) return
     this.counters.add('overflowDisconnects')
     this.#stream.destroy('overflow')
+  }
+
+  /** Counts what is dropped by name; null while nobody wants to know. */
+  get #dropNote (): DropNote | null {
+    const { tally } = this.counters
+    return tally === null ? null : (frame) => { tally.add(frame.text, 'dropped') }
   }
 
   #countDropped (dropped: number): void {
@@ -168,7 +175,7 @@ export class SessionFeed implements StreamReader, Holder {
     if (this.#isOver) return
     this.leaveStep()
     this.#flushNow()
-    this.counters.add('dropped', this.outbox.lose())
+    this.counters.add('dropped', this.outbox.lose(this.#dropNote))
     if (this.#stream !== null) this.#runtime.scheduler.schedule(this.#stream)
   }
 
@@ -196,7 +203,7 @@ export class SessionFeed implements StreamReader, Holder {
     this.outbox.forgetTo(weight - (this.#stream?.heldWeight ?? 0))
     if (this.heldWeight <= weight) return
     if (this.#limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.#countDropped(this.outbox.dropTo(weight - (this.#stream?.heldWeight ?? 0)))
+    this.#countDropped(this.outbox.dropTo(weight - (this.#stream?.heldWeight ?? 0), this.#dropNote))
     // A stream lets go of a batch that it has begun to write only at its own end.
     if (this.heldWeight > weight) this.#disconnectOverflowing()
   }
@@ -208,7 +215,7 @@ export class SessionFeed implements StreamReader, Holder {
     this.outbox.acknowledge(this.outbox.numberOf(frame))
     if (this.outbox.numberOf(frame) === 0) return
     if (this.#limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.#countDropped(this.outbox.dropThrough(this.outbox.numberOf(frame)))
+    this.#countDropped(this.outbox.dropThrough(this.outbox.numberOf(frame), this.#dropNote))
   }
 
   /** A frame that the stream takes at once need not be dropped. */

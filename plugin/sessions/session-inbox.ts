@@ -1,9 +1,11 @@
 import { defaults } from '../../schemas/defaults.ts'
 import { BusyError, HandlerTimeoutError, SessionClosedError } from '../../schemas/errors.ts'
 import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
-import { Command, CommandChannel, type CommandMemory, type CommandOwner } from '../commands/command-channel.ts'
+import { Command, CommandChannel, type CommandKind, type CommandMemory, type CommandOwner, type CommandTrace } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Counters } from '../metrics/counters.ts'
+import type { CommandMessage } from '../metrics/messages.ts'
+import type { CommandWatch } from './command-watch.ts'
 
 /** A handler of the application for one event. */
 export interface EventHandler {
@@ -24,10 +26,14 @@ export interface InboxScope {
   readonly hooks: { readonly [Name in HookName]?: Hook | undefined } & { readonly on?: object | undefined }
   /** The last argument of each handler. */
   readonly context: unknown
+  /** Absent where nobody can watch. */
+  readonly commandWatch?: CommandWatch
 }
 
 /** The session of an inbox: the first argument of handlers and hooks. */
 export interface InboxOwner {
+  /** Names the session in logs. */
+  readonly shortId: string
   /** {@link SessionInbox.timeoutAt} was set. */
   onTimeoutDue: () => void
   /** Logs what a handler or hook threw, and tells the application. Never throws. */
@@ -137,6 +143,7 @@ export class SessionInbox implements CommandOwner {
         else reject(fault.error)
       })
       command.isSync = isSyncCallback(run)
+      command.kind = 'update'
       this.#channel.push(command)
     })
   }
@@ -155,7 +162,7 @@ export class SessionInbox implements CommandOwner {
       // A gap from now on needs another run.
       this.#isGapHookQueued = false
       return hook.call(this.#scope.hooks, this.#owner as never, context as never)
-    }), isSyncCallback(hook))
+    }), isSyncCallback(hook), 'hook')
   }
 
   /** Queues `onClose`, whether or not the configuration has it. Calls `onSettled` behind it. */
@@ -166,11 +173,12 @@ export class SessionInbox implements CommandOwner {
   #pushHook (name: HookName, given: readonly unknown[], onSettled: (() => void) | null): void {
     const { hooks } = this.#scope
     const hook = hooks[name]
-    this.#pushUnbounded(new Command(name, () => hook?.call(hooks, ...[this.#owner, ...given] as never[]), onSettled), hook === undefined || isSyncCallback(hook))
+    this.#pushUnbounded(new Command(name, () => hook?.call(hooks, ...[this.#owner, ...given] as never[]), onSettled), hook === undefined || isSyncCallback(hook), hook === undefined ? null : 'hook')
   }
 
-  #pushUnbounded (command: Command, isSync: boolean): void {
+  #pushUnbounded (command: Command, isSync: boolean, kind: CommandKind): void {
     command.bounded = false
+    command.kind = kind
     command.isSync = isSync
     this.#channel.push(command)
   }
@@ -197,6 +205,12 @@ export class SessionInbox implements CommandOwner {
     if (command.timed && this.#scope.limits.handlerTimeoutMs > 0) this.#owner.onTimeoutDue()
   }
 
+  get isWatched (): boolean { return this.#scope.commandWatch?.isOn === true }
+
+  trace (command: Command): CommandTrace | null {
+    return command.kind === null ? null : this.#scope.commandWatch!.trace(this.#owner.shortId, command as Command & { kind: CommandMessage['kind'] })
+  }
+
   /** The time of a stall does not count for the handler that runs: the stall deadline bounds that wait. */
   excludeStall (since: number, now: number): void {
     const command = this.#channel.current
@@ -219,7 +233,7 @@ export class SessionInbox implements CommandOwner {
   /** Takes no more updates. Calls `last` behind all waiting commands; only hooks may follow it. */
   close (last: () => unknown): void {
     this.#isClosing = true
-    this.#pushUnbounded(new Command('close', last, null, false), true)
+    this.#pushUnbounded(new Command('close', last, null, false), true, null)
   }
 
   /** Drops all waiting commands. */

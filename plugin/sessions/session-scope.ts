@@ -1,9 +1,12 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Audience } from '../delivery/audience.ts'
+import type { Counters } from '../metrics/counters.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import type { Cohorts } from './cohorts.ts'
+import type { CommandWatch } from './command-watch.ts'
 import type { EventHandler } from './session-inbox.ts'
 
 /** The endpoint of a session, as the session sees it. */
@@ -17,6 +20,12 @@ export interface SessionScope<Session> {
   readonly handlers: ReadonlyMap<string, EventHandler>
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
+  /** Its URL pattern, with the prefix. */
+  readonly url: string
+  readonly log: FastifyBaseLogger
+  /** Figures of all its sessions so far. */
+  readonly counters: Counters
+  readonly commandWatch: CommandWatch
   readonly cohorts: Cohorts
   /** All sessions, and the groups of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>

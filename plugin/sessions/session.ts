@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { closeCodes } from '../../schemas/close-code.ts'
 import { ArgumentError } from '../../schemas/errors.ts'
 import type { Verdict } from '../../schemas/verdict.ts'
@@ -70,6 +71,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   /** Arrival of the request for the latest stream. */
   #latestArrival = 0
   #abort: AbortController | null = null
+  #log: FastifyBaseLogger | null = null
   #closeReason: CloseReason = 'closed'
   #closeReconnect = false
   #closed: Promise<void> | null = null
@@ -86,7 +88,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#phase = claimCode === null ? 'opening' : 'unclaimed'
     this.#isPooled = claimCode !== null
     this.deliveredUpTo = runtime.broadcasts.lastNumber
-    const counters = new Counters(runtime.totals)
+    const counters = new Counters(scope.counters)
     this.feed = new SessionFeed(this, scope.limits, runtime, counters)
     this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters, runtime.limits, runtime.time)
     this.#clock = new SessionClock(this, scope, runtime.deadlines, runtime.time.now())
@@ -103,6 +105,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       if (!this.isOpen) this.#abort.abort(this.#closeReason)
     }
     return this.#abort.signal
+  }
+
+  get log (): FastifyBaseLogger {
+    return this.#log ??= this.scope.log.child({ session: this.shortId })
   }
 
   get stats (): SessionStats {
@@ -150,6 +156,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   /** Whether it closed for good: browsers need not come back. */
   get isClosedForGood (): boolean { return !this.isOpen && !this.#closeReconnect }
   get acceptedSeq (): number { return this.inbox.acceptedSeq }
+  /** Why it closes; before, the reason for a close without one. */
+  get closeReason (): CloseReason { return this.#closeReason }
+  /** Milliseconds since it was made. */
+  get ageMs (): number { return performance.now() - this.#clock.createdAt }
   get shortId (): string { return shortSessionId(this.id) }
   /** Its stream; null while it has none. */
   get stream (): Stream | null { return this.feed.stream }
@@ -274,6 +284,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       text: counted && textNames.length > 0 ? textNames : undefined
     })
     feed.attach(stream, opening, counted ? null : `${this.id}.`)
+    stream.announce(this.scope.url, final)
     this.scope.attached(this)
     this.#clock.setAll()
     return final

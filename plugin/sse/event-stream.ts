@@ -114,7 +114,7 @@ function startStream (request: FastifyRequest, response: RawResponse, encoded: C
   if (response instanceof ServerResponse) response.socket?.setKeepAlive?.(true, keepAliveMs)
   if (response.stream !== undefined) runtime.http2Connections.note(response.stream)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
-  const stream = new FrameStream(createCarrier(response, encoded, runtime.compression), options, runtime, opening, request.log)
+  const stream = new FrameStream(createCarrier(response, encoded, runtime.compression), options, runtime, opening, request.log, request.routeOptions.url)
   // This stream opened after the server had said goodbye to the others.
   if (runtime.draining) stream.close(turnedAwayFrame('draining', options.goodbye), runtime.limits.shutdownMs, 'closed')
   return stream

@@ -92,7 +92,7 @@ export class BatchWriter {
   attach (reader: WrittenReader, opening: string): void {
     this.#reader = reader
     this.#counters = reader.counters
-    reader.counters.adopt(this.#earlyWrites, this.#earlyBytes)
+    reader.counters.adoptFromAll(this.#earlyWrites, this.#earlyBytes)
     this.#earlyBytes = 0
     if (reader.paceMs > 0) this.#pace = { intervalMs: reader.paceMs, lastUpdateAt: -Infinity, flushEnd: 0 }
     this.#control += opening
@@ -209,6 +209,8 @@ export class BatchWriter {
       pace.lastUpdateAt = now
     }
     reader.counters.addFrames(end - start)
+    const { tally } = reader.counters
+    if (tally !== null) for (let number = start; number < end; number++) tally.add(outbox.at(number).text, 'written')
     const batch = text === '' && idPrefix === null ? batches.shared(outbox, start, end) : null
     if (batch !== null) {
       outbox.wrote(end, now)

@@ -27,9 +27,10 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   #closeCode: number = closeCodes.normal
   #reason: DisconnectReason = 'client'
 
-  constructor (carrier: Carrier, options: StreamOptions, runtime: Runtime, opening: string, log: FastifyBaseLogger) {
+  /** @param url pattern of its route */
+  constructor (carrier: Carrier, options: StreamOptions, runtime: Runtime, opening: string, log: FastifyBaseLogger, url = '') {
     this.#carrier = carrier
-    this.#record = new StreamRecord(log)
+    this.#record = new StreamRecord(log, url, runtime.watch)
     this.#options = options
     this.#runtime = runtime
     const now = runtime.time.now()
@@ -41,6 +42,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     else runtime.scheduler.schedule(this)
   }
 
+  get url (): string { return this.#record.url }
   get protocol (): Protocol { return this.#carrier.protocol }
   get compression (): StreamCompression | null { return this.#carrier.compression ?? null }
   get writeBuffer (): number { return this.#options.writeBuffer }
@@ -55,6 +57,11 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   get reason (): DisconnectReason { return this.#reason }
   get heldWeight (): number { return this.#writer.heldWeight }
   get closing (): boolean { return this.#writer.isEnding }
+
+  announce (url: string | null, verdict: string | null): void {
+    // Its client may have left before its user got it.
+    if (!this.#gone) this.#record.announce(this.protocol, url, verdict)
+  }
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader
@@ -201,7 +208,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
       this.#record.settle(reader)
     }
     this.#reader = null
-    this.#record.writeLine(this.#reason, this.protocol, this.#writer.uncountedBytes)
+    this.#record.end(this.#reason, this.protocol, this.#writer.uncountedBytes)
     reader?.onGone(this.#reason)
     this.#runtime.endings.emit('end')
   }

@@ -22,6 +22,7 @@ export class PlainTransport implements Transport {
     this.#stream = stream
     this.lastEventId = lastEventId
     this.#runtime = runtime
+    stream.announce(null, null)
   }
 
   get closed (): Promise<DisconnectReason> {

@@ -9,6 +9,7 @@ import { DeadlineQueue } from '../delivery/deadline-queue.ts'
 import { FlushScheduler } from '../delivery/flush-scheduler.ts'
 import { Counters } from '../metrics/counters.ts'
 import { FrameBatches } from '../delivery/frame-batches.ts'
+import { Watch } from '../metrics/watch.ts'
 import { Http2Connections } from './http2-connections.ts'
 import type { Stream } from './stream.ts'
 
@@ -28,6 +29,10 @@ export interface Runtime {
   readonly http2Connections: Http2Connections
   /** Emits `end` after each end of a stream or a session. */
   readonly endings: EventEmitter
+  /** Those who want to know what happens to sessions and streams. */
+  readonly watch: Watch
+  /** WebSockets that ended because of what their client sent. */
+  socketFaults: number
   /** Whether the server is about to stop, and takes no new sessions. */
   draining: boolean
 }
@@ -55,6 +60,8 @@ export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: num
     streams: new Set(),
     http2Connections: new Http2Connections(),
     endings: new EventEmitter(),
+    watch: new Watch(),
+    socketFaults: 0,
     draining: false
   }
 }

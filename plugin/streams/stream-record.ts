@@ -1,21 +1,37 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Protocol } from '../carriers/carrier.ts'
+import type { Watch } from '../metrics/watch.ts'
 import type { DisconnectReason, StreamReader } from './stream.ts'
 
 /**
- * The figures for a stream's line in the log. It counts nothing itself: a reader's counters
+ * The figures for a stream's line in the log, and for those who watch. It counts nothing itself: a reader's counters
  * span all its streams, and the difference from begin to end is this stream's part.
  */
 export class StreamRecord {
   readonly #log: FastifyBaseLogger
+  readonly #watch: Watch
+  #url: string
+  #isAnnounced = false
   readonly #openedAt = performance.now()
   #session: string | null = null
   /** Minus the reader's earlier counts, until {@link settle} adds the final ones. */
   #updates = 0
   #bytes = 0
 
-  constructor (log: FastifyBaseLogger) {
+  /** @param url pattern of the stream's route */
+  constructor (log: FastifyBaseLogger, url: string, watch: Watch) {
     this.#log = log
+    this.#url = url
+    this.#watch = watch
+  }
+
+  get url (): string { return this.#url }
+
+  /** Tells those who watch that the stream is open; its end will be told, too. */
+  announce (protocol: Protocol, url: string | null, verdict: string | null): void {
+    this.#isAnnounced = true
+    this.#url = url ?? this.#url
+    if (this.#watch.seesStreamOpen) this.#watch.streamOpened({ session: this.#session, url: this.#url, protocol, verdict })
   }
 
   /** Call it when a reader gets the stream, before the reader counts anything of it. */
@@ -31,14 +47,18 @@ export class StreamRecord {
     this.#bytes += counters.bytesWritten
   }
 
-  /** Writes the line. `moreBytes` are bytes that no reader has counted. */
-  writeLine (reason: DisconnectReason, protocol: Protocol, moreBytes: number): void {
+  /** Writes the line, and tells those who watch. `moreBytes` are bytes that no reader has counted. */
+  end (reason: DisconnectReason, protocol: Protocol, moreBytes: number): void {
     const session = this.#session === null ? {} : { session: this.#session }
-    const ms = Math.round(performance.now() - this.#openedAt)
+    const exactMs = performance.now() - this.#openedAt
+    const ms = Math.round(exactMs)
+    const updates = this.#updates
+    const bytes = this.#bytes + moreBytes
     try {
-      this.#log.info({ ...session, reason, protocol, ms, updates: this.#updates, bytes: this.#bytes + moreBytes }, 'a tether stream ended')
+      this.#log.info({ ...session, reason, protocol, ms, updates, bytes }, 'a tether stream ended')
     } catch {
       // An application's own logger threw; the stream ends all the same.
     }
+    if (this.#isAnnounced && this.#watch.seesStreamClose) this.#watch.streamClosed({ session: this.#session, url: this.#url, protocol, reason, ms: exactMs, updates, bytes })
   }
 }

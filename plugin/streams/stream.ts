@@ -76,6 +76,15 @@ export interface Stream extends Flushable {
   readonly closing: boolean
   /** Its share of the memory of a batch that it has begun to write. */
   readonly heldWeight: number
+  /** URL pattern of its route. */
+  readonly url: string
+  /**
+   * Tells those who watch that it is open. For its user, once the reader is attached.
+   *
+   * @param url pattern of the session's URL; null for a stream without a session
+   * @param verdict of the hello; null for none
+   */
+  announce: (url: string | null, verdict: string | null) => void
   /** Writes `opening`, then the updates of `reader` from now on. */
   attach: (reader: StreamReader, opening: string) => void
   /** Writes library text before the next update. */

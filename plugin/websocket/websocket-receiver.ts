@@ -84,9 +84,9 @@ export class WebSocketReceiver implements Deadline {
   #receive (message: Buffer, isBinary: boolean): void {
     // The session may have another stream by now, or be over. Then no answer is possible.
     if (this.#stream.gone || this.#stream.closing) return
-    if (isBinary) return this.#closeWithReason('not-text', false, closeCodes.unsupported)
+    if (isBinary) return this.#closeFaulty('not-text', false, closeCodes.unsupported)
     const { maxEventBytes } = this.#endpoint.limits
-    if (message.length > maxMessageBytes(maxEventBytes)) return this.#closeWithReason('too-large', false, closeCodes.tooLarge)
+    if (message.length > maxMessageBytes(maxEventBytes)) return this.#closeFaulty('too-large', false, closeCodes.tooLarge)
     if (this.#session !== null) {
       this.#answerTo(this.#session, message)
     } else if (this.#isOpening) {
@@ -101,7 +101,7 @@ export class WebSocketReceiver implements Deadline {
   #keep (message: Buffer): void {
     this.#earlyBytes += message.length
     if (this.#early.length === this.#endpoint.runtime.limits.earlyMessages || this.#earlyBytes > maxMessageBytes(this.#endpoint.limits.maxEventBytes)) {
-      this.#closeWithReason('too-many', false, closeCodes.policy)
+      this.#closeFaulty('too-many', false, closeCodes.policy)
     } else this.#early.push(message)
   }
 
@@ -135,7 +135,7 @@ export class WebSocketReceiver implements Deadline {
     const isMalformed = error instanceof ValidationError || /^FST_ERR_CTP_/.test(read(error, 'code') ?? '')
     if (!isMalformed) logThrown(request.log, outcome.status < 500 ? 'info' : 'error', error, messageOf(error))
     this.#stream.control(answerOf(outcome))
-    if (isMalformed) this.#closeWithReason('bad-opening', false, closeCodes.badOpening)
+    if (isMalformed) this.#closeFaulty('bad-opening', false, closeCodes.badOpening)
     else if (outcome.status < 500) this.#closeWithReason('refused', false, closeCodes.policy)
     else this.#closeWithReason('failed', true, closeCodes.failed)
   }
@@ -177,6 +177,15 @@ export class WebSocketReceiver implements Deadline {
     if (this.#isPaused || this.#unreadBytes < this.#endpoint.runtime.limits.writeBytes) return
     this.#isPaused = true
     this.#peer.pause()
+  }
+
+  /** Closes for what the client sent. Strangers decide how often, so it is counted, and logged at a level that is off by default. */
+  #closeFaulty (reason: string, reconnect: boolean, code: number): void {
+    this.#endpoint.runtime.socketFaults++
+    try {
+      this.#endpoint.log.debug({ reason }, 'a WebSocket is closed for what its client sent')
+    } catch { /* An application's own logger threw. */ }
+    this.#closeWithReason(reason, reconnect, code)
   }
 
   #closeWithReason (reason: string, reconnect: boolean, code: number): void {

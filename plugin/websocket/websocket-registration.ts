@@ -11,6 +11,9 @@ import { UpgradeRelay, isRouted } from './upgrade-relay.ts'
 /** Handles the WebSockets of a route. */
 export type SocketHandler = (peer: WebSocketPeer, request: FastifyRequest) => void
 
+/** Counts WebSockets that ended because of what their client sent. */
+interface SocketFaults { socketFaults: number }
+
 /** The WebSocket server that `@fastify/websocket` makes for an instance. */
 interface SocketServer {
   handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer, accept: (peer: WebSocketPeer) => void) => void
@@ -21,7 +24,7 @@ interface SocketServer {
  * `@fastify/websocket`, that serves them. Otherwise this function registers one for these routes
  * alone; it gets its requests from the router.
  */
-export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number): Promise<void> {
+export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number, faults: SocketFaults): Promise<void> {
   // A hook of the application may refuse an upgrade before its `@fastify/websocket` sees it. Then nothing reads from the connection any more.
   routes.addHook('onResponse', function endRefusedTetherUpgrade (request, _reply, done) {
     if (wantsWebSocket(request.raw.headers) && isRouted(request.raw) && request.ws !== true) request.raw.socket.destroySoon()
@@ -39,25 +42,27 @@ export async function enableWebSockets (routes: FastifyInstance, mode: string, m
     // Our streams end by themselves, with a goodbye.
     preClose: (done: () => void) => { done() },
     // The socket is closed already, with the code of its fault.
-    errorHandler: (error: Error, _socket: unknown, request: { log: FastifyInstance['log'] }) => { noteFailure(error, request) }
+    errorHandler: (error: Error, _socket: unknown, request: { log: FastifyInstance['log'] }) => { noteFault(error, request, faults) }
   })
 }
 
 /** Accepts a WebSocket handshake that the router delivered. Returns false if the request is none. */
-export function acceptHandshake (request: FastifyRequest, reply: FastifyReply, handler: SocketHandler): boolean {
+export function acceptHandshake (request: FastifyRequest, reply: FastifyReply, handler: SocketHandler, faults: SocketFaults): boolean {
   const handshake = takeHandshake(request.raw)
   if (handshake === null) return false
   reply.hijack()
   const { websocketServer } = request.server as unknown as { websocketServer: SocketServer }
   websocketServer.handleUpgrade(request.raw, handshake.socket, handshake.head, (peer) => {
-    peer.on('error', (error: Error) => { noteFailure(error, request) })
+    peer.on('error', (error: Error) => { noteFault(error, request, faults) })
     handler(peer, request)
   })
   return true
 }
 
-function noteFailure (error: Error, { log }: { log: FastifyInstance['log'] }): void {
-  logThrown(log, 'info', error, 'a WebSocket failed')
+/** Strangers decide how often this happens, so it is counted, and logged at a level that is off by default. */
+function noteFault (error: Error, { log }: { log: FastifyInstance['log'] }, faults: SocketFaults): void {
+  faults.socketFaults++
+  logThrown(log, 'debug', error, 'a WebSocket failed')
 }
 
 /** Imports the package only when it is needed: most applications do not have it. */

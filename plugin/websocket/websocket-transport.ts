@@ -19,13 +19,13 @@ export const webSocketTransport: SessionTransport<ResolvedWebSocketOptions> = {
     const resolved = Object.freeze({ ...options, goodbye: true })
     const parse = jsonParser(routes)
     const handler: SocketHandler = (peer, request) => { acceptSocket({ endpoint, acceptance, peer, request, parse }, resolved) }
-    await enableWebSockets(routes, mode, maxMessageBytes(endpoint.limits.maxEventBytes))
+    await enableWebSockets(routes, mode, maxMessageBytes(endpoint.limits.maxEventBytes), endpoint.runtime)
     return {
       routeOptions: { wsHandler: handler },
       takesUpgrades: true,
       onRequest: () => {},
       serve (request, reply) {
-        if (acceptHandshake(request, reply, handler)) return true
+        if (acceptHandshake(request, reply, handler, endpoint.runtime)) return true
         // A proxy may drop the upgrade and leave the rest of the handshake. Its client cannot read an event stream; the session would stay behind unused.
         if (!isAlone && request.headers['sec-websocket-version'] === undefined) return false
         // On HTTP/2 this header is an error.

@@ -73,7 +73,7 @@ export function openSocketStream (request: AnyRequest, peer: WebSocketPeer, opti
   // TCP probes an idle peer, even without pings.
   request.raw.socket?.setKeepAlive?.(true, keepAliveMs)
   const opening = options.retryMs > 0 ? encodeRetry(options.retryMs) : ''
-  const stream = new FrameStream(new WebSocketCarrier(peer, pipe, runtime.limits.writeBytes), options, runtime, opening, request.log)
+  const stream = new FrameStream(new WebSocketCarrier(peer, pipe, runtime.limits.writeBytes), options, runtime, opening, request.log, request.routeOptions.url)
   // Its `close` came before the stream's listener.
   if (peer.readyState === closedState) stream.destroy('client')
   // This stream opened after the server had said goodbye to the others.

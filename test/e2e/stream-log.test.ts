@@ -1,9 +1,13 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
+import WebSocket from 'ws'
 import tether from '../../plugin/index.ts'
 import { contract, silent } from './harness/contract.ts'
 import { startLive, type LiveServer } from './harness/live.ts'
 import { openReader } from './harness/reader.ts'
+import { post } from './harness/request.ts'
 import { rows, sendRows } from './harness/rows.ts'
 import { until } from './harness/until.ts'
 import { exactly } from './harness/claim.ts'
@@ -105,17 +109,57 @@ t.test('onResponse runs for a stream that the server ended, and onRequestAbort f
   t.same(ran, ['onRequestAbort GET /live', 'onResponse GET /live'], 'neither for the WebSocket')
 })
 
+t.test('session.log names the session in each line, by the beginning of its id', async (t) => {
+  const server = await startLive(t, {
+    live: { on: { say: (session, { text }) => { session.log.info({ text }, 'said') } } }
+  })
+  const { session } = await server.connect()
+  t.equal(session.log, session.log, 'made once')
+  await post(server, session.id, { event: 'say', data: { text: 'hello' } })
+  await until(() => server.log.some(({ msg }) => msg === 'said'), 'the line')
+  t.match(server.log.find(({ msg }) => msg === 'said'), { level: 30, session: `${session.id.slice(0, 6)}…`, text: 'hello' })
+  session.log.child({ more: true }).warn('a child of it')
+  t.match(server.log.at(-1), { level: 40, session: `${session.id.slice(0, 6)}…`, more: true })
+  t.notOk(JSON.stringify(server.log).includes(session.id))
+})
+
+t.test('what a stranger sends over a WebSocket is counted, and fills no log at the usual levels', async (t) => {
+  const server = await startLive(t, { live: { mode: 'websocket', maxEventBytes: 1_000 } })
+  const wrong: Array<[what: string, send: (socket: WebSocket) => void]> = [
+    ['a binary message', (socket) => { socket.send(Buffer.from([1])) }],
+    ['no opening', (socket) => { socket.send('hello') }],
+    ['a reserved bit', (socket) => { (socket as unknown as { _socket: Socket })._socket.write(Buffer.from([0xf1, 0x81, 0, 0, 0, 0, 0])) }],
+    ['a frame that is not masked', (socket) => { (socket as unknown as { _socket: Socket })._socket.write(Buffer.from([0x81, 0x01, 0x41])) }],
+    ['too many bytes', (socket) => { socket.send(JSON.stringify({ session: 'new', text: 'x'.repeat(100_000) })) }]
+  ]
+  for (const [index, [what, send]] of wrong.entries()) {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/live`)
+    socket.on('error', () => {})
+    const closed = once(socket, 'close')
+    await once(socket, 'open')
+    server.log.splice(0)
+    send(socket)
+    await closed
+    await until(() => server.app.tether.stats().socketFaults === index + 1, what)
+    await until(() => server.app.tether.stats().streams === 0, 'the end of the stream')
+    t.strictSame(server.log.filter(({ level, msg }) => level >= 30 && msg !== message), [], what)
+    t.ok(server.log.some(({ level }) => level === 20), `${what} is at level debug`)
+  }
+})
+
 t.test('what we register has names', async (t) => {
   const app = Fastify()
   const handlers: Record<string, string[]> = {}
-  app.addHook('onRoute', ({ method, url, handler, onRequest }) => {
-    handlers[`${String(method)} ${url}`] = [handler, ...[onRequest ?? []].flat()].map(({ name }) => name)
+  const kinds = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort'] as const
+  app.addHook('onRoute', ({ method, url, handler, ...route }) => {
+    handlers[`${String(method)} ${url}`] = [handler, ...kinds.flatMap((kind) => [route[kind] ?? []].flat() as Function[])].map(({ name }) => name)
   })
   await app.register(tether)
   app.tether.stateful('/live', { contract, on: silent })
+  app.tether.stateful('/both', { contract, on: silent, mode: 'both' })
   await app.ready()
   t.teardown(() => app.close())
-  t.ok(Object.keys(handlers).length > 4)
+  t.ok(Object.keys(handlers).length > 8)
   for (const [route, names] of Object.entries(handlers)) t.notOk(names.includes(''), `${route}: ${names.join(', ')}`)
   const plugins = app.printPlugins()
   for (const name of ['fastify-tether', 'tetherRoutes', 'tetherEvents']) t.match(plugins, name)

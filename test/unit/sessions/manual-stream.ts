@@ -4,6 +4,7 @@ import type { DisconnectReason, Stream, StreamReader } from '../../../plugin/str
 /** A stream whose client takes as many updates as the test says. */
 export class ManualStream implements Stream {
   readonly protocol = 'http/1.1'
+  readonly url = ''
   readonly compression = null
   readonly heartbeatMs = 0
   readonly stallTimeoutMs: number
@@ -31,6 +32,8 @@ export class ManualStream implements Stream {
 
   get closing (): boolean { return this.#goodbye !== null }
   get writable (): boolean { return this.room > 0 && !this.gone }
+
+  announce (): void {}
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader

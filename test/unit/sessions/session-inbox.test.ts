@@ -8,6 +8,7 @@ import { Counters } from '../../../plugin/metrics/counters.ts'
 import { SessionInbox, type EventHandler, type InboxOwner, type InboxScope } from '../../../plugin/sessions/session-inbox.ts'
 
 class Owner implements InboxOwner {
+  readonly shortId = 'AbCdEf…'
   timeouts = 0
   readonly reports: Array<[error: unknown, command: string]> = []
 

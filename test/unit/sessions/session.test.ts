@@ -4,7 +4,9 @@ import t from 'tap'
 import { resolveSessionOptions } from '../../../plugin/app/options.ts'
 import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
 import { Audience } from '../../../plugin/delivery/audience.ts'
+import { Counters } from '../../../plugin/metrics/counters.ts'
 import { Cohorts } from '../../../plugin/sessions/cohorts.ts'
+import { CommandWatch } from '../../../plugin/sessions/command-watch.ts'
 import type { AnySessionConfig, SessionOptions } from '../../../plugin/sessions/config.ts'
 import type { EventHandler } from '../../../plugin/sessions/session-inbox.ts'
 import type { SessionScope } from '../../../plugin/sessions/session-scope.ts'
@@ -36,6 +38,10 @@ function start ({ options = {}, hooks = {}, isPrepared = false }: { options?: Se
     handlers: new Map([['slow', slow]]),
     context: { live: null! },
     runtime,
+    url: '/live',
+    log: null!,
+    counters: new Counters(runtime.totals),
+    commandWatch: new CommandWatch('/live', runtime.watch),
     cohorts: new Cohorts({ ...runtime, limits, writeBytes: runtime.limits.writeBytes }),
     audiencesOf: () => [everyone],
     report: (_session, error) => { told.push(`report ${(error as { code: string }).code}`) },
