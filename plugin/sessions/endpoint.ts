@@ -16,6 +16,7 @@ import { createSessionId, shortSessionId } from './session-id.ts'
 import type { EventHandler } from './session-inbox.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
+import type { RestoreOptions, SessionSnapshot } from './snapshot.ts'
 import { TetherSession } from './session.ts'
 
 type Bind = NonNullable<AccessOptions['bind']>
@@ -145,6 +146,18 @@ export class Endpoint implements SessionScope<TetherSession> {
     if (!this.runtime.draining) return session.claimCode
     session.destroy()
     return null
+  }
+
+  /**
+   * Makes a session from a snapshot, in the slot that the caller reserved for the snapshot's owner; the caller gives
+   * the slot back if this rejects. Waits until this node has read the log up to the snapshot's position; then, in one
+   * synchronous step, the session gets what the log brought since, and joins its groups. `onRestore` is queued. Until then the
+   * endpoint does not know the session.
+   *
+   * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is no JSON, and with an error of `deserialize`.
+   */
+  restore (_id: string, _snapshot: SessionSnapshot, _options: RestoreOptions): Promise<TetherSession> {
+    return Promise.reject(new Error('not written yet'))
   }
 
   get pendingMs (): number { return this.registry.limits.pendingMs }

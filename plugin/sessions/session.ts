@@ -21,6 +21,7 @@ import { createSessionId, shortSessionId } from './session-id.ts'
 import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
+import type { FreezeOptions, FreezeReason, SessionSnapshot } from './snapshot.ts'
 
 /** A session looks for its cohort at this flush of a stream. Its first flush writes only the opening, and groups may still change. */
 const flushesToSettle = 2
@@ -354,6 +355,23 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   report (error: unknown, command: string): void {
     this.scope.report(this, error, command)
+  }
+
+  // Moving
+
+  /** Settles when the freeze in progress is over, whatever its outcome; null for none. A request for the session waits for it. */
+  get moving (): Promise<void> | null { return null }
+
+  /**
+   * Takes the session out of this node: it accepts nothing more, runs what its channel holds, ends its stream, runs
+   * `onDisconnect` and `onFreeze`, and in one synchronous step is no longer delivered to and becomes a snapshot. Then this object is dead:
+   * it is in no list of the endpoint, and its slot is free.
+   *
+   * @returns null if the session stays as it was: a command ran beyond the deadline, its client came back meanwhile, or it closes.
+   * Rejects with `FST_ERR_TETHER_STATE` if its state cannot be serialised; then it stays as it was, too.
+   */
+  freeze (_reason: FreezeReason, _options: FreezeOptions): Promise<SessionSnapshot | null> {
+    return Promise.reject(new Error('not written yet'))
   }
 
   // Its end
