@@ -88,14 +88,15 @@ class World {
   /** What a session that comes with a position gets. */
   async missed ({ node }: Known, position: LogPosition, deadlineMs = 5_000): Promise<{ isComplete: boolean, texts: string[] }> {
     const texts: string[] = []
-    let isComplete: boolean | null = null
-    const reached = node.reach(position, null, deadlineMs).then((complete) => {
-      isComplete = complete
+    const reached = node.reach(position, null, deadlineMs).then((isComplete) => {
       node.replay(position, { deliver: ({ frame }) => { texts.push(frame.text) }, lost: () => { texts.push(lost) }, pause: () => {} })
+      return { isComplete, texts }
     })
-    for (let turn = 0; isComplete === null && turn < 1_000; turn++) await this.clock.pass(10)
-    await reached
-    return { isComplete: isComplete!, texts }
+    const waiting = { isOver: false }
+    const over = () => { waiting.isOver = true }
+    reached.then(over, over)
+    while (!waiting.isOver) await this.clock.pass(10)
+    return await reached
   }
 
   async stop (): Promise<void> {
@@ -141,10 +142,12 @@ t.test('a node waits until it has read past the position', async (t) => {
 t.test('a node that came later, or kept too little, reads the log again', async (t) => {
   for (const isNew of [true, false]) {
     let ranges = 0
-    const world = new World({ weather: ({ what, isAnswer }) => {
-      if (what === 'range' && !isAnswer) ranges++
-      return 1
-    } }, isNew ? {} : { logTailEntries: 2 })
+    const world = new World({
+      weather: ({ what, isAnswer }) => {
+        if (what === 'range' && !isAnswer) ranges++
+        return 1
+      }
+    }, isNew ? {} : { logTailEntries: 2 })
     const one = await world.add()
     let two = isNew ? null : await world.add()
     world.broadcast(one)

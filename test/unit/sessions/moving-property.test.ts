@@ -238,8 +238,7 @@ async function apply (world: World, { kind, page: at, node: nodeAt, group, flag 
     page.node.endpoint.context.live.group(groupNames[group % 2]!).broadcastExcept(session, 'note', `e${index}`)
     if (flag) await world.settle()
     else await world.move(page, node, false)
-  }
-  else if (kind === 'send') session.send('note', `s${index}`)
+  } else if (kind === 'send') session.send('note', `s${index}`)
   else if (kind === 'sendReading') session.send('reading', { key: nodeAt, value: index })
   else if (kind === 'join') page.node.endpoint.groups.add(groupNames[group % 2]!, session)
   else if (kind === 'leave') page.node.endpoint.groups.delete(groupNames[group % 2]!, session)
@@ -293,6 +292,6 @@ t.test('no client can tell that its session moves', async (t) => {
         equal(endpoint.registry.reserved, 0)
       }
     }
-  }), { numRuns: 30 * effort, ...seed })
-  t.ok(moves > 100 && placed > 0, `${moves} moves`)
+  }), { numRuns: 20 * effort, ...seed })
+  t.ok(moves > 50 && placed > 0, `${moves} moves`)
 })
