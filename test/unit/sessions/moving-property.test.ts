@@ -135,6 +135,7 @@ class World {
   readonly moves: boolean
   readonly sizes: number[] = []
   #arrivals = 0
+  #speaker = 0
 
   constructor (moves: boolean) {
     this.moves = moves
@@ -163,6 +164,12 @@ class World {
     do await setImmediate()
     while (!this.nodes.every(({ endpoint }) => endpoint.runtime.scheduler.isIdle))
     for (const page of this.pages) page.read()
+  }
+
+  /** The next broadcasts come from a node. The order of those that two nodes call in one turn is open, and may differ between two worlds. */
+  async speak (node: number): Promise<void> {
+    if (node !== this.#speaker) await this.settle()
+    this.#speaker = node
   }
 
   connect (page: Page): void {
@@ -228,16 +235,17 @@ async function apply (world: World, { kind, page: at, node: nodeAt, group, flag 
   const { session } = page
   const node = world.nodes[nodeAt]!
   const receiver = groupNames[group] ?? null
+  if (kind === 'broadcast' || kind === 'reading') await world.speak(nodeAt)
   const live = node.endpoint.context.live
   const audience = receiver === null ? live : live.group(receiver)
   if (kind === 'broadcast') audience.broadcast('note', `b${index}`)
   else if (kind === 'reading') audience.broadcast('reading', { key: nodeAt, value: index })
   else if (kind === 'except') {
-    // It comes from the session's own node, which is another one in each world. The order of nodes within a turn may differ.
+    // It comes from the session's own node, which is another one in each world.
     await world.settle()
     page.node.endpoint.context.live.group(groupNames[group % 2]!).broadcastExcept(session, 'note', `e${index}`)
     if (flag) await world.settle()
-    else await world.move(page, node, false)
+    else await world.move(page, node, true)
   } else if (kind === 'send') session.send('note', `s${index}`)
   else if (kind === 'sendReading') session.send('reading', { key: nodeAt, value: index })
   else if (kind === 'join') page.node.endpoint.groups.add(groupNames[group % 2]!, session)
