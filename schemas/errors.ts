@@ -81,6 +81,9 @@ export const BusyError = answer('FST_ERR_TETHER_BUSY', 429, 'The session\'s comm
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')
 export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server is shutting down')
 
+/** Refuses what came for a session that is leaving this node, or has left it. A retry finds it on its new node. */
+export const SessionMovedError = answer('FST_ERR_TETHER_SESSION_MOVED', 503, 'The session has moved to another node')
+
 /** A call of the cluster's engine that did not succeed. A write may have happened all the same. */
 export const EngineError = answer('FST_ERR_TETHER_ENGINE', 503, 'The cluster\'s engine %s')
 /** A write that did not happen: the engine has no memory left. */
@@ -98,5 +101,9 @@ export const ModeError = failure('FST_ERR_TETHER_MODE', 500, 'mode "%s" %s')
 export const NoSocketError = failure('FST_ERR_TETHER_NO_SOCKET', 500, 'app.tether.websocket.upgrade() was given no WebSocket: %s')
 export const StreamPipedError = failure('FST_ERR_TETHER_STREAM_PIPED', 500, 'An onSend hook pipes the event stream into another stream, but frames go to the response itself: make the hook skip text/event-stream')
 export const HandlerTimeoutError = failure('FST_ERR_TETHER_HANDLER_TIMEOUT', 500, 'The handler of "%s" did not settle within %d ms')
+/** The state of a session that cannot leave its node. */
+export const StateError = failure('FST_ERR_TETHER_STATE', 500, 'the state of a session cannot be kept as JSON: %s')
+/** Bytes from the engine that are no snapshot of a session, or one of a later format. */
+export const SnapshotError = failure('FST_ERR_TETHER_SNAPSHOT', 500, 'what the cluster has of a session cannot be read: %s')
 // No client reads this status. Fastify logs no error for a status below 500, and a client that leaves is no error.
 export const StreamAbortedError = failure('FST_ERR_TETHER_STREAM_ABORTED', 499, 'The stream was not established: %s')

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionMovedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
 import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
@@ -95,6 +95,8 @@ export class Acceptance {
   }
 
   #apply (session: TetherSession, submission: Submission): Accepted {
+    // A page that leaves does not ask again.
+    if (session.isAway && (!session.isOpen || submission.event !== leaveEvent)) throw new SessionMovedError()
     if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
     let known = 0
     if (submission.event === leaveEvent) session.leave()
@@ -154,7 +156,7 @@ function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], w
 
 /** The outcome for a thrown value, also for one that a transport caught while it read the submission. */
 export function refusedFor (error: unknown): Refused {
-  const isTemporary = error instanceof BusyError || error instanceof DrainingError
+  const isTemporary = error instanceof BusyError || error instanceof DrainingError || error instanceof SessionMovedError
   return { isAccepted: false, status: statusOf(error), error, retryAfter: isTemporary ? defaults.fixed.retryAfterSeconds : undefined }
 }
 

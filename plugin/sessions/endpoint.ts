@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
-import { ArgumentError } from '../../schemas/errors.ts'
+import { ArgumentError, DrainingError } from '../../schemas/errors.ts'
 import { logThrown, presentable } from '../../schemas/thrown.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
@@ -9,16 +9,19 @@ import { Counters } from '../metrics/counters.ts'
 import { UpdateTally } from '../metrics/update-tally.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Applicant } from './applicant.ts'
+import type { BroadcastLog } from './broadcast-log.ts'
 import { Cohorts } from './cohorts.ts'
 import { CommandWatch } from './command-watch.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import { Groups } from './groups.ts'
+import { keepState, reviveState } from './kept-state.ts'
 import { LiveHandler } from './live-handler.ts'
-import { Relay, type BroadcastLog } from './relay.ts'
+import { Relay } from './relay.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
 import type { EventHandler } from './session-inbox.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
+import type { RestoreFrom, RestoreOptions, SessionSnapshot } from './snapshot.ts'
 import { TetherSession } from './session.ts'
 
 type Bind = NonNullable<AccessOptions['bind']>
@@ -62,8 +65,13 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly tally: UpdateTally
   readonly counters: Counters
   readonly commandWatch: CommandWatch
+  readonly broadcastLog: BroadcastLog | null
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
+  /** Whether a state was seen that can move to another node, or none ever has to. */
+  #isStateKept: boolean
+  /** The restores that are not done, by session id. */
+  readonly #restoring = new Map<string, Promise<TetherSession>>()
 
   constructor (parts: EndpointParts) {
     this.contract = parts.contract
@@ -83,7 +91,9 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
     this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
+    this.broadcastLog = cluster
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)
+    this.#isStateKept = cluster === null || parts.limits.persist === 'never'
     this.context = Object.freeze({ live: new LiveHandler(this, this.#relay) })
   }
 
@@ -124,9 +134,15 @@ export class Endpoint implements SessionScope<TetherSession> {
     return { boundTo, owner: ownerOf(boundTo, request.ip), connection }
   }
 
-  /** Makes a session in the slot that the caller reserved. Rejects with an error of `initialState`. */
+  /** Makes a session in the slot that the caller reserved. Rejects with an error of `initialState`, and with `FST_ERR_TETHER_STATE`. */
   async create (request: FastifyRequest, applicant: Applicant, isPrepared: boolean): Promise<TetherSession> {
-    return this.admit(await this.#stateFor(request), applicant, isPrepared)
+    const state = await this.#stateFor(request)
+    if (!this.#isStateKept) {
+      // A state that cannot move shows now, not at the first deploy.
+      keepState(state, this.hooks)
+      this.#isStateKept = true
+    }
+    return this.admit(state, applicant, isPrepared)
   }
 
   /** Makes a session with this state in the slot that the caller reserved. */
@@ -164,6 +180,55 @@ export class Endpoint implements SessionScope<TetherSession> {
     if (!this.runtime.draining) return session.claimCode
     session.destroy()
     return null
+  }
+
+  /**
+   * Makes a session from a snapshot, in the slot that the caller reserved for the snapshot's owner; the caller gives
+   * the slot back if this rejects. Waits until this node has read the log up to the snapshot's position; then, in one
+   * synchronous step, the session gets what the log brought since, and joins its groups. `onRestore` is queued. Until then the
+   * endpoint does not know the session.
+   *
+   * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, and
+   * with an error of `deserialize`, which is logged.
+   */
+  async restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false }: RestoreOptions): Promise<TetherSession> {
+    if (this.sessions.has(id) || this.#restoring.has(id)) throw new ArgumentError(`the session ${shortSessionId(id)} is at this node already`)
+    const restored = this.#restore(id, snapshot, from, deadlineMs, awaitsStream)
+    this.#restoring.set(id, restored)
+    try {
+      return await restored
+    } finally {
+      this.#restoring.delete(id)
+    }
+  }
+
+  async #restore (id: string, snapshot: SessionSnapshot, from: RestoreFrom, deadlineMs: number, awaitsStream: boolean): Promise<TetherSession> {
+    const state = await this.#revive(id, snapshot)
+    const { broadcastLog: log } = this
+    const isComplete = log === null || (snapshot.log !== null && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
+    // A drain that began meanwhile knows only the sessions of that moment.
+    if (this.runtime.draining) throw new DrainingError()
+    const session = new TetherSession(this, state, { boundTo: snapshot.boundTo, owner: snapshot.owner, connection: null }, null, { id, snapshot, from })
+    this.registry.add(session)
+    this.sessions.set(id, session)
+    for (const name of snapshot.groups) this.groups.readd(name, session)
+    this.#relay?.replay(session, snapshot.log, isComplete)
+    this.everyone.add(session)
+    this.#relay?.add(session)
+    session.queueHook('onRestore', { ...this.context, from })
+    if (!session.everConnected) {
+      if (!awaitsStream) session.unclaim()
+    } else if (!awaitsStream) this.detached(session)
+    return session
+  }
+
+  async #revive (id: string, { state, stateVersion }: SessionSnapshot): Promise<unknown> {
+    try {
+      return await reviveState(state, stateVersion, this.hooks, this.limits.stateVersion)
+    } catch (error) {
+      logThrown(this.log, 'error', error, 'the state of a tether session cannot be restored', { session: shortSessionId(id) })
+      throw presentable(error)
+    }
   }
 
   get pendingMs (): number { return this.registry.limits.pendingMs }

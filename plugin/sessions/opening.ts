@@ -32,6 +32,8 @@ export function nextArrival (): number {
  */
 export async function openSession (endpoint: Endpoint, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
   if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
+  // It is not known yet whether the session will be here.
+  for (let moving = movingSession(endpoint, claim); moving !== null; moving = movingSession(endpoint, claim)) await moving
   const judged = judge(endpoint, claim, request)
   if (judged === 'gone') return refused(entrance.gone())
   let { session, verdict } = judged
@@ -63,8 +65,8 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
     stream = await entrance.open()
     if (stream.gone || stream.closing) return refused(abort(session, isNew))
     if (!session.isOpen) {
-      // The session closed while the request's hooks ran.
-      stream.close(goodbyeFrame({ reason: 'closed', reconnect: !session.isClosedForGood }), endpoint.runtime.limits.shutdownMs, 'closed')
+      // The session closed, or left this node, while the request's hooks ran.
+      stream.close(goodbyeFrame({ reason: session.isAway ? 'moved' : 'closed', reconnect: !session.isClosedForGood }), endpoint.runtime.limits.shutdownMs, 'closed')
       return null
     }
     attached = session.attach(stream, verdict, claim.seq, claim.counted, arrival)
@@ -74,8 +76,15 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   }
   if (attached === null) return null
   registry.moved(session, connection)
-  session.queueHook('onConnect', { ...endpoint.context, request, verdict: attached, protocol: stream.protocol })
+  session.queueHook('onConnect', { ...endpoint.context, request, verdict: attached, protocol: stream.protocol, restored: session.takeRestored() })
   return session
+}
+
+/** Settles when the session of a claim has left this node, or stays; null if it does not leave. */
+function movingSession ({ sessions, claims }: Endpoint, { id, prepared }: Claim): Promise<void> | null {
+  if (id === null) return null
+  const session = claims.get(id) ?? (prepared ? undefined : sessions.get(id))
+  return session?.isLeaving === true ? session.moving : null
 }
 
 /** The session of a claim; null for a new session; `gone` if the browser must stop its retries. */

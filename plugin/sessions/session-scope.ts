@@ -4,6 +4,7 @@ import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { Counters } from '../metrics/counters.ts'
 import type { Runtime } from '../streams/runtime.ts'
+import type { BroadcastLog } from './broadcast-log.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import type { Cohorts } from './cohorts.ts'
 import type { CommandWatch } from './command-watch.ts'
@@ -27,6 +28,8 @@ export interface SessionScope<Session> {
   readonly counters: Counters
   readonly commandWatch: CommandWatch
   readonly cohorts: Cohorts
+  /** The log that joins the nodes; null for none. */
+  readonly broadcastLog: BroadcastLog | null
   /** All sessions, and the groups of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */

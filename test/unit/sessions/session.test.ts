@@ -43,6 +43,7 @@ function start ({ options = {}, hooks = {}, isPrepared = false }: { options?: Se
     counters: new Counters(runtime.totals),
     commandWatch: new CommandWatch('/live', runtime.watch),
     cohorts: new Cohorts({ ...runtime, limits, writeBytes: runtime.limits.writeBytes }),
+    broadcastLog: null,
     audiencesOf: () => [everyone],
     report: (_session, error) => { told.push(`report ${(error as { code: string }).code}`) },
     unpooled: () => { told.push('unpooled') },
