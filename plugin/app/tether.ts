@@ -10,7 +10,9 @@ import { normalOrigin } from '../routes/origin.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import { chooseTransports, createMaker } from '../routes/transport-choice.ts'
 import type { Handler } from '../sessions/api.ts'
+import { Ownership } from '../ownership/ownership.ts'
 import { Endpoint } from '../sessions/endpoint.ts'
+import type { SessionKeeper } from '../sessions/keeper.ts'
 import { SessionRegistry } from '../sessions/session-registry.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import { createEventStreamUpgrade } from '../sse/sse-upgrade.ts'
@@ -30,6 +32,7 @@ export class TetherCore {
   readonly #registry: SessionRegistry<TetherSession>
   readonly #shutdown: Shutdown
   readonly #cluster: ClusterNode | null
+  readonly #ownership: Ownership | null
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -39,7 +42,7 @@ export class TetherCore {
     this.#options = options
     const { limits, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
-    const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') })
+    const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') }, evict)
     const relief = new MemoryRelief(runtime.budget, function * () {
       for (const { feed } of registry) yield feed
       yield * runtime.budget.others
@@ -49,6 +52,7 @@ export class TetherCore {
     this.#registry = registry
     this.#shutdown = new Shutdown(runtime, registry)
     this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }) })
+    this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, fixed, clock: systemClock, log: () => this.#cluster!.log })
   }
 
   /** Makes `app.tether` for one instance. Its routes go to that instance. */
@@ -77,6 +81,7 @@ export class TetherCore {
 
   /** Leaves the other nodes; for Fastify's `onClose`. */
   async leave (): Promise<void> {
+    await this.#ownership?.leave(this.#runtime.limits.shutdownMs)
     await this.#cluster?.stop()
   }
 
@@ -85,6 +90,12 @@ export class TetherCore {
     const { shutdownMs } = this.#runtime.limits
     await this.#shutdown.close('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
     await this.#runtime.http2Connections.close(shutdownMs / 4)
+  }
+
+  /** Makes what moves the sessions of a configuration between nodes; undefined for sessions that stay. */
+  #keeperFor (config: AnyStatefulConfig): ((endpoint: Endpoint) => SessionKeeper) | undefined {
+    const ownership = this.#ownership
+    return ownership === null || (config as { persist?: unknown }).persist === 'never' ? undefined : (endpoint) => ownership.keeperFor(endpoint)
   }
 
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
@@ -100,11 +111,20 @@ export class TetherCore {
       registry: this.#registry,
       cluster: this.#cluster,
       url: `${instance.prefix}${url}`,
+      keeperFor: this.#keeperFor(config),
       log: instance.log
     })
     mountRoutes(instance, url, endpoint, transports)
     return endpoint.context.live as Handler
   }
+}
+
+/** Ends a session that has waited for its client for longest: in a cluster the engine can keep it. */
+function evict (session: TetherSession): void {
+  const close = () => { session.close('evicted', { reconnect: true }) }
+  const { keeper = null } = session.scope
+  if (!session.proven || keeper?.canFreeze(session) !== true) return close()
+  keeper.freeze(session, session.scope.limits.handlerTimeoutMs).then((isFrozen) => { if (!isFrozen && !session.connected) close() })
 }
 
 /** What the application sees of a node. */

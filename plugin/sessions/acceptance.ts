@@ -1,12 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionLimitError, SessionMovedError, SessionNotFoundError, UnavailableError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
 import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { SessionKeeper, Whereabouts } from './keeper.ts'
 import { NumberTakers } from './number-takers.ts'
+import { isSessionId } from './session-id.ts'
 import type { TetherSession } from './session.ts'
 
 /** The event that a page sends when it goes away. No contract can declare it. */
@@ -26,6 +28,9 @@ export interface Submission {
   /** The client's `Last-Event-ID`: the last update that it has. */
   readonly lastEventId: unknown
 }
+
+/** A session may leave again before a submission reaches it; so often at most. */
+const mostAttempts = 4
 
 /** The outcome of a submission. A transport only writes it down. */
 export type Outcome = Accepted | Refused
@@ -61,9 +66,29 @@ export class Acceptance {
    *
    * @param request the request for `bind`
    */
-  acceptFor (id: unknown, request: FastifyRequest, submission: Submission): Outcome {
+  acceptFor (id: unknown, request: FastifyRequest, submission: Submission): Outcome | Promise<Outcome> {
     try {
-      return this.#apply(this.#find(id, request), submission)
+      const found = this.#find(id, request)
+      return found === null ? this.#acceptElsewhere(id as string, request, submission) : this.#apply(found, submission)
+    } catch (error) {
+      return refusedFor(error)
+    }
+  }
+
+  /** Accepts a submission whose session another node of the cluster may have. */
+  async #acceptElsewhere (id: string, request: FastifyRequest, submission: Submission): Promise<Outcome> {
+    const keeper = this.#endpoint.keeper!
+    try {
+      const boundTo = this.#endpoint.boundTo(request)
+      for (let attempt = 0; attempt < mostAttempts; attempt++) {
+        const result = await keeper.forward(id, boundTo, submission)
+        if (typeof result === 'object') return result
+        if (result !== 'here') throw errorFor(result)
+        // It may be leaving again.
+        const found = this.#find(id, request)
+        if (found !== null) return this.#apply(found, submission)
+      }
+      throw new UnavailableError()
     } catch (error) {
       return refusedFor(error)
     }
@@ -85,16 +110,23 @@ export class Acceptance {
     if (last?.id === session.id && last.seq !== null) session.acknowledge(last.seq)
   }
 
-  #find (id: unknown, request: FastifyRequest): TetherSession {
+  /** The session of an id; null if another node may have it. */
+  #find (id: unknown, request: FastifyRequest): TetherSession | null {
     if (typeof id !== 'string' || id === '') throw new ValidationError([{ path: '', message: 'names no session: its id belongs in the header X-Tether-Session' }])
     const endpoint = this.#endpoint
     const session = endpoint.sessions.get(id)
-    if (session === undefined) throw endpoint.registry.isBuried(id) ? new SessionClosedError() : new SessionNotFoundError()
+    if (session === undefined) {
+      if (endpoint.registry.isBuried(id)) throw new SessionClosedError()
+      if (endpoint.keeper === null || !isSessionId(id)) throw new SessionNotFoundError()
+      return null
+    }
     if (session.boundTo !== endpoint.boundTo(request)) throw new BindingError()
-    return session
+    return session.moving === null ? session : null
   }
 
   #apply (session: TetherSession, submission: Submission): Accepted {
+    const { keeper } = this.#endpoint
+    if (keeper !== null) requireServing(keeper, session)
     if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
     let known = 0
     if (submission.event === leaveEvent) session.leave()
@@ -145,6 +177,21 @@ export class Acceptance {
   }
 }
 
+function requireServing (keeper: SessionKeeper, session: TetherSession): void {
+  if (session.moving !== null) throw new SessionMovedError()
+  if (!keeper.isServing) throw new UnavailableError()
+}
+
+function errorFor (where: Exclude<Whereabouts, 'here'>): Error {
+  switch (where) {
+    case 'absent': return new SessionNotFoundError()
+    case 'ended': return new SessionClosedError()
+    case 'foreign': return new BindingError()
+    case 'full': return new SessionLimitError()
+    case 'unavailable': return new UnavailableError()
+  }
+}
+
 /** Queues only new events. An event accepted before is acknowledged again, but does not run again. */
 function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
   for (const event of events) {
@@ -152,9 +199,12 @@ function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], w
   }
 }
 
+/** Errors after which a retry may help. */
+const temporary = [BusyError, DrainingError, UnavailableError, SessionMovedError, SessionLimitError]
+
 /** The outcome for a thrown value, also for one that a transport caught while it read the submission. */
 export function refusedFor (error: unknown): Refused {
-  const isTemporary = error instanceof BusyError || error instanceof DrainingError
+  const isTemporary = temporary.some((Class) => error instanceof Class)
   return { isAccepted: false, status: statusOf(error), error, retryAfter: isTemporary ? defaults.fixed.retryAfterSeconds : undefined }
 }
 

@@ -10,6 +10,7 @@ import type { Applicant } from './applicant.ts'
 import { Cohorts } from './cohorts.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import { Groups } from './groups.ts'
+import type { SessionKeeper } from './keeper.ts'
 import { LiveHandler } from './live-handler.ts'
 import { Relay, type BroadcastLog } from './relay.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
@@ -34,6 +35,8 @@ export interface EndpointParts {
   readonly cluster?: BroadcastLog | null
   /** Its full URL pattern, by which other nodes know it. */
   readonly url?: string
+  /** Makes what keeps its sessions in the cluster; absent where they stay on this node. */
+  readonly keeperFor?: ((endpoint: Endpoint) => SessionKeeper) | undefined
 }
 
 /** One `stateful` URL: its sessions, its groups and its configuration. */
@@ -54,6 +57,10 @@ export class Endpoint implements SessionScope<TetherSession> {
   /** Sessions that are not closing; they receive the broadcasts to all. */
   readonly everyone = new Audience<TetherSession>()
   readonly cohorts: Cohorts
+  /** Its full URL pattern. */
+  readonly url: string
+  /** Keeps its sessions in the cluster; null where they stay on this node. */
+  readonly keeper: SessionKeeper | null
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
@@ -71,6 +78,8 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.groups = new Groups(this)
     this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
     const { cluster = null, url = '' } = parts
+    this.url = url
+    this.keeper = parts.keeperFor?.(this) ?? null
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)
     this.context = Object.freeze({ live: new LiveHandler(this, this.#relay) })
   }
@@ -178,6 +187,7 @@ export class Endpoint implements SessionScope<TetherSession> {
 
   detached (session: TetherSession): void {
     this.registry.detached(session)
+    this.keeper?.detached(session)
   }
 
   proved (session: TetherSession): void {
@@ -194,6 +204,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.closing(session)
     this.sessions.delete(session.id)
     this.#relay?.delete(session)
+    this.keeper?.ended(session)
     if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
     this.registry.remove(session)
   }

@@ -1,9 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import type { Verdict } from '../../schemas/verdict.ts'
 import type { Claim } from '../protocol/claim.ts'
-import { goodbyeFrame } from '../protocol/control-frame.ts'
+import { goodbyeFrame, type TurnedAway } from '../protocol/control-frame.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { SessionKeeper, Whereabouts } from './keeper.ts'
+import { isSessionId } from './session-id.ts'
 import type { TetherSession } from './session.ts'
 
 /** A transport's answers to a claim. */
@@ -12,8 +14,8 @@ export interface Entrance {
   open: () => Stream | Promise<Stream>
   /** Tells the client that its session was closed for good, so that it does not come back. */
   gone: () => void
-  /** Tells the client that there is no room now. */
-  turnAway: (reason: 'session-limit' | 'draining') => void
+  /** Tells the client that there is no room now, or no way to the session. */
+  turnAway: (reason: TurnedAway) => void
 }
 
 let lastArrival = 0
@@ -32,7 +34,17 @@ export function nextArrival (): number {
  */
 export async function openSession (endpoint: Endpoint, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
   if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
-  const judged = judge(endpoint, claim, request)
+  const { keeper } = endpoint
+  if (keeper !== null && !keeper.isServing) return refused(entrance.turnAway('unavailable'))
+  let judged = judge(endpoint, claim, request)
+  if (judged === 'elsewhere') {
+    const fetched = await fetch(endpoint, keeper!, claim, request)
+    if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
+    if (fetched === 'unavailable') return refused(entrance.turnAway('unavailable'))
+    if (fetched === 'full') return refused(entrance.turnAway('session-limit'))
+    judged = fetched === 'ended' ? 'gone' : fetched === 'here' ? judge(endpoint, claim, request) : { session: null, verdict: 'expired' }
+    if (judged === 'elsewhere') return refused(entrance.turnAway('unavailable'))
+  }
   if (judged === 'gone') return refused(entrance.gone())
   let { session, verdict } = judged
   const isNew = session === null
@@ -57,6 +69,10 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
     abort(session, isNew)
     return refused(entrance.turnAway('session-limit'))
   }
+  if (keeper !== null && !session.everConnected && !await keeper.announce(session)) {
+    abort(session, isNew)
+    return refused(entrance.turnAway('unavailable'))
+  }
   let stream: Stream
   let attached: Verdict | null
   try {
@@ -78,19 +94,27 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   return session
 }
 
-/** The session of a claim; null for a new session; `gone` if the browser must stop its retries. */
-function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
+/** Brings a session of another node here. A browser whose stream a newer one replaced must stop its retries on every node. */
+async function fetch (endpoint: Endpoint, keeper: SessionKeeper, { id, taken }: Claim, request: FastifyRequest): Promise<Whereabouts> {
+  if (taken) return await keeper.isKept(id!) ? 'ended' : 'absent'
+  return await keeper.fetch(id!, endpoint.boundTo(request))
+}
+
+/** The session of a claim; null for a new session; `gone` if the browser must stop its retries; `elsewhere` if another node may have it. */
+function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' | 'elsewhere' {
   if (claim.malformed) return { session: null, verdict: 'expired' }
   if (claim.id === null) return { session: null, verdict: 'new' }
   // A query may name only a claim: logs keep queries, and an id is secret.
   const session = endpoint.claims.get(claim.id) ?? (claim.prepared ? undefined : endpoint.sessions.get(claim.id))
   if (session === undefined) {
     const isBuried = endpoint.registry.isClaimBuried(claim.id) || (!claim.prepared && endpoint.registry.isBuried(claim.id))
-    return isBuried ? 'gone' : { session: null, verdict: 'expired' }
+    if (isBuried) return 'gone'
+    return endpoint.keeper !== null && !claim.prepared && isSessionId(claim.id) ? 'elsewhere' : { session: null, verdict: 'expired' }
   }
   if (session.boundTo !== endpoint.boundTo(request)) return { session: null, verdict: 'expired' }
   if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
   if (claim.taken) return 'gone'
+  if (session.moving !== null) return 'elsewhere'
   // An earlier request may still wait for its hooks, or its client may have left. The later request wins.
   if (!session.everConnected) {
     session.claim()

@@ -4,6 +4,7 @@ import type { Audience } from '../delivery/audience.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import type { Cohorts } from './cohorts.ts'
+import type { SessionKeeper } from './keeper.ts'
 import type { EventHandler } from './session-inbox.ts'
 
 /** The endpoint of a session, as the session sees it. */
@@ -18,6 +19,8 @@ export interface SessionScope<Session> {
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
   readonly cohorts: Cohorts
+  /** Keeps its sessions in the cluster; null or absent where they stay on this node. */
+  readonly keeper?: SessionKeeper | null
   /** All sessions, and the groups of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */
