@@ -13,7 +13,7 @@ function pair (clock: VirtualClock, limits = { calls: 3, bytes: 10_000 }, carry:
     clock,
     send: async (node, message) => {
       const count = carry(message)
-      for (let time = 0; time < count; time++) clock.setTimeout(() => { nodes[node]!.receive(own, message) }, 1)
+      for (let time = 0; time < count; time++) clock.setTimeout(() => { nodes[node]?.receive(own, message) }, 1)
     }
   })
   const one = nodes.one = make('one')
