@@ -149,6 +149,9 @@ export const defaults = Object.freeze({
     recordWrites: 256,
     /** Most sessions of other nodes whose node is remembered, and most claims whose record is. */
     knownOwners: 10_000,
+    /** Entries of the log, and their bytes, that a node keeps or reads again for sessions that come from other nodes. Beyond either, they get a gap. */
+    logTailEntries: 16_384,
+    logTailBytes: 16_777_216,
     /** How long one read waits in Redis for something new; the memory of Redis is checked as often. */
     redisBlockMs: 1_000,
     /** How far back each new connection to Redis reads again. */

@@ -6,7 +6,7 @@
 
 /** A whole number. Its name ends in `Ms` where the unit is milliseconds. */
 export type WholeNumberRow = {
-  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies'
+  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies' | 'versions'
 } & (
   /** Words in place of a number where another option decides the default. */
   { readonly default: number } | { readonly defaultInWords: string }
@@ -107,7 +107,17 @@ export const optionTable = {
      * Least milliseconds from one write of updates to the next, for a page that redraws at a fixed rate.
      * Meanwhile updates wait, and conflate. Default 0; 0: off.
      */
-    minIntervalMs: { unit: 'ms', default: 0, zero: 'off' }
+    minIntervalMs: { unit: 'ms', default: 0, zero: 'off' },
+    /**
+     * In a cluster, when a session may leave its node. `'never'`: it ends with its node. `'move'`: it moves to another node
+     * when a client comes back there, or when its node stops. `'detach'`: it is also kept in the engine whenever it
+     * loses its stream, and then survives a crash of its node. Default `'move'`.
+     */
+    persist: { default: 'move', choices: ['never', 'move', 'detach'] },
+    /** In a cluster, the version of the state that `serialize` gives. Another one needs `deserialize`. Default 1; at least 1. */
+    stateVersion: { unit: 'versions', default: 1, least: 1 },
+    /** In a cluster, milliseconds without a stream after which a session leaves its node's memory for the engine. Default 0; 0: never. */
+    freezeMs: { unit: 'ms', default: 0, zero: 'never' }
   },
   /** Of both kinds of stream. */
   stream: {

@@ -94,6 +94,10 @@ export const optionGroups = {
       onJoin: callback(),
       onLeave: callback(),
       onGap: callback(),
+      serialize: callback(),
+      deserialize: callback(),
+      onFreeze: callback(),
+      onRestore: callback(),
       onError: callback(),
       ...schemasOf(optionTable.stateful),
       ...accessOptions

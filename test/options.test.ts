@@ -56,7 +56,7 @@ function shown (value: unknown): string {
 }
 
 /** Options that are no limits: docs/api.md describes them. */
-const described = ['contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onGap', 'onError']
+const described = ['contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onGap', 'serialize', 'deserialize', 'onFreeze', 'onRestore', 'onError']
 
 interface Group {
   /** The entry that exports the type, if it is not the main one. */

@@ -95,7 +95,7 @@ export class TetherCore {
   /** Makes what moves the sessions of a configuration between nodes; undefined for sessions that stay. */
   #keeperFor (config: AnyStatefulConfig): ((endpoint: Endpoint) => SessionKeeper) | undefined {
     const ownership = this.#ownership
-    return ownership === null || (config as { persist?: unknown }).persist === 'never' ? undefined : (endpoint) => ownership.keeperFor(endpoint)
+    return ownership === null || config.persist === 'never' ? undefined : (endpoint) => ownership.keeperFor(endpoint)
   }
 
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {

@@ -3,15 +3,19 @@ import { hostname } from 'node:os'
 import type { Limits } from '../../schemas/limits.ts'
 import { logThrown } from '../../schemas/thrown.ts'
 import type { Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus } from './api.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { LeaseGate } from './lease-gate.ts'
+import { LogHistory } from './log-history.ts'
 import { LogReader, type LogSubscriber } from './log-reader.ts'
 import type { Broadcast } from './log-entry.ts'
+import type { BroadcastPlace, LogPosition } from './log-position.ts'
+import type { MissedBroadcasts } from './log-tail.ts'
 import { Membership } from './membership.ts'
 import { NodeCalls } from './node-calls.ts'
 import { Publisher } from './publisher.ts'
 import { RecordStore } from './record-store.ts'
+import type { Frame } from '../protocol/frame.ts'
 
 /** A node renews its lease so often within it. */
 const renewals = 3
@@ -27,7 +31,7 @@ const silent: ClusterLogger = { info () {}, warn () {}, error () {} }
 
 export interface ClusterNodeParts {
   readonly options: Required<ClusterOptions>
-  readonly fixed: Pick<Limits, 'clusterStartMs' | 'shutdownMs' | 'logEntryFrames' | 'logEntryBytes' | 'logUnreadEntries' | 'logRetryMs' | 'logMaxRetryMs' | 'logLargeAttempts' | 'nodeCalls' | 'nodeCallBytes' | 'recordRetryMs'>
+  readonly fixed: Pick<Limits, 'clusterStartMs' | 'shutdownMs' | 'logEntryFrames' | 'logEntryBytes' | 'logUnreadEntries' | 'logRetryMs' | 'logMaxRetryMs' | 'logLargeAttempts' | 'nodeCalls' | 'nodeCallBytes' | 'recordRetryMs' | 'logTailEntries' | 'logTailBytes'>
   readonly clock: Clock
   /** What the other nodes see of this one, at any time. */
   readonly figures: () => { readonly sessions: number, readonly draining: boolean }
@@ -46,6 +50,7 @@ export class ClusterNode implements Cluster {
   readonly #engine: Engine
   readonly #publisher: Publisher
   readonly #reader: LogReader
+  readonly #history: LogHistory
   readonly #membership: Membership
   readonly #startedAt = Date.now()
   log: ClusterLogger = silent
@@ -84,6 +89,7 @@ export class ClusterNode implements Cluster {
     this.#reader = new LogReader({
       node: this.node,
       clock,
+      limits: fixed,
       forgetMs: logMs + leaseMs,
       joiningMs: leaseMs,
       readBack: (counter) => this.#publisher.readBack(counter),
@@ -95,6 +101,7 @@ export class ClusterNode implements Cluster {
       onLeaving: (node) => { this.#membership.left(node) },
       onLoss: (reason, node) => { this.log.warn({ reason, node }, 'broadcasts of the cluster are lost, and the sessions get a gap') }
     })
+    this.#history = new LogHistory({ reader: this.#reader, clock, limits: fixed, range: async (after, limit) => await this.#engine.range(after, limit) })
     this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }), onNewLease: () => { this.gate.began() } })
     this.records = new RecordStore({ engine: this.#engine, clock, retryMs: fixed.recordRetryMs })
     this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message) })
@@ -140,6 +147,39 @@ export class ClusterNode implements Cluster {
     return this.#publisher.synced()
   }
 
+  /** How far this node has read the log, after it has told all losses; null before the first entry. */
+  position (): LogPosition | null {
+    return this.#reader.position()
+  }
+
+  /** Where the log has a frame that was delivered here, and the entry before; null for other frames, and for old ones. */
+  placeOf (frame: Frame): { readonly place: BroadcastPlace, readonly after: Offset } | null {
+    const { tail } = this.#reader
+    const place = tail.placeOf(frame)
+    const after = place === null ? null : tail.before(place)
+    return place === null || after === null ? null : { place, after }
+  }
+
+  /** The frame at a place in the log; null if it is not here. Call {@link reach} before. */
+  frameAt (place: BroadcastPlace): Frame | null {
+    return this.#reader.tail.frameAt(place)
+  }
+
+  /**
+   * Waits until this node has read past a position, and has what came since. That stays for the present turn of the event loop.
+   *
+   * @param from an older entry, from which on frames are needed; null for none
+   * @returns false if something that came since is lost, or the time is over
+   */
+  reach (position: LogPosition, from: Offset | null, deadlineMs: number): Promise<boolean> {
+    return this.#history.reach(position, from, deadlineMs)
+  }
+
+  /** Goes through what a node at `position` had not read. Call {@link reach} before. */
+  replay (position: LogPosition, missed: MissedBroadcasts): void {
+    this.#reader.replay(position, missed)
+  }
+
   /** Tells the others a change of its figures at once. */
   announce (): void {
     if (this.#isUp) this.#renew()
@@ -183,7 +223,11 @@ export class ClusterNode implements Cluster {
     this.#tick()
     try {
       await this.#engine.open(this.node, {
-        entry: (_at, bytes) => { if (this.#phase === 'open') this.#reader.entry(bytes) },
+        entry: (at, bytes) => {
+          if (this.#phase !== 'open') return
+          this.#reader.entry(at, bytes)
+          this.#history.advance(at)
+        },
         message: (from, bytes) => { this.calls.receive(from, bytes) },
         up: () => { this.#up() },
         down: () => { this.#down() },

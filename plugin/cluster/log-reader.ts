@@ -1,5 +1,8 @@
+import type { Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { readBroadcast, unpackEntry, urlOf, type Broadcast, type ReadEntry } from './log-entry.ts'
+import { nodeMark, type LogPosition } from './log-position.ts'
+import { LogTail, type MissedBroadcasts, type TailEntry, type TailLimits } from './log-tail.ts'
 
 /** The sessions of one URL, on this node. */
 export interface LogSubscriber {
@@ -21,6 +24,7 @@ export type LossReason =
 export interface LogReaderParts {
   readonly node: string
   readonly clock: Clock
+  readonly limits: TailLimits
   /** Milliseconds after which an entry cannot come again. */
   readonly forgetMs: number
   /** Milliseconds from the first `up` within which each node that was there before writes an entry, at the latest. */
@@ -37,17 +41,29 @@ export interface LogReaderParts {
 /** Nodes that are remembered at least, however old. */
 const leastKnown = 64
 
+/** The last entry of a node. */
+interface KnownNode {
+  readonly mark: string
+  counter: number
+  seenAt: number
+}
+
 /** Reads the log: each entry of each node once, in one order, without a hole that is not told. */
 export class LogReader {
   readonly #parts: LogReaderParts
   readonly #subscribers = new Map<string, Set<LogSubscriber>>()
   /** The last entry of each node. */
-  readonly #known = new Map<string, { counter: number, seenAt: number }>()
+  readonly #known = new Map<string, KnownNode>()
   /** Until when unknown nodes may have been there before; null before the first `up`. */
   #joiningUntil: number | null = null
   #hasLoss = false
   /** When the node last knew that it misses nothing. */
   #completeAt = 0
+  /** Whether the node was away for too long since its last entry. */
+  #wasAway = false
+  readonly tail: LogTail
+  /** The furthest place in the log that this node has read; null for none. */
+  passed: Offset | null = null
   /** Entries and broadcasts that were delivered. */
   entries = 0
   frames = 0
@@ -59,6 +75,7 @@ export class LogReader {
 
   constructor (parts: LogReaderParts) {
     this.#parts = parts
+    this.tail = new LogTail(parts.limits)
   }
 
   subscribe (url: string, subscriber: LogSubscriber): void {
@@ -74,12 +91,16 @@ export class LogReader {
       this.#joiningUntil = now + this.#parts.joiningMs
       // Sessions that opened before may have missed something.
       this.#lose()
-    } else if (now - this.#completeAt >= logMs) this.#note('away', null)
+    } else if (now - this.#completeAt >= logMs) {
+      this.#wasAway = true
+      this.#note('away', null)
+    }
     this.#completeAt = now
   }
 
-  entry (bytes: Buffer): void {
+  entry (at: Offset, bytes: Buffer): void {
     const { node: own, clock, readBack, onComing, onLeaving } = this.#parts
+    if (this.passed === null || at > this.passed) this.passed = at
     const entry = unpackEntry(bytes)
     if (entry === null) {
       this.rejected++
@@ -94,8 +115,9 @@ export class LogReader {
     }
     const missed = known === undefined ? counter > 1 && now > (this.#joiningUntil ?? 0) : counter > known.counter + 1
     if (missed) this.#note('missing', node)
+    const mark = known?.mark ?? nodeMark(node)
     if (known === undefined) {
-      this.#known.set(node, { counter, seenAt: now })
+      this.#known.set(node, { mark, counter, seenAt: now })
       this.#forget(now)
       if (node !== own) onComing(node, counter === 1)
     } else {
@@ -104,31 +126,25 @@ export class LogReader {
     }
     this.#completeAt = now
     this.entries++
-    if (node === own) this.#deliverOwn(entry, readBack(counter))
-    else this.#deliverAll(entry)
+    const read: ReadonlyArray<Broadcast | null | undefined> = (node === own ? readBack(counter) : undefined) ?? this.#read(entry)
+    const isLossy = this.#wasAway || read.includes(undefined)
+    this.#wasAway = false
+    this.tail.push({ at, node: mark, counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy, isAfterHole: missed })
+    for (const broadcast of read) {
+      if (broadcast === undefined) this.#refuse(entry)
+      else if (broadcast !== null) this.#deliver(this.#subscribers.get(broadcast.url), broadcast)
+    }
     if (entry.isLast && node !== own) onLeaving(node)
   }
 
-  #deliverOwn (entry: ReadEntry, broadcasts: readonly Broadcast[] | undefined): void {
-    // The frames are still there, so they need not be read from the entry.
-    if (broadcasts === undefined) this.#deliverAll(entry)
-    else for (const broadcast of broadcasts) this.#deliver(this.#subscribers.get(broadcast.url), broadcast)
-  }
-
-  #deliverAll (entry: ReadEntry): void {
-    if (entry.urls === null) return this.#refuse(entry)
-    for (const item of entry.items) {
+  /** The broadcasts of an entry: null for those of other URLs, undefined for those that are refused. */
+  #read (entry: ReadEntry): Array<Broadcast | null | undefined> {
+    if (entry.urls === null) return [undefined]
+    return entry.items.map((item) => {
       const url = urlOf(entry, item)
-      if (url === null) {
-        this.#refuse(entry)
-        continue
-      }
-      const subscribers = this.#subscribers.get(url)
-      if (subscribers === undefined) continue
-      const broadcast = readBroadcast(url, item)
-      if (broadcast === null) this.#refuse(entry)
-      else this.#deliver(subscribers, broadcast)
-    }
+      if (url === null) return undefined
+      return this.#subscribers.has(url) ? readBroadcast(url, item) ?? undefined : null
+    })
   }
 
   #deliver (subscribers: ReadonlySet<LogSubscriber> | undefined, broadcast: Broadcast): void {
@@ -160,6 +176,42 @@ export class LogReader {
     if (!this.#hasLoss) return
     this.#hasLoss = false
     for (const subscribers of this.#subscribers.values()) for (const subscriber of subscribers) subscriber.lost()
+  }
+
+  // For sessions that move
+
+  /** How far this node has read, after it has told all losses; null before its first entry. */
+  position (): LogPosition | null {
+    this.#tellLoss()
+    const { last: at, beforeLast: before } = this.tail
+    return at === null ? null : { at, before, known: this.#latest(this.#parts.clock.now() - this.#parts.forgetMs) }
+  }
+
+  /** Goes through what a reader at `position` has not read. All of that must be in the tail. */
+  replay (position: LogPosition, missed: MissedBroadcasts): void {
+    this.#tellLoss()
+    this.tail.replay(position, this.#latest(-Infinity), missed)
+    if (this.#wasAway) missed.lost()
+  }
+
+  #latest (since: number): Record<string, number> {
+    const latest: Record<string, number> = {}
+    for (const { mark, counter, seenAt } of this.#known.values()) if (seenAt >= since) latest[mark] = counter
+    return latest
+  }
+
+  /** Reads older entries for the tail, those that it does not have. */
+  older (entries: ReadonlyArray<{ readonly at: Offset, readonly bytes: Buffer }>): TailEntry[] {
+    const found: TailEntry[] = []
+    for (const { at, bytes } of entries) {
+      const entry = unpackEntry(bytes)
+      if (entry === null) continue
+      const mark = this.#known.get(entry.node)?.mark ?? nodeMark(entry.node)
+      if (this.tail.has(mark, entry.counter)) continue
+      const read = this.#read(entry)
+      found.push({ at, node: mark, counter: entry.counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy: read.includes(undefined), isAfterHole: false })
+    }
+    return found
   }
 
   /** Forgets nodes whose entries cannot come again. */

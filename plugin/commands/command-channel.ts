@@ -80,6 +80,8 @@ export class CommandChannel {
   /** Whether a turn is scheduled, or runs. */
   #asked = false
   #takeTurn: (() => void) | null = null
+  /** Called once nothing waits or runs; null for nobody. */
+  #onIdle: (() => void) | null = null
 
   /**
    * @param capacity number of events and updates that may wait; hooks do not count
@@ -95,6 +97,8 @@ export class CommandChannel {
 
   /** Number of waiting commands. */
   get length (): number { return this.#queue.length }
+  /** Whether no command waits or runs. */
+  get isIdle (): boolean { return this.#current === null && this.#queue.length === 0 }
   /** The command that runs; null for none. */
   get current (): Command | null { return this.#current }
   /** Number of the first event that runs or waits; 0 for none. */
@@ -140,6 +144,19 @@ export class CommandChannel {
     if (this.#asked || this.#current !== null || this.#queue.length === 0) return
     this.#asked = true
     settled.then(this.#takeTurn ??= () => this.#turn())
+  }
+
+  /** Calls a function as soon as no command waits or runs; null for no longer. For one caller at a time. */
+  whenIdle (call: (() => void) | null): void {
+    this.#onIdle = call
+    this.#checkIdle()
+  }
+
+  #checkIdle (): void {
+    const call = this.#onIdle
+    if (call === null || !this.isIdle) return
+    this.#onIdle = null
+    call()
   }
 
   /** Whether the caller runs within the present command. */
@@ -221,6 +238,7 @@ export class CommandChannel {
     if (this.#current === command) {
       this.#current = null
       this.resume()
+      if (this.#onIdle !== null) this.#checkIdle()
     }
   }
 }

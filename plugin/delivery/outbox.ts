@@ -18,6 +18,13 @@ export interface FrameSnapshot {
   readonly writtenMsAgo: number | null
 }
 
+/** A held frame. */
+export interface HeldFrame {
+  readonly frame: Frame
+  /** Milliseconds since it was written; null while it waits. */
+  readonly writtenMsAgo: number | null
+}
+
 /** An outbox as JSON. */
 export interface OutboxSnapshot {
   /** Number of the first of `frames`. */
@@ -361,28 +368,47 @@ export class Outbox {
     this.#byKey = null
   }
 
-  /** The outbox as JSON at the time `now`. */
-  snapshot (now: number): OutboxSnapshot {
-    const frames: FrameSnapshot[] = []
+  /** All held frames at the time `now`, in order: the written ones, then the waiting ones. */
+  held (now: number): HeldFrame[] {
+    const frames: HeldFrame[] = []
     for (let number = this.#first; number < this.#next; number++) {
-      const { text, key, isShared } = this.at(number)
-      frames.push({ text, key, shared: isShared, writtenMsAgo: number < this.#fresh ? now - this.#writtenAt[number & this.#mask]! : null })
+      frames.push({ frame: this.at(number), writtenMsAgo: number < this.#fresh ? now - this.#writtenAt[number & this.#mask]! : null })
     }
-    return { first: this.#first, cursor: this.#cursor, gap: this.#gap, frames }
+    return frames
   }
 
-  /** Replaces all contents with those of a snapshot. The times of writing count back from `now`. */
-  restore ({ first, cursor, gap, frames }: OutboxSnapshot, now: number): void {
+  /** Replaces all contents with frames that another outbox held. It has no reader then. */
+  take (first: number, frames: readonly HeldFrame[], now: number): void {
     this.#restartAt(first)
-    for (const { text, key, shared, writtenMsAgo } of frames) {
-      const frame = new Frame(text, key)
-      frame.isShared = shared
-      if (key === null) this.#conflatable = this.#next + 1
+    for (const { frame, writtenMsAgo } of frames) {
+      if (frame.key === null) this.#conflatable = this.#next + 1
       this.#push(frame)
       if (writtenMsAgo === null) continue
       this.#writtenAt[this.#fresh++ & this.#mask] = now - writtenMsAgo
       this.#waitingBytes -= frame.bytes
     }
+    this.#cursor = this.#fresh
+  }
+
+  /** Forgets the written frames, and gives the waiting ones new numbers: those above `number`. For an outbox without a reader. */
+  liftAbove (number: number, now: number): void {
+    const waiting = this.held(now).slice(this.#fresh - this.#first)
+    this.take(number + 1, waiting, now)
+  }
+
+  /** The outbox as JSON at the time `now`. */
+  snapshot (now: number): OutboxSnapshot {
+    const frames = this.held(now).map(({ frame: { text, key, isShared }, writtenMsAgo }) => ({ text, key, shared: isShared, writtenMsAgo }))
+    return { first: this.#first, cursor: this.#cursor, gap: this.#gap, frames }
+  }
+
+  /** Replaces all contents with those of a snapshot. The times of writing count back from `now`. */
+  restore ({ first, cursor, gap, frames }: OutboxSnapshot, now: number): void {
+    this.take(first, frames.map(({ text, key, shared, writtenMsAgo }) => {
+      const frame = new Frame(text, key)
+      frame.isShared = shared
+      return { frame, writtenMsAgo }
+    }), now)
     this.#cursor = cursor
     this.#gap = gap
   }

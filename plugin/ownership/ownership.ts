@@ -116,7 +116,7 @@ export class Ownership {
       forward: (id, boundTo, submission) => this.#forward(endpoint, id, boundTo, submission),
       ended: (session) => { this.#ended(session) },
       detached: (session) => { this.#detached(session) },
-      canFreeze: (session) => gate.isOpen && (session.connected || session.proven) && this.#held.get(refOf(session.id))?.isLeaving === false,
+      canFreeze: (session) => gate.isOpen && (session.connected || session.proven || session.phase === 'unclaimed') && this.#held.get(refOf(session.id))?.isLeaving === false,
       freeze: (session, deadlineMs, retryMs) => this.#freeze(session, deadlineMs, retryMs)
     }
   }
@@ -389,7 +389,10 @@ export class Ownership {
     this.#transfer(refOf(id), arrival)
     if (await this.#within(arrival, until)) return await arrival
     // It goes on after the request's time: the record may name this node already.
-    if (isClaimed) void arrival.then(() => { endpoint.awaitStream(id) })
+    if (isClaimed) void arrival.then(() => {
+      const session = endpoint.sessions.get(id)
+      if (session !== undefined) endpoint.awaitStream(session)
+    })
     return 'unavailable'
   }
 

@@ -6,7 +6,7 @@ import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/env
 import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { SessionKeeper, Whereabouts } from './keeper.ts'
+import type { Whereabouts } from './keeper.ts'
 import { NumberTakers } from './number-takers.ts'
 import { isSessionId } from './session-id.ts'
 import type { TetherSession } from './session.ts'
@@ -121,12 +121,13 @@ export class Acceptance {
       return null
     }
     if (session.boundTo !== endpoint.boundTo(request)) throw new BindingError()
-    return session.moving === null ? session : null
+    return session.isAway && endpoint.keeper !== null ? null : session
   }
 
   #apply (session: TetherSession, submission: Submission): Accepted {
-    const { keeper } = this.#endpoint
-    if (keeper !== null) requireServing(keeper, session)
+    if (this.#endpoint.keeper?.isServing === false) throw new UnavailableError()
+    // A page that leaves does not ask again.
+    if (session.isAway && (!session.isOpen || submission.event !== leaveEvent)) throw new SessionMovedError()
     if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
     let known = 0
     if (submission.event === leaveEvent) session.leave()
@@ -175,11 +176,6 @@ export class Acceptance {
     if (budget.isExceeded) budget.onExceeded()
     return known
   }
-}
-
-function requireServing (keeper: SessionKeeper, session: TetherSession): void {
-  if (session.moving !== null) throw new SessionMovedError()
-  if (!keeper.isServing) throw new UnavailableError()
 }
 
 function errorFor (where: Exclude<Whereabouts, 'here'>): Error {

@@ -5,6 +5,7 @@ import type { Verdict } from '../../schemas/verdict.ts'
 import type { Protocol } from '../carriers/carrier.ts'
 import type { DisconnectReason } from '../streams/stream.ts'
 import type { CloseReason, Handler, Session } from './api.ts'
+import type { RestoreFrom } from './snapshot.ts'
 
 /** The last argument of every handler and hook. */
 export interface HandlerContext<State, Updates extends UpdateDefinitions> {
@@ -20,6 +21,17 @@ export interface ConnectContext<State, Updates extends UpdateDefinitions> extend
   readonly verdict: Verdict
   /** The protocol of the stream. */
   readonly protocol: Protocol
+  /** In a cluster, on the first stream after `onRestore`: its `from`. Null on every other stream. */
+  readonly restored: RestoreFrom | null
+}
+
+/** The last argument of `onRestore`. */
+export interface RestoreContext<State, Updates extends UpdateDefinitions> extends HandlerContext<State, Updates> {
+  /**
+   * `'moved'`: from another node, which had the session in memory. `'frozen'`: from the engine, where the session waited. `'crashed'`:
+   * from the engine, after the death of its node; what it did after its last snapshot is lost.
+   */
+  readonly from: RestoreFrom
 }
 
 /** The last argument of `onError`. */
@@ -78,6 +90,23 @@ export interface SessionConfig<Events extends EventSchemas, Updates extends Upda
    * gets a `gap` before it. A page without a stream gets the verdict `gap` when it comes back.
    */
   onGap?: (session: Session<State, Updates>, context: HandlerContext<State, Updates>) => unknown
+  /**
+   * Gives what is kept of the state when the session leaves its node; JSON must be able to keep it. Runs with every
+   * snapshot, perhaps several times for one. If it throws, the session stays on its node. Default: the state itself.
+   */
+  serialize?: (state: State) => unknown
+  /**
+   * Makes the state from what `serialize` gave on another node, perhaps in another version of the application; may return a promise. If it
+   * throws or rejects, the session is lost, and its client gets a new one. Default: the data itself, of the same `stateVersion`.
+   */
+  deserialize?: (data: unknown, context: { readonly version: number }) => NoInfer<State> | Promise<NoInfer<State>>
+  /**
+   * The session leaves this node, and its stream is gone. What the hook changes in the state, or sends, moves with the
+   * session. Stop what runs beside the handlers; `session.signal` has aborted with `'moved'`.
+   */
+  onFreeze?: (session: Session<State, Updates>, context: HandlerContext<State, Updates>) => unknown
+  /** The session is on this node now, under its id. Runs before all else; start again here what runs beside the handlers. */
+  onRestore?: (session: Session<State, Updates>, context: RestoreContext<State, Updates>) => unknown
   /**
    * A handler or hook of the session threw, rejected or did not settle in time. Runs at once.
    * The error is logged as well. An error of `onError` itself is only logged.

@@ -1,23 +1,25 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
-import { ArgumentError } from '../../schemas/errors.ts'
+import { ArgumentError, DrainingError } from '../../schemas/errors.ts'
 import { logThrown, presentable } from '../../schemas/thrown.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import { Audience } from '../delivery/audience.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Applicant } from './applicant.ts'
+import type { BroadcastLog } from './broadcast-log.ts'
 import { Cohorts } from './cohorts.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import { Groups } from './groups.ts'
 import type { SessionKeeper } from './keeper.ts'
+import { keepState, reviveState } from './kept-state.ts'
 import { LiveHandler } from './live-handler.ts'
-import { Relay, type BroadcastLog } from './relay.ts'
+import { Relay } from './relay.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
 import type { EventHandler } from './session-inbox.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
-import type { RestoreOptions, SessionSnapshot } from './snapshot.ts'
+import type { RestoreFrom, RestoreOptions, SessionSnapshot } from './snapshot.ts'
 import { TetherSession } from './session.ts'
 
 type Bind = NonNullable<AccessOptions['bind']>
@@ -61,9 +63,14 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly url: string
   /** Keeps its sessions in the cluster; null where they stay on this node. */
   readonly keeper: SessionKeeper | null
+  readonly broadcastLog: BroadcastLog | null
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
+  /** Whether a state was seen that can move to another node, or none ever has to. */
+  #isStateKept: boolean
+  /** The restores that are not done, by session id. */
+  readonly #restoring = new Map<string, Promise<TetherSession>>()
 
   constructor (parts: EndpointParts) {
     this.contract = parts.contract
@@ -80,7 +87,9 @@ export class Endpoint implements SessionScope<TetherSession> {
     const { cluster = null, url = '' } = parts
     this.url = url
     this.keeper = parts.keeperFor?.(this) ?? null
+    this.broadcastLog = cluster
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)
+    this.#isStateKept = cluster === null || parts.limits.persist === 'never'
     this.context = Object.freeze({ live: new LiveHandler(this, this.#relay) })
   }
 
@@ -121,9 +130,14 @@ export class Endpoint implements SessionScope<TetherSession> {
     return { boundTo, owner: ownerOf(boundTo, request.ip), connection }
   }
 
-  /** Makes a session in the slot that the caller reserved. Rejects with an error of `initialState`. */
+  /** Makes a session in the slot that the caller reserved. Rejects with an error of `initialState`, and with `FST_ERR_TETHER_STATE`. */
   async create (request: FastifyRequest, applicant: Applicant, isPrepared: boolean): Promise<TetherSession> {
     const state = await this.#stateFor(request)
+    if (!this.#isStateKept) {
+      // A state that cannot move shows now, not at the first deploy.
+      keepState(state, this.hooks)
+      this.#isStateKept = true
+    }
     const session = new TetherSession(this, state, applicant, isPrepared ? createSessionId() : null)
     if (session.claimCode !== null) this.claims.set(session.claimCode, session)
     this.registry.add(session)
@@ -151,8 +165,10 @@ export class Endpoint implements SessionScope<TetherSession> {
       registry.releaseUnclaimed()
       throw error
     }
+    const { keeper } = this
+    const isKnown = keeper === null || (await Promise.all([keeper.announce(session), keeper.announceClaim(session)])).every(Boolean)
     // A drain may have begun meanwhile. It would wait for a page that cannot connect any more.
-    if (!this.runtime.draining) return session.claimCode
+    if (isKnown && !this.runtime.draining) return session.claimCode
     session.destroy()
     return null
   }
@@ -163,16 +179,53 @@ export class Endpoint implements SessionScope<TetherSession> {
    * synchronous step, the session gets what the log brought since, and joins its groups. `onRestore` is queued. Until then the
    * endpoint does not know the session.
    *
-   * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is no JSON, and with an error of `deserialize`.
+   * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, and
+   * with an error of `deserialize`, which is logged.
    */
-  restore (_id: string, _snapshot: SessionSnapshot, _options: RestoreOptions): Promise<TetherSession> {
-    return Promise.reject(new Error('not written yet'))
+  async restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false }: RestoreOptions): Promise<TetherSession> {
+    if (this.sessions.has(id) || this.#restoring.has(id)) throw new ArgumentError(`the session ${shortSessionId(id)} is at this node already`)
+    const restored = this.#restore(id, snapshot, from, deadlineMs, awaitsStream)
+    this.#restoring.set(id, restored)
+    try {
+      return await restored
+    } finally {
+      this.#restoring.delete(id)
+    }
+  }
+
+  async #restore (id: string, snapshot: SessionSnapshot, from: RestoreFrom, deadlineMs: number, awaitsStream: boolean): Promise<TetherSession> {
+    const state = await this.#revive(id, snapshot)
+    const { broadcastLog: log } = this
+    const isComplete = log === null || (snapshot.log !== null && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
+    // A drain that began meanwhile knows only the sessions of that moment.
+    if (this.runtime.draining) throw new DrainingError()
+    const session = new TetherSession(this, state, { boundTo: snapshot.boundTo, owner: snapshot.owner, connection: null }, null, { id, snapshot, from })
+    this.registry.add(session)
+    this.sessions.set(id, session)
+    for (const name of snapshot.groups) this.groups.readd(name, session)
+    this.#relay?.replay(session, snapshot.log, isComplete)
+    this.everyone.add(session)
+    this.#relay?.add(session)
+    session.queueHook('onRestore', { ...this.context, from })
+    if (!awaitsStream) this.awaitStream(session)
+    return session
+  }
+
+  async #revive (id: string, { state, stateVersion }: SessionSnapshot): Promise<unknown> {
+    try {
+      return await reviveState(state, stateVersion, this.hooks, this.limits.stateVersion)
+    } catch (error) {
+      logThrown(this.#log, 'error', error, 'the state of a tether session cannot be restored', { session: shortSessionId(id) })
+      throw presentable(error)
+    }
   }
 
   get pendingMs (): number { return this.registry.limits.pendingMs }
 
   unpooled (session: TetherSession): void {
     this.claims.delete(session.claimCode!)
+    // A session that moves takes its claim along.
+    if (!session.isAway) this.keeper?.claimEnded(session.claimCode!)
     this.registry.releaseUnclaimed()
   }
 
@@ -188,6 +241,12 @@ export class Endpoint implements SessionScope<TetherSession> {
   detached (session: TetherSession): void {
     this.registry.detached(session)
     this.keeper?.detached(session)
+  }
+
+  /** A session that was here for a stream got none. */
+  awaitStream (session: TetherSession): void {
+    if (!session.everConnected) session.unclaim()
+    else if (session.isOpen && session.stream === null) this.detached(session)
   }
 
   proved (session: TetherSession): void {

@@ -55,6 +55,14 @@ export class Groups {
     return true
   }
 
+  /** Makes a session a member again that was one at another node. No hook runs. */
+  readd (name: string, session: TetherSession): void {
+    let audience = this.#audiences.get(name)
+    if (audience === undefined) this.#audiences.set(name, audience = new Audience())
+    audience.add(session)
+    ;(session.groups ??= new Set()).add(name)
+  }
+
   delete (name: string, session: TetherSession): boolean {
     const audience = this.#audiences.get(name)
     if (audience?.members.has(session) !== true) return false

@@ -38,7 +38,7 @@ export interface SessionKeeper {
   ended: (session: TetherSession) => void
   /** A session lost its stream. Sooner or later it may go into the engine. */
   detached: (session: TetherSession) => void
-  /** Whether the engine can keep a session. One that lost its stream and never posted is not worth it. */
+  /** Whether the engine can keep a session. One that lost its stream, and never posted or resumed, is not worth it. */
   canFreeze: (session: TetherSession) => boolean
   /**
    * Moves a session into the engine.

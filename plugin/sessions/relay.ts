@@ -1,17 +1,12 @@
 import type { Broadcast } from '../cluster/log-entry.ts'
+import type { LogPosition } from '../cluster/log-position.ts'
 import type { LogSubscriber } from '../cluster/log-reader.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
 import type { Frame } from '../protocol/frame.ts'
+import type { BroadcastLog } from './broadcast-log.ts'
 import { refOf } from './session-id.ts'
 import type { TetherSession } from './session.ts'
-
-/** The log that joins the nodes, as an endpoint sees it. */
-export interface BroadcastLog {
-  subscribe: (url: string, subscriber: LogSubscriber) => void
-  publish: (broadcast: Broadcast) => void
-  synced: () => Promise<void>
-}
 
 /** The part of an endpoint that a relay delivers to. */
 interface Destination {
@@ -50,6 +45,25 @@ export class Relay implements LogSubscriber {
 
   synced (): Promise<void> {
     return this.#log.synced()
+  }
+
+  /**
+   * Gives a session that is in no audience what its groups got behind a position in the log.
+   *
+   * @param position null for a position that is not known: the session gets a gap
+   * @param isComplete whether the log still has all of that
+   */
+  replay (session: TetherSession, position: LogPosition | null, isComplete: boolean): void {
+    if (position === null || !isComplete) session.feed.lose()
+    if (position === null) return
+    const ref = refOf(session.id)
+    this.#log.replay(position, {
+      deliver: ({ url, group, except, frame }) => {
+        if (url === this.#url && except !== ref && (group === null || session.groups?.has(group) === true)) session.feed.append(frame)
+      },
+      lost: () => { session.feed.lose() },
+      pause: () => { session.feed.scheduleAppended() }
+    })
   }
 
   deliver ({ group, except, frame }: Broadcast): void {

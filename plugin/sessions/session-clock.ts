@@ -105,7 +105,8 @@ export class SessionClock implements Deadline {
   heapIndex = -1
   readonly owner: ClockOwner
   readonly scope: ClockScope
-  readonly createdAt: number
+  /** Time of the session's making, on whatever node. */
+  createdAt: number
   /** Time of the loss of its latest stream. */
   detachedAt: number
   /** Time of its latest event without a stream. */

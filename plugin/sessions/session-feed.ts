@@ -6,7 +6,7 @@ import type { ByteBudget } from '../delivery/byte-budget.ts'
 import type { Cohort, CohortMember } from '../delivery/cohort.ts'
 import type { Flushable } from '../delivery/flushable.ts'
 import type { Holder } from '../delivery/holder.ts'
-import { Outbox, type OutboxSnapshot, type ReplayLimits } from '../delivery/outbox.ts'
+import { Outbox, type HeldFrame, type OutboxSnapshot, type ReplayLimits } from '../delivery/outbox.ts'
 import { SendGate } from '../delivery/send-gate.ts'
 import { isPressed, type PressureLimits } from '../delivery/write-pressure.ts'
 import type { Counters } from '../metrics/counters.ts'
@@ -265,8 +265,30 @@ export class SessionFeed implements StreamReader, Holder {
 
   /** Closes a stream whose place a newer one has. */
   closeReplaced (stream: Stream, goodbye: string): void {
+    this.#release(stream, goodbye, 'replaced', closeCodes.replaced)
+  }
+
+  /** Takes the frames from the present stream, and closes it, since the session moves to another node. Returns false if there was none. */
+  moveOut (goodbye: string, closeCode: number, now: number): boolean {
+    const stream = this.#stream
+    if (stream === null) return false
+    this.leaveStep()
+    this.#flushNow()
+    // That write may have ended it.
+    if (this.#stream !== stream) return false
+    this.#release(stream, goodbye, 'moved', closeCode)
+    this.#detach(now)
+    return true
+  }
+
+  /** Closes a stream that came while the session leaves this node. */
+  closeMoved (stream: Stream, goodbye: string, closeCode: number): void {
+    this.#release(stream, goodbye, 'moved', closeCode)
+  }
+
+  #release (stream: Stream, goodbye: string, reason: DisconnectReason, closeCode: number): void {
     stream.detach()
-    stream.close(goodbye, this.#runtime.limits.shutdownMs, 'replaced', closeCodes.replaced)
+    stream.close(goodbye, this.#runtime.limits.shutdownMs, reason, closeCode)
   }
 
   #detach (now: number): void {
@@ -398,6 +420,14 @@ export class SessionFeed implements StreamReader, Holder {
   }
 
   // Moving
+
+  /** Continues with the frames of another node's feed. For a feed that had no stream. */
+  take (first: number, frames: readonly HeldFrame[], now: number, idPrefix: string | null): void {
+    this.#idPrefix = idPrefix
+    this.outbox.take(first, frames, now)
+    this.outbox.trim(now)
+    this.#watchAge()
+  }
 
   /** The frames and their numbers at the time `now`. */
   snapshot (now: number): FeedSnapshot {

@@ -1,5 +1,5 @@
 import { defaults } from '../../schemas/defaults.ts'
-import { BusyError, HandlerTimeoutError, SessionClosedError } from '../../schemas/errors.ts'
+import { BusyError, HandlerTimeoutError, SessionClosedError, SessionMovedError } from '../../schemas/errors.ts'
 import { Command, CommandChannel, type CommandMemory, type CommandOwner } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Counters } from '../metrics/counters.ts'
@@ -13,7 +13,7 @@ export interface EventHandler {
 
 export type Hook = (...given: never[]) => unknown
 
-export type HookName = 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave' | 'onGap' | 'onClose'
+export type HookName = 'onConnect' | 'onDisconnect' | 'onJoin' | 'onLeave' | 'onGap' | 'onFreeze' | 'onRestore' | 'onClose'
 
 /** What the inboxes of one endpoint have in common. */
 export interface InboxScope {
@@ -55,7 +55,8 @@ export class SessionInbox implements CommandOwner {
   readonly #counters: Counters
   readonly #channel: CommandChannel
   #acceptedSeq = 0
-  #isClosing = false
+  /** What an update gets once the session closes; null before. */
+  #Refusal: typeof SessionClosedError | typeof SessionMovedError | null = null
   #isGapHookQueued = false
 
   constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters, limits: { readonly commandsPerTurn: number } = defaults.fixed) {
@@ -70,6 +71,8 @@ export class SessionInbox implements CommandOwner {
   get acceptedSeq (): number { return this.#acceptedSeq }
   /** Commands that wait. */
   get length (): number { return this.#channel.length }
+  /** Whether no command waits or runs. */
+  get isIdle (): boolean { return this.#channel.isIdle }
   /** Whether the caller runs within the present command. */
   get isWithinCurrent (): boolean { return this.#channel.isWithinCurrent() }
 
@@ -128,7 +131,7 @@ export class SessionInbox implements CommandOwner {
 
   #enqueue<Result> (run: (session: unknown) => Result): Promise<Awaited<Result>> {
     return new Promise<Awaited<Result>>((resolve, reject) => {
-      if (this.#isClosing) return reject(new SessionClosedError())
+      if (this.#Refusal !== null) return reject(new this.#Refusal())
       if (!this.#channel.hasCapacity(1)) return reject(new BusyError())
       let result: Result
       const command = new Command('update', () => (result = run(this.#owner)), (fault) => {
@@ -217,17 +220,29 @@ export class SessionInbox implements CommandOwner {
 
   /** Takes no more updates. Calls `last` behind all waiting commands; only hooks may follow it. */
   close (last: () => unknown): void {
-    this.#isClosing = true
+    this.#Refusal = SessionClosedError
     this.#pushUnbounded(new Command('close', last, null, false), true)
   }
 
-  /** Drops all waiting commands. */
-  destroy (): void {
-    this.#isClosing = true
-    for (const command of this.#channel.clear()) command.onSettled?.({ error: new SessionClosedError() })
+  /** Drops all waiting commands. `hasMoved`: the session goes on elsewhere. */
+  destroy (hasMoved = false): void {
+    const Refusal = hasMoved ? SessionMovedError : SessionClosedError
+    this.#Refusal = Refusal
+    for (const command of this.#channel.clear()) command.onSettled?.({ error: new Refusal() })
   }
 
   // Moving
+
+  /** Calls a function as soon as no command waits or runs; null for no longer. */
+  whenIdle (call: (() => void) | null): void {
+    this.#channel.whenIdle(call)
+  }
+
+  /** Waits no longer for the command that runs, whatever it is. */
+  abandon (afterMs: number): void {
+    const command = this.#channel.current
+    if (command !== null) this.#channel.abandon(new HandlerTimeoutError(command.name, afterMs))
+  }
 
   /** The numbers of settled events. An event that waits or runs does not count: its client sends it again. */
   snapshot (): InboxSnapshot {

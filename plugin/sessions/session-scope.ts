@@ -2,6 +2,7 @@ import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { Runtime } from '../streams/runtime.ts'
+import type { BroadcastLog } from './broadcast-log.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import type { Cohorts } from './cohorts.ts'
 import type { SessionKeeper } from './keeper.ts'
@@ -21,6 +22,8 @@ export interface SessionScope<Session> {
   readonly cohorts: Cohorts
   /** Keeps its sessions in the cluster; null or absent where they stay on this node. */
   readonly keeper?: SessionKeeper | null
+  /** The log that joins the nodes; null for none. */
+  readonly broadcastLog: BroadcastLog | null
   /** All sessions, and the groups of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */

@@ -14,14 +14,17 @@ import type { DisconnectReason, Stream } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
 import type { Applicant } from './applicant.ts'
 import type { CohortSeeker } from './cohorts.ts'
-import type { NumberTakers } from './number-takers.ts'
+import { Freezing } from './freezing.ts'
+import { heldFrames, snapshotFrames } from './held-frames.ts'
+import { keepState } from './kept-state.ts'
+import { NumberTakers } from './number-takers.ts'
 import { SessionClock, type ClockOwner, type Phase } from './session-clock.ts'
 import { SessionFeed, type FeedOwner } from './session-feed.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
 import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
-import type { FreezeOptions, FreezeReason, SessionSnapshot } from './snapshot.ts'
+import type { FreezeOptions, FreezeReason, RestoreFrom, SessionSnapshot } from './snapshot.ts'
 
 /** A session looks for its cohort at this flush of a stream. Its first flush writes only the opening, and groups may still change. */
 const flushesToSettle = 2
@@ -36,9 +39,29 @@ export interface CloseOptions {
   readonly patienceMs?: 0
 }
 
+/** Where a session was before. */
+export interface SessionOrigin {
+  readonly id: string
+  readonly snapshot: SessionSnapshot
+  readonly from: RestoreFrom
+}
+
+/** What a session remembers of its way between nodes. */
+interface Journey {
+  /** Its way out of this node; null while it stays. */
+  freezing: Freezing | null
+  /** Settles with the end of the freeze in progress; null for none. */
+  moving: Promise<void> | null
+  hasMoved: boolean
+  /** For the next `onConnect`. */
+  restoredFrom: RestoreFrom | null
+  /** After a crash: the number of the first update of which nobody knows whether the client has it; 0 for none. */
+  unsureFrom: number
+}
+
 /** One tab's session: its phases. The way down is its feed, the way up its inbox; its clock has all deadlines. */
 export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner, CohortSeeker {
-  readonly id = createSessionId()
+  readonly id: string
   state: unknown
   readonly scope: SessionScope<TetherSession>
   readonly feed: SessionFeed
@@ -75,9 +98,13 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   #closeReconnect = false
   #closed: Promise<void> | null = null
   #settleClosed: (() => void) | null = null
+  /** Null for a session that neither came from another node nor leaves this one. */
+  #journey: Journey | null = null
 
-  constructor (scope: SessionScope<TetherSession>, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null) {
+  /** @param origin null for a new session */
+  constructor (scope: SessionScope<TetherSession>, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null, origin: SessionOrigin | null = null) {
     const { runtime } = scope
+    this.id = origin?.id ?? createSessionId()
     this.scope = scope
     this.state = state
     this.boundTo = boundTo
@@ -91,6 +118,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.feed = new SessionFeed(this, scope.limits, runtime, counters)
     this.inbox = new SessionInbox(this, scope, this.feed, runtime.budget, counters, runtime.limits)
     this.#clock = new SessionClock(this, scope, runtime.deadlines, performance.now())
+    if (origin !== null) this.#restore(origin)
     this.#clock.setAll()
   }
 
@@ -102,6 +130,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (this.#abort === null) {
       this.#abort = new AbortController()
       if (!this.isOpen) this.#abort.abort(this.#closeReason)
+      else if (this.#journey?.freezing?.isCertain === true) this.#abort.abort('moved')
     }
     return this.#abort.signal
   }
@@ -137,7 +166,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   }
 
   close (reason: CloseReason = 'closed', options: CloseOptions = {}): Promise<void> {
-    if (this.isOpen) this.#closeOnce(reason, options)
+    if (this.isOpen) {
+      this.#journey?.freezing?.cancel()
+      this.#closeOnce(reason, options)
+    }
     if (options.patienceMs === 0) this.#destroyStream()
     return this.inbox.isWithinCurrent ? Promise.resolve() : this.whenClosed()
   }
@@ -238,7 +270,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
    * @param seq number of the last update that the client says it has
    * @param counted whether the client counts updates itself
    * @param arrival number of the request. Async hooks may reorder requests; the latest arrival wins
-   * @returns the verdict; null if a later request has the session already; then the stream ends
+   * @returns the verdict; null if a later request has the session already, or it leaves this node; then the stream ends
    */
   attach (stream: Stream, verdict: Verdict, seq: number, counted: boolean, arrival: number): Verdict | null {
     const now = performance.now()
@@ -246,6 +278,12 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       this.feed.closeReplaced(stream, this.#replacedFrame)
       return null
     }
+    const journey = this.#journey
+    if (journey?.freezing?.isCertain === true) {
+      this.feed.closeMoved(stream, goodbyeFrame({ reason: 'moved', reconnect: true }), closeCodes.goingAway)
+      return null
+    }
+    journey?.freezing?.cancel()
     this.#latestArrival = arrival
     const { feed } = this
     const { limits, contract: { textNames } } = this.scope
@@ -259,8 +297,11 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#clock.leaveAt = Infinity
     this.#everConnected = true
     const isResumed = verdict === 'resumed'
+    const isUnsure = isResumed && journey !== null && journey.unsureFrom !== 0 && seq >= journey.unsureFrom
+    if (isUnsure) feed.outbox.liftAbove(seq, now)
+    if (journey !== null) journey.unsureFrom = 0
     const from = feed.resume(isResumed ? seq : 0, now)
-    const final = isResumed && from !== seq ? 'gap' : verdict
+    const final = isResumed && (isUnsure || from !== seq) ? 'gap' : verdict
     if (isResumed) this.proven = true
     // A session without a stream may have dropped updates before its page came. Its verdict does not say so.
     else if (from > 0) feed.outbox.announceGap()
@@ -360,7 +401,20 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   // Moving
 
   /** Settles when the freeze in progress is over, whatever its outcome; null for none. A request for the session waits for it. */
-  get moving (): Promise<void> | null { return null }
+  get moving (): Promise<void> | null { return this.#journey?.moving ?? null }
+  /** Whether the session leaves this node, perhaps, or has left it. */
+  get isAway (): boolean { return this.#journey !== null && this.#journey.freezing !== null }
+  /** Whether it leaves this node for certain. */
+  get isLeaving (): boolean { return this.moving !== null && this.#journey?.freezing?.isCertain === true }
+
+  /** Where it was before, for the first `onConnect` since; null afterwards. */
+  takeRestored (): RestoreFrom | null {
+    const journey = this.#journey
+    if (journey === null) return null
+    const from = journey.restoredFrom
+    journey.restoredFrom = null
+    return from
+  }
 
   /**
    * Takes the session out of this node: it accepts nothing more, runs what its channel holds, ends its stream, runs
@@ -368,10 +422,105 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
    * it is in no list of the endpoint, and its slot is free.
    *
    * @returns null if the session stays as it was: a command ran beyond the deadline, its client came back meanwhile, or it closes.
-   * Rejects with `FST_ERR_TETHER_STATE` if its state cannot be serialised; then it stays as it was, too.
+   * Rejects with `FST_ERR_TETHER_STATE` if its state cannot be serialised, which is reported; then it stays as it was, too.
    */
-  freeze (_reason: FreezeReason, _options: FreezeOptions): Promise<SessionSnapshot | null> {
-    return Promise.reject(new Error('not written yet'))
+  async freeze (reason: FreezeReason, options: FreezeOptions): Promise<SessionSnapshot | null> {
+    if (!this.isOpen || this.isAway) return null
+    const freezing = new Freezing({
+      session: this,
+      keepState: () => keepState(this.state, this.scope.hooks),
+      leaveNode: () => { this.#leaveNode(reason, options.retryMs) },
+      takeOut: (state) => this.#takeOut(state)
+    }, options)
+    const journey = this.#journey ??= { freezing: null, moving: null, hasMoved: false, restoredFrom: null, unsureFrom: 0 }
+    journey.freezing = freezing
+    const run = freezing.run()
+    const settled = () => { journey.moving = null }
+    journey.moving = run.then(settled, settled)
+    let snapshot: SessionSnapshot | null = null
+    try {
+      snapshot = await run
+    } catch (error) {
+      this.report(error, 'serialize')
+      throw error
+    } finally {
+      if (snapshot === null) journey.freezing = null
+    }
+    return snapshot
+  }
+
+  #leaveNode (reason: FreezeReason, retryMs: number | undefined): void {
+    const { feed, scope: { context } } = this
+    this.#abort?.abort('moved')
+    this.unsettle()
+    const now = performance.now()
+    const isReplaced = reason === 'replaced'
+    const goodbye = isReplaced ? this.#replacedFrame : goodbyeFrame({ reason, reconnect: true }, { retryMs })
+    if (feed.moveOut(goodbye, isReplaced ? closeCodes.replaced : closeCodes.goingAway, now)) {
+      this.#clock.detachedAt = now
+      this.#clock.setAll()
+      this.queueHook('onDisconnect', 'moved', context)
+    }
+    this.queueHook('onFreeze', context)
+  }
+
+  /** From the position in the log to the end of the session, nothing else runs. */
+  #takeOut (keptState: string | null): SessionSnapshot | null {
+    const { scope, feed, inbox } = this
+    let state = keptState
+    try {
+      state = keepState(this.state, scope.hooks)
+    } catch (error) {
+      // The last hooks broke it. The session goes on with the state before them.
+      this.report(error, 'serialize')
+    }
+    if (!this.isOpen) return null
+    const position = scope.broadcastLog?.position() ?? null
+    this.unsettle()
+    const now = performance.now()
+    const clock = this.#clock
+    const snapshot: SessionSnapshot = {
+      state,
+      stateVersion: scope.limits.stateVersion,
+      boundTo: this.boundTo,
+      owner: this.owner,
+      everConnected: this.#everConnected,
+      proven: this.proven,
+      counted: this.#everConnected ? feed.counted : null,
+      groups: this.groups === null ? [] : [...this.groups],
+      ...inbox.snapshot(),
+      takers: [...this.takers?.turns ?? []],
+      ...snapshotFrames(feed.outbox, scope.broadcastLog, now),
+      log: position,
+      takenAt: Date.now(),
+      ageMs: now - clock.createdAt,
+      detachedMs: now - clock.detachedAt,
+      idleMs: now - clock.lastEventAt,
+      leaveMs: clock.leaveAt === Infinity ? null : Math.max(0, clock.leaveAt - now)
+    }
+    this.#journey!.hasMoved = true
+    this.destroy('moved')
+    return snapshot
+  }
+
+  #restore ({ snapshot, from }: SessionOrigin): void {
+    const now = performance.now()
+    // Wall clocks of nodes differ. A session that was in memory just now needs none.
+    const elapsedMs = from === 'moved' ? 0 : Math.max(0, Date.now() - snapshot.takenAt)
+    const { scope, feed, inbox } = this
+    const clock = this.#clock
+    this.#phase = snapshot.everConnected ? 'open' : 'opening'
+    this.#everConnected = snapshot.everConnected
+    this.proven = snapshot.proven
+    inbox.restore(snapshot)
+    if (snapshot.takers.length > 0) this.takers = new NumberTakers(snapshot.takers)
+    clock.createdAt = now - snapshot.ageMs - elapsedMs
+    clock.detachedAt = now - snapshot.detachedMs - elapsedMs
+    clock.lastEventAt = now - snapshot.idleMs - elapsedMs
+    if (snapshot.leaveMs !== null) clock.leaveAt = now + snapshot.leaveMs
+    const { first, frames } = heldFrames(snapshot, scope.broadcastLog, elapsedMs)
+    feed.take(first, frames, now, snapshot.counted === false ? `${this.id}.` : null)
+    this.#journey = { freezing: null, moving: null, hasMoved: false, restoredFrom: from, unsureFrom: from === 'crashed' ? feed.outbox.cursor : 0 }
   }
 
   // Its end
@@ -423,7 +572,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.leavePool()
     this.scope.closed(this)
     // The last step: the others queue hooks.
-    this.inbox.destroy()
+    this.inbox.destroy(this.#journey?.hasMoved === true)
     this.#settleClosed?.()
   }
 

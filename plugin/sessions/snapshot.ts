@@ -1,5 +1,8 @@
 import type { BroadcastPlace, LogPosition } from '../cluster/log-position.ts'
 import type { Offset } from '../cluster/engine.ts'
+import { SnapshotError } from '../../schemas/errors.ts'
+import { messageOf } from '../../schemas/thrown.ts'
+import type { NumberTurn } from './number-takers.ts'
 
 /**
  * Why a session leaves its node. Its stream, if one is open, says goodbye with this word.
@@ -24,6 +27,11 @@ export interface RestoreOptions {
   readonly from: RestoreFrom
   /** Milliseconds to wait for this node to read the log up to the snapshot's position. After that the session gets a gap. */
   readonly deadlineMs: number
+  /**
+   * Whether the caller attaches a stream at once. Otherwise the session counts among those without a stream, which may close it. A
+   * caller whose stream fails calls `endpoint.detached(session)`. Default false.
+   */
+  readonly awaitsStream?: boolean
 }
 
 /** An update that a snapshot holds: by its text, or by its place in the log. */
@@ -66,7 +74,7 @@ export interface SessionSnapshot {
   /** The last `seq` accepted; 0 for none. All accepted events have run. */
   readonly acceptedSeq: number
   /** Changes of the sender that took event numbers, each with the first number; null for a sender without a name. */
-  readonly takers: ReadonlyArray<{ readonly sender: string | null, readonly from: number }>
+  readonly takers: readonly NumberTurn[]
   /** Number of the first of `frames`; of the next update if there are none. */
   readonly first: number
   /** All held updates in order: the written ones, then the waiting ones. */
@@ -87,16 +95,242 @@ export interface SessionSnapshot {
   readonly leaveMs: number | null
 }
 
+// Snapshots are JSON, from all versions of the library that run at a time: [format, state, version of the state, ...].
+// Later versions add behind the end, which earlier ones ignore. What earlier ones must not ignore gets another format.
+const format = 1
+
+/** Most frames of a snapshot. A run of many takes few bytes, so a fault must not make millions. */
+const mostFrames = 1_048_576
+
+/** Ages of frames are kept to about a part of this many of the greatest. */
+const ageSteps = 64
+
+const flagBits = { hasState: 1, everConnected: 2, proven: 4, counted: 8, uncounted: 16 } as const
+
 /** Writes a snapshot for the engine. */
-export function encodeSnapshot (_snapshot: SessionSnapshot): Buffer {
-  throw new Error('not written yet')
+export function encodeSnapshot (snapshot: SessionSnapshot): Buffer {
+  const { state, log } = snapshot
+  const nodes = new Map(Object.entries(log?.known ?? {}))
+  const flags = (state === null ? 0 : flagBits.hasState) + (snapshot.everConnected ? flagBits.everConnected : 0) + (snapshot.proven ? flagBits.proven : 0) +
+    (snapshot.counted === null ? 0 : snapshot.counted ? flagBits.counted : flagBits.uncounted)
+  const frames = packFrames(snapshot.frames, nodes)
+  const rest = [
+    snapshot.stateVersion, flags, snapshot.boundTo, snapshot.owner, snapshot.groups, snapshot.acceptedSeq,
+    snapshot.takers.flatMap(({ sender, from }) => [sender, from]),
+    snapshot.first, frames, packAges(snapshot.frames),
+    // Nodes that only frames name have no number of a last entry.
+    log === null ? null : [log.at, log.before], [...nodes].flat(), snapshot.framesAfter,
+    [snapshot.takenAt, snapshot.ageMs, snapshot.detachedMs, snapshot.idleMs].map(Math.round), snapshot.leaveMs === null ? null : Math.round(snapshot.leaveMs)
+  ]
+  return Buffer.from(`[${format},${state ?? 'null'},${JSON.stringify(rest).slice(1)}`)
+}
+
+/** A frame by its text, or a run of frames of one node. */
+type PackedFrame =
+  /** Text, key and whether it is shared. The last two may be left out. */
+  | readonly [string, (string | null)?, 1?]
+  /**
+   * Index of the node, the entry's number less that of the node's last run, index in the entry, number of frames, and 1 for
+   * frames of one entry, 0 for the same index in consecutive entries. The last two may be left out.
+   */
+  | readonly [number, number, number, number?, 1?]
+
+interface Run {
+  readonly node: string
+  readonly counter: number
+  readonly index: number
+  count: number
+  isOfOneEntry: boolean
+}
+
+/** @param nodes gets the nodes that are not in it, with the number 0 */
+function packFrames (frames: readonly SnapshotFrame[], nodes: Map<string, number>): PackedFrame[] {
+  const indexes = new Map(Array.from(nodes.keys(), (node, index) => [node, index]))
+  const counters = new Map<string, number>()
+  const packed: PackedFrame[] = []
+  let run: Run | null = null
+  const endRun = () => {
+    if (run === null) return
+    const { node, counter, index, count, isOfOneEntry } = run
+    const head = [indexes.get(node)!, counter - (counters.get(node) ?? 0), index] as const
+    counters.set(node, counter)
+    packed.push(count === 1 ? head : isOfOneEntry ? [...head, count, 1] : [...head, count])
+    run = null
+  }
+  for (const frame of frames) {
+    if (!('place' in frame)) {
+      endRun()
+      const { text, key, shared } = frame
+      packed.push(shared ? [text, key, 1] : key === null ? [text] : [text, key])
+      continue
+    }
+    const { node, counter, index } = frame.place
+    if (!indexes.has(node)) {
+      indexes.set(node, indexes.size)
+      nodes.set(node, 0)
+    }
+    if (run !== null && run.node === node) {
+      const count: number = run.count
+      const isNextInEntry = (count === 1 || run.isOfOneEntry) && counter === run.counter && index === run.index + count
+      const isInNextEntry = (count === 1 || !run.isOfOneEntry) && counter === run.counter + count && index === run.index
+      if (isNextInEntry || isInNextEntry) {
+        run.count++
+        run.isOfOneEntry = isNextInEntry
+        continue
+      }
+    }
+    endRun()
+    run = { node, counter, index, count: 1, isOfOneEntry: false }
+  }
+  endRun()
+  return packed
+}
+
+/** The ages of the written frames: a unit in milliseconds, then pairs of an age in units and a number of frames. */
+function packAges (frames: readonly SnapshotFrame[]): number[] {
+  const ages = frames.flatMap(({ writtenMsAgo }) => writtenMsAgo ?? [])
+  const unit = Math.max(1, Math.ceil(Math.max(0, ages[0] ?? 0) / ageSteps))
+  const packed = [unit]
+  let last = -1
+  for (const age of ages) {
+    // Rounded down: a frame may stay a little longer, and never goes too early.
+    const units = Math.max(0, Math.floor(age / unit))
+    if (units === last) packed[packed.length - 1]!++
+    else packed.push(units, 1)
+    last = units
+  }
+  return packed
 }
 
 /**
- * Reads what `encodeSnapshot` of this or a later version of the library wrote.
+ * Reads what `encodeSnapshot` of this or another version of the library wrote.
  *
  * @throws `FST_ERR_TETHER_SNAPSHOT`, and nothing else, for any other bytes
  */
-export function decodeSnapshot (_bytes: Buffer): SessionSnapshot {
-  throw new Error('not written yet')
+export function decodeSnapshot (bytes: Buffer): SessionSnapshot {
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString())
+  } catch (error) {
+    throw new SnapshotError(messageOf(error))
+  }
+  const [given, state, ...rest] = list(value)
+  if (given !== format) throw new SnapshotError(Number.isSafeInteger(given) ? `its format is ${given as number}, and this node reads ${format}` : 'it is something else')
+  const [stateVersion, flags, boundTo, owner, groups, acceptedSeq, takers, first, frames, ages, log, nodes, framesAfter, times, leaveMs] = rest
+  const known = pairs(nodes).map(([node, counter]) => [text(node), whole(counter)] as const)
+  const isSet = (flag: keyof typeof flagBits) => (whole(flags) & flagBits[flag]) !== 0
+  const held = unpackFrames(list(frames), known.map(([node]) => node), list(ages))
+  const [takenAt, ageMs, detachedMs, idleMs] = list(times).map((time) => whole(time))
+  if (takenAt === undefined || ageMs === undefined || detachedMs === undefined || idleMs === undefined) throw wrong()
+  if (!Number.isSafeInteger(whole(first, 1) + held.length)) throw wrong()
+  return {
+    state: isSet('hasState') ? written(state) : null,
+    stateVersion: whole(stateVersion),
+    boundTo: textOrNull(boundTo),
+    owner: textOrNull(owner),
+    everConnected: isSet('everConnected'),
+    proven: isSet('proven'),
+    counted: isSet('counted') ? true : isSet('uncounted') ? false : null,
+    groups: list(groups).map((name) => text(name)),
+    acceptedSeq: whole(acceptedSeq),
+    takers: pairs(takers).map(([sender, from]) => ({ sender: textOrNull(sender), from: whole(from) })),
+    first: whole(first, 1),
+    frames: held,
+    log: log === null ? null : positionOf(list(log), known),
+    framesAfter: textOrNull(framesAfter),
+    takenAt,
+    ageMs,
+    detachedMs,
+    idleMs,
+    leaveMs: leaveMs === null ? null : whole(leaveMs)
+  }
+}
+
+function positionOf ([at, before]: readonly unknown[], nodes: ReadonlyArray<readonly [string, number]>): LogPosition {
+  return { at: text(at), before: textOrNull(before), known: Object.fromEntries(nodes.filter(([, counter]) => counter > 0)) }
+}
+
+function unpackFrames (packed: readonly unknown[], nodes: readonly string[], [unit, ...ages]: readonly unknown[]): SnapshotFrame[] {
+  const frames: Array<Omit<InlineFrame, 'writtenMsAgo'> | Omit<PlacedFrame, 'writtenMsAgo'>> = []
+  const counters = new Map<string, number>()
+  for (const one of packed) {
+    const [what, ...more] = list(one)
+    if (typeof what === 'string') {
+      frames.push(inline(what, more))
+      continue
+    }
+    const node = nodes[whole(what)]
+    const [step, index, count = 1, isOfOneEntry] = more
+    if (node === undefined || !Number.isSafeInteger(step)) throw wrong()
+    const counter = whole((counters.get(node) ?? 0) + (step as number), 1)
+    counters.set(node, counter)
+    if (whole(count, 1) + frames.length > mostFrames) throw wrong()
+    for (let number = 0; number < (count as number); number++) {
+      frames.push({ place: isOfOneEntry === 1 ? { node, counter, index: whole(index) + number } : { node, counter: counter + number, index: whole(index) } })
+    }
+  }
+  let at = 0
+  const held: SnapshotFrame[] = []
+  for (const [age, count] of pairs(ages)) {
+    const writtenMsAgo = whole(age) * whole(unit, 1)
+    if (at + whole(count, 1) > frames.length) throw wrong()
+    for (const end = at + (count as number); at < end; at++) held.push({ ...frames[at]!, writtenMsAgo })
+  }
+  for (; at < frames.length; at++) held.push({ ...frames[at]!, writtenMsAgo: null })
+  return held
+}
+
+function inline (given: string, [key = null, shared]: readonly unknown[]): Omit<InlineFrame, 'writtenMsAgo'> {
+  if (!isUpdate(given)) throw wrong()
+  return { text: given, key: textOrNull(key), shared: shared === 1 }
+}
+
+/** Whether a text is one update and nothing else: it goes to streams as it is. */
+function isUpdate (given: string): boolean {
+  if (!given.endsWith('\n\n') || given.includes('\r') || given.includes('\0')) return false
+  const last = given.length - 1
+  let start = given.startsWith('event: ') ? given.indexOf('\n') + 1 : 0
+  if (start >= last) return false
+  while (start < last) {
+    if (!given.startsWith('data: ', start)) return false
+    start = given.indexOf('\n', start) + 1
+  }
+  return start === last
+}
+
+function written (state: unknown): string {
+  try {
+    return JSON.stringify(state)
+  } catch (error) {
+    throw new SnapshotError(messageOf(error))
+  }
+}
+
+function wrong (): Error {
+  return new SnapshotError('a part of it is wrong')
+}
+
+function list (value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw wrong()
+  return value as unknown[]
+}
+
+function pairs (value: unknown): Array<readonly [unknown, unknown]> {
+  const flat = list(value)
+  if (flat.length % 2 !== 0) throw wrong()
+  return Array.from({ length: flat.length / 2 }, (_, index) => [flat[2 * index], flat[2 * index + 1]] as const)
+}
+
+function text (value: unknown): string {
+  if (typeof value !== 'string') throw wrong()
+  return value
+}
+
+function textOrNull (value: unknown): string | null {
+  return value === null ? null : text(value)
+}
+
+function whole (value: unknown, least = 0): number {
+  if (!Number.isSafeInteger(value) || (value as number) < least) throw wrong()
+  return value as number
 }

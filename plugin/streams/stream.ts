@@ -14,6 +14,8 @@ export type DisconnectReason =
   | 'overflow'
   /** A newer stream of the same session took over. */
   | 'replaced'
+  /** The session goes on at another node. */
+  | 'moved'
   /** The session, or the transport, was closed. */
   | 'closed'
   /** The handler of a transport without a session threw. */

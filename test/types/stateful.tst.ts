@@ -54,6 +54,34 @@ describe('the state', () => {
     expect(live).type.toBe<Handler<{ range: Range }, Updates>>()
   })
 
+  test('is what moves between nodes', () => {
+    const live = app.tether.stateful('/live', {
+      contract,
+      initialState: () => ({ seen: new Set<string>() }),
+      persist: 'detach',
+      stateVersion: 2,
+      freezeMs: 5_000,
+      serialize: (state) => {
+        expect(state).type.toBe<{ seen: Set<string> }>()
+        return { seen: [...state.seen] }
+      },
+      deserialize: async (data, { version }) => {
+        expect(data).type.toBe<unknown>()
+        expect(version).type.toBe<number>()
+        return { seen: new Set(Array.isArray(data) ? data.map(String) : []) }
+      },
+      onConnect: (_session, { restored }) => { expect(restored).type.toBe<'moved' | 'frozen' | 'crashed' | null>() },
+      onFreeze: (session) => { expect(session.state).type.toBe<{ seen: Set<string> }>() },
+      onRestore: (session, { from, live }) => {
+        expect(session.state.seen).type.toBe<Set<string>>()
+        expect(from).type.toBe<'moved' | 'frozen' | 'crashed'>()
+        expect(live).type.toBe<Handler<{ seen: Set<string> }, Updates>>()
+      },
+      on: { 'range.set': (session) => { expect(session.state).type.toBe<{ seen: Set<string> }>() }, pause: () => {} }
+    })
+    expect(live).type.toBe<Handler<{ seen: Set<string> }, Updates>>()
+  })
+
   test('is undefined without initialState', () => {
     const live = app.tether.stateful('/live', {
       contract,

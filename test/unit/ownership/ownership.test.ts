@@ -97,19 +97,19 @@ async function storm (world: World, seed: number, pages: readonly Page[], steps:
 
 t.test('whatever answers are lost, a session has one owner, and each event counts once', async (t) => {
   let moves = 0
-  for (let seed = 1; seed <= 30 * effort; seed++) {
+  for (let seed = 1; seed <= 4 * effort; seed++) {
     const world = new World(seed, { lostShare: 0.04 })
     for (let count = 0; count < 3; count++) await world.run(world.add())
     const pages = Array.from({ length: 4 }, () => new Page(world, false))
     await storm(world, seed, pages, 30, async () => {})
     moves += pages.reduce((sum, page) => sum + page.moves, 0)
   }
-  t.ok(moves > 200, `${moves} moves`)
+  t.ok(moves > 30, `${moves} moves`)
 })
 
 t.test('all nodes are replaced one by one, and no session ends', async (t) => {
   let moves = 0
-  for (let seed = 1; seed <= 10 * effort; seed++) {
+  for (let seed = 1; seed <= 2 * effort; seed++) {
     const world = new World(seed, { lostShare: 0.02 })
     for (let count = 0; count < 3; count++) await world.run(world.add())
     const pages = Array.from({ length: 6 }, () => new Page(world, false))
@@ -122,12 +122,12 @@ t.test('all nodes are replaced one by one, and no session ends', async (t) => {
     })
     moves += pages.reduce((sum, page) => sum + page.moves, 0)
   }
-  t.ok(moves > 100, `${moves} moves`)
+  t.ok(moves > 20, `${moves} moves`)
 })
 
 t.test('nodes that lose their lease or die end sessions, but never serve one twice', async (t) => {
   let sessions = 0
-  for (let seed = 1; seed <= 20 * effort; seed++) {
+  for (let seed = 1; seed <= 3 * effort; seed++) {
     const world = new World(seed, { lostShare: 0.02 })
     for (let count = 0; count < 4; count++) await world.run(world.add())
     const pages = Array.from({ length: 4 }, () => new Page(world, true))
@@ -144,11 +144,11 @@ t.test('nodes that lose their lease or die end sessions, but never serve one twi
     })
     sessions += pages.reduce((sum, page) => sum + page.sessions, 0)
   }
-  t.ok(sessions > 100, `${sessions} sessions`)
+  t.ok(sessions > 10, `${sessions} sessions`)
 })
 
-async function worldOf (count: number): Promise<{ world: World, nodes: SimulatedNode[] }> {
-  const world = new World(1, { lostShare: 0 })
+async function worldOf (count: number, recordMs = 600_000): Promise<{ world: World, nodes: SimulatedNode[] }> {
+  const world = new World(1, { lostShare: 0, recordMs })
   for (let index = 0; index < count; index++) await world.run(world.add())
   await world.clock.pass(leaseMs)
   return { world, nodes: world.nodes }
@@ -264,9 +264,9 @@ t.test('an engine that has forgotten everything gets the records again', async (
 })
 
 t.test('records are written again before they expire', async (t) => {
-  const { world, nodes: [one, two] } = await worldOf(2)
+  const { world, nodes: [one, two] } = await worldOf(2, 4_000)
   const { id } = (await world.run(one!.open()))!
-  for (let minute = 0; minute < 150; minute++) await world.clock.pass(60_000)
+  await world.clock.pass(10_000)
   t.equal(await world.run(two!.get(id)), 'here')
   await world.stop()
 })

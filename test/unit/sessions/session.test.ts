@@ -37,6 +37,7 @@ function start ({ options = {}, hooks = {}, isPrepared = false }: { options?: Se
     context: { live: null! },
     runtime,
     cohorts: new Cohorts({ ...runtime, limits, writeBytes: runtime.limits.writeBytes }),
+    broadcastLog: null,
     audiencesOf: () => [everyone],
     report: (_session, error) => { told.push(`report ${(error as { code: string }).code}`) },
     unpooled: () => { told.push('unpooled') },
