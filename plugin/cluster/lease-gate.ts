@@ -34,7 +34,8 @@ export class LeaseGate {
     this.#parts = parts
   }
 
-  set tenant (tenant: Tenant) {
+  /** Sets whose sessions the lease is about. */
+  serve (tenant: Tenant): void {
     this.#tenant = tenant
   }
 

@@ -92,7 +92,7 @@ export class Ownership {
     this.#owners = new RecentValues(fixed.knownOwners)
     this.#claims = new RecentValues(fixed.knownOwners)
     this.#writes = new Turns(fixed.recordWrites)
-    node.gate.tenant = { verify: () => this.#verify(), isolated: () => { this.#isolated() } }
+    node.gate.serve({ verify: () => this.#verify(), isolated: () => { this.#isolated() } })
     node.calls.respond(requests.take, (from, data) => this.#give(from, data))
     node.calls.respond(requests.post, (_from, data) => this.#post(data))
     this.#sweep = clock.setTimeout(this.#refresh, fixed.recordMs / 8)
@@ -161,13 +161,17 @@ export class Ownership {
     const held = this.#held.get(refOf(session.id))
     if (held === undefined || held.session !== session || held.isLeaving) return
     const { persist, freezeMs } = held.endpoint.limits
-    if (persist === 'detach') void this.#freeze(session, this.#parts.options.handoverMs)
+    if (persist === 'detach') this.#freezeSoon(session)
     else if (freezeMs > 0 && session.proven) held.freezeAfter(freezeMs)
   }
 
   readonly #freezeDue = (held: HeldSession): void => {
     const { session } = held
-    if (!session.connected && session.isOpen && this.#parts.node.gate.isOpen) void this.#freeze(session, this.#parts.options.handoverMs)
+    if (!session.connected && session.isOpen && this.#parts.node.gate.isOpen) this.#freezeSoon(session)
+  }
+
+  #freezeSoon (session: TetherSession): void {
+    this.#freeze(session, this.#parts.options.handoverMs).catch(() => {})
   }
 
   #ended (session: TetherSession): void {
@@ -389,10 +393,12 @@ export class Ownership {
     this.#transfer(refOf(id), arrival)
     if (await this.#within(arrival, until)) return await arrival
     // It goes on after the request's time: the record may name this node already.
-    if (isClaimed) void arrival.then(() => {
-      const session = endpoint.sessions.get(id)
-      if (session !== undefined) endpoint.awaitStream(session)
-    })
+    if (isClaimed) {
+      arrival.then(() => {
+        const session = endpoint.sessions.get(id)
+        if (session !== undefined) endpoint.awaitStream(session)
+      }).catch(() => {})
+    }
     return 'unavailable'
   }
 
@@ -402,7 +408,7 @@ export class Ownership {
     const epoch = record.status === 'moving' && record.owner === node ? record.epoch : record.epoch + 1
     const live: SessionRecord = { status: 'live', url: endpoint.url, epoch, owner: node }
     let written: string | null
-    let { term } = gate
+    const { term } = gate
     try {
       written = await records.write(ref, live, revision, fixed.recordMs)
     } catch {
@@ -428,10 +434,7 @@ export class Ownership {
     // An event brought it here, and more may follow.
     if (!awaitsStream && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held?.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
     // Where a lease ended meanwhile, another node may have taken it.
-    while (held !== undefined && this.#held.get(ref) === held && term !== gate.term) {
-      term = gate.term
-      await this.#verifyOne(held).catch(() => { this.#lose(held) })
-    }
+    if (held !== undefined && term !== gate.term) await this.#verifyOne(held).catch(() => { this.#lose(held) })
     return 'here'
   }
 

@@ -9,6 +9,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { Whereabouts } from './keeper.ts'
 import { NumberTakers } from './number-takers.ts'
 import { isSessionId } from './session-id.ts'
+import type { Runtime } from '../streams/runtime.ts'
 import type { TetherSession } from './session.ts'
 
 /** The event that a page sends when it goes away. No contract can declare it. */
@@ -60,6 +61,8 @@ export class Acceptance {
   constructor (endpoint: Endpoint) {
     this.#endpoint = endpoint
   }
+
+  get runtime (): Runtime { return this.#endpoint.runtime }
 
   /**
    * Accepts a submission that names its session by id.

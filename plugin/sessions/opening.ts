@@ -140,17 +140,17 @@ async function bring (endpoint: Endpoint, keeper: SessionKeeper, claim: Claim, r
 
 /** As {@link Judgement}; `elsewhere` if another node may have the session. */
 function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): Judgement | 'elsewhere' {
-  if (claim.malformed) return { session: null, verdict: 'expired' }
+  if (claim.malformed) return expired
   if (claim.id === null) return { session: null, verdict: 'new' }
   // A query may name only a claim: logs keep queries, and an id is secret.
   const session = endpoint.claims.get(claim.id) ?? (claim.prepared ? undefined : endpoint.sessions.get(claim.id))
   if (session === undefined) {
     const isBuried = endpoint.registry.isClaimBuried(claim.id) || (!claim.prepared && endpoint.registry.isBuried(claim.id))
     if (isBuried) return 'gone'
-    return endpoint.keeper !== null && !claim.prepared && isSessionId(claim.id) ? 'elsewhere' : { session: null, verdict: 'expired' }
+    return endpoint.keeper !== null && isSessionId(claim.id) ? 'elsewhere' : expired
   }
-  if (session.boundTo !== endpoint.boundTo(request)) return { session: null, verdict: 'expired' }
-  if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
+  if (session.boundTo !== endpoint.boundTo(request)) return expired
+  if (!session.isOpen) return session.isClosedForGood ? 'gone' : expired
   if (claim.taken) return 'gone'
   // An earlier request may still wait for its hooks, or its client may have left. The later request wins.
   if (!session.everConnected) {

@@ -12,6 +12,7 @@ import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
 import { answerHead, hasLeft, openEventStream } from './event-stream.ts'
+import { endConnection } from './late-answer.ts'
 import { standsBehindStream } from './pipelined-responses.ts'
 
 /** The media type of the stream, without and with its parameter: a client may name either. */
@@ -64,8 +65,14 @@ async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOp
         isOpening = true
         return openEventStream(request, reply, options, endpoint.runtime)
       },
-      gone: () => { reply.code(204).send() },
-      turnAway: (reason) => turnAway(reply, claim, reason)
+      gone: () => {
+        endConnection(reply, endpoint.runtime)
+        reply.code(204).send()
+      },
+      turnAway: (reason) => {
+        endConnection(reply, endpoint.runtime)
+        turnAway(reply, claim, reason)
+      }
     }, arrival)
   } catch (error) {
     // A reply that is over cannot take an error, and no client would read it.

@@ -12,13 +12,13 @@ class Lease {
 
   constructor (isolatedMs = 500) {
     this.gate = new LeaseGate({ clock: this.clock, isolatedMs, leaseUntil: () => this.until })
-    this.gate.tenant = {
+    this.gate.serve({
       verify: () => {
         this.verified++
         return new Promise<void>((resolve, reject) => { this.settle.push({ resolve, reject }) })
       },
       isolated: () => { this.isolated++ }
-    }
+    })
   }
 
   renew (): void {

@@ -39,9 +39,10 @@ function engineWith (faults: Fault[]): Pick<Engine, 'get' | 'put'> & { value: Bu
 }
 
 async function settle<Result> (clock: VirtualClock, promise: Promise<Result>): Promise<Result> {
-  let isSettled = false
-  promise.then(() => { isSettled = true }, () => { isSettled = true })
-  for (let time = 0; time < 50 && !isSettled; time++) await clock.pass(100)
+  const state = { isSettled: false }
+  const settle = () => { state.isSettled = true }
+  promise.then(settle, settle)
+  for (let time = 0; time < 50 && !state.isSettled; time++) await clock.pass(100)
   return await promise
 }
 

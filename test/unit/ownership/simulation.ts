@@ -247,13 +247,12 @@ export class World {
 
   /** Lets time pass until a promise is settled. */
   async run<Result> (promise: Promise<Result>, mostMs = 600_000): Promise<Result> {
-    let isSettled = false
-    promise.then(() => { isSettled = true }, () => { isSettled = true })
+    const state = { isSettled: false }
+    const settle = () => { state.isSettled = true }
+    promise.then(settle, settle)
     const until = this.clock.now() + mostMs
-    while (!isSettled && this.clock.now() < until) {
-      await this.clock.pass(5)
-    }
-    ok(isSettled, 'it ends')
+    while (!state.isSettled && this.clock.now() < until) await this.clock.pass(5)
+    ok(state.isSettled, 'it ends')
     return await promise
   }
 
