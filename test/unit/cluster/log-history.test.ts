@@ -2,8 +2,8 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import t from 'tap'
 import { ClusterNode } from '../../../plugin/cluster/cluster-node.ts'
-import { unpackEntry } from '../../../plugin/cluster/log-entry.ts'
 import type { LogPosition } from '../../../plugin/cluster/log-position.ts'
+import type { EngineSource } from '../../../plugin/cluster/engine.ts'
 import type { MemoryHub } from '../../../plugin/cluster/memory/memory-hub.ts'
 import { memory, type MemoryOptions } from '../../../plugin/entries/memory.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
@@ -23,6 +23,26 @@ function randomFrom (seed: number): () => number {
   }
 }
 
+/** An engine that writes some entries a second time, later: the interface allows it. */
+function doubling (hub: MemoryHub, random: () => number, clock: VirtualClock): EngineSource {
+  return {
+    engineFor: (application) => {
+      const engine = hub.engineFor(application)
+      const append = async (entry: Buffer) => {
+        await engine.append(entry)
+        if (random() < 0.2) clock.setTimeout(() => { engine.append(entry).catch(() => {}) }, random() * 50)
+      }
+      return new Proxy(engine, {
+        get: (target, name) => {
+          if (name === 'append') return append
+          const value: unknown = Reflect.get(target, name)
+          return typeof value === 'function' ? value.bind(target) as unknown : value
+        }
+      })
+    }
+  }
+}
+
 interface Known {
   readonly node: ClusterNode
   readonly seen: string[]
@@ -34,15 +54,17 @@ class World {
   readonly hub: MemoryHub
   readonly nodes: Known[] = []
   readonly #fixed: typeof defaults.fixed
+  source: EngineSource
   #count = 0
 
   constructor (hub: MemoryOptions = {}, fixed: Partial<Record<keyof typeof defaults.fixed, number>> = {}) {
     this.hub = memory({ clock: this.clock, deadlineMs: 200, ...hub })
+    this.source = this.hub
     this.#fixed = { ...defaults.fixed, ...fixed } as typeof defaults.fixed
   }
 
   async add (): Promise<Known> {
-    const node = new ClusterNode({ options: { ...defaults.cluster, engine: this.hub }, fixed: this.#fixed, clock: this.clock, figures: () => ({ sessions: 0, draining: false }) })
+    const node = new ClusterNode({ options: { ...defaults.cluster, engine: this.source }, fixed: this.#fixed, clock: this.clock, figures: () => ({ sessions: 0, draining: false }) })
     const known: Known = { node, seen: [], frames: [] }
     node.subscribe(url, {
       deliver: ({ frame }) => {
@@ -66,14 +88,15 @@ class World {
   /** What a session that comes with a position gets. */
   async missed ({ node }: Known, position: LogPosition, deadlineMs = 5_000): Promise<{ isComplete: boolean, texts: string[] }> {
     const texts: string[] = []
-    let isComplete: boolean | null = null
-    const reached = node.reach(position, null, deadlineMs).then((complete) => {
-      isComplete = complete
+    const reached = node.reach(position, null, deadlineMs).then((isComplete) => {
       node.replay(position, { deliver: ({ frame }) => { texts.push(frame.text) }, lost: () => { texts.push(lost) }, pause: () => {} })
+      return { isComplete, texts }
     })
-    for (let turn = 0; isComplete === null && turn < 1_000; turn++) await this.clock.pass(10)
-    await reached
-    return { isComplete: isComplete!, texts }
+    const waiting = { isOver: false }
+    const over = () => { waiting.isOver = true }
+    reached.then(over, over)
+    while (!waiting.isOver) await this.clock.pass(10)
+    return await reached
   }
 
   async stop (): Promise<void> {
@@ -119,16 +142,18 @@ t.test('a node waits until it has read past the position', async (t) => {
 t.test('a node that came later, or kept too little, reads the log again', async (t) => {
   for (const isNew of [true, false]) {
     let ranges = 0
-    const world = new World({ weather: ({ what, isAnswer }) => {
-      if (what === 'range' && !isAnswer) ranges++
-      return 1
-    } }, isNew ? {} : { logTailEntries: 2 })
+    const world = new World({
+      weather: ({ what, isAnswer }) => {
+        if (what === 'range' && !isAnswer) ranges++
+        return 1
+      }
+    }, isNew ? {} : { logTailEntries: 2 })
     const one = await world.add()
     let two = isNew ? null : await world.add()
     world.broadcast(one)
     await world.clock.pass(20)
     const position = one.node.position()!
-    for (let count = 0; count < 600; count++) {
+    for (let count = 0; count < 300; count++) {
       world.broadcast(one)
       await world.clock.pass(5)
     }
@@ -136,9 +161,9 @@ t.test('a node that came later, or kept too little, reads the log again', async 
     world.broadcast(two)
     await world.clock.pass(20)
     const found = await world.missed(two, position)
-    t.same(found, isNew ? { isComplete: true, texts: Array.from({ length: 601 }, (_, index) => text(index + 1)) } : { isComplete: false, texts: found.texts })
+    t.same(found, isNew ? { isComplete: true, texts: Array.from({ length: 301 }, (_, index) => text(index + 1)) } : { isComplete: false, texts: found.texts })
     t.ok(ranges > 0, `${ranges} reads`)
-    t.ok(found.texts.includes(text(601)))
+    t.ok(found.texts.includes(text(301)))
     await world.stop()
   }
 })
@@ -198,11 +223,12 @@ t.test('places lead to the same broadcasts on every node', async (t) => {
 t.test('in bad weather, every node tells the same', async (t) => {
   let found = 0
   let doubles = 0
-  for (let seed = 1; seed <= 25 * effort; seed++) {
+  for (let seed = 1; seed <= 12 * effort; seed++) {
     const random = randomFrom(seed * 7_919)
     let isRough = false
     const weather = () => isRough && random() < 0.05 ? 'lost' as const : Math.floor(random() * (isRough ? 40 : 2))
     const world = new World({ weather }, seed % 3 === 0 ? { logTailEntries: 8 } : {})
+    world.source = doubling(world.hub, random, world.clock)
     const firsts = [await world.add(), await world.add()]
     const positions: Array<{ readonly position: LogPosition, readonly rest: string[], readonly known: Known, readonly from: number }> = []
     isRough = true
@@ -236,7 +262,6 @@ t.test('in bad weather, every node tells the same', async (t) => {
     doubles += firsts[0]!.node.stats().duplicates
     await world.stop()
   }
-  t.ok(found > 1_000, `${found} replays`)
+  t.ok(found > 500, `${found} replays`)
   t.ok(doubles > 0, `${doubles} entries came twice`)
-  t.equal(unpackEntry(Buffer.from('x')), null)
 })

@@ -69,12 +69,6 @@ class Node {
     })
     this.acceptance = new Acceptance(this.endpoint)
   }
-
-  async turn (): Promise<void> {
-    const { scheduler } = this.endpoint.runtime
-    do await setImmediate()
-    while (!scheduler.isIdle)
-  }
 }
 
 /** One page: its session, wherever that is, and what it has received. */
@@ -141,6 +135,7 @@ class World {
   readonly moves: boolean
   readonly sizes: number[] = []
   #arrivals = 0
+  #speaker = 0
 
   constructor (moves: boolean) {
     this.moves = moves
@@ -165,11 +160,16 @@ class World {
   }
 
   async settle (): Promise<void> {
-    for (let round = 0; round < 2; round++) {
-      await this.clock.pass(5)
-      for (const node of this.nodes) await node.turn()
-    }
+    await this.clock.pass(5)
+    do await setImmediate()
+    while (!this.nodes.every(({ endpoint }) => endpoint.runtime.scheduler.isIdle))
     for (const page of this.pages) page.read()
+  }
+
+  /** The next broadcasts come from a node. The order of those that two nodes call in one turn is open, and may differ between two worlds. */
+  async speak (node: number): Promise<void> {
+    if (node !== this.#speaker) await this.settle()
+    this.#speaker = node
   }
 
   connect (page: Page): void {
@@ -187,9 +187,11 @@ class World {
     // Of a client that takes nothing, the events wait.
     if (!page.session.inbox.isIdle) page.carrier?.drain(Infinity)
     if (!this.moves) {
-      if (!wasConnected) return
-      this.cut(page)
-      return this.connect(page)
+      if (wasConnected) this.cut(page)
+      if (isFrozen) await this.settle()
+      await this.clock.pass(3)
+      if (wasConnected) this.connect(page)
+      return
     }
     const { session } = page
     const snapshot = await session.freeze('moved', { deadlineMs: 1_000 })
@@ -226,19 +228,25 @@ const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({
   node: fc.nat({ max: nodeCount - 1 }),
   group: fc.nat({ max: 2 }),
   flag: fc.boolean()
-}), { minLength: 10, maxLength: 80, size: 'max' })
+}), { minLength: 10, maxLength: 60, size: 'max' })
 
 async function apply (world: World, { kind, page: at, node: nodeAt, group, flag }: Step, index: number): Promise<void> {
   const page = world.pages[at % world.pages.length]!
   const { session } = page
   const node = world.nodes[nodeAt]!
   const receiver = groupNames[group] ?? null
+  if (kind === 'broadcast' || kind === 'reading') await world.speak(nodeAt)
   const live = node.endpoint.context.live
   const audience = receiver === null ? live : live.group(receiver)
   if (kind === 'broadcast') audience.broadcast('note', `b${index}`)
   else if (kind === 'reading') audience.broadcast('reading', { key: nodeAt, value: index })
-  else if (kind === 'except') page.node.endpoint.context.live.group(groupNames[group % 2]!).broadcastExcept(session, 'note', `e${index}`)
-  else if (kind === 'send') session.send('note', `s${index}`)
+  else if (kind === 'except') {
+    // It comes from the session's own node, which is another one in each world.
+    await world.settle()
+    page.node.endpoint.context.live.group(groupNames[group % 2]!).broadcastExcept(session, 'note', `e${index}`)
+    if (flag) await world.settle()
+    else await world.move(page, node, true)
+  } else if (kind === 'send') session.send('note', `s${index}`)
   else if (kind === 'sendReading') session.send('reading', { key: nodeAt, value: index })
   else if (kind === 'join') page.node.endpoint.groups.add(groupNames[group % 2]!, session)
   else if (kind === 'leave') page.node.endpoint.groups.delete(groupNames[group % 2]!, session)
@@ -268,13 +276,12 @@ t.test('no client can tell that its session moves', async (t) => {
   let placed = 0
   await fc.assert(fc.asyncProperty(fc.constantFrom(1, 4, 1_000), fc.array(fc.boolean(), { minLength: 1, maxLength: 3 }), steps, async (tail, readers, steps) => {
     const worlds = [new World(true), new World(false)] as const
+    // One after the other: both would share the turns of the event loop.
     for (const world of worlds) {
       await world.start(tail)
       for (const isCounted of readers) await world.open(isCounted)
       await world.settle()
-    }
-    for (const [index, step] of steps.entries()) for (const world of worlds) await apply(world, step, index)
-    for (const world of worlds) {
+      for (const [index, step] of steps.entries()) await apply(world, step, index)
       for (const page of world.pages) {
         page.carrier?.drain(Infinity)
         if (page.session.stream === null) world.connect(page)
@@ -293,6 +300,6 @@ t.test('no client can tell that its session moves', async (t) => {
         equal(endpoint.registry.reserved, 0)
       }
     }
-  }), { numRuns: 60 * effort, ...seed })
-  t.ok(moves > 100 && placed > 0, `${moves} moves`)
+  }), { numRuns: 20 * effort, ...seed })
+  t.ok(moves > 50 && placed > 0, `${moves} moves`)
 })

@@ -81,7 +81,9 @@ function start (t: Test, { options = {}, hooks = {} }: { options?: SessionOption
       await setImmediate()
       return { session, stream }
     },
-    post: async (id: string, event: string, data: unknown, seq = 0) => await acceptance.acceptFor(id, request, { event: null, body: { event, data, ...seq === 0 ? {} : { seq } }, isForm: false, bytes: 20, sender: null, lastEventId: undefined }),
+    post: async (id: string, event: string, data: unknown, seq = 0, sender: string | null = null) => await acceptance.acceptFor(id, request, {
+      event: null, body: { event, data, ...seq === 0 ? {} : { seq } }, isForm: false, bytes: 20, sender, lastEventId: undefined
+    }),
     async restore (id: string, snapshot: SessionSnapshot, from: RestoreFrom = 'moved', awaitsStream = false) {
       endpoint.registry.reserve(snapshot.owner, null)
       try {
@@ -150,6 +152,17 @@ t.test('the same session goes on at another node', async (t) => {
   const third = await two.get(restored.id, 4)
   t.equal(third.session, restored)
   t.same(two.told(), ['onRestore moved', 'onConnect resumed moved', 'onDisconnect replaced', 'onConnect resumed null'], 'no onJoin, no initialState')
+})
+
+t.test('who took the number of an event is known at the next node', async (t) => {
+  const [one, two] = [start(t), start(t)]
+  const { session } = await one.get(null)
+  await one.post(session!.id, 'quick', 1, 1, 'first tab')
+  await one.post(session!.id, 'quick', 2, 2, 'second tab')
+  const restored = await two.restore(session!.id, (await session!.freeze('moved', brief))!)
+  t.match(await two.post(restored.id, 'quick', 2, 2, 'second tab'), { isAccepted: true, seq: 2, known: 0 }, 'a repeat of its own')
+  t.match(await two.post(restored.id, 'quick', 2, 2, 'first tab'), { isAccepted: true, seq: 2, known: 1 }, 'another took that number')
+  t.same(restored.state, { seen: [1, 2] })
 })
 
 t.test('a session may be frozen and restored at its own node, many times', async (t) => {
