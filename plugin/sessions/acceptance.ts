@@ -5,54 +5,21 @@ import { shareContext } from '../commands/command-context.ts'
 import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
+import type { Runtime } from '../streams/runtime.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Whereabouts } from './keeper.ts'
 import { NumberTakers } from './number-takers.ts'
 import { isSessionId } from './session-id.ts'
-import type { Runtime } from '../streams/runtime.ts'
 import type { TetherSession } from './session.ts'
+import type { Accepted, Outcome, Refused, Submission } from './submission.ts'
+
+export type { Outcome, Refused, Submission } from './submission.ts'
 
 /** The event that a page sends when it goes away. No contract can declare it. */
 export const leaveEvent = 'tether.close'
 
-/** One request or message of a client, as a transport reads it: events, or the page's leave. */
-export interface Submission {
-  /** Name of the event, or `tether.close`; the body is its data. Null if the body is one envelope or an array of them. */
-  readonly event: string | null
-  readonly body: unknown
-  /** Whether the body holds the fields of a form. */
-  readonly isForm: boolean
-  /** Bytes of the body; null where the transport cannot tell. */
-  readonly bytes: number | null
-  /** The sender that numbers the events, from `X-Tether-Sender`. Null if the client names none, or if the transport never sends a body twice. */
-  readonly sender: string | null
-  /** The client's `Last-Event-ID`: the last update that it has. */
-  readonly lastEventId: unknown
-}
-
 /** A session may leave again before a submission reaches it; so often at most. */
 const mostAttempts = 4
-
-/** The outcome of a submission. A transport only writes it down. */
-export type Outcome = Accepted | Refused
-
-export interface Accepted {
-  readonly isAccepted: true
-  /** 202; 204 for a form, so that the browser keeps its page. */
-  readonly status: number
-  /** Last `seq` that the session has accepted. */
-  readonly seq: number
-  /** Number of events accepted before, up to the last one whose number another sender took. */
-  readonly known: number
-}
-
-export interface Refused {
-  readonly isAccepted: false
-  readonly status: number
-  readonly error: unknown
-  /** Seconds until the client may retry; undefined if a retry would not help. */
-  readonly retryAfter: number | undefined
-}
 
 /** Accepts the submissions of one endpoint's clients: all events of a submission, or none. */
 export class Acceptance {

@@ -1,5 +1,6 @@
-import type { Outcome, Submission } from './acceptance.ts'
+import type { Freezer } from './session-scope.ts'
 import type { TetherSession } from './session.ts'
+import type { Outcome, Submission } from './submission.ts'
 
 /** What became of a session that a request asked for, and that this node did not have. */
 export type Whereabouts =
@@ -17,7 +18,7 @@ export type Whereabouts =
   | 'unavailable'
 
 /** Keeps the sessions of one endpoint in the cluster: each has one node that owns it. */
-export interface SessionKeeper {
+export interface SessionKeeper extends Freezer<TetherSession> {
   /** Whether this node may serve sessions now. */
   readonly isServing: boolean
   /** Makes a new session known to the other nodes. Gives false if that does not succeed; then it must not be served. */
@@ -38,13 +39,4 @@ export interface SessionKeeper {
   ended: (session: TetherSession) => void
   /** A session lost its stream. Sooner or later it may go into the engine. */
   detached: (session: TetherSession) => void
-  /** Whether the engine can keep a session. One that lost its stream, and never posted or resumed, is not worth it. */
-  canFreeze: (session: TetherSession) => boolean
-  /**
-   * Moves a session into the engine.
-   *
-   * @param retryMs milliseconds after which the client of an open stream may reconnect
-   * @returns false if it stays as it was
-   */
-  freeze: (session: TetherSession, deadlineMs: number, retryMs?: number) => Promise<boolean>
 }
