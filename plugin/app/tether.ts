@@ -77,6 +77,7 @@ export class TetherCore {
   /** Joins the other nodes; for Fastify's `onReady`. Rejects if the engine cannot work at all. */
   async start (log: FastifyBaseLogger): Promise<void> {
     await this.#cluster?.start(log)
+    this.#ownership?.start()
   }
 
   /** Leaves the other nodes; for Fastify's `onClose`. */

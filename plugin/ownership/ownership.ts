@@ -87,7 +87,7 @@ export class Ownership {
   #isClosed = false
 
   constructor (parts: OwnershipParts) {
-    const { node, clock, fixed } = parts
+    const { node, fixed } = parts
     this.#parts = parts
     this.#owners = new RecentValues(fixed.knownOwners)
     this.#claims = new RecentValues(fixed.knownOwners)
@@ -95,6 +95,11 @@ export class Ownership {
     node.gate.serve({ verify: () => this.#verify(), isolated: () => { this.#isolated() } })
     node.calls.respond(requests.take, (from, data) => this.#give(from, data))
     node.calls.respond(requests.post, (_from, data) => this.#post(data))
+  }
+
+  /** Begins to keep the records from expiring. */
+  start (): void {
+    const { clock, fixed } = this.#parts
     this.#sweep = clock.setTimeout(this.#refresh, fixed.recordMs / 8)
   }
 

@@ -242,6 +242,7 @@ export class World {
     const node = new SimulatedNode(this)
     this.nodes.push(node)
     await node.cluster.start(silent)
+    node.ownership.start()
     return node
   }
 
