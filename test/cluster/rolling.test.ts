@@ -18,9 +18,9 @@ t.test('all nodes are replaced under load, behind a balancer that picks any node
   await until(() => clients.every(({ state }) => state === 'open'), 'all clients')
   const sent: string[] = []
   const emitted: Array<Promise<unknown>> = []
-  let isLoading = true
+  const load = { isOn: true }
   const loading = (async () => {
-    for (let count = 0; isLoading; count++) {
+    for (let count = 0; load.isOn; count++) {
       sent.push(String(count))
       nodes[count % nodes.length]!.live.broadcast('note', { text: String(count) })
       if (count % 5 === 0) emitted.push(...clients.map((client) => client.emit('say', { text: String(count / 5) })))
@@ -34,7 +34,7 @@ t.test('all nodes are replaced under load, behind a balancer that picks any node
     await old.app.tether.drain({ retryMs: 0, spreadMs: 50 })
     await old.app.close()
   }
-  isLoading = false
+  load.isOn = false
   await loading
   await Promise.all(emitted)
   await until(() => got.every((texts) => texts.length >= sent.length), 'all updates', 10_000)
@@ -46,4 +46,3 @@ t.test('all nodes are replaced under load, behind a balancer that picks any node
   for (const session of sessions) t.strictSame((session.state as Kept).said, expected, 'each event once, in order')
   t.strictSame(new Set(verdicts), new Set(['new', 'resumed']))
 })
-
