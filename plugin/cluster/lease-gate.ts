@@ -61,6 +61,8 @@ export class LeaseGate {
 
   /** The lease was renewed. */
   renewed (): void {
+    // A renewal may be on its way while the node leaves.
+    if (this.#isClosed) return
     const { clock, isolatedMs, leaseUntil } = this.#parts
     this.#verify()
     clock.clearTimeout(this.#isolation)

@@ -99,6 +99,7 @@ export class Ownership {
 
   /** Begins to keep the records from expiring. */
   start (): void {
+    if (this.#isClosed) return
     const { clock, fixed } = this.#parts
     this.#sweep = clock.setTimeout(this.#refresh, fixed.recordMs / 8)
   }
@@ -129,9 +130,9 @@ export class Ownership {
   /** Waits for the records that are being written, at most for a time, and stops. */
   async leave (withinMs: number): Promise<void> {
     const { clock } = this.#parts
-    clock.clearTimeout(this.#sweep)
     if (this.#transfers.size > 0) await this.#within(Promise.all(this.#transfers.values()), clock.now() + withinMs)
     this.#isClosed = true
+    clock.clearTimeout(this.#sweep)
   }
 
   // New sessions, and their ends

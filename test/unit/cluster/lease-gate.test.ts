@@ -106,6 +106,8 @@ t.test('a closed gate stays closed', async (t) => {
   lease.renew()
   lease.gate.close()
   t.notOk(lease.gate.isOpen)
+  lease.renew()
+  t.equal(lease.clock.pending, 0, 'no timer is left')
   await lease.clock.pass(1_000)
   t.equal(lease.isolated, 0)
 })
