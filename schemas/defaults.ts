@@ -140,6 +140,17 @@ export const defaults = Object.freeze({
     logMaxRetryMs: 1_000,
     /** Refusals after which a broadcast of more than `logEntryBytes` is dropped: the engine cannot take it. */
     logLargeAttempts: 5,
+    /** Most requests of a node that wait for others, and their bytes; and the same of those that others wait for. */
+    nodeCalls: 8_192,
+    nodeCallBytes: 33_554_432,
+    /** How long the record of a session in memory outlives its node; it is written again within half of this time. */
+    recordMs: 3_600_000,
+    /** Least wait before a write of a record is tried again that got no answer. */
+    recordRetryMs: 100,
+    /** Records that are read or written at a time for many sessions: at a drain, and when a lease begins. */
+    recordWrites: 256,
+    /** Most sessions of other nodes whose node is remembered, and most claims whose record is. */
+    knownOwners: 10_000,
     /** Entries of the log, and their bytes, that a node keeps or reads again for sessions that come from other nodes. Beyond either, they get a gap. */
     logTailEntries: 16_384,
     logTailBytes: 16_777_216,

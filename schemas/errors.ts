@@ -80,6 +80,7 @@ export const UpgradeRequiredError = answer('FST_ERR_TETHER_UPGRADE_REQUIRED', 42
 export const BusyError = answer('FST_ERR_TETHER_BUSY', 429, 'The session\'s command channel is full')
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')
 export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server is shutting down')
+export const UnavailableError = answer('FST_ERR_TETHER_UNAVAILABLE', 503, 'The cluster cannot reach the session now')
 
 /** Refuses what came for a session that is leaving this node, or has left it. A retry finds it on its new node. */
 export const SessionMovedError = answer('FST_ERR_TETHER_SESSION_MOVED', 503, 'The session has moved to another node')

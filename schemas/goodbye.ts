@@ -12,6 +12,12 @@ export type GoodbyeReason =
   | 'draining'
   /** The server is stopping. */
   | 'shutdown'
+  /** In a cluster, another node has the session. */
+  | 'moved'
+  /** The node has lost the others of its cluster. */
+  | 'isolated'
+  /** The cluster cannot reach the session now, or make a new one. */
+  | 'unavailable'
   /** There is no room for another session. */
   | 'session-limit'
   /** On a WebSocket: the first message names no session. */

@@ -182,6 +182,21 @@ export const optionTable = {
      */
     logMs: { unit: 'ms', default: 60_000, least: 1 },
     /**
+     * Milliseconds that a node waits for another to hand over a session. Where a handler of the session runs longer, the
+     * session stays, and its client is told to retry. Default 5,000; at least 1.
+     */
+    handoverMs: { unit: 'ms', default: 5_000, least: 1 },
+    /**
+     * Milliseconds that a POST waits for the node of its session. Later, it gets a 503, and its client sends it again
+     * under the same `seq`. Default 3,000; at least 1.
+     */
+    forwardMs: { unit: 'ms', default: 3_000, least: 1 },
+    /**
+     * Milliseconds without a lease after which a node ends its streams with the goodbye `isolated`, so that their
+     * clients look for another node. Default 60,000; 0: it never does.
+     */
+    isolatedMs: { unit: 'ms', default: 60_000, zero: 'it never does' },
+    /**
      * Broadcasts of this node that may wait until they are back from the log. Beyond this, the oldest is dropped, and
      * the sessions of all nodes get a gap. Default 65,536; at least 1.
      */

@@ -21,12 +21,12 @@ export class Shutdown {
     const registry = this.#registry
     runtime.draining = true
     const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestTimerMs)
-    for (const session of registry) session.close(reason, { reconnect: true, retryMs: spreadRetryMs() })
     const ofSessions = new Set([...registry].map((session) => session.stream))
+    const frozen = Promise.all([...registry].map((session) => this.#end(session, reason, timeoutMs, spreadRetryMs())))
     for (const stream of [...runtime.streams]) {
       if (!ofSessions.has(stream)) stream.close(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
     }
-    await this.#whenEmpty(timeoutMs)
+    await this.#whenEmpty(timeoutMs, frozen)
     // The rest does not read, or is still running. Its hooks run, but the wait for them is short.
     for (const session of [...registry]) session.close(reason, { reconnect: true, patienceMs: 0 })
     for (const stream of [...runtime.streams]) stream.destroy('closed')
@@ -34,12 +34,19 @@ export class Shutdown {
     for (const session of [...registry]) session.destroy()
   }
 
-  /** Waits until no session and no stream is left, at most for this time. */
-  #whenEmpty (withinMs: number): Promise<void> {
+  /** Moves a session into the cluster's engine, where other nodes find it, or closes it. */
+  async #end (session: TetherSession, reason: 'draining' | 'shutdown', deadlineMs: number, retryMs: number): Promise<void> {
+    const { keeper = null } = session.scope
+    if (keeper?.canFreeze(session) === true && await keeper.freeze(session, deadlineMs, retryMs)) return
+    session.close(reason, { reconnect: true, retryMs })
+  }
+
+  /** Waits until no session and no stream is left, and records are written; at most for this time. */
+  async #whenEmpty (withinMs: number, frozen: Promise<unknown> = Promise.resolve()): Promise<void> {
     const { endings, streams } = this.#runtime
-    const isEmpty = () => this.#registry.size === 0 && streams.size === 0
-    if (isEmpty()) return Promise.resolve()
-    return new Promise((resolve) => {
+    let isWritten = false
+    const isEmpty = () => isWritten && this.#registry.size === 0 && streams.size === 0
+    await new Promise<void>((resolve) => {
       const stop = () => {
         clearTimeout(timer)
         endings.off('end', look)
@@ -48,6 +55,10 @@ export class Shutdown {
       const look = () => { if (isEmpty()) stop() }
       const timer = setTimeout(stop, withinMs)
       endings.on('end', look)
+      frozen.then(() => {
+        isWritten = true
+        look()
+      })
     })
   }
 }

@@ -10,7 +10,9 @@ import { normalOrigin } from '../routes/origin.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import { chooseTransports, createMaker } from '../routes/transport-choice.ts'
 import type { Handler } from '../sessions/api.ts'
+import { Ownership } from '../ownership/ownership.ts'
 import { Endpoint } from '../sessions/endpoint.ts'
+import type { SessionKeeper } from '../sessions/keeper.ts'
 import { SessionRegistry } from '../sessions/session-registry.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import { createEventStreamUpgrade } from '../sse/sse-upgrade.ts'
@@ -32,6 +34,7 @@ export class TetherCore {
   readonly #shutdown: Shutdown
   readonly #cluster: ClusterNode | null
   readonly #endpoints: Endpoint[] = []
+  readonly #ownership: Ownership | null
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -41,7 +44,7 @@ export class TetherCore {
     this.#options = options
     const { limits, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
-    const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') }, runtime.time)
+    const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') }, runtime.time, evict)
     const relief = new MemoryRelief(runtime.budget, function * () {
       for (const { feed } of registry) yield feed
       yield * runtime.budget.others
@@ -51,6 +54,7 @@ export class TetherCore {
     this.#registry = registry
     this.#shutdown = new Shutdown(runtime, registry)
     this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }) })
+    this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, fixed, clock: systemClock, log: () => this.#cluster!.log })
   }
 
   /** Makes `app.tether` for one instance. Its routes go to that instance. */
@@ -78,10 +82,12 @@ export class TetherCore {
   /** Joins the other nodes; for Fastify's `onReady`. Rejects if the engine cannot work at all. */
   async start (log: FastifyBaseLogger): Promise<void> {
     await this.#cluster?.start(log)
+    this.#ownership?.start()
   }
 
   /** Leaves the other nodes; for Fastify's `onClose`. */
   async leave (): Promise<void> {
+    await this.#ownership?.leave(this.#runtime.limits.shutdownMs)
     await this.#cluster?.stop()
   }
 
@@ -90,6 +96,12 @@ export class TetherCore {
     const { shutdownMs } = this.#runtime.limits
     await this.#shutdown.close('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
     await this.#runtime.http2Connections.close(shutdownMs / 4)
+  }
+
+  /** Makes what moves the sessions of a configuration between nodes; undefined for sessions that stay. */
+  #keeperFor (config: AnyStatefulConfig): ((endpoint: Endpoint) => SessionKeeper) | undefined {
+    const ownership = this.#ownership
+    return ownership === null || config.persist === 'never' ? undefined : (endpoint) => ownership.keeperFor(endpoint)
   }
 
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
@@ -105,12 +117,21 @@ export class TetherCore {
       registry: this.#registry,
       cluster: this.#cluster,
       url: `${instance.prefix}${url}`,
+      keeperFor: this.#keeperFor(config),
       log: instance.log
     })
     mountRoutes(instance, url, endpoint, transports)
     this.#endpoints.push(endpoint)
     return endpoint.context.live as Handler
   }
+}
+
+/** Ends a session that has waited for its client for longest: in a cluster the engine can keep it. */
+function evict (session: TetherSession): void {
+  const close = () => { session.close('evicted', { reconnect: true }) }
+  const { keeper = null } = session.scope
+  if (!session.proven || keeper?.canFreeze(session) !== true) return close()
+  keeper.freeze(session, session.scope.limits.handlerTimeoutMs).then((isFrozen) => { if (!isFrozen && !session.connected) close() })
 }
 
 /** What the application sees of a node. */

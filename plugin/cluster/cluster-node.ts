@@ -5,13 +5,16 @@ import { logThrown } from '../../schemas/thrown.ts'
 import type { Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus } from './api.ts'
 import type { Engine, Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
+import { LeaseGate } from './lease-gate.ts'
 import { LogHistory } from './log-history.ts'
 import { LogReader, type LogSubscriber } from './log-reader.ts'
 import type { Broadcast } from './log-entry.ts'
 import type { BroadcastPlace, LogPosition } from './log-position.ts'
 import type { MissedBroadcasts } from './log-tail.ts'
 import { Membership } from './membership.ts'
+import { NodeCalls } from './node-calls.ts'
 import { Publisher } from './publisher.ts'
+import { RecordStore } from './record-store.ts'
 import type { Frame } from '../protocol/frame.ts'
 
 /** A node renews its lease so often within it. */
@@ -28,18 +31,21 @@ const silent: ClusterLogger = { info () {}, warn () {}, error () {} }
 
 export interface ClusterNodeParts {
   readonly options: Required<ClusterOptions>
-  readonly fixed: Pick<Limits, 'clusterStartMs' | 'shutdownMs' | 'logEntryFrames' | 'logEntryBytes' | 'logUnreadEntries' | 'logRetryMs' | 'logMaxRetryMs' | 'logLargeAttempts' | 'logTailEntries' | 'logTailBytes'>
+  readonly fixed: Pick<Limits, 'clusterStartMs' | 'shutdownMs' | 'logEntryFrames' | 'logEntryBytes' | 'logUnreadEntries' | 'logRetryMs' | 'logMaxRetryMs' | 'logLargeAttempts' | 'nodeCalls' | 'nodeCallBytes' | 'recordRetryMs' | 'logTailEntries' | 'logTailBytes'>
   readonly clock: Clock
   /** What the other nodes see of this one, at any time. */
   readonly figures: () => { readonly sessions: number, readonly draining: boolean }
 }
 
 /**
- * One node of an application: it opens its engine, keeps the lease, and brings broadcasts into the log and out of it.
- * Records and messages, for sessions that move, will come in here: this is the only listener of the engine.
+ * One node of an application: it opens its engine, keeps the lease, brings broadcasts into the log and out of it, and
+ * exchanges messages with the other nodes. It is the only listener of the engine.
  */
 export class ClusterNode implements Cluster {
   readonly node = createNodeName()
+  readonly records: RecordStore
+  readonly calls: NodeCalls
+  readonly gate: LeaseGate
   readonly #parts: ClusterNodeParts
   readonly #engine: Engine
   readonly #publisher: Publisher
@@ -47,10 +53,13 @@ export class ClusterNode implements Cluster {
   readonly #history: LogHistory
   readonly #membership: Membership
   readonly #startedAt = Date.now()
-  #log: ClusterLogger = silent
+  log: ClusterLogger = silent
   #phase: 'new' | 'open' | 'closed' = 'new'
   #isUp = false
   #openedAt = 0
+  /** When the engine began to answer, and when it last lost its memory. */
+  #upAt = 0
+  #forgotAt = -Infinity
   #timer: unknown
   #onFirstUp: (() => void) | null = null
   #isReadingNodes = false
@@ -75,7 +84,7 @@ export class ClusterNode implements Cluster {
       },
       clock,
       append: async (entry) => { await this.#engine.append(entry) },
-      onTooLarge: ({ url, frame }, error) => { logThrown(this.#log, 'error', error, 'the cluster\'s engine cannot take a broadcast, which is lost', { url, bytes: frame.bytes }) }
+      onTooLarge: ({ url, frame }, error) => { logThrown(this.log, 'error', error, 'the cluster\'s engine cannot take a broadcast, which is lost', { url, bytes: frame.bytes }) }
     })
     this.#reader = new LogReader({
       node: this.node,
@@ -90,10 +99,13 @@ export class ClusterNode implements Cluster {
         if (!this.#membership.has(node)) this.#readNodes()
       },
       onLeaving: (node) => { this.#membership.left(node) },
-      onLoss: (reason, node) => { this.#log.warn({ reason, node }, 'broadcasts of the cluster are lost, and the sessions get a gap') }
+      onLoss: (reason, node) => { this.log.warn({ reason, node }, 'broadcasts of the cluster are lost, and the sessions get a gap') }
     })
     this.#history = new LogHistory({ reader: this.#reader, clock, limits: fixed, range: async (after, limit) => await this.#engine.range(after, limit) })
-    this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }) })
+    this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }), onNewLease: () => { this.gate.began() } })
+    this.records = new RecordStore({ engine: this.#engine, clock, retryMs: fixed.recordRetryMs })
+    this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message) })
+    this.gate = new LeaseGate({ clock, isolatedMs: parts.options.isolatedMs, leaseUntil: () => this.#membership.leaseUntil })
   }
 
   // For the application
@@ -174,6 +186,22 @@ export class ClusterNode implements Cluster {
   }
 
   /**
+   * How another node stands. Nobody is dead before the engine was there for a lease, since nodes that could not renew it
+   * need that time. Rejects if the engine does not answer.
+   */
+  async stateOf (node: string): Promise<'alive' | 'dead' | 'unknown'> {
+    if (this.#membership.has(node)) return 'alive'
+    await this.#membership.read()
+    if (this.#membership.has(node)) return 'alive'
+    return this.#isUp && this.#parts.clock.now() >= this.#upAt + this.#parts.options.leaseMs ? 'dead' : 'unknown'
+  }
+
+  /** Whether other nodes may still have to write the records that an engine without memory lacks. */
+  get isRecovering (): boolean {
+    return this.#parts.clock.now() < this.#forgotAt + this.#parts.options.leaseMs
+  }
+
+  /**
    * Opens the engine, and waits a limited time until it answers.
    *
    * @throws what the engine's `open` throws
@@ -181,7 +209,7 @@ export class ClusterNode implements Cluster {
   async start (log: ClusterLogger): Promise<void> {
     if (this.#phase !== 'new') return
     const { clock, fixed } = this.#parts
-    this.#log = log
+    this.log = log
     this.#phase = 'open'
     this.#openedAt = clock.now()
     let timer: unknown
@@ -200,11 +228,14 @@ export class ClusterNode implements Cluster {
           this.#reader.entry(at, bytes)
           this.#history.advance(at)
         },
-        message: () => {},
+        message: (from, bytes) => { this.calls.receive(from, bytes) },
         up: () => { this.#up() },
         down: () => { this.#down() },
         // What it lost shows in the numbers of the entries.
-        forgot: () => { this.#log.warn({ node: this.node }, 'the cluster\'s engine has lost its memory') }
+        forgot: () => {
+          this.log.warn({ node: this.node }, 'the cluster\'s engine has lost its memory')
+          this.#forgotAt = clock.now()
+        }
       })
       await up
     } finally {
@@ -219,30 +250,36 @@ export class ClusterNode implements Cluster {
     if (wasOpen) await this.#publisher.leave(this.#parts.fixed.shutdownMs)
     this.#phase = 'closed'
     this.#isUp = false
+    this.gate.close()
+    this.calls.close()
+    this.records.close()
     this.#parts.clock.clearTimeout(this.#timer)
     if (!wasOpen) return
     try {
       await this.#engine.close()
     } catch (error) {
-      this.#log.warn({ err: error }, 'the cluster\'s engine did not close')
+      this.log.warn({ err: error }, 'the cluster\'s engine did not close')
     }
   }
 
   #up (): void {
     if (this.#phase !== 'open') return
     this.#isUp = true
-    this.#log.info({ node: this.node }, 'the cluster\'s engine answers')
+    const isEmpty = this.#forgotAt >= this.#upAt
+    this.#upAt = this.#parts.clock.now()
+    this.log.info({ node: this.node }, 'the cluster\'s engine answers')
     this.#reader.up(this.#parts.options.logMs)
     this.#publisher.up()
     // Tells the others that this node is there, and whether they miss an entry of it.
     this.#publisher.beat(true)
     this.#renew()
+    if (isEmpty) this.gate.recheck()
   }
 
   #down (): void {
     if (this.#phase !== 'open' || !this.#isUp) return
     this.#isUp = false
-    this.#log.warn({ node: this.node }, 'the cluster\'s engine does not answer; broadcasts wait until it does')
+    this.log.warn({ node: this.node }, 'the cluster\'s engine does not answer; broadcasts wait until it does')
     this.#publisher.down()
   }
 
@@ -256,6 +293,7 @@ export class ClusterNode implements Cluster {
 
   #renew (): void {
     this.#membership.renew().then(() => {
+      this.gate.renewed()
       this.#onFirstUp?.()
       this.#onFirstUp = null
     }, (error: unknown) => { this.#refused(error) })
@@ -272,7 +310,7 @@ export class ClusterNode implements Cluster {
   }
 
   #refused (error: unknown): void {
-    if (this.#phase === 'open' && this.#isUp) this.#log.warn({ err: error, node: this.node }, 'the cluster\'s engine did not renew the lease')
+    if (this.#phase === 'open' && this.#isUp) this.log.warn({ err: error, node: this.node }, 'the cluster\'s engine did not renew the lease')
   }
 }
 

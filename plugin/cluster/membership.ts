@@ -11,6 +11,8 @@ export interface MembershipParts {
   readonly leaseMs: number
   readonly clock: Clock
   readonly card: () => Card
+  /** A lease begins that is no renewal of one that still runs. Called before {@link Membership.leaseUntil} says so. */
+  readonly onNewLease?: () => void
 }
 
 /** The lease of one node, and the other nodes as last told. */
@@ -38,9 +40,10 @@ export class Membership {
 
   /** Renews the lease, and reads the others. Rejects with the engine's error. */
   async renew (): Promise<void> {
-    const { engine, leaseMs, clock, card } = this.#parts
+    const { engine, leaseMs, clock, card, onNewLease } = this.#parts
     const askedAt = clock.now()
     await engine.renew(leaseMs, Buffer.from(JSON.stringify(card())))
+    if (clock.now() >= this.#leaseUntil) onNewLease?.()
     this.#leaseUntil = Math.max(this.#leaseUntil, askedAt + leaseMs)
     await this.read()
   }

@@ -25,8 +25,11 @@ export function gapFrame (idPrefix: string | null, seq: number): string {
   return controlFrame({ type: 'gap', seq }, idPrefix === null ? undefined : `${idPrefix}${seq}`)
 }
 
+/** Why a client gets no stream now. */
+export type TurnedAway = 'session-limit' | 'draining' | 'unavailable'
+
 /** The goodbye for a client without a place now. A random part of the retry time keeps clients from reconnecting all at once. */
-export function turnedAwayFrame (reason: 'session-limit' | 'draining', goodbye = true): string {
+export function turnedAwayFrame (reason: TurnedAway, goodbye = true): string {
   const { busyRetryMs, busyRetrySpreadMs } = defaults.fixed
   return partingFrame(reason, busyRetryMs + Math.floor(Math.random() * busyRetrySpreadMs), goodbye)
 }

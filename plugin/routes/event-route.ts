@@ -3,13 +3,15 @@ import { defaults } from '../../schemas/defaults.ts'
 import { ValidationError } from '../../schemas/errors.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { leaveEvent, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
+import { endConnection } from '../sse/late-answer.ts'
+import { errorOf } from '../sse/stream-route.ts'
 
 const sessionField = 'tether-session'
 
 /** Answers `POST url`: an envelope or an array of them. */
 export function postEnvelopes (acceptance: Acceptance, request: FastifyRequest, reply: FastifyReply): void {
   const { headers, body } = request
-  writeOutcome(reply, acceptance.acceptFor(headers['x-tether-session'], request, {
+  answer(acceptance, reply, acceptance.acceptFor(headers['x-tether-session'], request, {
     event: null, body, isForm: false, bytes: bytesOf(headers), sender: senderOf(headers), lastEventId: headers['last-event-id']
   }))
 }
@@ -32,7 +34,16 @@ export function postEvent (acceptance: Acceptance, event: string, request: Fasti
     id ??= named
     body = fields
   }
-  writeOutcome(reply, acceptance.acceptFor(id, request, { event, body, isForm, bytes: bytesOf(headers), sender: null, lastEventId: headers['last-event-id'] }))
+  answer(acceptance, reply, acceptance.acceptFor(id, request, { event, body, isForm, bytes: bytesOf(headers), sender: null, lastEventId: headers['last-event-id'] }))
+}
+
+/** Answers at once, or when the session's node has answered. */
+function answer (acceptance: Acceptance, reply: FastifyReply, outcome: Outcome | Promise<Outcome>): void {
+  if (!(outcome instanceof Promise)) return writeOutcome(reply, outcome)
+  outcome.then((settled) => {
+    endConnection(reply, acceptance.runtime)
+    writeOutcome(reply, settled)
+  }).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
 }
 
 /** @throws the error of a refusal, for the application's error handler */

@@ -1,52 +1,25 @@
 import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionMovedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionLimitError, SessionMovedError, SessionNotFoundError, UnavailableError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
 import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
+import type { Runtime } from '../streams/runtime.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { Whereabouts } from './keeper.ts'
 import { NumberTakers } from './number-takers.ts'
+import { isSessionId } from './session-id.ts'
 import type { TetherSession } from './session.ts'
+import type { Accepted, Outcome, Refused, Submission } from './submission.ts'
+
+export type { Outcome, Refused, Submission } from './submission.ts'
 
 /** The event that a page sends when it goes away. No contract can declare it. */
 export const leaveEvent = 'tether.close'
 
-/** One request or message of a client, as a transport reads it: events, or the page's leave. */
-export interface Submission {
-  /** Name of the event, or `tether.close`; the body is its data. Null if the body is one envelope or an array of them. */
-  readonly event: string | null
-  readonly body: unknown
-  /** Whether the body holds the fields of a form. */
-  readonly isForm: boolean
-  /** Bytes of the body; null where the transport cannot tell. */
-  readonly bytes: number | null
-  /** The sender that numbers the events, from `X-Tether-Sender`. Null if the client names none, or if the transport never sends a body twice. */
-  readonly sender: string | null
-  /** The client's `Last-Event-ID`: the last update that it has. */
-  readonly lastEventId: unknown
-}
-
-/** The outcome of a submission. A transport only writes it down. */
-export type Outcome = Accepted | Refused
-
-export interface Accepted {
-  readonly isAccepted: true
-  /** 202; 204 for a form, so that the browser keeps its page. */
-  readonly status: number
-  /** Last `seq` that the session has accepted. */
-  readonly seq: number
-  /** Number of events accepted before, up to the last one whose number another sender took. */
-  readonly known: number
-}
-
-export interface Refused {
-  readonly isAccepted: false
-  readonly status: number
-  readonly error: unknown
-  /** Seconds until the client may retry; undefined if a retry would not help. */
-  readonly retryAfter: number | undefined
-}
+/** A session may leave again before a submission reaches it; so often at most. */
+const mostAttempts = 4
 
 /** Accepts the submissions of one endpoint's clients: all events of a submission, or none. */
 export class Acceptance {
@@ -56,14 +29,36 @@ export class Acceptance {
     this.#endpoint = endpoint
   }
 
+  get runtime (): Runtime { return this.#endpoint.runtime }
+
   /**
    * Accepts a submission that names its session by id.
    *
    * @param request the request for `bind`
    */
-  acceptFor (id: unknown, request: FastifyRequest, submission: Submission): Outcome {
+  acceptFor (id: unknown, request: FastifyRequest, submission: Submission): Outcome | Promise<Outcome> {
     try {
-      return this.#apply(this.#find(id, request), submission)
+      const found = this.#find(id, request)
+      return found === null ? this.#acceptElsewhere(id as string, request, submission) : this.#apply(found, submission)
+    } catch (error) {
+      return refusedFor(error)
+    }
+  }
+
+  /** Accepts a submission whose session another node of the cluster may have. */
+  async #acceptElsewhere (id: string, request: FastifyRequest, submission: Submission): Promise<Outcome> {
+    const keeper = this.#endpoint.keeper!
+    try {
+      const boundTo = this.#endpoint.boundTo(request)
+      for (let attempt = 0; attempt < mostAttempts; attempt++) {
+        const result = await keeper.forward(id, boundTo, submission)
+        if (typeof result === 'object') return result
+        if (result !== 'here') throw errorFor(result)
+        // It may be leaving again.
+        const found = this.#find(id, request)
+        if (found !== null) return this.#apply(found, submission)
+      }
+      throw new UnavailableError()
     } catch (error) {
       return refusedFor(error)
     }
@@ -85,16 +80,22 @@ export class Acceptance {
     if (last?.id === session.id && last.seq !== null) session.acknowledge(last.seq)
   }
 
-  #find (id: unknown, request: FastifyRequest): TetherSession {
+  /** The session of an id; null if another node may have it. */
+  #find (id: unknown, request: FastifyRequest): TetherSession | null {
     if (typeof id !== 'string' || id === '') throw new ValidationError([{ path: '', message: 'names no session: its id belongs in the header X-Tether-Session' }])
     const endpoint = this.#endpoint
     const session = endpoint.sessions.get(id)
-    if (session === undefined) throw endpoint.registry.isBuried(id) ? new SessionClosedError() : new SessionNotFoundError()
+    if (session === undefined) {
+      if (endpoint.registry.isBuried(id)) throw new SessionClosedError()
+      if (endpoint.keeper === null || !isSessionId(id)) throw new SessionNotFoundError()
+      return null
+    }
     if (session.boundTo !== endpoint.boundTo(request)) throw new BindingError()
-    return session
+    return session.isAway && endpoint.keeper !== null ? null : session
   }
 
   #apply (session: TetherSession, submission: Submission): Accepted {
+    if (this.#endpoint.keeper?.isServing === false) throw new UnavailableError()
     // A page that leaves does not ask again.
     if (session.isAway && (!session.isOpen || submission.event !== leaveEvent)) throw new SessionMovedError()
     if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
@@ -147,6 +148,16 @@ export class Acceptance {
   }
 }
 
+function errorFor (where: Exclude<Whereabouts, 'here'>): Error {
+  switch (where) {
+    case 'absent': return new SessionNotFoundError()
+    case 'ended': return new SessionClosedError()
+    case 'foreign': return new BindingError()
+    case 'full': return new SessionLimitError()
+    case 'unavailable': return new UnavailableError()
+  }
+}
+
 /** Queues only new events. An event accepted before is acknowledged again, but does not run again. */
 function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
   for (const event of events) {
@@ -154,9 +165,12 @@ function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], w
   }
 }
 
+/** Errors after which a retry may help. */
+const temporary = [BusyError, DrainingError, UnavailableError, SessionMovedError, SessionLimitError]
+
 /** The outcome for a thrown value, also for one that a transport caught while it read the submission. */
 export function refusedFor (error: unknown): Refused {
-  const isTemporary = error instanceof BusyError || error instanceof DrainingError || error instanceof SessionMovedError
+  const isTemporary = temporary.some((Class) => error instanceof Class)
   return { isAccepted: false, status: statusOf(error), error, retryAfter: isTemporary ? defaults.fixed.retryAfterSeconds : undefined }
 }
 

@@ -14,6 +14,7 @@ import { Cohorts } from './cohorts.ts'
 import { CommandWatch } from './command-watch.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import { Groups } from './groups.ts'
+import type { SessionKeeper } from './keeper.ts'
 import { keepState, reviveState } from './kept-state.ts'
 import { LiveHandler } from './live-handler.ts'
 import { Relay } from './relay.ts'
@@ -39,6 +40,8 @@ export interface EndpointParts {
   readonly cluster?: BroadcastLog | null
   /** Its full URL pattern, by which other nodes know it. */
   readonly url?: string
+  /** Makes what keeps its sessions in the cluster; absent where they stay on this node. */
+  readonly keeperFor?: ((endpoint: Endpoint) => SessionKeeper) | undefined
 }
 
 /** One `stateful` URL: its sessions, its groups and its configuration. */
@@ -59,12 +62,15 @@ export class Endpoint implements SessionScope<TetherSession> {
   /** Sessions that are not closing; they receive the broadcasts to all. */
   readonly everyone = new Audience<TetherSession>()
   readonly cohorts: Cohorts
+  /** Its full URL pattern. */
   readonly url: string
   readonly log: FastifyBaseLogger
   /** Counts the updates by name, while somebody wants to know. */
   readonly tally: UpdateTally
   readonly counters: Counters
   readonly commandWatch: CommandWatch
+  /** Keeps its sessions in the cluster; null where they stay on this node. */
+  readonly keeper: SessionKeeper | null
   readonly broadcastLog: BroadcastLog | null
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
@@ -91,6 +97,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
     this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
+    this.keeper = parts.keeperFor?.(this) ?? null
     this.broadcastLog = cluster
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)
     this.#isStateKept = cluster === null || parts.limits.persist === 'never'
@@ -176,8 +183,10 @@ export class Endpoint implements SessionScope<TetherSession> {
       registry.releaseUnclaimed()
       throw error
     }
+    const { keeper } = this
+    const isKnown = keeper === null || (await Promise.all([keeper.announce(session), keeper.announceClaim(session)])).every(Boolean)
     // A drain may have begun meanwhile. It would wait for a page that cannot connect any more.
-    if (!this.runtime.draining) return session.claimCode
+    if (isKnown && !this.runtime.draining) return session.claimCode
     session.destroy()
     return null
   }
@@ -216,9 +225,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.everyone.add(session)
     this.#relay?.add(session)
     session.queueHook('onRestore', { ...this.context, from })
-    if (!session.everConnected) {
-      if (!awaitsStream) session.unclaim()
-    } else if (!awaitsStream) this.detached(session)
+    if (!awaitsStream) this.awaitStream(session)
     return session
   }
 
@@ -235,6 +242,8 @@ export class Endpoint implements SessionScope<TetherSession> {
 
   unpooled (session: TetherSession): void {
     this.claims.delete(session.claimCode!)
+    // A session that moves takes its claim along.
+    if (!session.isAway) this.keeper?.claimEnded(session.claimCode!)
     this.registry.releaseUnclaimed()
   }
 
@@ -249,6 +258,13 @@ export class Endpoint implements SessionScope<TetherSession> {
 
   detached (session: TetherSession): void {
     this.registry.detached(session)
+    this.keeper?.detached(session)
+  }
+
+  /** A session that was here for a stream got none. */
+  awaitStream (session: TetherSession): void {
+    if (!session.everConnected) session.unclaim()
+    else if (session.isOpen && session.stream === null) this.detached(session)
   }
 
   proved (session: TetherSession): void {
@@ -265,6 +281,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.closing(session)
     this.sessions.delete(session.id)
     this.#relay?.delete(session)
+    this.keeper?.ended(session)
     if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
     this.registry.remove(session)
     if (this.runtime.watch.seesSessionClose) this.#tellClosed(session)

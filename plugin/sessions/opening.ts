@@ -1,9 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import type { Verdict } from '../../schemas/verdict.ts'
 import type { Claim } from '../protocol/claim.ts'
-import { goodbyeFrame } from '../protocol/control-frame.ts'
+import { goodbyeFrame, type TurnedAway } from '../protocol/control-frame.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { SessionKeeper, Whereabouts } from './keeper.ts'
+import { isSessionId } from './session-id.ts'
 import type { TetherSession } from './session.ts'
 
 /** A transport's answers to a claim. */
@@ -12,8 +14,8 @@ export interface Entrance {
   open: () => Stream | Promise<Stream>
   /** Tells the client that its session was closed for good, so that it does not come back. */
   gone: () => void
-  /** Tells the client that there is no room now. */
-  turnAway: (reason: 'session-limit' | 'draining') => void
+  /** Tells the client that there is no room now, or no way to the session. */
+  turnAway: (reason: TurnedAway) => void
 }
 
 let lastArrival = 0
@@ -32,9 +34,20 @@ export function nextArrival (): number {
  */
 export async function openSession (endpoint: Endpoint, claim: Claim, request: FastifyRequest, entrance: Entrance, arrival: number): Promise<TetherSession | null> {
   if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
+  const { keeper } = endpoint
+  if (keeper !== null && !keeper.isServing) return refused(entrance.turnAway('unavailable'))
   // It is not known yet whether the session will be here.
   for (let moving = movingSession(endpoint, claim); moving !== null; moving = movingSession(endpoint, claim)) await moving
-  const judged = judge(endpoint, claim, request)
+  let judged: Judgement | 'elsewhere' | 'full' | 'unavailable' = judge(endpoint, claim, request)
+  /** Whether the claim of a session that another node has prepared led here. */
+  let isClaimedElsewhere = false
+  if (judged === 'elsewhere') {
+    judged = await bring(endpoint, keeper!, claim, request)
+    if (endpoint.runtime.draining) return refused(entrance.turnAway('draining'))
+    if (judged === 'unavailable') return refused(entrance.turnAway('unavailable'))
+    if (judged === 'full') return refused(entrance.turnAway('session-limit'))
+    isClaimedElsewhere = judged !== 'gone' && judged.verdict === 'new'
+  }
   if (judged === 'gone') return refused(entrance.gone())
   let { session, verdict } = judged
   const isNew = session === null
@@ -56,14 +69,18 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
     }
   } else if (!session.everConnected && !registry.admits(connection)) {
     // The prepared session keeps its place. A session that had a stream may come back over any connection.
-    abort(session, isNew)
+    abort(endpoint, session, isNew)
     return refused(entrance.turnAway('session-limit'))
+  }
+  if (keeper !== null && !session.everConnected && !await keeper.announce(session)) {
+    abort(endpoint, session, isNew)
+    return refused(entrance.turnAway('unavailable'))
   }
   let stream: Stream
   let attached: Verdict | null
   try {
     stream = await entrance.open()
-    if (stream.gone || stream.closing) return refused(abort(session, isNew))
+    if (stream.gone || stream.closing) return refused(abort(endpoint, session, isNew))
     if (!session.isOpen) {
       // The session closed, or left this node, while the request's hooks ran.
       stream.close(goodbyeFrame({ reason: session.isAway ? 'moved' : 'closed', reconnect: !session.isClosedForGood }), endpoint.runtime.limits.shutdownMs, 'closed')
@@ -71,11 +88,12 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
     }
     attached = session.attach(stream, verdict, claim.seq, claim.counted, arrival)
   } catch (error) {
-    abort(session, isNew)
+    abort(endpoint, session, isNew)
     throw error
   }
   if (attached === null) return null
   registry.moved(session, connection)
+  if (isClaimedElsewhere) keeper!.claimEnded(claim.id!)
   session.queueHook('onConnect', { ...endpoint.context, request, verdict: attached, protocol: stream.protocol, restored: session.takeRestored() })
   return session
 }
@@ -87,18 +105,52 @@ function movingSession ({ sessions, claims }: Endpoint, { id, prepared }: Claim)
   return session?.isLeaving === true ? session.moving : null
 }
 
-/** The session of a claim; null for a new session; `gone` if the browser must stop its retries. */
-function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { session: TetherSession | null, verdict: Verdict } | 'gone' {
-  if (claim.malformed) return { session: null, verdict: 'expired' }
+/** The session for a claim, null for a new one; `gone` if the browser must stop its retries. */
+type Judgement = { session: TetherSession | null, verdict: Verdict } | 'gone'
+
+const expired = { session: null, verdict: 'expired' } as const
+
+/** Brings the session of a claim here, from another node or from the engine. */
+async function bring (endpoint: Endpoint, keeper: SessionKeeper, claim: Claim, request: FastifyRequest): Promise<Judgement | 'full' | 'unavailable'> {
+  const boundTo = endpoint.boundTo(request)
+  let id = claim.id!
+  // A browser whose stream a newer one replaced must stop its retries on every node.
+  if (claim.taken) return await keeper.isKept(id) ? 'gone' : expired
+  let isByClaim = claim.prepared
+  let where: Whereabouts = isByClaim ? 'absent' : await keeper.fetch(id, boundTo)
+  if (where === 'absent') {
+    const claimed = await keeper.claimed(id)
+    if (claimed === 'unavailable') return claimed
+    if (claimed === 'absent') return expired
+    id = claimed.id
+    isByClaim = true
+    where = await keeper.fetch(id, boundTo)
+  }
+  if (where === 'ended') return 'gone'
+  if (where === 'absent' || where === 'foreign') return expired
+  if (where !== 'here') return where
+  const session = endpoint.sessions.get(id)
+  // Another request may have taken it away again.
+  if (session === undefined || session.isLeaving || !session.isOpen) return 'unavailable'
+  if (session.boundTo !== boundTo) return expired
+  if (session.everConnected) return isByClaim ? expired : { session, verdict: 'resumed' }
+  session.claim()
+  return { session, verdict: 'new' }
+}
+
+/** As {@link Judgement}; `elsewhere` if another node may have the session. */
+function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): Judgement | 'elsewhere' {
+  if (claim.malformed) return expired
   if (claim.id === null) return { session: null, verdict: 'new' }
   // A query may name only a claim: logs keep queries, and an id is secret.
   const session = endpoint.claims.get(claim.id) ?? (claim.prepared ? undefined : endpoint.sessions.get(claim.id))
   if (session === undefined) {
     const isBuried = endpoint.registry.isClaimBuried(claim.id) || (!claim.prepared && endpoint.registry.isBuried(claim.id))
-    return isBuried ? 'gone' : { session: null, verdict: 'expired' }
+    if (isBuried) return 'gone'
+    return endpoint.keeper !== null && isSessionId(claim.id) ? 'elsewhere' : expired
   }
-  if (session.boundTo !== endpoint.boundTo(request)) return { session: null, verdict: 'expired' }
-  if (!session.isOpen) return session.isClosedForGood ? 'gone' : { session: null, verdict: 'expired' }
+  if (session.boundTo !== endpoint.boundTo(request)) return expired
+  if (!session.isOpen) return session.isClosedForGood ? 'gone' : expired
   if (claim.taken) return 'gone'
   // An earlier request may still wait for its hooks, or its client may have left. The later request wins.
   if (!session.everConnected) {
@@ -108,9 +160,9 @@ function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): { se
   return { session, verdict: 'resumed' }
 }
 
-function abort (session: TetherSession, isNew: boolean): void {
+function abort (endpoint: Endpoint, session: TetherSession, isNew: boolean): void {
   if (isNew) session.destroy()
-  else session.unclaim()
+  else endpoint.awaitStream(session)
 }
 
 function refused (_told: void): null {

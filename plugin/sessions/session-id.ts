@@ -17,6 +17,11 @@ export function createSessionId (): string {
   return id
 }
 
+/** Whether a text may be the id of a session. */
+export function isSessionId (text: string): boolean {
+  return /^[A-Za-z0-9_-]{24}$/.test(text)
+}
+
 /** The beginning of an id, for logs: enough to tell sessions apart, too little to use one. */
 export function shortSessionId (id: string): string {
   return `${id.slice(0, 6)}…`

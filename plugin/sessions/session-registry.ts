@@ -61,6 +61,7 @@ export class SessionRegistry<Session extends Registered> {
   readonly limits: SessionLimits
   readonly refusals: SessionRefusals = { maxSessions: 0, maxSessionsPerOwner: 0, maxSessionsPerConnection: 0, pipelined: 0 }
   readonly #onRemoved: () => void
+  readonly #evict: (session: Session) => void
   readonly #sessions = new Set<Session>()
   #reserved = 0
   #unclaimed = 0
@@ -74,9 +75,11 @@ export class SessionRegistry<Session extends Registered> {
   /** Unused claims of closed sessions. */
   readonly #buriedClaims: Tombstones
 
-  constructor (limits: SessionLimits, maxTombstones: number, onRemoved: () => void, time: TimeSource = systemTime) {
+  /** @param evict ends a session without a stream, where too many wait */
+  constructor (limits: SessionLimits, maxTombstones: number, onRemoved: () => void, time: TimeSource = systemTime, evict: (session: Session) => void = (session) => { session.close('evicted', { reconnect: true }) }) {
     this.limits = limits
     this.#onRemoved = onRemoved
+    this.#evict = evict
     this.#buried = new Tombstones(maxTombstones, time)
     this.#buriedClaims = new Tombstones(maxTombstones, time)
   }
@@ -108,9 +111,12 @@ export class SessionRegistry<Session extends Registered> {
     return use
   }
 
+  /** Whether there is no slot left for anybody. */
+  get isFull (): boolean { return this.#sessions.size + this.#reserved >= this.limits.maxSessions }
+
   /** Reserves a slot for a new session. It counts for the owner and the connection. Returns false, and counts a refusal, if a limit is reached. */
   reserve (owner: string | null, connection: ConnectionUse | null): boolean {
-    if (this.#sessions.size + this.#reserved >= this.limits.maxSessions) {
+    if (this.isFull) {
       this.refusals.maxSessions++
       return false
     }
@@ -207,15 +213,15 @@ export class SessionRegistry<Session extends Registered> {
   }
 
   /**
-   * The session lost its stream, and waits for a reconnect. If too many wait, one closes. Unproven
-   * sessions close before proven ones; among them, the oldest of the owner with the most.
+   * The session lost its stream, and waits for a reconnect. If too many wait, one is evicted. Unproven
+   * sessions go before proven ones; among them, the oldest of the owner with the most.
    */
   detached (session: Session): void {
     (session.proven ? this.#detachedProven : this.#detachedUnproven).add(session)
     while (this.detachedCount > this.limits.maxDetached) {
       const oldest = this.#detachedUnproven.next(session.owner) ?? this.#detachedProven.next(session.owner)!
       this.attached(oldest)
-      oldest.close('evicted', { reconnect: true })
+      this.#evict(oldest)
     }
   }
 

@@ -10,6 +10,19 @@ import type { Cohorts } from './cohorts.ts'
 import type { CommandWatch } from './command-watch.ts'
 import type { EventHandler } from './session-inbox.ts'
 
+/** Moves sessions into the cluster's engine, where other nodes find them. */
+export interface Freezer<Session> {
+  /** Whether the engine can keep a session. One that lost its stream, and never posted or resumed, is not worth it. */
+  canFreeze: (session: Session) => boolean
+  /**
+   * Moves a session into the engine.
+   *
+   * @param retryMs milliseconds after which the client of an open stream may reconnect
+   * @returns false if it stays as it was
+   */
+  freeze: (session: Session, deadlineMs: number, retryMs?: number) => Promise<boolean>
+}
+
 /** The endpoint of a session, as the session sees it. */
 export interface SessionScope<Session> {
   readonly contract: CompiledContract
@@ -28,6 +41,8 @@ export interface SessionScope<Session> {
   readonly counters: Counters
   readonly commandWatch: CommandWatch
   readonly cohorts: Cohorts
+  /** Keeps its sessions in the cluster; null or absent where they stay on this node. */
+  readonly keeper?: Freezer<Session> | null
   /** The log that joins the nodes; null for none. */
   readonly broadcastLog: BroadcastLog | null
   /** All sessions, and the groups of the session. */

@@ -2,16 +2,17 @@ import { isNativeError } from 'node:util/types'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { defaults } from '../../schemas/defaults.ts'
-import { DrainingError, NotAcceptableError, SessionLimitError } from '../../schemas/errors.ts'
+import { DrainingError, NotAcceptableError, SessionLimitError, UnavailableError } from '../../schemas/errors.ts'
 import { messageOf } from '../../schemas/thrown.ts'
 import { preparedClaim, readClaim, type Claim } from '../protocol/claim.ts'
-import { turnedAwayFrame } from '../protocol/control-frame.ts'
+import { turnedAwayFrame, type TurnedAway } from '../protocol/control-frame.ts'
 import { lastEventId } from '../protocol/last-event-id.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import { nextArrival, openSession } from '../sessions/opening.ts'
 import type { ResolvedUpgradeOptions } from '../streams/transport.ts'
 import { eventStreamHeaders } from './event-stream-head.ts'
 import { answerHead, hasLeft, openEventStream } from './event-stream.ts'
+import { endConnection } from './late-answer.ts'
 import { standsBehindStream } from './pipelined-responses.ts'
 
 /** The media type of the stream, without and with its parameter: a client may name either. */
@@ -35,7 +36,7 @@ export function answerWithStream (endpoint: Endpoint, options: ResolvedUpgradeOp
 }
 
 /** Fastify answers only an error as an error, but code may throw any value. */
-function errorOf (thrown: unknown): unknown {
+export function errorOf (thrown: unknown): unknown {
   if (isNativeError(thrown) || thrown instanceof Error) return thrown
   const { statusCode } = (thrown ?? {}) as { statusCode?: unknown }
   return Object.assign(new Error(messageOf(thrown), { cause: thrown }), typeof statusCode === 'number' ? { statusCode } : {})
@@ -64,8 +65,14 @@ async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOp
         isOpening = true
         return openEventStream(request, reply, options, endpoint.runtime)
       },
-      gone: () => { reply.code(204).send() },
-      turnAway: (reason) => turnAway(reply, claim, reason)
+      gone: () => {
+        endConnection(reply, endpoint.runtime)
+        reply.code(204).send()
+      },
+      turnAway: (reason) => {
+        endConnection(reply, endpoint.runtime)
+        turnAway(reply, claim, reason)
+      }
     }, arrival)
   } catch (error) {
     // A reply that is over cannot take an error, and no client would read it.
@@ -74,15 +81,17 @@ async function openSessionStream (endpoint: Endpoint, options: ResolvedUpgradeOp
   }
 }
 
+const refusals = { 'session-limit': SessionLimitError, draining: DrainingError, unavailable: UnavailableError }
+
 /**
- * Answers a request when there is no room. A client that counts gets the status and Retry-After.
+ * Answers a request when there is no room, or no way to the session. A client that counts gets the status and Retry-After.
  * A browser's EventSource would never reconnect after such a status. It gets a stream that ends
  * at once and says when to reconnect.
  */
-function turnAway (reply: FastifyReply, claim: Claim, reason: 'session-limit' | 'draining'): void {
+function turnAway (reply: FastifyReply, claim: Claim, reason: TurnedAway): void {
   if (claim.counted) {
     reply.header('retry-after', defaults.fixed.retryAfterSeconds)
-    throw reason === 'draining' ? new DrainingError() : new SessionLimitError()
+    throw new refusals[reason]()
   }
   reply.code(200).headers(eventStreamHeaders).send(turnedAwayFrame(reason))
 }

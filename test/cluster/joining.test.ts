@@ -118,8 +118,8 @@ t.test('an application closes in time, whatever its engine does', async (t) => {
     ...synced.map((promise) => t.rejects(promise, { code: 'FST_ERR_TETHER_ENGINE' }))
   ])
   const { reader } = await fine!.connect()
-  // What a node broadcasts while it closes still goes out.
-  const closing = await startNode(t, hub, { live: { onClose: (_session, _reason, { live }) => { live.broadcast('note', { text: 'from onClose' }) } } })
+  // What a node broadcasts while it closes still goes out. Sessions that move do not end.
+  const closing = await startNode(t, hub, { live: { persist: 'never', onClose: (_session, _reason, { live }) => { live.broadcast('note', { text: 'from onClose' }) } } })
   await closing.connect()
   await closing.app.close()
   await until(() => seen(reader).length === 1, 'the last words')

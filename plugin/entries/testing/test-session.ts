@@ -193,7 +193,7 @@ class Tab implements TestTab {
     if (bytes > this.#endpoint.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
     const body = parseBody(text)
     const run = this.#expect(name, false)
-    const outcome = this.#acceptance.acceptFor(this.session.id, this.#request, { event: null, body, isForm: false, bytes, sender: null, lastEventId: undefined })
+    const outcome = await this.#acceptance.acceptFor(this.session.id, this.#request, { event: null, body, isForm: false, bytes, sender: null, lastEventId: undefined })
     if (outcome.isAccepted) return run.settled
     this.#waiting.splice(this.#waiting.indexOf(run), 1)
     throw outcome.error

@@ -7,21 +7,11 @@ import { memory, type MemoryOptions } from '../../../plugin/entries/memory.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
 import { defaults } from '../../../schemas/defaults.ts'
 import { effort } from '../../harness/effort.ts'
+import { randomFrom } from '../../harness/random.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 const url = '/live'
 const lost = 'LOST'
-
-/** Numbers from 0 to below 1, the same for the same seed. */
-function randomFrom (seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 interface Settings {
   readonly nodes: number

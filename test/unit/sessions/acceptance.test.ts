@@ -237,7 +237,7 @@ t.test('a submission comes to one outcome, whichever way it came', async (t) => 
     ['a body of unknown length that JSON cannot hold', [[{ event: 'say', body: Object.defineProperty({ text: 'a' }, 'toJSON', { value: () => 1n }), bytes: null }, accepted(0)]], [{ text: 'a', times: 1 }]]
   ]
   const ways: Record<string, (acceptance: Acceptance, session: Awaited<ReturnType<ReturnType<typeof createEndpoint>['createSession']>>, submission: Submission) => Outcome> = {
-    'by the id of its session': (acceptance, session, submission) => acceptance.acceptFor(session.id, anna, submission),
+    'by the id of its session': (acceptance, session, submission) => acceptance.acceptFor(session.id, anna, submission) as Outcome,
     'from the stream of its session': (acceptance, session, submission) => acceptance.accept(session, submission)
   }
   for (const [way, send] of Object.entries(ways)) {

@@ -1,0 +1,67 @@
+import { EngineError, EngineFullError } from '../../schemas/errors.ts'
+import type { Engine } from './engine.ts'
+import type { Clock } from './hub/clock.ts'
+import { packRecord, unpackRecord, type SessionRecord } from './session-record.ts'
+
+/** A record, and the revision that the next write names. */
+export interface StoredRecord {
+  readonly revision: string
+  readonly record: SessionRecord
+}
+
+export interface RecordStoreParts {
+  readonly engine: Pick<Engine, 'get' | 'put'>
+  readonly clock: Clock
+  /** Milliseconds until a write without an answer is tried again. */
+  readonly retryMs: number
+}
+
+/** The records of sessions, changed by compare-and-set alone. A write without an answer is settled by reading, never guessed. */
+export class RecordStore {
+  readonly #parts: RecordStoreParts
+  #isClosed = false
+
+  constructor (parts: RecordStoreParts) {
+    this.#parts = parts
+  }
+
+  /** @returns null for no record. Rejects if the engine does not answer, and for a record that this version cannot read */
+  async read (ref: string): Promise<StoredRecord | null> {
+    const found = await this.#parts.engine.get(ref)
+    if (found === null) return null
+    const record = unpackRecord(found.value)
+    if (record === null) throw new EngineError('has a record that this version cannot read')
+    return { revision: found.revision, record }
+  }
+
+  /**
+   * Writes a record if its revision is `ifRevision`; null means that there is none. A write without an answer is tried
+   * again until its outcome is known.
+   *
+   * @param mayGoOn whether to try again; if not, the write rejects, and may have happened all the same
+   * @returns the new revision; null if the record has another revision
+   */
+  async write (ref: string, record: SessionRecord, ifRevision: string | null, ttlMs: number, mayGoOn: () => boolean = () => true): Promise<string | null> {
+    const { engine } = this.#parts
+    const value = packRecord(record)
+    let isInDoubt = false
+    for (;;) {
+      try {
+        const revision = await engine.put(ref, value, ifRevision, { ttlMs })
+        if (revision !== null || !isInDoubt) return revision
+        const found = await engine.get(ref)
+        return found?.value.equals(value) === true ? found.revision : null
+      } catch (error) {
+        if (error instanceof EngineFullError && !isInDoubt) throw error
+        isInDoubt ||= !(error instanceof EngineFullError)
+        if (this.#isClosed || !mayGoOn()) throw error
+      }
+      await new Promise<void>((resolve) => { this.#parts.clock.setTimeout(resolve, this.#parts.retryMs) })
+    }
+  }
+
+  /** Tries no write again. */
+  close (): void {
+    this.#isClosed = true
+  }
+}

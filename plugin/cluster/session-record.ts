@@ -1,0 +1,81 @@
+/** Where a session is; or, by a claim, which session it is for. */
+export type SessionRecord = LiveRecord | MovingRecord | FrozenRecord | EndedRecord | ClaimRecord
+
+interface Held {
+  /** The full URL pattern of its endpoint. */
+  readonly url: string
+  /** Grows with each change of the owner. */
+  readonly epoch: number
+}
+
+/** A node has it in memory. */
+export interface LiveRecord extends Held {
+  readonly status: 'live'
+  readonly owner: string
+}
+
+/** A node may take it out of the record; nobody else, while that node is alive. */
+export interface MovingRecord extends Held {
+  readonly status: 'moving'
+  readonly owner: string
+  readonly snapshot: Buffer
+}
+
+/** Any node may take it out of the record. */
+export interface FrozenRecord extends Held {
+  readonly status: 'frozen'
+  readonly snapshot: Buffer
+}
+
+/** It is over. */
+export interface EndedRecord extends Held {
+  readonly status: 'ended'
+  /** Whether it was closed for good, so that its client need not come back. */
+  readonly isForGood: boolean
+}
+
+/** A claim for a prepared session. */
+export interface ClaimRecord extends Held {
+  readonly status: 'claim'
+  /** The id of the session, which only the claim opens. */
+  readonly sealed: Buffer
+}
+
+// A record is a line of JSON, [format, status, url, epoch, owner, isForGood], and behind it the snapshot, or what a claim has sealed.
+// Later versions add behind the end of the line. What earlier ones must not ignore gets another format.
+const format = 1
+const lineEnd = 10
+const nodeName = /^[A-Za-z0-9_-]{1,64}$/
+
+/** Writes a record. */
+export function packRecord (record: SessionRecord): Buffer {
+  const { status, url, epoch } = record
+  const owner = 'owner' in record ? record.owner : null
+  const line = Buffer.from(`${JSON.stringify([format, status, url, epoch, owner, status === 'ended' && record.isForGood])}\n`)
+  if (record.status === 'claim') return Buffer.concat([line, record.sealed])
+  return 'snapshot' in record ? Buffer.concat([line, record.snapshot]) : line
+}
+
+/** Reads a record. Gives null for what is none, or is of a later format. */
+export function unpackRecord (bytes: Buffer): SessionRecord | null {
+  const end = bytes.indexOf(lineEnd)
+  if (end === -1) return null
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString('utf8', 0, end))
+  } catch {
+    return null
+  }
+  if (!Array.isArray(value)) return null
+  const [given, status, url, epoch, owner, isForGood] = value as unknown[]
+  if (given !== format || typeof url !== 'string' || !Number.isSafeInteger(epoch) || (epoch as number) < 1) return null
+  const held = { url, epoch: epoch as number }
+  const snapshot = bytes.subarray(end + 1)
+  const isOwned = typeof owner === 'string' && nodeName.test(owner)
+  if (status === 'live' && isOwned) return { ...held, status, owner }
+  if (status === 'moving' && isOwned && snapshot.length > 0) return { ...held, status, owner, snapshot }
+  if (status === 'frozen' && snapshot.length > 0) return { ...held, status, snapshot }
+  if (status === 'claim' && snapshot.length > 0) return { ...held, status, sealed: snapshot }
+  if (status === 'ended' && typeof isForGood === 'boolean') return { ...held, status, isForGood }
+  return null
+}

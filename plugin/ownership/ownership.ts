@@ -1,0 +1,692 @@
+import type { ClusterLogger, ClusterNode } from '../cluster/cluster-node.ts'
+import type { Clock } from '../cluster/hub/clock.ts'
+import type { LeaseGate } from '../cluster/lease-gate.ts'
+import { replies, type NodeCalls, type Reply } from '../cluster/node-calls.ts'
+import type { RecordStore, StoredRecord } from '../cluster/record-store.ts'
+import type { FrozenRecord, MovingRecord, SessionRecord } from '../cluster/session-record.ts'
+import { closeCodes } from '../../schemas/close-code.ts'
+import { BindingError } from '../../schemas/errors.ts'
+import type { Limits } from '../../schemas/limits.ts'
+import { isRecord } from '../../schemas/record.ts'
+import { goodbyeFrame } from '../protocol/control-frame.ts'
+import { Acceptance, refusedFor, type Outcome, type Submission } from '../sessions/acceptance.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
+import type { SessionKeeper, Whereabouts } from '../sessions/keeper.ts'
+import { refOf, shortSessionId } from '../sessions/session-id.ts'
+import type { TetherSession } from '../sessions/session.ts'
+import { decodeSnapshot, encodeSnapshot, type FreezeReason, type SessionSnapshot } from '../sessions/snapshot.ts'
+import { packOutcome, packSubmission, readOutcome, readSubmission } from './forwarded-event.ts'
+import { HeldSession } from './held-session.ts'
+import { seal, unseal } from './claim-seal.ts'
+import { RecentValues } from './recent-values.ts'
+import { Turns } from './turns.ts'
+
+/** The node, as ownership sees it. */
+export interface OwnershipNode extends Pick<ClusterNode, 'node' | 'stateOf' | 'isRecovering'> {
+  readonly records: RecordStore
+  readonly calls: NodeCalls
+  readonly gate: LeaseGate
+}
+
+export interface OwnershipParts {
+  readonly node: OwnershipNode
+  readonly options: { readonly leaseMs: number, readonly handoverMs: number, readonly forwardMs: number }
+  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs'>
+  readonly clock: Clock
+  /** Gives the logger. */
+  readonly log: () => ClusterLogger
+}
+
+/** Requests between nodes. */
+const requests = { take: 'take', post: 'post' } as const
+
+/** Outcomes of a request, besides those that every request may have. */
+const outcomes = {
+  /** The session is no longer there: its record says where it is. */
+  gone: 'gone',
+  /** The node does not have it, and does not know of it. */
+  none: 'none',
+  /** It stays for now. */
+  stays: 'stays',
+  foreign: 'foreign',
+  outcome: 'outcome'
+} as const
+
+/** How long the record of an ended session is kept that was not closed for good. */
+const endedMs = 1_000
+
+/** How long a session stays in memory at least that an event took out of the engine. */
+const thawedMs = 1_000
+
+/** Where a session is, as its record says. */
+type Found = Whereabouts | { readonly owner: string }
+
+/**
+ * Which sessions this node owns, and how they come and go. One record a session says who owns it. It changes by
+ * compare-and-set alone, and a node serves a session only between the put that made it the owner and the put that ends that.
+ *
+ * ```
+ * absent ─► live(A) ─► moving(to B, snapshot) ─► live(B)
+ *           live(A) ─► frozen(snapshot) ─► live(C)
+ *           live(A) ─► ended
+ * ```
+ */
+export class Ownership {
+  readonly #parts: OwnershipParts
+  readonly #held = new Map<string, HeldSession>()
+  /** Sessions on their way out of this node or into it, by their ref. Their records are being written. */
+  readonly #transfers = new Map<string, Promise<unknown>>()
+  /** The nodes of sessions that are not here. */
+  readonly #owners: RecentValues
+  /** Revisions of the records of claims. */
+  readonly #claims: RecentValues
+  readonly #writes: Turns
+  readonly #endpoints: Endpoint[] = []
+  readonly #acceptances = new WeakMap<Endpoint, Acceptance>()
+  #sweep: unknown
+  #isClosed = false
+
+  constructor (parts: OwnershipParts) {
+    const { node, fixed } = parts
+    this.#parts = parts
+    this.#owners = new RecentValues(fixed.knownOwners)
+    this.#claims = new RecentValues(fixed.knownOwners)
+    this.#writes = new Turns(fixed.recordWrites)
+    node.gate.serve({ verify: () => this.#verify(), isolated: () => { this.#isolated() } })
+    node.calls.respond(requests.take, (from, data) => this.#give(from, data))
+    node.calls.respond(requests.post, (_from, data) => this.#post(data))
+  }
+
+  /** Begins to keep the records from expiring. */
+  start (): void {
+    if (this.#isClosed) return
+    const { clock, fixed } = this.#parts
+    this.#sweep = clock.setTimeout(this.#refresh, fixed.recordMs / 8)
+  }
+
+  /** Sessions that this node owns. */
+  get size (): number { return this.#held.size }
+
+  /** Makes the keeper of an endpoint's sessions. */
+  keeperFor (endpoint: Endpoint): SessionKeeper {
+    this.#endpoints.push(endpoint)
+    const { gate } = this.#parts.node
+    return {
+      get isServing () { return gate.isOpen },
+      announce: (session) => this.#announce(endpoint, session),
+      fetch: (id, boundTo) => this.#fetch(endpoint, id, boundTo),
+      announceClaim: (session) => this.#announceClaim(endpoint, session),
+      claimed: (claim) => this.#claimed(endpoint, claim),
+      claimEnded: (claim) => { this.#claimEnded(claim) },
+      isKept: (id) => this.#isKept(endpoint, id),
+      forward: (id, boundTo, submission) => this.#forward(endpoint, id, boundTo, submission),
+      ended: (session) => { this.#ended(session) },
+      detached: (session) => { this.#detached(session) },
+      canFreeze: (session) => gate.isOpen && (session.connected || session.proven || session.phase === 'unclaimed') && this.#held.get(refOf(session.id))?.isLeaving === false,
+      freeze: (session, deadlineMs, retryMs) => this.#freeze(session, deadlineMs, retryMs)
+    }
+  }
+
+  /** Waits for the records that are being written, at most for a time, and stops. */
+  async leave (withinMs: number): Promise<void> {
+    const { clock } = this.#parts
+    if (this.#transfers.size > 0) await this.#within(Promise.all(this.#transfers.values()), clock.now() + withinMs)
+    this.#isClosed = true
+    clock.clearTimeout(this.#sweep)
+  }
+
+  // New sessions, and their ends
+
+  async #announce (endpoint: Endpoint, session: TetherSession): Promise<boolean> {
+    const { node: { node, records, gate }, clock, options, fixed } = this.#parts
+    const ref = refOf(session.id)
+    if (this.#held.has(ref)) return true
+    const until = clock.now() + options.forwardMs
+    let revision: string | null
+    try {
+      revision = await records.write(ref, { status: 'live', url: endpoint.url, epoch: 1, owner: node }, null, fixed.recordMs, () => gate.isOpen && clock.now() < until)
+      if (revision === null) return false
+    } catch {
+      // Before its first lease, a node serves by itself. It writes the records when the lease begins.
+      if (!gate.isOpen || gate.term > 0) return false
+      revision = null
+    }
+    this.#hold(endpoint, session, revision, 1)
+    return true
+  }
+
+  #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number): void {
+    const ref = refOf(session.id)
+    this.#held.set(ref, new HeldSession(ref, session, endpoint, epoch, revision, this.#parts.clock.now(), this.#freezeDue))
+    // It may have ended while its record was written.
+    if (session.phase === 'closed') this.#ended(session)
+  }
+
+  /** A session lost its stream. */
+  #detached (session: TetherSession): void {
+    const held = this.#held.get(refOf(session.id))
+    if (held === undefined || held.session !== session || held.isLeaving) return
+    const { persist, freezeMs } = held.endpoint.limits
+    if (persist === 'detach') this.#freezeSoon(session)
+    else if (freezeMs > 0 && session.proven) held.freezeAfter(freezeMs)
+  }
+
+  readonly #freezeDue = (held: HeldSession): void => {
+    const { session } = held
+    if (!session.connected && session.isOpen && this.#parts.node.gate.isOpen) this.#freezeSoon(session)
+  }
+
+  #freezeSoon (session: TetherSession): void {
+    this.#freeze(session, this.#parts.options.handoverMs).catch(() => {})
+  }
+
+  #ended (session: TetherSession): void {
+    const held = this.#held.get(refOf(session.id))
+    if (held === undefined || held.session !== session || held.isLeaving) return
+    this.#held.delete(held.ref)
+    held.release()
+    if (held.revision === null) return
+    const { node: { records }, clock, options } = this.#parts
+    const isForGood = session.isClosedForGood
+    const { url, limits } = held.endpoint
+    const until = clock.now() + options.leaseMs
+    const written = this.#writes.run(async () => {
+      await held.writing
+      return await records.write(held.ref, { status: 'ended', url, epoch: held.epoch + 1, isForGood }, held.revision, Math.max(isForGood ? limits.reconnectMs : 0, endedMs), () => clock.now() < until)
+    })
+    // Nobody can help it: the record expires, and asks this node meanwhile, which has no such session.
+    this.#transfer(held.ref, written)
+  }
+
+  // Claims of prepared sessions
+
+  async #announceClaim (endpoint: Endpoint, session: TetherSession): Promise<boolean> {
+    const { node: { records, gate }, clock, options } = this.#parts
+    const claim = session.claimCode!
+    const until = clock.now() + options.forwardMs
+    try {
+      const record = { status: 'claim', url: endpoint.url, epoch: 1, sealed: seal(claim, session.id) } as const
+      const revision = await records.write(refOf(claim), record, null, endpoint.pendingMs, () => gate.isOpen && clock.now() < until)
+      if (revision === null) return false
+      this.#claims.set(claim, revision)
+      return true
+    } catch {
+      return gate.isOpen && gate.term === 0
+    }
+  }
+
+  async #claimed (endpoint: Endpoint, claim: string): Promise<{ readonly id: string } | 'absent' | 'unavailable'> {
+    try {
+      const stored = await this.#parts.node.records.read(refOf(claim))
+      if (stored === null || stored.record.status !== 'claim' || stored.record.url !== endpoint.url) return 'absent'
+      const id = unseal(claim, stored.record.sealed)
+      if (id === null) return 'absent'
+      this.#claims.set(claim, stored.revision)
+      return { id }
+    } catch {
+      return 'unavailable'
+    }
+  }
+
+  #claimEnded (claim: string): void {
+    const revision = this.#claims.get(claim)
+    if (revision === undefined) return
+    this.#claims.delete(claim)
+    const { node: { records }, clock, options } = this.#parts
+    const until = clock.now() + options.forwardMs
+    // If it cannot be written, the claim leads to a session that has had its stream, and that a claim does not open.
+    const ended = records.write(refOf(claim), { status: 'ended', url: '', epoch: 2, isForGood: false }, revision, endedMs, () => clock.now() < until)
+    this.#transfer(refOf(claim), ended)
+  }
+
+  // Requests for sessions that are not here
+
+  async #fetch (endpoint: Endpoint, id: string, boundTo: string | null): Promise<Whereabouts> {
+    const found = await this.#locate(endpoint, id, boundTo, true)
+    return typeof found === 'object' ? 'unavailable' : found
+  }
+
+  async #isKept (endpoint: Endpoint, id: string): Promise<boolean> {
+    const stored = await this.#parts.node.records.read(refOf(id)).catch(() => null)
+    return stored !== null && stored.record.url === endpoint.url && stored.record.status !== 'ended'
+  }
+
+  async #forward (endpoint: Endpoint, id: string, boundTo: string | null, submission: Submission): Promise<Outcome | Whereabouts> {
+    const { node: { node, calls }, clock, options } = this.#parts
+    const ref = refOf(id)
+    const until = clock.now() + options.forwardMs
+    let isFirst = true
+    for (;;) {
+      // The owner of a moment ago mostly still is.
+      const known = isFirst && !this.#transfers.has(ref) && !endpoint.sessions.has(id) ? this.#owners.get(ref) : undefined
+      const found = known === undefined ? await this.#locate(endpoint, id, boundTo, false) : { owner: known }
+      if (typeof found === 'string') return found
+      isFirst = false
+      const { owner } = found
+      let reply: Reply
+      try {
+        reply = await calls.ask(owner, requests.post, { ref, url: endpoint.url, boundTo, submission: packSubmission(id, submission) }, Math.max(1, until - clock.now()))
+      } catch {
+        this.#owners.delete(ref)
+        return 'unavailable'
+      }
+      if (reply.name === outcomes.outcome) {
+        this.#owners.set(ref, owner)
+        return readOutcome(reply.data) ?? 'unavailable'
+      }
+      this.#owners.delete(ref)
+      if (reply.name === outcomes.none && known === undefined && await this.#isStill(ref, owner)) return 'absent'
+      if (reply.name !== outcomes.gone && reply.name !== outcomes.none) return 'unavailable'
+      if (clock.now() >= until || owner === node) return 'unavailable'
+    }
+  }
+
+  /** Whether a record still names a node that does not have the session. */
+  async #isStill (ref: string, owner: string): Promise<boolean> {
+    const stored = await this.#parts.node.records.read(ref).catch(() => undefined)
+    if (stored === undefined) return false
+    return stored === null || (stored.record.status === 'live' && stored.record.owner === owner)
+  }
+
+  /**
+   * Finds a session.
+   *
+   * @param isClaimed whether it must come here; otherwise it stays at its node
+   */
+  async #locate (endpoint: Endpoint, id: string, boundTo: string | null, isClaimed: boolean): Promise<Found> {
+    const { node: { node, records, stateOf, isRecovering }, clock, options } = this.#nodeParts()
+    const ref = refOf(id)
+    const until = clock.now() + options.handoverMs
+    /** The revision of a record whose node said that it has no such session. */
+    let refuted: string | null = null
+    while (clock.now() < until && !this.#isClosed) {
+      const session = endpoint.sessions.get(id)
+      if (session !== undefined) {
+        if (session.moving === null) return 'here'
+        if (!await this.#within(session.moving, until)) return 'unavailable'
+        continue
+      }
+      const transfer = this.#transfers.get(ref)
+      if (transfer !== undefined) {
+        if (!await this.#within(transfer, until)) return 'unavailable'
+        continue
+      }
+      let stored: StoredRecord | null
+      try {
+        stored = await records.read(ref)
+      } catch {
+        return 'unavailable'
+      }
+      // Another request may have begun to bring it here.
+      if (endpoint.sessions.has(id) || this.#transfers.has(ref)) continue
+      if (stored === null) return isRecovering() ? 'unavailable' : 'absent'
+      const { record } = stored
+      if (record.url !== endpoint.url) return 'absent'
+      if (record.status === 'claim') return 'absent'
+      if (record.status === 'ended') return record.isForGood ? 'ended' : 'absent'
+      if (record.status === 'frozen') {
+        const arrived = await this.#arrive(endpoint, id, { ...stored, record }, boundTo, isClaimed, until)
+        if (arrived !== null) return arrived
+        continue
+      }
+      if (record.owner === node) {
+        // Its end was not written yet, or could not be.
+        if (record.status === 'live') return 'absent'
+        const arrived = await this.#arrive(endpoint, id, { ...stored, record }, boundTo, isClaimed, until)
+        if (arrived !== null) return arrived
+        continue
+      }
+      const { owner } = record
+      let state: Awaited<ReturnType<typeof stateOf>>
+      try {
+        state = await stateOf(owner)
+      } catch {
+        return 'unavailable'
+      }
+      if (state === 'unknown') return 'unavailable'
+      if (state === 'dead') {
+        if (record.status === 'live') return 'absent'
+        const arrived = await this.#arrive(endpoint, id, { ...stored, record }, boundTo, isClaimed, until)
+        if (arrived !== null) return arrived
+        continue
+      }
+      if (!isClaimed && record.status === 'live') return { owner }
+      if (endpoint.registry.isFull) return 'full'
+      const answer = await this.#take(owner, ref, endpoint.url, boundTo, until)
+      if (answer === outcomes.none) {
+        if (refuted === stored.revision) return 'absent'
+        refuted = stored.revision
+      } else if (answer === outcomes.foreign) return 'foreign'
+      else if (answer !== outcomes.gone) return 'unavailable'
+    }
+    return 'unavailable'
+  }
+
+  #nodeParts () {
+    const { node, clock, options } = this.#parts
+    return { node: { node: node.node, records: node.records, stateOf: (name: string) => node.stateOf(name), isRecovering: () => node.isRecovering }, clock, options }
+  }
+
+  /** Asks the owner of a session to hand it over. Gives the outcome; null if none came in time. */
+  async #take (owner: string, ref: string, url: string, boundTo: string | null, until: number): Promise<string | null> {
+    const { node: { calls }, clock } = this.#parts
+    try {
+      return (await calls.ask(owner, requests.take, { ref, url, boundTo }, Math.max(1, until - clock.now()))).name
+    } catch {
+      return null
+    }
+  }
+
+  // Arrival
+
+  /** Takes a session out of its record. Gives null if the record has changed. */
+  async #arrive (endpoint: Endpoint, id: string, stored: { readonly revision: string, readonly record: MovingRecord | FrozenRecord }, boundTo: string | null, isClaimed: boolean, until: number): Promise<Whereabouts | null> {
+    const { record } = stored
+    let snapshot: SessionSnapshot
+    try {
+      snapshot = decodeSnapshot(record.snapshot)
+    } catch (error) {
+      this.#report(error, id, 'a session of the cluster cannot be read')
+      return 'unavailable'
+    }
+    if (snapshot.boundTo !== boundTo) return 'foreign'
+    if (endpoint.runtime.draining || !this.#parts.node.gate.isOpen) return 'unavailable'
+    if (!endpoint.registry.reserve(snapshot.owner, null)) {
+      this.#giveBack(refOf(id), endpoint, stored)
+      return 'full'
+    }
+    const arrival = this.#takeOver(endpoint, id, stored, snapshot, isClaimed)
+    this.#transfer(refOf(id), arrival)
+    if (await this.#within(arrival, until)) return await arrival
+    // It goes on after the request's time: the record may name this node already.
+    if (isClaimed) {
+      arrival.then(() => {
+        const session = endpoint.sessions.get(id)
+        if (session !== undefined) endpoint.awaitStream(session)
+      }).catch(() => {})
+    }
+    return 'unavailable'
+  }
+
+  async #takeOver (endpoint: Endpoint, id: string, { revision, record }: { readonly revision: string, readonly record: MovingRecord | FrozenRecord }, snapshot: SessionSnapshot, awaitsStream: boolean): Promise<Whereabouts | null> {
+    const { node: { node, records, gate }, fixed, options } = this.#parts
+    const ref = refOf(id)
+    const epoch = record.status === 'moving' && record.owner === node ? record.epoch : record.epoch + 1
+    const live: SessionRecord = { status: 'live', url: endpoint.url, epoch, owner: node }
+    let written: string | null
+    const { term } = gate
+    try {
+      written = await records.write(ref, live, revision, fixed.recordMs)
+    } catch {
+      endpoint.registry.release(snapshot.owner, null)
+      return 'unavailable'
+    }
+    if (written === null) {
+      endpoint.registry.release(snapshot.owner, null)
+      return null
+    }
+    let session: TetherSession
+    try {
+      session = await endpoint.restore(id, snapshot, { from: record.status === 'moving' ? 'moved' : 'frozen', deadlineMs: options.handoverMs, awaitsStream })
+    } catch (error) {
+      endpoint.registry.release(snapshot.owner, null)
+      this.#report(error, id, 'a session of the cluster cannot be restored here')
+      // A node of another version may be able to.
+      await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.snapshot }, written, this.#frozenMs(endpoint, snapshot)).catch(() => null)
+      return 'unavailable'
+    }
+    this.#hold(endpoint, session, written, epoch)
+    const held = this.#held.get(ref)
+    // An event brought it here, and more may follow.
+    if (!awaitsStream && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held?.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
+    // Where a lease ended meanwhile, another node may have taken it.
+    if (held !== undefined && term !== gate.term) await this.#verifyOne(held).catch(() => { this.#lose(held) })
+    return 'here'
+  }
+
+  /** This node has no room for a session that moves to it: any other may have it. */
+  #giveBack (ref: string, endpoint: Endpoint, { revision, record }: { readonly revision: string, readonly record: MovingRecord | FrozenRecord }): void {
+    const { node: { node, records } } = this.#parts
+    if (record.status !== 'moving' || record.owner !== node) return
+    const written = records.write(ref, { status: 'frozen', url: record.url, epoch: record.epoch + 1, snapshot: record.snapshot }, revision, Math.max(endpoint.limits.reconnectMs, endedMs))
+    this.#transfer(ref, written.catch(() => null))
+  }
+
+  // Departure
+
+  /** Hands a session to the node that asks for it. */
+  async #give (from: string, data: unknown): Promise<Reply> {
+    const asked = readAsked(data)
+    if (asked === null) return { name: replies.failed, data: null }
+    const { ref, boundTo } = asked
+    const { node: { gate }, clock, options } = this.#parts
+    const transfer = this.#transfers.get(ref)
+    if (transfer !== undefined) {
+      const isOver = await this.#within(transfer, clock.now() + options.handoverMs)
+      return { name: isOver ? outcomes.gone : outcomes.stays, data: null }
+    }
+    const held = this.#held.get(ref)
+    if (held === undefined) return await this.#giveArrived(ref)
+    if (!gate.isOpen || held.endpoint.url !== asked.url) return { name: outcomes.stays, data: null }
+    const { session } = held
+    if (session.boundTo !== boundTo) return { name: outcomes.foreign, data: null }
+    if (!session.isOpen) return { name: outcomes.stays, data: null }
+    return { name: await this.#leave(held, 'replaced', from, options.handoverMs) ? outcomes.gone : outcomes.stays, data: null }
+  }
+
+  /** Nobody came for a session that was handed over to this node: any other may have it. */
+  async #giveArrived (ref: string): Promise<Reply> {
+    const { node: { node, records } } = this.#parts
+    const stored = await records.read(ref)
+    if (stored === null || !('owner' in stored.record) || stored.record.owner !== node || this.#held.has(ref) || this.#transfers.has(ref)) {
+      return { name: stored?.record.status === 'live' ? outcomes.none : outcomes.gone, data: null }
+    }
+    const { record } = stored
+    if (record.status === 'live') return { name: outcomes.none, data: null }
+    const endpoint = this.#endpoints.find(({ url }) => url === record.url)
+    if (endpoint === undefined) return { name: outcomes.none, data: null }
+    this.#giveBack(ref, endpoint, { ...stored, record })
+    await this.#transfers.get(ref)
+    return { name: outcomes.gone, data: null }
+  }
+
+  async #freeze (session: TetherSession, deadlineMs: number, retryMs?: number): Promise<boolean> {
+    const held = this.#held.get(refOf(session.id))
+    if (held === undefined || held.isLeaving) return false
+    return await this.#leave(held, held.endpoint.runtime.draining ? 'draining' : 'moved', null, deadlineMs, retryMs)
+  }
+
+  /**
+   * Takes a session out of this node, for another one or for the engine.
+   *
+   * @returns false if it stays here as it was
+   */
+  #leave (held: HeldSession, reason: FreezeReason, to: string | null, deadlineMs: number, retryMs?: number): Promise<boolean> {
+    held.isLeaving = true
+    const left = this.#carryOut(held, reason, to, deadlineMs, retryMs)
+    this.#transfer(held.ref, left)
+    return left
+  }
+
+  async #carryOut (held: HeldSession, reason: FreezeReason, to: string | null, deadlineMs: number, retryMs?: number): Promise<boolean> {
+    const { ref, session, endpoint, epoch } = held
+    const { records } = this.#parts.node
+    let snapshot: SessionSnapshot | null
+    try {
+      snapshot = await session.freeze(reason, { deadlineMs, ...retryMs === undefined ? {} : { retryMs } })
+    } catch (error) {
+      this.#report(error, session.id, 'a session stays on its node')
+      snapshot = null
+    }
+    if (snapshot === null) {
+      held.isLeaving = false
+      if (session.phase === 'closed') this.#ended(session)
+      return false
+    }
+    this.#held.delete(ref)
+    held.release()
+    const frozenMs = this.#frozenMs(endpoint, snapshot, retryMs)
+    try {
+      const next = { url: endpoint.url, epoch: epoch + 1, snapshot: encodeSnapshot(snapshot) }
+      const record: SessionRecord = to === null ? { ...next, status: 'frozen' } : { ...next, status: 'moving', owner: to }
+      const written = await this.#writes.run(async () => {
+        await held.writing
+        return await records.write(ref, record, held.revision, frozenMs)
+      })
+      if (written === null) this.#parts.log().warn({ session: session.shortId }, 'another node has taken a session')
+      return true
+    } catch (error) {
+      this.#report(error, session.id, 'the cluster cannot keep a session, which stays on its node')
+      return await this.#comeBack(held, snapshot)
+    }
+  }
+
+  /** Makes a session again from its snapshot, which the engine did not take. */
+  async #comeBack ({ endpoint, session: { id }, revision, epoch }: HeldSession, snapshot: SessionSnapshot): Promise<boolean> {
+    if (this.#isClosed || !endpoint.registry.reserve(snapshot.owner, null)) return true
+    try {
+      const session = await endpoint.restore(id, snapshot, { from: 'moved', deadlineMs: 0 })
+      this.#hold(endpoint, session, revision, epoch)
+      return false
+    } catch (error) {
+      endpoint.registry.release(snapshot.owner, null)
+      this.#report(error, id, 'a session of the cluster cannot be restored here')
+      return true
+    }
+  }
+
+  /** How long a record with a snapshot is kept. Its client has the whole grace if its stream was open. */
+  #frozenMs ({ limits: { reconnectMs } }: Endpoint, { detachedMs }: SessionSnapshot, retryMs = 0): number {
+    return Math.max(reconnectMs - detachedMs, this.#parts.options.handoverMs) + retryMs
+  }
+
+  // Requests of other nodes
+
+  /** Accepts a submission for a session that is here. */
+  async #post (data: unknown): Promise<Reply> {
+    const asked = readAsked(data)
+    const submission = asked === null ? null : readSubmission(asked.submission)
+    if (asked === null || submission === null) return { name: replies.failed, data: null }
+    const { ref, boundTo, url } = asked
+    const transfer = this.#transfers.get(ref)
+    if (transfer !== undefined) {
+      await this.#within(transfer, this.#parts.clock.now() + this.#parts.options.forwardMs)
+      return { name: outcomes.gone, data: null }
+    }
+    const held = this.#held.get(ref)
+    if (held === undefined || held.endpoint.url !== url) return { name: outcomes.none, data: null }
+    if (!this.#parts.node.gate.isOpen) return { name: outcomes.stays, data: null }
+    const { session, endpoint } = held
+    if (session.boundTo !== boundTo) return { name: outcomes.outcome, data: packOutcome(refusedFor(new BindingError())) }
+    const { acknowledged, ...rest } = submission
+    const outcome = this.#acceptanceOf(endpoint).accept(session, { ...rest, lastEventId: undefined })
+    if (outcome.isAccepted && acknowledged !== null) session.acknowledge(acknowledged)
+    return { name: outcomes.outcome, data: packOutcome(outcome) }
+  }
+
+  #acceptanceOf (endpoint: Endpoint): Acceptance {
+    let acceptance = this.#acceptances.get(endpoint)
+    if (acceptance === undefined) this.#acceptances.set(endpoint, acceptance = new Acceptance(endpoint))
+    return acceptance
+  }
+
+  // The lease
+
+  /** Reads the records of all sessions here. Rejects if one cannot be read. */
+  async #verify (): Promise<void> {
+    await Promise.all(Array.from(this.#held.values(), (held) => this.#writes.run(() => this.#verifyOne(held))))
+  }
+
+  async #verifyOne (held: HeldSession): Promise<void> {
+    const { node: { node, records }, clock, fixed } = this.#parts
+    const { ref, endpoint, epoch } = held
+    for (;;) {
+      if (this.#held.get(ref) !== held || held.isLeaving) return
+      const stored = await records.read(ref)
+      if (this.#held.get(ref) !== held || held.isLeaving) return
+      if (stored !== null) {
+        const { record, revision } = stored
+        if (record.status === 'live' && record.owner === node && record.epoch === epoch) held.revision = revision
+        else this.#lose(held)
+        return
+      }
+      // The engine has lost it, or never had it.
+      const revision = await records.write(ref, { status: 'live', url: endpoint.url, epoch, owner: node }, null, fixed.recordMs, () => false)
+      if (revision === null) continue
+      held.revision = revision
+      held.writtenAt = clock.now()
+      return
+    }
+  }
+
+  /** Another node has the session: here it ends without a hook. */
+  #lose (held: HeldSession): void {
+    this.#held.delete(held.ref)
+    held.release()
+    const { session } = held
+    this.#parts.log().warn({ session: session.shortId }, 'another node has taken a session')
+    session.feed.moveOut(goodbyeFrame({ reason: 'moved', reconnect: true }), closeCodes.goingAway, performance.now())
+    session.destroy('moved')
+  }
+
+  /** The clients look for another node. Their sessions stay for those that come back. */
+  #isolated (): void {
+    const goodbye = goodbyeFrame({ reason: 'isolated', reconnect: true })
+    for (const { session } of this.#held.values()) session.stream?.close(goodbye, this.#parts.fixed.shutdownMs, 'closed', closeCodes.tryLater)
+  }
+
+  /** Writes records again before they expire. */
+  readonly #refresh = (): void => {
+    const { clock, fixed, node: { node, records, gate } } = this.#parts
+    this.#sweep = clock.setTimeout(this.#refresh, fixed.recordMs / 8)
+    if (!gate.isOpen) return
+    for (const held of this.#held.values()) {
+      if (held.isLeaving || held.revision === null || clock.now() - held.writtenAt < fixed.recordMs / 2) continue
+      this.#writes.run(async () => {
+        if (this.#held.get(held.ref) !== held || held.isLeaving) return
+        // Another write waits for its revision.
+        held.writing = records.write(held.ref, { status: 'live', url: held.endpoint.url, epoch: held.epoch, owner: node }, held.revision, fixed.recordMs, () => gate.isOpen).then((revision) => {
+          if (revision === null) return this.#verifyOne(held)
+          held.revision = revision
+          held.writtenAt = clock.now()
+        }).catch(() => {}).finally(() => { held.writing = null })
+        await held.writing
+      }).catch(() => {})
+    }
+  }
+
+  // Helpers
+
+  #transfer (ref: string, transfer: Promise<unknown>): void {
+    const settled = transfer.then(() => {}, () => {}).then(() => {
+      if (this.#transfers.get(ref) === settled) this.#transfers.delete(ref)
+    })
+    this.#transfers.set(ref, settled)
+  }
+
+  /** Whether a promise settles in time. It must not reject. */
+  async #within (promise: Promise<unknown>, until: number): Promise<boolean> {
+    const { clock } = this.#parts
+    let timer: unknown
+    const late = new Promise<false>((resolve) => { timer = clock.setTimeout(() => { resolve(false) }, Math.max(0, until - clock.now())) })
+    try {
+      return await Promise.race([promise.then(() => true), late])
+    } finally {
+      clock.clearTimeout(timer)
+    }
+  }
+
+  #report (error: unknown, id: string, message: string): void {
+    this.#parts.log().error({ err: error, session: shortSessionId(id) }, message)
+  }
+}
+
+/** What every request about a session says. */
+interface Asked { readonly ref: string, readonly url: string, readonly boundTo: string | null, readonly submission: unknown }
+
+function readAsked (value: unknown): Asked | null {
+  if (!isRecord(value)) return null
+  const { ref, url, boundTo, submission } = value
+  if (typeof ref !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(ref) || typeof url !== 'string' || (boundTo !== null && typeof boundTo !== 'string')) return null
+  return { ref, url, boundTo, submission }
+}

@@ -1,0 +1,92 @@
+import type { Test } from 'tap'
+import { connect, type Connection } from '../../../client/index.ts'
+import type { contract } from '../../e2e/harness/contract.ts'
+import type { LiveConfig, LiveSession } from '../../e2e/harness/live.ts'
+import { counting, exactly } from '../../e2e/harness/claim.ts'
+import { openReader, type Reader, type ReaderOptions } from '../../e2e/harness/reader.ts'
+import { until } from '../../e2e/harness/until.ts'
+import { seen, type Node } from './nodes.ts'
+
+/** What a session keeps in these tests. */
+export interface Kept { said: string[] }
+
+/** Sessions whose state is the texts of their events. */
+export const keeping: LiveConfig = {
+  initialState: (): Kept => ({ said: [] }),
+  on: { say: (session, { text }) => { stateOf(session).said.push(text) } }
+}
+
+export function stateOf (session: LiveSession | undefined): Kept {
+  return session?.state as Kept
+}
+
+/** The text events of a session, on the node that has it. */
+export function saidAt (node: Node, id: string): string[] {
+  return stateOf(node.live.get(id)).said
+}
+
+/** One page without the library's client. It can go from node to node. */
+export class Tab {
+  readonly isCounting: boolean
+  reader: Reader
+  /** What it got, over all its streams. */
+  readonly got: string[] = []
+  readonly verdicts: string[] = []
+  #seq = 0
+  session: string
+
+  private constructor (reader: Reader, isCounting: boolean) {
+    this.reader = reader
+    this.isCounting = isCounting
+    this.session = reader.session
+    this.verdicts.push(reader.controls[0]!.verdict as string)
+  }
+
+  static async open (node: Node, { isCounting = true, ...options }: ReaderOptions & { isCounting?: boolean } = {}): Promise<Tab> {
+    const reader = await openReader(node, '/live', isCounting ? { ...options, headers: { 'x-tether-session': 'new', ...options.headers } } : options)
+    await until(() => reader.controls.length > 0, 'the hello frame')
+    return new Tab(reader, isCounting)
+  }
+
+  /** All it got so far. */
+  get all (): string[] { return [...this.got, ...seen(this.reader)] }
+
+  /** Leaves its stream as it is, or cuts it, and asks another node for its session. */
+  async goTo (node: Node, { isCut = true, ...options }: ReaderOptions & { isCut?: boolean } = {}): Promise<void> {
+    if (isCut) this.reader.destroy()
+    const { reader } = this
+    const last = this.#seq = this.last
+    this.got.push(...seen(reader))
+    this.reader = await openReader(node, '/live', { ...options, headers: { ...this.isCounting ? counting(this.session, last) : exactly(this.session, last), ...options.headers } })
+    await until(() => this.reader.controls.length > 0 || this.reader.status !== 200, 'the hello frame')
+    this.verdicts.push(this.reader.controls[0]?.verdict as string)
+  }
+
+  /** The number of the last update that it has. */
+  get last (): number {
+    let last = this.#seq
+    for (const { event, data, id } of this.reader.blocks) {
+      if (event !== 'tether') last = this.isCounting ? last + 1 : Number(id!.split('.')[1])
+      else {
+        const control = JSON.parse(data!) as { type: string, seq?: number }
+        if (control.type === 'hello' || control.type === 'gap') last = control.seq!
+      }
+    }
+    return last
+  }
+}
+
+/** The library's client, behind a balancer that picks a node at random for each request. */
+export function connectAnywhere (t: Test, nodes: () => readonly Node[]): Connection<typeof contract> {
+  const client = connect<typeof contract>('http://anywhere/live', {
+    retryMs: 10,
+    retryMaxMs: 100,
+    fetch: (url, init) => {
+      const all = nodes()
+      const { origin } = all[Math.floor(Math.random() * all.length)]!
+      return fetch(`${origin}${new URL(String(url)).pathname}`, init)
+    }
+  })
+  t.teardown(() => client.close())
+  return client
+}
