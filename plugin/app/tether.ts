@@ -90,9 +90,10 @@ export class TetherCore {
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
     checkConfig(instance.prefix, url, config)
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
+    const contract = CompiledContract.of(config.contract)
     const endpoint = new Endpoint({
-      contract: CompiledContract.of(config.contract),
-      limits: resolveSessionOptions(config),
+      contract,
+      limits: resolveSessionOptions(config, contract.hasRequests),
       config,
       bind: config.bind ?? this.#options.bind,
       trustedOrigins: new Set((config.trustedOrigins ?? this.#options.trustedOrigins ?? []).map(normalOrigin)),
@@ -102,7 +103,7 @@ export class TetherCore {
       url: `${instance.prefix}${url}`,
       log: instance.log
     })
-    mountRoutes(instance, url, endpoint, transports)
+    mountRoutes(instance, url, endpoint, transports, config.route)
     return endpoint.context.live as Handler
   }
 }

@@ -22,6 +22,8 @@ export class Command {
   startedAt = 0
   /** Number of its event; 0 for none. */
   seq = 0
+  /** Whether its sender gets a reply. */
+  isRequest = false
   /** Approximate bytes of memory until it settles; 0 if negligible. */
   weight = 0
 
@@ -234,6 +236,7 @@ function enter (command: Command): unknown {
   }
 }
 
-function isThenable (value: unknown): boolean {
+/** Whether a value is a promise, of any library. */
+export function isThenable (value: unknown): boolean {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

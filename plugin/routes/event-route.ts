@@ -2,7 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import { ValidationError } from '../../schemas/errors.ts'
 import { isRecord } from '../../schemas/record.ts'
+import type { DeadlineQueue } from '../delivery/deadline-queue.ts'
 import { leaveEvent, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
+import { preferredWait } from './preferred-wait.ts'
+import { ReplyWait } from './reply-wait.ts'
 
 const sessionField = 'tether-session'
 
@@ -14,8 +17,12 @@ export function postEnvelopes (acceptance: Acceptance, request: FastifyRequest, 
   }))
 }
 
-/** Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`. */
-export function postEvent (acceptance: Acceptance, event: string, request: FastifyRequest, reply: FastifyReply): void {
+/**
+ * Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`.
+ *
+ * @param deadlines where the event is a request, for the wait of its sender; null for any other event
+ */
+export function postEvent (acceptance: Acceptance, event: string, request: FastifyRequest, reply: FastifyReply, deadlines: DeadlineQueue | null = null): void {
   const { headers } = request
   const contentType = headers['content-type'] ?? ''
   // The usual spelling needs no further check.
@@ -32,7 +39,13 @@ export function postEvent (acceptance: Acceptance, event: string, request: Fasti
     id ??= named
     body = fields
   }
-  writeOutcome(reply, acceptance.acceptFor(id, request, { event, body, isForm, bytes: bytesOf(headers), sender: null, lastEventId: headers['last-event-id'] }))
+  const seconds = deadlines === null ? null : preferredWait(headers.prefer)
+  const wait = seconds === null ? null : new ReplyWait(reply, Math.min(seconds, defaults.fixed.replyWaitMs / 1000), deadlines!)
+  const outcome = acceptance.acceptFor(id, request, {
+    event, body, isForm, bytes: bytesOf(headers), sender: null, lastEventId: headers['last-event-id'], waiter: wait === null ? null : (given) => wait.settle(given)
+  })
+  if (wait === null || !outcome.isAccepted) writeOutcome(reply, outcome)
+  else wait.begin({ seq: outcome.seq })
 }
 
 /** @throws the error of a refusal, for the application's error handler */
