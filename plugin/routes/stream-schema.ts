@@ -27,8 +27,13 @@ export function streamSchema (updates: Record<string, TSchema | null>, replies: 
     },
     oneOf: messages
   }
-  // Fastify, and the plugin that writes the document, need a `schema` beside it.
-  return { description: 'The updates of the session, as server-sent events', content: { 'text/event-stream': { schema: {}, itemSchema } } }
+  return {
+    description: 'The updates of the session, as server-sent events',
+    // @fastify/swagger looks for schemas with an `$id` here, where it must find them first, and not in `content`. It leaves this part out.
+    $defs: { messages: { properties: { ...Object.fromEntries(Object.entries(updates).filter(([, data]) => data !== null)), ...replies } } },
+    // It needs a `schema` beside `itemSchema`, and so does Fastify.
+    content: { 'text/event-stream': { schema: {}, itemSchema } }
+  }
 }
 
 /** @param event null for a message without a name */

@@ -108,7 +108,8 @@ t.test('a connection that is closed: what may have run is in doubt, and what was
 
 t.test('timeoutMs and signal', async (t) => {
   const { orders, live } = await start(t)
-  await t.rejects(live.request('order', { article: 'slow' }, { timeoutMs: 30 }), { code: 'TETHER_TIMEOUT' })
+  await live.emit('ping')
+  await t.rejects(live.request('order', { article: 'slow' }, { timeoutMs: 1_000 }), { code: 'TETHER_TIMEOUT' })
   orders.gates[0]!('too late')
   const controller = new AbortController()
   const aborted = live.request('order', { article: 'slow' }, { signal: controller.signal })
@@ -118,8 +119,8 @@ t.test('timeoutMs and signal', async (t) => {
   orders.gates[1]!('too late')
   await t.rejects(live.request('order', { article: 'book' }, { signal: controller.signal }), { message: 'no longer needed' })
   for (const timeoutMs of [-1, NaN, '5' as never]) await t.rejects(live.request('order', { article: 'book' }, { timeoutMs }), { name: 'RangeError', message: /^timeoutMs must be/ })
-  t.same(await live.request('order', { article: 'book' }, { timeoutMs: 10_000, signal: new AbortController().signal }), { order: 3 })
-  t.same(orders.taken, ['slow', 'slow', 'book'])
+  t.same(await live.request('order', { article: 'book' }, { timeoutMs: 10_000, signal: new AbortController().signal }), { order: 4 })
+  t.same(orders.taken, ['ping', 'slow', 'slow', 'book'])
 })
 
 t.test('a request that has not left is taken back by its signal', async (t) => {

@@ -270,7 +270,10 @@ t.test('a form gets its reply as well, and an event that is no request takes no 
 
 t.test('a server that stops at once answers those who wait', async (t) => {
   const server = await startOrders(t)
-  const { session } = await server.open()
+  const reader = await server.open()
+  const { session } = reader
+  reader.destroy()
+  await until(() => server.live.get(session)?.connected === false, 'the disconnect')
   const first = ask(server, session, 'slow')
   await until(() => server.gates.length === 1, 'the handler')
   const second = ask(server, session, 'book')

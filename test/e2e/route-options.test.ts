@@ -80,7 +80,7 @@ t.test('a document of OpenAPI 3.2 says what each message of the stream is', asyn
   t.match(itemSchema, { type: 'object', properties: { event: { type: 'string' }, data: { type: 'string' }, id: { type: 'string' }, retry: { type: 'integer' } } })
   const messages = Object.fromEntries(itemSchema.oneOf.map((message: Json) => [message.title, message]))
   t.same(Object.keys(messages), ['sample', 'tree', 'zod', 'row', 'html', 'tether.reply', 'tether'])
-  t.match(messages.sample, { required: ['event', 'data'], properties: { event: { const: 'sample' }, data: { contentMediaType: 'application/json', contentSchema: { type: 'object', properties: { v: { type: 'number' } } } } } })
+  t.match(messages.sample, { required: ['event', 'data'], properties: { event: { enum: ['sample'] }, data: { contentMediaType: 'application/json', contentSchema: { type: 'object', properties: { v: { type: 'number' } } } } } })
   t.match(messages.zod.properties.data.contentSchema, { type: 'object', properties: {} })
   t.same(messages.row.properties.data, { type: 'string' })
   t.same(messages.html, { title: 'html', required: ['data'], not: { required: ['event'] }, properties: { data: { type: 'string' } } })
