@@ -38,7 +38,7 @@ export class RouteOptions {
       serializerCompiler: () => writeAnswer,
       onRequest: hooks.length === 1 ? hooks[0]! : hooks,
       onSend: keepOut,
-      schema: { ...schema, ...shared, ...schema.hide === true ? { hide: true } : {} }
+      schema: { ...schema, ...shared, ...schema.hide === true ? { hide: true } : {} } as object
     }
   }
 }
