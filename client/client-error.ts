@@ -8,6 +8,10 @@ export type ClientErrorCode =
   | 'TETHER_CLOSED'
   /** `maxQueued` events wait already. */
   | 'TETHER_QUEUE_FULL'
+  /** The handler of the request failed. The client learns no more; the server's log does. */
+  | 'TETHER_FAILED'
+  /** The reply did not come within `timeoutMs`. */
+  | 'TETHER_TIMEOUT'
   | (string & {})
 
 /** Fields of a {@link ClientError}. */
@@ -16,9 +20,10 @@ export interface ErrorFields {
   readonly message?: string
   readonly status?: number | undefined
   readonly errors?: Fault[] | undefined
+  readonly data?: unknown
 }
 
-/** Why the session did not accept an event. */
+/** Why the session did not accept an event, or why a request has no reply. */
 export class ClientError extends Error {
   /** Undefined where the answer has no code, such as a proxy's. */
   declare readonly code: ClientErrorCode | undefined
@@ -26,6 +31,8 @@ export class ClientError extends Error {
   declare readonly status: number | undefined
   /** Every fault of the event, at a 400. */
   declare readonly errors: Fault[] | undefined
+  /** Details that the request's handler gave with its `EventError`. */
+  declare readonly data: unknown
 
   constructor (fields: ErrorFields) {
     super(fields.code)

@@ -13,6 +13,7 @@ import { createListeners } from './listeners.ts'
 import type { Claim } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
+import { createRequests, type Request } from './requests.ts'
 import { sseLink } from './sse-link.ts'
 
 /** State of a connection. */
@@ -80,6 +81,14 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
    * `TETHER_QUEUE_FULL` or `TETHER_CLOSED`. A rejection without a listener is no uncaught error.
    */
   emit: Emit<Contract>
+  /**
+   * Sends a request as `emit` sends an event, and gives the reply.
+   *
+   * @returns a promise of the reply. It rejects with a `ClientError`: with the code, the message and the `data` of the handler's
+   * `EventError`; with `TETHER_FAILED` where the handler failed in any other way; with `TETHER_TIMEOUT`; and as `emit` does. An
+   * abort of `signal` rejects it with the signal's reason. A rejection without a listener is no uncaught error.
+   */
+  request: Request<Contract>
   /** Calls `listener` with each new state and its details. */
   onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
   /** Calls `listener` when updates are lost, with the number of the last lost one. */
@@ -214,6 +223,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     const feed = createParser((name, data) => {
       if (isOver) return
       let value: any = data
+      name ||= hello?.unnamed!
       try {
         if (!hello?.text?.includes(name)) value = JSON.parse(data)
       } catch { /* the update is text */ }
@@ -297,6 +307,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       taken = promise.then(() => before)
     }),
     emit,
+    request: createRequests(on, () => session, emit)[0],
     close
   }
 }

@@ -7,8 +7,8 @@ import type { ResumePoint, Settings } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
 import { blankVerdict } from './blank-verdict.ts'
 
-/** JSON of the envelope without its number and closing brace; and the functions that settle the promise. */
-type Entry = [json: string, resolve: () => void, reject: (error: Error) => void]
+/** JSON of the envelope without its number and closing brace; the functions that settle the promise; and the number under which it was sent last. */
+type Entry = [json: string, resolve: (number: any) => void, reject: (error: unknown) => void, number?: number]
 
 const encoder = new TextEncoder()
 
@@ -63,7 +63,7 @@ export function createEventQueue (
     const taken = list === entries ? Math.min(count, doubtful) : 0
     doubtful -= taken
     accepted += taken
-    for (const [, resolve, reject] of list.splice(0, count)) error ? reject(error) : resolve()
+    for (const [, resolve, reject, number] of list.splice(0, count)) error ? reject(error) : resolve(number)
   }
 
   const settleDoubtful = () => settle(doubtful, new ClientError({ code: 'TETHER_IN_DOUBT' }))
@@ -88,8 +88,8 @@ export function createEventQueue (
     let count = 0
     let body = ''
     let bytes = 1
-    for (const [json] of entries.slice(start)) {
-      const envelope = `${json},"seq":${accepted + start + count + 1}}`
+    for (const entry of entries.slice(start)) {
+      const envelope = `${entry[0]},"seq":${entry[3] = accepted + start + count + 1}}`
       const more = encoder.encode(envelope).length + 1
       if (count && ((isGoing && bytes + more > room) || bytes + more > hello.maxEventBytes || count >= hello.maxBatch || count >= most)) break
       count++
@@ -190,11 +190,19 @@ export function createEventQueue (
     isPumping = false
   }
 
-  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
+  /** The promise gives the number. An abort of the signal takes the event back, unless it may have been sent. */
+  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}, signal?: AbortSignal): Promise<void> => quietPromise((resolve, reject) => {
     if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
     if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
     // Serialised now, since the caller may change the object later.
-    list.push([JSON.stringify({ event, data }).slice(0, -1), resolve, reject])
+    const entry: Entry = [JSON.stringify({ event, data }).slice(0, -1), resolve, reject]
+    list.push(entry)
+    signal?.addEventListener('abort', () => {
+      const index = list.indexOf(entry)
+      if (index < (list === entries ? doubtful : 0)) return
+      list.splice(index, 1)
+      reject(signal.reason)
+    })
     pump()
   })
 

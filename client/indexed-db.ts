@@ -6,6 +6,7 @@ import { createListeners } from './listeners.ts'
 import { markedLink } from './marked-link.ts'
 import { resolveNumbers, type ConnectOptions, type InnerOptions } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
+import { createRequests } from './requests.ts'
 import { storedDefaults } from './stored-defaults.ts'
 import { openQueue, type StoredEvent } from './stored-queue.ts'
 import { blankVerdict } from './blank-verdict.ts'
@@ -47,25 +48,25 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     link: markedLink(options.link, (...sent) => isReady && queue.mark(...sent))
   }
   const connection = connect<Contract>(url, connectOptions)
-  const { emit } = connection
+  const emit = connection.emit as (name: string, data: unknown, signal?: AbortSignal) => Promise<void>
   const follow = (id: number, outcome: Promise<void>): Promise<void> => {
     outcome.then(() => queue.remove(id), () => queue.remove(id))
     return outcome
   }
-  const emitStored = (name: string, data: unknown = {}): Promise<void> => {
+  const emitStored = (name: string, data: unknown = {}, signal?: AbortSignal): Promise<void> => {
     let id: number
     try {
       id = queue.add(name, data)
     } catch {
       // `emit` rejects with the reason why the data is no JSON.
-      return emit(name as never, data as never)
+      return emit(name, data)
     }
-    return follow(id, emit(name as never, data as never))
+    return follow(id, emit(name, data, signal))
   }
   // All are sent before the first listener hears of one.
   const restored = [
     ...lost.map(([event, code]) => [event, quietPromise<void>((_resolve, reject) => reject(new ClientError({ code })))] as const),
-    ...events.map((event) => [event, follow(event.id, emit(event.name as never, event.data as never))] as const)
+    ...events.map((event) => [event, follow(event.id, emit(event.name, event.data))] as const)
   ]
   const [on, call] = createListeners(options.onError)
   on('restored', options.onRestored ?? (() => {}))
@@ -75,5 +76,6 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
     if (options.setup && blankVerdict.test(verdict!)) isReady = false
     if (state === 'closed') queue.release()
   })
-  return Object.assign(connection, { emit: emitStored })
+  const [request] = createRequests(connection.on as never, () => connection.session, emitStored)
+  return Object.assign(connection, { emit: emitStored, request })
 }

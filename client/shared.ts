@@ -8,6 +8,7 @@ import { anyUpdate, createListening, gapFound, stateChange } from './listening.t
 import { advance, markedLink, settle, type Mark } from './marked-link.ts'
 import { resolveNumbers, type ConnectOptions, type InnerOptions, type ResumePoint, type Settings } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
+import { createRequests } from './requests.ts'
 import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
 import { blankVerdict } from './blank-verdict.ts'
@@ -45,7 +46,8 @@ type Message =
   | { type: 'ordered', event: SharedEvent }
   /** The leader is about to send `count` waiting events after number `accepted`. */
   | { type: 'marked', session: string, accepted: number, count: number }
-  | { type: 'settled', id: string, error: ErrorFields | undefined }
+  /** The event with that id was accepted with that number, or refused. */
+  | { type: 'settled', id: string, error: ErrorFields | undefined, number: unknown }
   | { type: 'update', session: string, seq: number, name: string, data: unknown }
   | { type: 'gap', seq: number }
   /** `setup` has finished. */
@@ -86,7 +88,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   /** By tab, the number of its last event that a leader took. Repeated messages thus count once, and in the tab's order. */
   const taken: Record<string, number> = {}
   /** Unsettled events of this tab. */
-  const own = new Map<string, { event: SharedEvent, resolve: () => void, reject: (error: Error) => void }>()
+  const own = new Map<string, { event: SharedEvent, resolve: (number: any) => void, reject: (error: Error) => void }>()
   let leading: Connection | undefined
   /** Term of the last leader that was heard. Later leaders have higher terms. */
   let term = 0
@@ -123,18 +125,21 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   const update = (of: string, number: number, name: string, data: unknown) => {
     // A new leader that resumed from an earlier update repeats some.
     if (of !== session || seq === undefined || number <= seq) return
-    // A frozen tab misses updates.
-    if (number > seq + 1) gap(number - 1)
+    // A frozen tab misses updates. A reply may be among them.
+    if (number > seq + 1) {
+      gap(number - 1)
+      failRequests()
+    }
     seq = number
     call(name, data)
     call(anyUpdate, { name, data })
   }
 
-  const finish = (id: string, error: ErrorFields | undefined) => {
+  const finish = (id: string, error: ErrorFields | undefined, number?: unknown) => {
     settle(mark, order, id)
     const waiting = own.get(id)
     own.delete(id)
-    if (error === undefined) waiting?.resolve()
+    if (error === undefined) waiting?.resolve(number)
     else waiting?.reject(new ClientError(error))
   }
 
@@ -155,13 +160,13 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
 
   const forward = ({ id, name, data }: SharedEvent) => {
     const connection = leading!
-    const done = (error?: ErrorFields) => {
+    const done = (error: ErrorFields | undefined, number?: unknown) => {
       // The successor of a leaving leader sends the event, and settles it.
       if (leading !== connection || connection.state === 'closed') return
-      tell({ type: 'settled', id, error })
-      finish(id, error)
+      tell({ type: 'settled', id, error, number })
+      finish(id, error, number)
     }
-    connection.emit(name as never, data as never).then(() => done(), ({ code, message, status, errors }: ClientError) => done({ code, message, status, errors }))
+    connection.emit(name as never, data as never).then((number) => done(undefined, number), ({ code, message, status, errors }: ClientError) => done({ code, message, status, errors }))
   }
 
   const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { ...mark, session, seq, setupDue } })
@@ -326,7 +331,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         marked(message.session, message.accepted, message.count)
         break
       case 'settled':
-        finish(message.id, message.error)
+        finish(message.id, message.error, message.number)
         break
       case 'update':
         update(message.session, message.seq, message.name, message.data)
@@ -383,6 +388,17 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     own.clear()
   }
 
+  const emit = (name: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
+    if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
+    if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+    const copy = JSON.parse(JSON.stringify(data)) as unknown
+    const event = { id: `${tab} ${++counter}`, name, data: copy }
+    own.set(event.id, { event, resolve, reject })
+    if (leading) take(event)
+    else tell({ type: 'emit', event })
+  })
+  const [request, failRequests] = createRequests(on, () => session, emit)
+
   tell({ type: 'joined', tab })
   seek()
   const listening = listenMs > 0 ? setInterval(listen, listenMs) : undefined
@@ -394,15 +410,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     get session () { return session },
     get state () { return state },
     ...createListening(on, () => life.signal.aborted, () => {}),
-    emit: (name: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
-      if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
-      if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
-      const copy = JSON.parse(JSON.stringify(data)) as unknown
-      const event = { id: `${tab} ${++counter}`, name, data: copy }
-      own.set(event.id, { event, resolve, reject })
-      if (leading) take(event)
-      else tell({ type: 'emit', event })
-    }),
+    emit,
+    request,
     close
   } as Connection<Contract>
 }

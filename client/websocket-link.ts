@@ -83,6 +83,8 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
     let credit = 0
     /** The WebSocket that carries the session, while there is one. */
     let socket: WebSocketLike | undefined
+    /** Number of the last update that the server knows to have arrived. */
+    let told = 0
     /** Requests sent on it without an answer yet, oldest first. */
     const asked: Asked[] = []
 
@@ -132,6 +134,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
             return finish(1006, 'another server')
           }
           throughAt = Date.now()
+          told = 0
           credit = forgiven
           clearTimeout(timer)
           socket = opened
@@ -198,6 +201,8 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
             how(value)
           }
           asked.push({ resolve: settle(resolve), reject: settle(reject) })
+          // A POST says so in a header. The server keeps replies until then.
+          if (claim.seq! > told) through.send(JSON.stringify({ lastEventId: `${claim.session}.${told = claim.seq!}` }))
           through.send(body)
         })
       }

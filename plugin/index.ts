@@ -46,10 +46,11 @@ const tetherPlugin: FastifyPluginAsync<TetherOptions> = async (fastify, options)
 export const tether = fastifyPlugin(tetherPlugin, { fastify: '5.x', name })
 
 export default tether
-export { conflate, defineContract, text } from '../schemas/contract.ts'
+export { conflate, defineContract, request, text } from '../schemas/contract.ts'
 export { defaults } from '../schemas/defaults.ts'
 export { errorTable } from '../schemas/error-table.ts'
-export type { AnyContract, ConflatedUpdate, Contract, EventData, EventInput, EventSchemas, ReceivedData, TextUpdate, UpdateData, UpdateDefinition, UpdateDefinitions, UpdateOutput } from '../schemas/contract.ts'
+export { EventError } from '../schemas/event-error.ts'
+export type { AnyContract, ConflatedUpdate, Contract, EventData, EventDefinition, EventInput, EventSchemas, ReceivedData, ReceivedReply, ReplyData, RequestDefinition, TextUpdate, UpdateData, UpdateDefinition, UpdateDefinitions, UpdateOutput } from '../schemas/contract.ts'
 export type { Schema, TypeBox1Schema } from '../schemas/schema-data.ts'
 export type { StandardSchema } from '../schemas/standard-schema.ts'
 export type { Fault } from '../schemas/errors.ts'
@@ -63,7 +64,7 @@ export type { Figures as Counters } from './metrics/figures.ts'
 export type { FrameFields } from './protocol/frame.ts'
 export type { SessionRefusals } from './sessions/session-registry.ts'
 export type { CloseReason, Group, Handler, HandlerStats, Session, SessionStats } from './sessions/api.ts'
-export type { StatefulConfig } from './routes/stateful-config.ts'
+export type { RouteConfig, RouteSchema, StatefulConfig } from './routes/stateful-config.ts'
 export type { AccessOptions, ConnectContext, ErrorContext, HandlerContext, RestoreContext, SessionOptions } from './sessions/config.ts'
 export type { RestoreFrom } from './sessions/snapshot.ts'
 export type { FrameSource, MappedFrame, SendAllOptions } from './streams/send-all.ts'

@@ -4,7 +4,7 @@ import { checkSchema, type SchemaUse } from './json-schema.ts'
 import { nameFault, type NameCheck } from './name.ts'
 import { isRecord } from './record.ts'
 import type { ReceivedOutput, Schema, SchemaInput, SchemaOutput } from './schema-data.ts'
-import { checkStandard, completeJsonSchema, hasCheck, isStandard } from './standard-schema.ts'
+import { checkStandard, completeJsonSchema, hasCheck, isStandard, type SchemaSide } from './standard-schema.ts'
 import { didYouMean } from './suggestion.ts'
 
 const kind = Symbol('fastify-tether.update')
@@ -12,6 +12,8 @@ const kind = Symbol('fastify-tether.update')
 /** An update sent as raw text; made by {@link text}. */
 export interface TextUpdate {
   readonly [kind]: 'text'
+  /** Whether it is written without its name. */
+  readonly unnamed: boolean
 }
 
 /** An update that keeps only the newest waiting value of each key; made by {@link conflate}. */
@@ -39,13 +41,39 @@ export type ReceivedData<Definition> =
   Definition extends ConflatedUpdate<infer Update> ? ReceivedData<Update>
     : Definition extends TextUpdate ? string : ReceivedOutput<Definition>
 
+/** An event whose sender gets a reply; made by {@link request}. */
+export interface RequestDefinition<Body extends Schema = Schema, Reply extends Schema = Schema> {
+  readonly [kind]: 'request'
+  /** Schema of the event's data. */
+  readonly body: Body
+  /** Schema of the reply. */
+  readonly reply: Reply
+}
+
+/** How an event is declared: a {@link Schema} of its data, or {@link request}. */
+export type EventDefinition = Schema | RequestDefinition
+
+/** The schema of an event's data. */
+type BodyOf<Definition> = Definition extends { readonly [kind]: 'request', readonly body: infer Body } ? Body : Definition
+
+type DataOf<Body> = Body extends TSchema ? Static<Body> : SchemaOutput<Body>
+
 /** The data that an event's handler gets: after the schema's defaults and transforms. */
-export type EventData<Definition> = Definition extends TSchema ? Static<Definition> : SchemaOutput<Definition>
+export type EventData<Definition> = DataOf<BodyOf<Definition>>
 
 /** The data that a client emits with an event: before the schema's defaults and transforms. */
-export type EventInput<Definition> = SchemaInput<Definition>
+export type EventInput<Definition> = SchemaInput<BodyOf<Definition>>
 
-export type EventSchemas = Record<string, Schema>
+/** What the handler of a {@link request} returns: before the defaults and transforms of the reply's schema. */
+export type ReplyData<Definition> = Definition extends { readonly [kind]: 'request', readonly reply: infer Reply } ? SchemaInput<Reply> : never
+
+/** The reply as the client gets it: after the defaults and transforms of its schema, as JSON carries it. */
+export type ReceivedReply<Definition> = Definition extends { readonly [kind]: 'request', readonly reply: infer Reply } ? ReceivedOutput<Reply> : never
+
+/** What an event's handler may return: the reply of a request, anything otherwise; or a promise for it. */
+export type HandlerResult<Definition> = Definition extends { readonly [kind]: 'request', readonly reply: infer Reply } ? SchemaInput<Reply> | PromiseLike<SchemaInput<Reply>> : unknown
+
+export type EventSchemas = Record<string, EventDefinition>
 export type UpdateDefinitions = Record<string, UpdateDefinition>
 
 /** The events and updates that a page and its session exchange. */
@@ -53,7 +81,7 @@ export interface Contract<
   Events extends EventSchemas = EventSchemas,
   Updates extends UpdateDefinitions = UpdateDefinitions
 > {
-  /** Browser to server: each event's name and the schema of its data. */
+  /** Browser to server: each event's name and the schema of its data, or a {@link request}. */
   readonly events: Events
   /** Server to browser: each update's name and how it is written. */
   readonly updates: Updates
@@ -69,12 +97,12 @@ type Checked<Definitions> = {
 /**
  * Declares the events and updates of a session.
  *
- * @param contract `events` maps a name to a {@link Schema}; `updates` maps a name
+ * @param contract `events` maps a name to a {@link Schema} or {@link request}; `updates` maps a name
  * to a {@link Schema}, {@link conflate} or {@link text}. Either may be left out.
  * @returns the contract, frozen; types are inferred from it everywhere.
  * @throws `FST_ERR_TETHER_CONTRACT` for a name that is not allowed (names are
  * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
- * key), for a value that is not a schema, and for a TypeBox schema or a JSON Schema with a part that
+ * key), for a value that is not a schema, for a second update that is unnamed, and for a TypeBox schema or a JSON Schema with a part that
  * would not be checked: an unknown keyword, a refinement, a transform, an object of another library.
  * TypeScript refuses such names too. `stateful` compiles the schemas, and throws the same
  * error for a schema that cannot be compiled.
@@ -94,13 +122,19 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
   const events = namesChecked('event', contract.events)
   const updates = namesChecked('update', contract.updates)
   for (const [name, schema] of Object.entries(events)) {
-    if (!isDefinition(schema) || kind in schema) throw new ContractError(`event "${name}" must be ${aSchema}`)
-    checkAny(`event "${name}"`, schema, 'event')
+    if (!isDefinition(schema) || (kind in schema && !isRequest(schema))) throw new ContractError(`event "${name}" must be ${aSchema}, or request(…)`)
+    checkAny(`event "${name}"`, bodyOf(schema), 'event', 'input')
+    if (isRequest(schema)) checkAny(`the reply to event "${name}"`, schema.reply, 'reply', 'output')
   }
+  let unnamed: string | null = null
   for (const [name, definition] of Object.entries(updates)) {
-    if (!isDefinition(definition)) throw new ContractError(`update "${name}" must be ${aSchema}, or conflate(…) or text()`)
+    if (!isDefinition(definition) || isRequest(definition)) throw new ContractError(`update "${name}" must be ${aSchema}, or conflate(…) or text()`)
     const inner = isConflated(definition) ? definition.update : definition
-    if (!isText(inner)) checkAny(`update "${name}"`, inner, 'update')
+    if (!isText(inner)) checkAny(`update "${name}"`, inner, 'update', 'output')
+    else if (inner.unnamed) {
+      if (unnamed !== null) throw new ContractError(`update "${name}" cannot be unnamed: "${unnamed}" is already, and a page could not tell the two apart`)
+      unnamed = name
+    }
   }
   return Object.freeze({ events, updates }) as Contract<Events, Updates>
 }
@@ -124,20 +158,49 @@ export function conflate<Update extends Schema | TextUpdate> (
   schema: Update,
   key: (data: UpdateOutput<Update>) => string | number = () => ''
 ): ConflatedUpdate<Update> {
-  if (!isDefinition(schema) || isConflated(schema)) throw new ContractError('conflate() takes a schema or text()')
+  if (!isDefinition(schema) || isConflated(schema) || isRequest(schema)) throw new ContractError('conflate() takes a schema or text()')
   if (typeof key !== 'function') throw new ContractError('the key of conflate() must be a function')
   return Object.freeze({ [kind]: 'conflate' as const, update: schema, key })
 }
 
 /**
- * Declares an update that is sent as raw text (HTML, say), not as JSON. `send` takes a
- * string. All its line ends reach the browser as LF.
+ * Declares an event whose sender gets a reply: what its handler returns, or the promise of that. In the client,
+ * `await live.request(name, data)` gives it. What the handler throws as `EventError` rejects there with its code; anything
+ * else as `TETHER_FAILED`.
+ *
+ * @param body a {@link Schema} of the event's data.
+ * @param reply a {@link Schema} of the reply. A reply that does not fit it is an error of the server.
+ * @throws `FST_ERR_TETHER_CONTRACT` for anything else.
+ * @example
+ * request(Type.Object({ article: Type.String() }), Type.Object({ order: Type.Integer() }))
  */
-export function text (): TextUpdate {
-  return textUpdate
+export function request<Body extends Schema, Reply extends Schema> (body: Body, reply: Reply): RequestDefinition<Body, Reply> {
+  for (const schema of [body, reply]) {
+    if (!isDefinition(schema) || kind in schema) throw new ContractError('request() takes two schemas: of the data, and of the reply')
+  }
+  return Object.freeze({ [kind]: 'request' as const, body, reply })
 }
 
-const textUpdate: TextUpdate = Object.freeze({ [kind]: 'text' as const })
+/**
+ * Declares an update that is sent as raw text (HTML, say), not as JSON. `send` takes a
+ * string. All its line ends reach the browser as LF.
+ *
+ * @param options `unnamed: true`: it is written without its name, and reaches an `EventSource` as `message`, which is all
+ * that htmx 4 and Turbo listen to. The client of this package gets it under its name. One update of a contract may be so.
+ * @throws `FST_ERR_TETHER_CONTRACT` for any other option.
+ */
+export function text (options: { readonly unnamed?: boolean } = {}): TextUpdate {
+  if (!isRecord(options)) throw new ContractError('text() takes an object of options')
+  for (const key of Object.keys(options)) {
+    if (key !== 'unnamed') throw new ContractError(`text() has no option "${key}"${didYouMean(key, ['unnamed'])}`)
+  }
+  const { unnamed = false } = options
+  if (typeof unnamed !== 'boolean') throw new ContractError('the option "unnamed" of text() must be true or false')
+  return unnamed ? unnamedUpdate : textUpdate
+}
+
+const textUpdate: TextUpdate = Object.freeze({ [kind]: 'text' as const, unnamed: false })
+const unnamedUpdate: TextUpdate = Object.freeze({ [kind]: 'text' as const, unnamed: true })
 
 export function isText (definition: object): definition is TextUpdate {
   return kind in definition && definition[kind] === 'text'
@@ -145,6 +208,21 @@ export function isText (definition: object): definition is TextUpdate {
 
 export function isConflated (definition: object): definition is ConflatedUpdate {
   return kind in definition && definition[kind] === 'conflate'
+}
+
+export function isRequest (definition: object): definition is RequestDefinition {
+  return kind in definition && definition[kind] === 'request'
+}
+
+/** The schema of an event's data. */
+export function bodyOf (definition: object): object {
+  return isRequest(definition) ? definition.body : definition
+}
+
+/** Whether an update is written without its name. */
+export function isUnnamed (definition: object): boolean {
+  const inner = isConflated(definition) ? definition.update : definition
+  return isText(inner) && inner.unnamed
 }
 
 function namesChecked (what: string, definitions: unknown): Record<string, unknown> {
@@ -159,10 +237,10 @@ function namesChecked (what: string, definitions: unknown): Record<string, unkno
 
 const aSchema = 'a schema: of TypeBox, or of a library that follows Standard Schema, such as Zod, Valibot or ArkType'
 
-function checkAny (what: string, schema: object, use: SchemaUse): void {
+function checkAny (what: string, schema: object, use: SchemaUse, side: SchemaSide): void {
   if (!isStandard(schema)) return checkSchema(what, schema, use)
   checkStandard(what, schema)
-  if (!hasCheck(schema)) checkSchema(what, completeJsonSchema(what, schema, use === 'event' ? 'input' : 'output'), use)
+  if (!hasCheck(schema)) checkSchema(what, completeJsonSchema(what, schema, side), use)
 }
 
 /** Whether a value may be a schema. Some libraries' schemas are functions; `checkSchema` refuses them by name. */

@@ -123,6 +123,8 @@ export const defaults = Object.freeze({
     zstdCompressorBytes: 196_608,
     /** How long one slice of flushing may hold the event loop. */
     flushSliceMs: 4,
+    /** Most milliseconds that a POST with `Prefer: wait` waits for a reply. */
+    replyWaitMs: 60_000,
     /** `Retry-After` of a 429 and a 503, in whole seconds. */
     retryAfterSeconds: 1,
     /** Least `retry:` for a client that is refused at a session limit, and the greatest random part on top. */

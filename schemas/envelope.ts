@@ -13,12 +13,25 @@ export const refusalSchema = Type.Object({
   errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() })))
 }, { additionalProperties: true, description: 'Refused; nothing of the body was applied' })
 
-/** The body of `POST url`, for the API document: one envelope per event, or an array of them. */
-export function envelopeSchema (events: Record<string, TSchema>, maxBatch: number): TSchema {
+/** Answer to a request whose handler threw an `EventError`, for the API document. */
+export const rejectionSchema = Type.Object({
+  statusCode: Type.Optional(Type.Integer()),
+  error: Type.Optional(Type.String()),
+  code: Type.String(),
+  message: Type.String(),
+  data: Type.Optional(Type.Unknown())
+}, { description: 'The request was rejected by its handler' })
+
+/**
+ * The body of `POST url`, for the API document: one envelope per event, or an array of them.
+ *
+ * @param requests names of the events that need a number
+ */
+export function envelopeSchema (events: Record<string, TSchema>, maxBatch: number, requests: readonly string[] = []): TSchema {
   const envelopes = Object.entries(events).map(([name, data]) => Type.Object({
     event: Type.Literal(name),
     data,
-    seq: Type.Optional(Type.Integer({ minimum: 1 }))
+    seq: requests.includes(name) ? Type.Integer({ minimum: 1 }) : Type.Optional(Type.Integer({ minimum: 1 }))
   }, { title: name, additionalProperties: false }))
   const envelope = envelopes.length === 1 ? envelopes[0]! : Type.Union(envelopes)
   return Type.Union([envelope, Type.Array(envelope, { minItems: 1, maxItems: maxBatch })])

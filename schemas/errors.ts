@@ -77,7 +77,13 @@ export class SchemaError extends answer('FST_ERR_TETHER_SCHEMA', 422, 'The schem
 }
 
 export const UpgradeRequiredError = answer('FST_ERR_TETHER_UPGRADE_REQUIRED', 426, 'This URL serves WebSockets only, and the request is no upgrade to one')
-export const BusyError = answer('FST_ERR_TETHER_BUSY', 429, 'The session\'s command channel is full')
+/** Refuses events that would fit later. */
+export class BusyError extends answer('FST_ERR_TETHER_BUSY', 429, '%s') {
+  constructor (reason = 'The session\'s command channel is full') {
+    super(reason)
+  }
+}
+
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')
 export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server is shutting down')
 export const UnavailableError = answer('FST_ERR_TETHER_UNAVAILABLE', 503, 'The cluster cannot reach the session now')
@@ -94,7 +100,7 @@ export const OptionError = misuse('FST_ERR_TETHER_OPTION', '%s')
 export const ArgumentError = misuse('FST_ERR_TETHER_ARGUMENT', '%s')
 export const ContractError = misuse('FST_ERR_TETHER_CONTRACT', '%s')
 export const FrameError = misuse('FST_ERR_TETHER_FRAME', '%s')
-export const SerializationError = misuse('FST_ERR_TETHER_SERIALIZATION', 'update "%s" cannot be serialised: %s')
+export const SerializationError = misuse('FST_ERR_TETHER_SERIALIZATION', '%s cannot be serialised: %s')
 export const UnknownUpdateError = misuse('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"%s')
 
 export const AlreadyRegisteredError = failure('FST_ERR_TETHER_ALREADY_REGISTERED', 500, 'fastify-tether is already registered on this instance or one above it')

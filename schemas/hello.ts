@@ -13,4 +13,6 @@ export interface Hello {
   accepted?: number | undefined
   /** Names of the updates that are text, not JSON; absent for none, and for clients that do not count updates. */
   text?: readonly string[] | undefined
+  /** Name of the update that is written without it; absent for none, and for clients that do not count updates. */
+  unnamed?: string | undefined
 }

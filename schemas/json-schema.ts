@@ -6,7 +6,7 @@ import { isRecord } from './record.ts'
 import { editDistance } from './suggestion.ts'
 
 /** The use of a schema: it checks an event's data, or it writes an update's data. */
-export type SchemaUse = 'event' | 'update'
+export type SchemaUse = 'event' | 'update' | 'reply'
 
 type JsonType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
 
@@ -184,7 +184,7 @@ class SchemaCheck {
     this.#format(node, pointer)
     if (node.if !== undefined && node.then === undefined && node.else === undefined) this.refuse(`${pointer}/if`, 'says nothing without "then" or "else"')
     if (node.additionalItems !== undefined && node.additionalItems !== true && !Array.isArray(node.items)) this.refuse(`${pointer}/additionalItems`, 'says nothing unless "items" is an array')
-    if (this.#use === 'update') this.#written(node, pointer)
+    if (this.#use !== 'event') this.#written(node, pointer)
     this.#around.delete(node)
     this.#checked.add(node)
   }
@@ -244,7 +244,7 @@ class SchemaCheck {
 
   /** Refuses keywords that allow more keys than the serialiser writes. */
   #written (node: Record<string, unknown>, pointer: string): void {
-    const refuse = (key: string, instead: string) => this.refuse(`${pointer}/${key}`, `names keys that an update would be written without: ${instead}`)
+    const refuse = (key: string, instead: string) => this.refuse(`${pointer}/${key}`, `names keys that ${this.#use === 'reply' ? 'a reply' : 'an update'} would be written without: ${instead}`)
     if (node.unevaluatedProperties !== undefined && node.unevaluatedProperties !== false) refuse('unevaluatedProperties', 'use "additionalProperties"')
     if (node.dependentSchemas !== undefined) refuse('dependentSchemas', 'use "if" and "then"')
     if (isRecord(node.dependencies) && Object.values(node.dependencies).some((dependency) => !Array.isArray(dependency))) refuse('dependencies', 'use "if" and "then"')

@@ -77,6 +77,17 @@ export const optionTable = {
     /** Events in one POST; at most `commandBuffer`. Default 32, or `commandBuffer` where that is less; at least 1. */
     maxBatch: { unit: 'events', default: 32, least: 1 },
     /**
+     * Requests of one session that wait or run, or whose reply its client has not acknowledged. Beyond this, a POST with a
+     * further one gets 429. Default 32; at least 1.
+     */
+    maxRequests: { unit: 'events', default: 32, least: 1 },
+    /**
+     * Bytes of the replies that are kept until the client acknowledges them. Beyond this, the oldest is kept no longer: where its
+     * client turns out not to have it, `TETHER_IN_DOUBT` takes its place. A single larger reply still passes. Default
+     * 262,144; at least 1.
+     */
+    maxReplyBytes: { unit: 'bytes', default: 262_144, least: 1 },
+    /**
      * Milliseconds within which a handler or hook must settle. Then its session goes on without it, and
      * `onError` is called. Time in which the write buffer is full does not count. Default 30,000; 0: no limit.
      */

@@ -99,6 +99,12 @@ export const optionGroups = {
       onFreeze: callback(),
       onRestore: callback(),
       onError: callback(),
+      route: Type.Optional(Type.Object({
+        schema: Type.Optional(Type.Object({}, { additionalProperties: true })),
+        config: Type.Optional(Type.Object({}, { additionalProperties: true })),
+        logLevel: Type.Optional(oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])),
+        constraints: Type.Optional(Type.Object({}, { additionalProperties: true }))
+      }, { ...closed, description: 'an object with schema, config, logLevel (such as "warn") and constraints, as for a route of Fastify; default none' })),
       ...schemasOf(optionTable.stateful),
       ...accessOptions
     }, closed)

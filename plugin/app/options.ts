@@ -77,10 +77,15 @@ export function resolveDrainOptions (options: DrainOptions = {}): Required<Drain
   return fill(options, defaults.drain)
 }
 
-/** Resolves sizes and times of a configuration that `checkConfig` has passed. */
-export function resolveSessionOptions (config: SessionOptions): Readonly<Required<SessionOptions>> {
+/**
+ * Resolves sizes and times of a configuration that `checkConfig` has passed.
+ *
+ * @param hasRequests whether its contract has requests
+ */
+export function resolveSessionOptions (config: SessionOptions, hasRequests = false): Readonly<Required<SessionOptions>> {
   const filled: Required<SessionOptions> = fill(config, defaults.stateful)
-  return Object.freeze({ ...filled, maxBatch: Math.min(filled.maxBatch, filled.commandBuffer) })
+  // A batch is accepted whole or not at all.
+  return Object.freeze({ ...filled, maxBatch: Math.min(filled.maxBatch, filled.commandBuffer, hasRequests ? filled.maxRequests : Infinity) })
 }
 
 function resolveCompression (given: boolean | CompressionOptions): ResolvedCompression | null {
@@ -88,6 +93,9 @@ function resolveCompression (given: boolean | CompressionOptions): ResolvedCompr
   const { own, encodings }: Required<CompressionOptions> = fill(given === true ? {} : given, defaults.compression)
   return Object.freeze({ own, encodings: Object.freeze([...encodings]) })
 }
+
+/** Parts of a route's schema that follow from the contract, or that no two routes may share. */
+const ownSchemaKeys: ReadonlySet<string> = new Set(['body', 'headers', 'querystring', 'query', 'params', 'response', 'consumes', 'produces', 'operationId'])
 
 /** Checks a whole configuration before any route is made. */
 export function checkConfig (prefix: string, url: unknown, config: AnyStatefulConfig): void {
@@ -97,6 +105,9 @@ export function checkConfig (prefix: string, url: unknown, config: AnyStatefulCo
     throw new OptionError(`the first argument of ${where} must be a URL path that begins with "/" and does not end with a wildcard or an optional parameter; got ${typeof url === 'string' ? JSON.stringify(url) : inspect(url, { depth: 0 })}`)
   }
   validators.stateful.check(config, (name) => isEventOf(config, name) ? `"${name}" is an event: its handler belongs in "on"` : null)
+  for (const key of Object.keys(config.route?.schema ?? {})) {
+    if (ownSchemaKeys.has(key)) throw new OptionError(`option "route" of ${where} cannot have "${key}" in its schema, which each route has for itself`)
+  }
   const on: Record<string, unknown> = config.on ?? {}
   const events = Object.keys(config.contract.events)
   for (const name of Object.keys(on)) {

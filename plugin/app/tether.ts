@@ -107,9 +107,10 @@ export class TetherCore {
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
     checkConfig(instance.prefix, url, config)
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
+    const contract = CompiledContract.of(config.contract)
     const endpoint = new Endpoint({
-      contract: CompiledContract.of(config.contract),
-      limits: resolveSessionOptions(config),
+      contract,
+      limits: resolveSessionOptions(config, contract.hasRequests),
       config,
       bind: config.bind ?? this.#options.bind,
       trustedOrigins: new Set((config.trustedOrigins ?? this.#options.trustedOrigins ?? []).map(normalOrigin)),
@@ -120,7 +121,7 @@ export class TetherCore {
       keeperFor: this.#keeperFor(config),
       log: instance.log
     })
-    mountRoutes(instance, url, endpoint, transports)
+    mountRoutes(instance, url, endpoint, transports, config.route)
     this.#endpoints.push(endpoint)
     return endpoint.context.live as Handler
   }

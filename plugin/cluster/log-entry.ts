@@ -90,12 +90,13 @@ export function readBroadcast (url: string, item: unknown): Broadcast | null {
   return { url, group, except, frame: new Frame(text, key) }
 }
 
-/** The name of the update that a text is; null for any other text. */
+/** The name of the update that a text is, empty for one that is written without it; null for any other text. */
 function updateNameOf (text: string): string | null {
-  if (!text.startsWith(eventField) || !text.endsWith('\n\n') || text.includes('\r')) return null
-  let lineEnd = text.indexOf('\n')
-  const name = text.slice(eventField.length, lineEnd)
-  if (name.length > nameLength || !nameCharacters.test(name) || nameFault(name.split('@', 1)[0]!) !== null) return null
+  if (!text.endsWith('\n\n') || text.includes('\r')) return null
+  const isNamed = text.startsWith(eventField)
+  let lineEnd = isNamed ? text.indexOf('\n') : -1
+  const name = isNamed ? text.slice(eventField.length, lineEnd) : ''
+  if (isNamed && !isUpdateName(name)) return null
   const last = text.length - 2
   if (lineEnd >= last) return null
   while (lineEnd < last) {
@@ -103,4 +104,8 @@ function updateNameOf (text: string): string | null {
     lineEnd = text.indexOf('\n', lineEnd + 1)
   }
   return name
+}
+
+function isUpdateName (name: string): boolean {
+  return name.length <= nameLength && nameCharacters.test(name) && nameFault(name.split('@', 1)[0]!) === null
 }

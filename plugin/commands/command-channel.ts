@@ -34,6 +34,8 @@ export class Command {
   startedAt = 0
   /** Number of its event; 0 for none. */
   seq = 0
+  /** Whether its sender gets a reply. */
+  isRequest = false
   /** Approximate bytes of memory until it settles; 0 if negligible. */
   weight = 0
   kind: CommandKind = 'event'
@@ -282,6 +284,7 @@ function enter (command: Command): unknown {
   }
 }
 
+/** Whether a value is a promise, of any library. */
 export function isThenable (value: unknown): boolean {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

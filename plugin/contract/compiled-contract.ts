@@ -1,31 +1,39 @@
 import { inspect } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
-import { defineContract, type AnyContract } from '../../schemas/contract.ts'
+import { bodyOf, defineContract, isConflated, isRequest, isText, isUnnamed, type AnyContract } from '../../schemas/contract.ts'
 import { UnknownUpdateError } from '../../schemas/errors.ts'
 import type { Schema } from '../../schemas/schema-data.ts'
 import { hasCheck, isStandard, jsonSchemaOf } from '../../schemas/standard-schema.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
 import type { Frame } from '../protocol/frame.ts'
 import { EventValidator, type EventReader } from './event-validator.ts'
+import { ReplyEncoder } from './reply-encoder.ts'
 import { documentOf, type DocumentNames } from './schema-document.ts'
 import { StandardReader } from './standard-reader.ts'
 import { UpdateEncoder } from './update-encoder.ts'
 
 const compiled = new WeakMap<AnyContract, CompiledContract>()
 
-/** Readers of a contract's events and encoders of its updates. A contract is compiled once, however often it is mounted. */
+/** Readers of a contract's events, and encoders of its replies and updates. A contract is compiled once, however often it is mounted. */
 export class CompiledContract {
   readonly contract: AnyContract
   readonly #events = new Map<string, EventReader>()
+  readonly #replies = new Map<string, ReplyEncoder>()
   readonly #updates = new Map<string, UpdateEncoder>()
   /** Names of the updates that are sent as text. */
   readonly textNames: readonly string[]
+  /** Name of the update that is written without it; undefined for none. */
+  readonly unnamed: string | undefined
 
   private constructor (contract: AnyContract) {
     this.contract = contract
-    for (const [name, schema] of Object.entries(contract.events)) this.#events.set(name, eventReader(name, schema as Schema))
+    for (const [name, definition] of Object.entries(contract.events as Record<string, object>)) {
+      this.#events.set(name, eventReader(name, bodyOf(definition) as Schema))
+      if (isRequest(definition)) this.#replies.set(name, new ReplyEncoder(name, definition.reply))
+    }
     for (const [name, definition] of Object.entries(contract.updates)) this.#updates.set(name, new UpdateEncoder(name, definition as never))
     this.textNames = [...this.#updates].filter(([, encoder]) => encoder.isText).map(([name]) => name)
+    this.unnamed = Object.entries(contract.updates as Record<string, object>).find(([, definition]) => isUnnamed(definition))?.[0]
   }
 
   /** @throws `FST_ERR_TETHER_CONTRACT` for a name that is not allowed or a schema that cannot be compiled. */
@@ -41,7 +49,20 @@ export class CompiledContract {
 
   /** The JSON Schema of each event's data, for the API document with these names. */
   eventDocuments (names: DocumentNames): Record<string, TSchema> {
-    return Object.fromEntries(Object.entries(this.contract.events).map(([name, schema]) => [name, documentOf(name, schema as Schema, names)]))
+    return Object.fromEntries(Object.entries(this.contract.events as Record<string, object>).map(([name, definition]) => [name, documentOf(name, bodyOf(definition) as Schema, names)]))
+  }
+
+  /** The JSON Schema of the reply to each request. */
+  replyDocuments (names: DocumentNames): Record<string, TSchema> {
+    return Object.fromEntries(Object.entries(this.contract.events as Record<string, object>).flatMap(([name, definition]) => isRequest(definition) ? [[name, documentOf(`${name}-reply`, definition.reply, names, 'output')]] : []))
+  }
+
+  /** The JSON Schema of each update's data; null for text. */
+  updateDocuments (names: DocumentNames): Record<string, TSchema | null> {
+    return Object.fromEntries(Object.entries(this.contract.updates as Record<string, object>).map(([name, definition]) => {
+      const inner = isConflated(definition) ? definition.update : definition
+      return [name, isText(inner) ? null : documentOf(`${name}-update`, inner as Schema, names, 'output')]
+    }))
   }
 
   get eventNames (): string[] {
@@ -51,6 +72,20 @@ export class CompiledContract {
   /** The reader of an event; undefined when the contract has no such event. */
   event (name: string): EventReader | undefined {
     return this.#events.get(name)
+  }
+
+  /** Whether an event is a request, so that its sender gets a reply. */
+  isRequest (name: string): boolean {
+    return this.#replies.has(name)
+  }
+
+  get hasRequests (): boolean {
+    return this.#replies.size > 0
+  }
+
+  /** Writes the reply to a request as JSON. @throws `FST_ERR_TETHER_SERIALIZATION` */
+  encodeReply (name: string, value: unknown): string {
+    return this.#replies.get(name)!.encode(value)
   }
 
   /** @throws `FST_ERR_TETHER_UNKNOWN_UPDATE`, `FST_ERR_TETHER_SERIALIZATION` */

@@ -37,6 +37,8 @@ function readEnvelope (envelope: unknown, pointer: string, contract: CompiledCon
   }
   if (seq !== undefined && !(Number.isSafeInteger(seq) && (seq as number) > 0)) {
     faults.push({ path: `${pointer}/seq`, message: 'must be a whole number from 1' })
+  } else if (seq === undefined && typeof event === 'string' && contract.isRequest(event)) {
+    faults.push({ path: `${pointer}/seq`, message: `is required: ${unnumbered(event)}` })
   }
   if (data === undefined) faults.push({ path: `${pointer}/data`, message: 'is required' })
   if (typeof event !== 'string') {
@@ -54,13 +56,18 @@ function readEnvelope (envelope: unknown, pointer: string, contract: CompiledCon
   if (faults.length === before) events.push({ name: event, data: value, seq: seq === undefined ? 0 : seq as number })
 }
 
-/** Reads the body of `POST url/:event`: the data itself, or the fields of a form. */
-export function readEventData (name: string, data: unknown, coerce: boolean, contract: CompiledContract, faults: Fault[]): CheckedEvent[] {
+/**
+ * Reads the body of `POST url/:event`: the data itself, or the fields of a form.
+ *
+ * @param waits whether the sender waits for the reply to a request, which then needs no number
+ */
+export function readEventData (name: string, data: unknown, coerce: boolean, contract: CompiledContract, faults: Fault[], waits = false): CheckedEvent[] {
   const reader = contract.event(name)
   if (reader === undefined) {
     faults.push({ path: '', message: `the event of the URL ${unknownEvent(contract)}` })
     return []
   }
+  if (!waits && contract.isRequest(name)) faults.push({ path: '', message: `is no envelope with "seq", and has no "Prefer: wait=…": ${unnumbered(name)}` })
   const value = reader.read(data, '', coerce, faults)
   return faults.length === 0 ? [{ name, data: value, seq: 0 }] : []
 }
@@ -86,6 +93,11 @@ export function readOpening (body: unknown, faults: Fault[]): Opening | null {
 
 function unknownKey (pointer: string, key: string): Fault {
   return { path: `${pointer}/${escapePointer(key)}`, message: 'is not known here' }
+}
+
+/** A reply names its request by number. */
+function unnumbered (name: string): string {
+  return `${JSON.stringify(name)} is a request, whose reply names its number`
 }
 
 function unknownEvent (contract: CompiledContract): string {

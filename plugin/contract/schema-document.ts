@@ -2,14 +2,14 @@ import type { TSchema } from '@sinclair/typebox'
 import { unescapePointer } from '../../schemas/json-pointer.ts'
 import { isRecord } from '../../schemas/record.ts'
 import type { Schema } from '../../schemas/schema-data.ts'
-import { isStandard, jsonSchemaOf } from '../../schemas/standard-schema.ts'
+import { isStandard, jsonSchemaOf, type SchemaSide } from '../../schemas/standard-schema.ts'
 
 /** Names of schemas that refer to themselves. They are unique in the API document of one application. */
 export class DocumentNames {
   readonly #taken = new Set<string>()
 
-  take (event: string): string {
-    const first = `tether-${event}`
+  take (of: string): string {
+    const first = `tether-${of}`
     let name = first
     for (let count = 2; this.#taken.has(name); count++) name = `${first}-${count}`
     this.#taken.add(name)
@@ -17,11 +17,14 @@ export class DocumentNames {
   }
 }
 
-/** The JSON Schema of an event's data, for the API document. Where its library gives none, it is open and says so. */
-export function documentOf (event: string, schema: Schema, names: DocumentNames): TSchema {
+/**
+ * The JSON Schema of the data of an event, an update or a reply, for the API document. Where its library gives none, it is
+ * open and says so.
+ */
+export function documentOf (name: string, schema: Schema, names: DocumentNames, side: SchemaSide = 'input'): TSchema {
   if (!isStandard(schema)) return schema as TSchema
-  const given = jsonSchemaOf(schema, 'input') ?? { description: `Checked by ${schema['~standard'].vendor}, which gives no JSON Schema of it` }
-  return (hasReference(given) ? named(given, () => names.take(event)) : given) as TSchema
+  const given = jsonSchemaOf(schema, side) ?? { description: `Checked by ${schema['~standard'].vendor}, which gives no JSON Schema of it` }
+  return (hasReference(given) ? named(given, () => names.take(name)) : given) as TSchema
 }
 
 /** Makes references lead to names. A pointer would lead elsewhere once the schema is a part of a larger document. */

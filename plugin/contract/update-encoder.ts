@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
 import fastJsonStringify from 'fast-json-stringify'
-import { isConflated, isText, type UpdateDefinition } from '../../schemas/contract.ts'
+import { isConflated, isText, isUnnamed, type UpdateDefinition } from '../../schemas/contract.ts'
 import { ContractError, SerializationError } from '../../schemas/errors.ts'
 import { faultSummary } from '../../schemas/fault-summary.ts'
 import { escapePointer } from '../../schemas/json-pointer.ts'
@@ -18,6 +18,8 @@ export class UpdateEncoder {
   /** Whether its data is sent as it is, not as JSON. */
   readonly isText: boolean
   readonly #name: string
+  /** The name as it is written. */
+  readonly #written: string
   readonly #head: string
   /** Gives the data after the check, the defaults and the transforms of its schema's library; null for a schema that only says how to write it. */
   readonly #check: ((data: unknown) => unknown) | null
@@ -28,13 +30,15 @@ export class UpdateEncoder {
   /** @throws `FST_ERR_TETHER_CONTRACT` when the schema cannot be compiled. */
   constructor (name: string, definition: UpdateDefinition) {
     this.#name = name
-    this.#head = `event: ${name}\n`
+    this.#written = isUnnamed(definition) ? '' : name
+    // A reader of event streams takes an event without a name for one of the name `message`.
+    this.#head = this.#written === '' ? '' : `event: ${name}\n`
     this.#key = isConflated(definition) ? definition.key : null
     const inner = isConflated(definition) ? definition.update : definition
     this.isText = isText(inner)
     const checking = !isText(inner) && isStandard(inner) && hasCheck(inner) ? inner : null
     this.#check = checking === null ? null : (data) => checked(checking, data)
-    this.#write = isText(inner) ? writeText : checking !== null ? writeJson : jsonWriter(name, schemaOf(inner))
+    this.#write = isText(inner) ? writeText : inLine(checking !== null ? writeJson : jsonWriter(`update "${name}"`, schemaOf(inner)))
   }
 
   /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema refuses or cannot serialise, and what the key function throws. */
@@ -45,9 +49,9 @@ export class UpdateEncoder {
       if (this.#check !== null) value = this.#check(data)
       lines = this.#write(value)
     } catch (error) {
-      throw new SerializationError(this.#name, messageOf(error))
+      throw new SerializationError(`update "${this.#name}"`, messageOf(error))
     }
-    const key = this.#key === null ? null : `${this.#name}\n${this.#key(value as never)}`
+    const key = this.#key === null ? null : `${this.#written}\n${this.#key(value as never)}`
     return new Frame(`${this.#head}${lines}\n`, key)
   }
 }
@@ -57,23 +61,29 @@ function writeText (data: unknown): string {
   return encodeData(data)
 }
 
+/** Puts JSON, which has no line ends, into a `data:` line. */
+function inLine (write: (data: unknown) => string): (data: unknown) => string {
+  return (data) => `data: ${write(data)}\n`
+}
+
 /** A schema that only says how to write data. */
-function schemaOf (schema: Schema): TSchema {
+export function schemaOf (schema: Schema): TSchema {
   return (isStandard(schema) ? jsonSchemaOf(schema, 'output') : schema) as TSchema
 }
 
-function checked (schema: StandardSchema, data: unknown): unknown {
+/** Gives data after the check of its schema. @throws a `TypeError` that names the faults */
+export function checked (schema: StandardSchema, data: unknown): unknown {
   const result = checkNow(schema, data)
   if (result.issues === undefined) return result.value
   throw new TypeError(faultSummary(describeIssues(result.issues, '')))
 }
 
 /** Writes data that its schema has checked. A serialiser by JSON Schema would leave out what that cannot say. */
-function writeJson (data: unknown): string {
+export function writeJson (data: unknown): string {
   const json: string | undefined = JSON.stringify(data)
   if (json === undefined) throw new TypeError(`it is ${typeof data}`)
   refuseLoss(data, '')
-  return `data: ${json}\n`
+  return json
 }
 
 /**
@@ -126,12 +136,17 @@ function lostObject (value: object): string | null {
 /** Types of objects whose content is not in their keys. */
 const unwritten = [types.isMap, types.isSet, types.isWeakMap, types.isWeakSet, types.isPromise, types.isRegExp, types.isNativeError, types.isAnyArrayBuffer, types.isArrayBufferView, types.isGeneratorObject, types.isMapIterator, types.isSetIterator]
 
-function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
+/**
+ * Makes the function that writes data as JSON by its schema.
+ *
+ * @throws `FST_ERR_TETHER_CONTRACT` when the schema cannot be compiled.
+ */
+export function jsonWriter (what: string, schema: TSchema): (data: unknown) => string {
   let stringify: (data: unknown) => string | undefined
   try {
     stringify = fastJsonStringify(closeSchema(schema, { strict: false }), { ajv: { strict: false, logger: false } })
   } catch (error) {
-    throw new ContractError(`the schema of update "${name}" cannot be compiled: ${messageOf(error)}`)
+    throw new ContractError(`the schema of ${what} cannot be compiled: ${messageOf(error)}`)
   }
   return (data) => {
     let json = data === undefined ? undefined : stringify(data)
@@ -143,7 +158,7 @@ function jsonWriter (name: string, schema: TSchema): (data: unknown) => string {
     if (json === undefined) throw new TypeError(`it is ${typeof data}`)
     // An object's serialiser takes null for an empty object, even where keys are required.
     if (data === null && json === '{}') throw new TypeError('it is null')
-    return `data: ${json}\n`
+    return json
   }
 }
 

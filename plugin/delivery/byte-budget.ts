@@ -69,6 +69,12 @@ export class ByteBudget {
     this.#isCrowded = this.alone.length > this.#aloneFrom
   }
 
+  /** Holds a frame of one session once more, on behalf of that session: its text stays private. */
+  keep (frame: Frame): void {
+    if (frame.holders === 0) this.hold(frame)
+    else frame.holders++
+  }
+
   release (frame: Frame): void {
     if (--frame.holders > 0) return
     this.used -= frame.bytes

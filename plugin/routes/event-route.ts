@@ -2,7 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import { ValidationError } from '../../schemas/errors.ts'
 import { isRecord } from '../../schemas/record.ts'
+import type { DeadlineQueue } from '../delivery/deadline-queue.ts'
 import { leaveEvent, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
+import { preferredWait } from './preferred-wait.ts'
+import { ReplyWait } from './reply-wait.ts'
 import { endConnection } from '../sse/late-answer.ts'
 import { errorOf } from '../sse/stream-route.ts'
 
@@ -11,13 +14,17 @@ const sessionField = 'tether-session'
 /** Answers `POST url`: an envelope or an array of them. */
 export function postEnvelopes (acceptance: Acceptance, request: FastifyRequest, reply: FastifyReply): void {
   const { headers, body } = request
-  answer(acceptance, reply, acceptance.acceptFor(headers['x-tether-session'], request, {
+  answer(acceptance, reply, null, acceptance.acceptFor(headers['x-tether-session'], request, {
     event: null, body, isForm: false, bytes: bytesOf(headers), sender: senderOf(headers), lastEventId: headers['last-event-id']
   }))
 }
 
-/** Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`. */
-export function postEvent (acceptance: Acceptance, event: string, request: FastifyRequest, reply: FastifyReply): void {
+/**
+ * Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`.
+ *
+ * @param deadlines where the event is a request, for the wait of its sender; null for any other event
+ */
+export function postEvent (acceptance: Acceptance, event: string, request: FastifyRequest, reply: FastifyReply, deadlines: DeadlineQueue | null = null): void {
   const { headers } = request
   const contentType = headers['content-type'] ?? ''
   // The usual spelling needs no further check.
@@ -34,16 +41,26 @@ export function postEvent (acceptance: Acceptance, event: string, request: Fasti
     id ??= named
     body = fields
   }
-  answer(acceptance, reply, acceptance.acceptFor(id, request, { event, body, isForm, bytes: bytesOf(headers), sender: null, lastEventId: headers['last-event-id'] }))
+  const seconds = deadlines === null ? null : preferredWait(headers.prefer)
+  const wait = seconds === null ? null : new ReplyWait(reply, Math.min(seconds, defaults.fixed.replyWaitMs / 1000), deadlines!)
+  answer(acceptance, reply, wait, acceptance.acceptFor(id, request, {
+    event, body, isForm, bytes: bytesOf(headers), sender: null, lastEventId: headers['last-event-id'], waiter: wait === null ? null : (given) => wait.settle(given)
+  }))
 }
 
 /** Answers at once, or when the session's node has answered. */
-function answer (acceptance: Acceptance, reply: FastifyReply, outcome: Outcome | Promise<Outcome>): void {
-  if (!(outcome instanceof Promise)) return writeOutcome(reply, outcome)
+function answer (acceptance: Acceptance, reply: FastifyReply, wait: ReplyWait | null, outcome: Outcome | Promise<Outcome>): void {
+  if (!(outcome instanceof Promise)) return writeOrWait(reply, wait, outcome)
   outcome.then((settled) => {
     endConnection(reply, acceptance.runtime)
-    writeOutcome(reply, settled)
+    writeOrWait(reply, wait, settled)
   }).catch((thrown: unknown) => { reply.send(errorOf(thrown)) })
+}
+
+/** @throws the error of a refusal, for the application's error handler */
+function writeOrWait (reply: FastifyReply, wait: ReplyWait | null, outcome: Outcome): void {
+  if (wait === null || !outcome.isAccepted) writeOutcome(reply, outcome)
+  else wait.begin({ seq: outcome.seq })
 }
 
 /** @throws the error of a refusal, for the application's error handler */

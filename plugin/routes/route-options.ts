@@ -4,14 +4,18 @@ import type { Endpoint } from '../sessions/endpoint.ts'
 import { wantsWebSocket } from '../websocket/handshake.ts'
 import { writeAnswer } from './answer.ts'
 import { originAllowed } from './origin.ts'
+import type { RouteConfig } from './stateful-config.ts'
 
 /** Makes the options of each route of an endpoint. */
 export class RouteOptions {
   readonly #bodyLimit: number
   readonly #checkOrigin: onRequestHookHandler
+  readonly #shared: RouteConfig
 
-  constructor ({ limits, trustedOrigins }: Endpoint) {
+  /** @param shared the application's options for all routes */
+  constructor ({ limits, trustedOrigins }: Endpoint, shared: RouteConfig = {}) {
     this.#bodyLimit = limits.maxEventBytes
+    this.#shared = shared
     this.#checkOrigin = function checkOrigin (request, _reply, done) {
       done(originAllowed(request, trustedOrigins) ? undefined : new OriginError())
     }
@@ -22,9 +26,11 @@ export class RouteOptions {
    * @param before hooks ahead of the check of the origin
    * @param after hooks behind it
    */
-  for (schema: object, { before = [], after = [] }: { before?: onRequestHookHandler[], after?: onRequestHookHandler[] } = {}): RouteShorthandOptions {
+  for (schema: Readonly<Record<string, unknown>>, { before = [], after = [] }: { before?: onRequestHookHandler[], after?: onRequestHookHandler[] } = {}): RouteShorthandOptions {
     const hooks = [...before, this.#checkOrigin, ...after]
+    const { schema: shared, ...others } = this.#shared
     return {
+      ...others,
       bodyLimit: this.#bodyLimit,
       // The schemas are for the API document only. The rules for a body depend on more than its
       // route, and an application's own error handler may answer in any form.
@@ -32,7 +38,7 @@ export class RouteOptions {
       serializerCompiler: () => writeAnswer,
       onRequest: hooks.length === 1 ? hooks[0]! : hooks,
       onSend: keepOut,
-      schema
+      schema: { ...schema, ...shared, ...schema.hide === true ? { hide: true } : {} } as object
     }
   }
 }

@@ -1,13 +1,46 @@
+import type { FastifySchema, LogLevel, RouteShorthandOptions } from 'fastify'
 import type { EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { SessionConfig } from '../sessions/config.ts'
 import type { Upgrade } from '../streams/transport.ts'
 import type { WebSocketUpgrade } from '../websocket/websocket-upgrade.ts'
 
 /** The second argument of `stateful`. `on` may be left out where the contract has no events. */
-export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> = SessionConfig<Events, Updates, State> & HandlersNeeded<Events> & TransportParts
+export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> = SessionConfig<Events, Updates, State> & HandlersNeeded<Events> & TransportParts & RoutePart
 
 // This condition stands beside the handlers' types, not around them: there the compiler could not infer their parameters.
 type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<string, never> } : { on: {} }
+
+interface RoutePart {
+  /** Options of all routes that are mounted: for the API document, for other plugins, and for Fastify's router and log. Default: none. */
+  route?: RouteConfig
+}
+
+/** Options of Fastify for the routes of one `stateful` URL. */
+export interface RouteConfig {
+  /**
+   * Parts of each route's schema, for the API document: `tags`, `security`, `hide`, `description`, `deprecated` and others. The parts
+   * that follow from the contract (`body`, `headers`, `response` and the like), and `operationId`, are refused.
+   */
+  schema?: RouteSchema
+  /** `request.routeOptions.config`, where other plugins look for their options. */
+  config?: NonNullable<RouteShorthandOptions['config']> & Readonly<Record<string, unknown>>
+  /** Level of the log of each request. */
+  logLevel?: LogLevel
+  /** Constraints of Fastify's router, such as `host` and `version`. */
+  constraints?: NonNullable<RouteShorthandOptions['constraints']>
+}
+
+/** The parts of a route's schema that do not follow from the contract. */
+export interface RouteSchema extends Omit<FastifySchema, 'body' | 'querystring' | 'params' | 'headers' | 'response'> {
+  readonly hide?: boolean
+  readonly tags?: readonly string[]
+  readonly description?: string
+  readonly summary?: string
+  readonly deprecated?: boolean
+  readonly security?: ReadonlyArray<Readonly<Record<string, readonly string[]>>>
+  readonly externalDocs?: { readonly url: string, readonly description?: string }
+  readonly [extension: `x-${string}`]: unknown
+}
 
 /** The choice of transports, by `mode`. */
 type TransportParts = EventStreamParts | WebSocketParts | BothParts

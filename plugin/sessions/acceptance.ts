@@ -101,17 +101,19 @@ export class Acceptance {
     if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
     let known = 0
     if (submission.event === leaveEvent) session.leave()
-    else known = this.#queue(session, this.#read(session, submission), submission.bytes ?? writtenBytes(submission.body), submission.sender)
+    const events = submission.event === leaveEvent ? null : this.#read(session, submission)
+    // First: a reply that the client has makes room for a request.
     this.acknowledge(session, submission.lastEventId)
+    if (events !== null) known = this.#queue(session, events, submission)
     return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
   }
 
-  #read (session: TetherSession, { event, body, isForm }: Submission): CheckedEvent[] {
+  #read (session: TetherSession, { event, body, isForm, waiter }: Submission): CheckedEvent[] {
     const { contract, limits } = this.#endpoint
     const faults: Fault[] = []
     let events: CheckedEvent[]
     try {
-      events = event === null ? readEnvelopes(body, contract, limits.maxBatch, faults) : readEventData(event, body, isForm, contract, faults)
+      events = event === null ? readEnvelopes(body, contract, limits.maxBatch, faults) : readEventData(event, body, isForm, contract, faults, waiter != null)
     } catch (error) {
       // The fault is the application's, which learns of it as of a handler that threw.
       if (error instanceof SchemaError) this.#endpoint.report(session, error.cause, error.event)
@@ -122,14 +124,17 @@ export class Acceptance {
   }
 
   /** Queues all events or none, and takes their numbers in the same step. Returns {@link Accepted.known}. */
-  #queue (session: TetherSession, events: readonly CheckedEvent[], bytes: number, sender: string | null): number {
+  #queue (session: TetherSession, events: readonly CheckedEvent[], { bytes, body, sender, waiter = null }: Submission): number {
+    const { contract } = this.#endpoint
     const due = session.acceptedSeq + 1
     let expected = due
     let skipped = 0
     let known = 0
-    for (const { seq } of events) {
-      if (seq === 0) continue
+    let requests = 0
+    for (const { name, seq } of events) {
       if (seq > expected) throw new SequenceError(seq, due)
+      if ((seq === 0 || seq === expected) && contract.isRequest(name)) requests++
+      if (seq === 0) continue
       if (seq === expected) expected++
       else {
         skipped++
@@ -137,11 +142,12 @@ export class Acceptance {
       }
     }
     const fresh = events.length - skipped
-    const weight = this.#endpoint.runtime.limits.commandWeight + bytes / events.length
+    const weight = this.#endpoint.runtime.limits.commandWeight + (bytes ?? writtenBytes(body)) / events.length
     if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
+    if (requests > 0 && !session.hasRequestRoom(requests)) throw new BusyError('The session has too many requests without a reply, or with one that the client has not acknowledged')
     if (expected > due && (sender ?? session.takers) !== null) (session.takers ??= new NumberTakers()).note(sender, due)
-    if (events.length === 1) acceptFresh(session, events, weight)
-    else shareContext(() => acceptFresh(session, events, weight))
+    if (events.length === 1) acceptFresh(session, events, weight, waiter)
+    else shareContext(() => acceptFresh(session, events, weight, waiter))
     const { budget } = this.#endpoint.runtime
     if (budget.isExceeded) budget.onExceeded()
     return known
@@ -159,9 +165,9 @@ function errorFor (where: Exclude<Whereabouts, 'here'>): Error {
 }
 
 /** Queues only new events. An event accepted before is acknowledged again, but does not run again. */
-function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
+function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number, waiter: Submission['waiter'] | null): void {
   for (const event of events) {
-    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight)
+    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight, waiter)
   }
 }
 

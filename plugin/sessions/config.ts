@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Contract, EventData, EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
+import type { Contract, EventData, EventSchemas, HandlerResult, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Verdict } from '../../schemas/verdict.ts'
 import type { Protocol } from '../carriers/carrier.ts'
@@ -70,10 +70,10 @@ export interface SessionConfig<Events extends EventSchemas, Updates extends Upda
   /**
    * A handler for each event. It may return a promise; the session's next command waits for
    * that. If it throws or rejects, the error is logged and given to `onError`, and the
-   * session goes on.
+   * session goes on. The handler of a request returns the reply, or throws an `EventError` for its client.
    */
   on?: {
-    [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: HandlerContext<State, Updates>) => unknown
+    [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: HandlerContext<State, Updates>) => HandlerResult<Events[Name]>
   }
   /** A stream opened: the session's first, or a later one. Runs before the events that follow. */
   onConnect?: (session: Session<State, Updates>, context: ConnectContext<State, Updates>) => unknown

@@ -39,6 +39,8 @@ export interface FeedOwner extends CohortMember {
   onTrimDue: () => void
   /** A stall that began at `since` is over. */
   onStallOver: (since: number, now: number) => void
+  /** The frames from number `from` to `end - 1` were dropped before the present stream, or any, had them. */
+  onDropped: (from: number, end: number) => void
   /** The write buffer has room. Called often. */
   onRoom: () => void
   /** The stream has taken everything. Called often. */
@@ -110,6 +112,24 @@ export class SessionFeed implements StreamReader, Holder {
     return this.isBlocked ? this.#gate.wait() : this.#gate.grant()
   }
 
+  /**
+   * Queues a frame out of step; checks no limit and writes nothing.
+   *
+   * @returns its number; 0 if it cannot reach a client any more
+   */
+  place (frame: Frame): number {
+    if (this.#isBeyondReach) return 0
+    this.leaveStep()
+    this.append(frame)
+    return this.outbox.next - 1
+  }
+
+  /** Whether another frame may wait without an overflow. */
+  admits (frame: Frame): boolean {
+    const { waiting, waitingBytes } = this.outbox
+    return waiting === 0 || (waiting < this.#limits.queueFrames && waitingBytes + frame.bytes <= this.#limits.queueBytes)
+  }
+
   /** Queues a frame; checks no limit and writes nothing. */
   append (frame: Frame): void {
     if (this.#isOver || !this.outbox.append(frame)) return
@@ -143,7 +163,7 @@ export class SessionFeed implements StreamReader, Holder {
     const { queueFrames, queueBytes, onOverflow } = this.#limits
     if (outbox.waiting > 1 && (outbox.waiting > queueFrames || outbox.waitingBytes > queueBytes)) {
       if (onOverflow === 'disconnect') this.#disconnectOverflowing()
-      this.#countDropped(outbox.dropOldest(queueFrames, queueBytes, this.#dropNote))
+      this.#drop(() => outbox.dropOldest(queueFrames, queueBytes, this.#dropNote))
     }
     const { budget } = this.#runtime
     if (budget.isExceeded) budget.onExceeded()
@@ -162,9 +182,13 @@ export class SessionFeed implements StreamReader, Holder {
     return tally === null ? null : (frame) => { tally.add(frame.text, 'dropped') }
   }
 
-  #countDropped (dropped: number): void {
+  /** @param drop drops frames of the outbox, and returns how many of them were waiting */
+  #drop (drop: () => number): void {
+    const { cursor } = this.outbox
+    const dropped = drop()
     this.counters.add('dropped', dropped)
     if (dropped > 0 && this.#stream !== null) this.#runtime.scheduler.schedule(this.#stream)
+    if (this.outbox.first > cursor) this.#owner.onDropped(cursor, this.outbox.first)
   }
 
   /**
@@ -175,7 +199,7 @@ export class SessionFeed implements StreamReader, Holder {
     if (this.#isOver) return
     this.leaveStep()
     this.#flushNow()
-    this.counters.add('dropped', this.outbox.lose(this.#dropNote))
+    this.#drop(() => this.outbox.lose(this.#dropNote))
     if (this.#stream !== null) this.#runtime.scheduler.schedule(this.#stream)
   }
 
@@ -203,7 +227,7 @@ export class SessionFeed implements StreamReader, Holder {
     this.outbox.forgetTo(weight - (this.#stream?.heldWeight ?? 0))
     if (this.heldWeight <= weight) return
     if (this.#limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.#countDropped(this.outbox.dropTo(weight - (this.#stream?.heldWeight ?? 0), this.#dropNote))
+    this.#drop(() => this.outbox.dropTo(weight - (this.#stream?.heldWeight ?? 0), this.#dropNote))
     // A stream lets go of a batch that it has begun to write only at its own end.
     if (this.heldWeight > weight) this.#disconnectOverflowing()
   }
@@ -215,7 +239,7 @@ export class SessionFeed implements StreamReader, Holder {
     this.outbox.acknowledge(this.outbox.numberOf(frame))
     if (this.outbox.numberOf(frame) === 0) return
     if (this.#limits.onOverflow === 'disconnect') this.#disconnectOverflowing()
-    this.#countDropped(this.outbox.dropThrough(this.outbox.numberOf(frame), this.#dropNote))
+    this.#drop(() => this.outbox.dropThrough(this.outbox.numberOf(frame), this.#dropNote))
   }
 
   /** A frame that the stream takes at once need not be dropped. */

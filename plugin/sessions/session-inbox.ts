@@ -1,17 +1,27 @@
 import { defaults } from '../../schemas/defaults.ts'
 import { BusyError, HandlerTimeoutError, SessionClosedError, SessionMovedError } from '../../schemas/errors.ts'
+import { EventError } from '../../schemas/event-error.ts'
 import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
-import { Command, CommandChannel, type CommandKind, type CommandMemory, type CommandOwner, type CommandTrace } from '../commands/command-channel.ts'
+import { Command, CommandChannel, isThenable, type CommandKind, type CommandMemory, type CommandOwner, type CommandTrace } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Counters } from '../metrics/counters.ts'
 import type { CommandMessage } from '../metrics/messages.ts'
 import type { CommandWatch } from './command-watch.ts'
+import { failedReply, refusedReply, type Reply } from './reply.ts'
 
 /** A handler of the application for one event. */
 export interface EventHandler {
   readonly handle: (...given: unknown[]) => unknown
   /** Whether all its work is done when it returns. */
   readonly isSync: boolean
+}
+
+/** The sender's side of a request. */
+export interface Requester {
+  /** Writes what the handler returned as JSON. Throws for a value that its schema refuses. */
+  encode: (value: unknown) => string
+  /** Gets the reply, once; null if the session closed before the handler ran. */
+  settle: (reply: Reply | null) => void
 }
 
 export type Hook = (...given: never[]) => unknown
@@ -65,6 +75,8 @@ export class SessionInbox implements CommandOwner {
   /** What an update gets once the session closes; null before. */
   #Refusal: typeof SessionClosedError | typeof SessionMovedError | null = null
   #isGapHookQueued = false
+  /** Settles the commands that never run; null before the end. */
+  #ending: Error | null = null
 
   constructor (owner: InboxOwner, scope: InboxScope, writeSide: WriteSide, memory: CommandMemory, counters: Counters, limits: { readonly commandsPerTurn: number } = defaults.fixed, time: TimeSource = systemTime) {
     this.#owner = owner
@@ -104,17 +116,44 @@ export class SessionInbox implements CommandOwner {
    * @param name of an event of the contract
    * @param seq its number; 0 for none
    * @param weight bytes of memory
+   * @param requester who gets the reply; null for an event that is no request
    */
-  accept (name: string, data: unknown, seq: number, weight: number): void {
+  accept (name: string, data: unknown, seq: number, weight: number, requester: Requester | null = null): void {
     if (seq !== 0) this.#acceptedSeq = seq
     this.#counters.add('eventsAccepted')
     const { handlers, hooks, context } = this.#scope
     const { handle, isSync } = handlers.get(name)!
-    const command = new Command(name, () => handle.call(hooks.on, this.#owner, data, context))
+    const call = () => handle.call(hooks.on, this.#owner, data, context)
+    const command = requester === null ? new Command(name, call) : this.#requestOf(name, call, requester)
     command.isSync = isSync
     command.seq = seq
     command.weight = weight
     this.#channel.push(command)
+  }
+
+  #requestOf (name: string, call: () => unknown, { encode, settle }: Requester): Command {
+    let json = ''
+    const keep = (value: unknown) => { json = encode(value) }
+    const command = new Command(name, () => {
+      const result = call()
+      return isThenable(result) ? Promise.resolve(result).then(keep) : keep(result)
+    }, (fault) => {
+      if (fault === null) settle({ status: 200, json })
+      else settle(fault.error === this.#ending ? null : this.#replyFor(fault.error, name))
+    })
+    command.isRequest = true
+    return command
+  }
+
+  #replyFor (error: unknown, command: string): Reply {
+    if (!(error instanceof EventError)) return failedReply
+    try {
+      return refusedReply(error)
+    } catch (fault) {
+      // Its data is nothing that JSON can carry.
+      this.#report(fault, command)
+      return failedReply
+    }
   }
 
   // Updates and hooks
@@ -131,7 +170,7 @@ export class SessionInbox implements CommandOwner {
     try {
       return await run(this.#owner)
     } catch (error) {
-      this.#report(error, 'update')
+      if (!this.#isAnswer(this.#channel.current, error)) this.#report(error, 'update')
       throw error
     }
   }
@@ -196,7 +235,12 @@ export class SessionInbox implements CommandOwner {
   }
 
   onFault (command: Command, error: unknown): void {
-    this.#report(error, command.name)
+    if (!this.#isAnswer(command, error)) this.#report(error, command.name)
+  }
+
+  /** Whether what was thrown is an answer to the client, and no fault. */
+  #isAnswer (command: Command | null, error: unknown): boolean {
+    return command?.isRequest === true && error instanceof EventError
   }
 
   #report (error: unknown, command: string): void {
@@ -243,7 +287,8 @@ export class SessionInbox implements CommandOwner {
   destroy (hasMoved = false): void {
     const Refusal = hasMoved ? SessionMovedError : SessionClosedError
     this.#Refusal = Refusal
-    for (const command of this.#channel.clear()) command.onSettled?.({ error: new Refusal() })
+    const error = this.#ending = new Refusal()
+    for (const command of this.#channel.clear()) command.onSettled?.({ error })
   }
 
   // Moving

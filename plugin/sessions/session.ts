@@ -22,6 +22,8 @@ import { NumberTakers } from './number-takers.ts'
 import { SessionClock, type ClockOwner, type Phase } from './session-clock.ts'
 import { SessionFeed, type FeedOwner } from './session-feed.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
+import { Replies } from './replies.ts'
+import { replyFrame, type Reply } from './reply.ts'
 import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
@@ -88,6 +90,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   groups: Set<string> | null = null
   /** The senders that took event numbers; null before the first sender with a name. */
   takers: NumberTakers | null = null
+  /** Its requests, and the replies that its client has not acknowledged; null before the first request. */
+  replies: Replies | null = null
   #phase: Phase
   /** Whether the session still has a place in the pool of prepared sessions. */
   #isPooled: boolean
@@ -245,6 +249,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   }
 
   onCaughtUp (): void {
+    if (this.replies?.hasLost === true) this.#sendLostReplies(this.replies)
     if (this.isInStep) return
     if (this.cohort !== null) this.cohort.join(this)
     // A closing session is in no audience, and gets no broadcasts.
@@ -269,6 +274,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   /** Its client has all updates up to a number. */
   acknowledge (number: number): void {
+    // A client that has lost count names a number far ahead.
+    if (number <= this.feed.lastWritten) this.replies?.acknowledge(number)
     if (this.isInStep) this.cohort!.acknowledge(this, number)
     else this.outbox.acknowledge(number)
   }
@@ -296,7 +303,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     journey?.freezing?.cancel()
     this.#latestArrival = arrival
     const { feed } = this
-    const { limits, contract: { textNames } } = this.scope
+    const { limits, contract: { textNames, unnamed } } = this.scope
     this.unsettle()
     if (feed.stream !== null) {
       feed.replace(this.#replacedFrame, now)
@@ -312,6 +319,9 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (journey !== null) journey.unsureFrom = 0
     const from = feed.resume(isResumed ? seq : 0, now)
     const final = isResumed && (isUnsure || from !== seq) ? 'gap' : verdict
+    // A client that has lost count may claim any number, so what it has of these is unknown.
+    if (final === 'resumed') this.replies?.acknowledge(seq)
+    else this.replies?.miss(0, from + 1)
     if (isResumed) this.proven = true
     // A session without a stream may have dropped updates before its page came. Its verdict does not say so.
     else if (from > 0) feed.outbox.announceGap()
@@ -323,7 +333,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       maxBatch: limits.maxBatch,
       maxEventBytes: limits.maxEventBytes,
       accepted: this.acceptedSeq || undefined,
-      text: counted && textNames.length > 0 ? textNames : undefined
+      text: counted && textNames.length > 0 ? textNames : undefined,
+      unnamed: counted ? unnamed : undefined
     })
     feed.attach(stream, opening, counted ? null : `${this.id}.`)
     stream.announce(this.scope.url, final)
@@ -342,12 +353,49 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     return this.inbox.hasCapacity(count, weight)
   }
 
-  /** Queues an accepted event; `seq` is its number, 0 for none. */
-  accept (name: string, data: unknown, seq: number, weight: number): void {
+  /** Whether `count` more requests fit. */
+  hasRequestRoom (count: number): boolean {
+    return (this.replies?.size ?? 0) + count <= this.scope.limits.maxRequests
+  }
+
+  /**
+   * Queues an accepted event.
+   *
+   * @param seq its number; 0 for none
+   * @param waiter gets the reply in place of the stream, or null if the session closes before the handler runs
+   */
+  accept (name: string, data: unknown, seq: number, weight: number, waiter: ((reply: Reply | null) => void) | null = null): void {
     if (!this.proven) this.#prove()
     // With a stream the session is not idle; the loss of the stream starts the time.
     if (this.feed.stream === null) this.#clock.lastEventAt = this.scope.runtime.time.now()
-    this.inbox.accept(name, data, seq, weight)
+    const { contract, limits, runtime } = this.scope
+    if (!contract.isRequest(name)) return this.inbox.accept(name, data, seq, weight)
+    const replies = this.replies ??= new Replies(limits, runtime.budget)
+    replies.begin()
+    this.inbox.accept(name, data, seq, weight, {
+      encode: (value) => contract.encodeReply(name, value),
+      settle: (reply) => {
+        replies.end()
+        if (waiter !== null) waiter(reply)
+        else if (reply !== null) this.#sendReply(replies, seq, reply)
+      }
+    })
+  }
+
+  #sendReply (replies: Replies, seq: number, reply: Reply): void {
+    this.catchUp()
+    const frame = replyFrame(seq, reply)
+    const number = this.feed.place(frame)
+    if (number === 0) return
+    replies.keep(seq, frame, number)
+    this.feed.scheduleAppended()
+  }
+
+  /** Sends replies again, as many as may wait. */
+  #sendLostReplies (replies: Replies): void {
+    this.catchUp()
+    replies.sendLost((frame) => this.feed.admits(frame) ? this.feed.place(frame) : 0)
+    this.feed.scheduleAppended()
   }
 
   #prove (): void {
@@ -390,6 +438,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   onStallOver (since: number, now: number): void {
     this.inbox.excludeStall(since, now)
+  }
+
+  onDropped (from: number, end: number): void {
+    this.replies?.miss(from, end)
   }
 
   onRoom (): void {
@@ -578,6 +630,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.feed.destroy()
+    this.replies?.clear()
     this.#clock.destroy()
     this.#abort?.abort(this.#closeReason)
     this.leavePool()

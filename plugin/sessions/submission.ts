@@ -1,3 +1,5 @@
+import type { Reply } from './reply.ts'
+
 /** One request or message of a client, as a transport reads it: events, or the page's leave. */
 export interface Submission {
   /** Name of the event, or `tether.close`; the body is its data. Null if the body is one envelope or an array of them. */
@@ -11,6 +13,8 @@ export interface Submission {
   readonly sender: string | null
   /** The client's `Last-Event-ID`: the last update that it has. */
   readonly lastEventId: unknown
+  /** Gets the reply to a request in place of the session's stream, which then needs no number; null if the session closed before. */
+  readonly waiter?: ((reply: Reply | null) => void) | null
 }
 
 /** The outcome of a submission. A transport only writes it down. */

@@ -37,6 +37,12 @@ function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
       bad: ['https://app.example.com', null, {}, [5], ['*'], ['https://*.example.com'], ['app.example.com'], ['https://app.example.com/'], ['null'], ['https://a', 'b']]
     }
   }
+  if (schema.properties?.constraints !== undefined) {
+    return {
+      good: [{}, { schema: { tags: ['live'], security: [{ cookie: [] }] }, config: { own: 1 }, logLevel: 'silent', constraints: { host: 'a' } }],
+      bad: [null, 5, 'x', [], { schema: 5 }, { logLevel: 'loud' }, { config: [] }, { constraints: 'a' }]
+    }
+  }
   // Another group has the parts of the object.
   if (schema.cluster === true) return { good: [memory(), {}, { engine: memory() }, Object.create(null)], bad: [null, 5, 'redis', true, [], () => {}, new Map()] }
   if (schema.patternProperties !== undefined) return { good: [{}, { a: () => {} }], bad: [null, 5, [], { a: 5 }, { a: () => {}, b: null }] }

@@ -66,12 +66,15 @@ t.test('an item must be one update and nothing else', async (t) => {
     'a carriage return': [0, null, null, null, 'event: note\ndata: 1\rid: 5\n\n'],
     'no data': [0, null, null, null, 'event: note\n\n'],
     'no end': [0, null, null, null, 'event: note\ndata: 1\n'],
-    'no name': [0, null, null, null, 'data: 1\n\n'],
+    'no field of an update': [0, null, null, null, 'id: 1\ndata: 1\n\n'],
+    'nothing but an end': [0, null, null, null, '\n\n'],
+    'the key of another update for one without a name': [0, null, null, 'note\nk', 'data: 1\n\n'],
     'an empty name': [0, null, null, null, 'event: \ndata: 1\n\n'],
     'a name that is too long': [0, null, null, null, `event: a@${'x'.repeat(511)}\ndata: 1\n\n`],
     'half an end': [0, null, null, null, 'event: note\ndata: 1\n\n\n']
   }
   for (const [what, item] of Object.entries(bad)) t.equal(read(item), null, what)
+  for (const key of [null, '\nk']) t.match(read([0, null, null, key, 'data: 1\ndata: 2\n\n']), { frame: { key, text: 'data: 1\ndata: 2\n\n' } }, 'an update may be without its name')
 })
 
 t.test('an item without a place has none', async (t) => {

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { conflate, defineContract, isConflated, isText, text } from '../../../schemas/contract.ts'
+import { conflate, defineContract, isConflated, isText, request, text } from '../../../schemas/contract.ts'
 
 const refused = (message: RegExp | string) => ({ code: 'FST_ERR_TETHER_CONTRACT', name: 'FastifyError', message })
 
@@ -58,4 +58,28 @@ t.test('sorts of updates are told apart', async (t) => {
   t.equal(conflate(schema).key({} as never), '')
   t.ok(Object.isFrozen(conflated) && Object.isFrozen(text()))
   t.same([schema, conflated, text(), conflate(text())].map((definition) => [isConflated(definition), isText(definition)]), [[false, false], [true, false], [false, true], [true, false]])
+})
+
+t.test('a request is of two schemas', async (t) => {
+  const body = Type.Object({ article: Type.String() })
+  const reply = Type.Object({ order: Type.Integer() })
+  const order = request(body, reply)
+  t.equal(order.body, body)
+  t.equal(order.reply, reply)
+  t.ok(Object.isFrozen(order))
+  t.equal(defineContract({ events: { order } }).events.order, order)
+  for (const bad of [undefined, null, 5, [], () => {}, text(), conflate(body), order]) {
+    t.throws(() => request(body, bad as never), refused('request() takes two schemas: of the data, and of the reply'))
+    t.throws(() => request(bad as never, reply), refused('request() takes two schemas: of the data, and of the reply'))
+  }
+  t.throws(() => defineContract({ updates: { order: order as never } }), refused('update "order" must be a schema'))
+  t.throws(() => conflate(order as never), refused('conflate() takes a schema or text()'))
+})
+
+t.test('both schemas of a request are checked', async (t) => {
+  const fine = Type.Object({})
+  t.throws(() => defineContract({ events: { order: request(Type.Date(), fine) } }), refused(/the schema of event "order" cannot be compiled/))
+  t.throws(() => defineContract({ events: { order: request(fine, Type.Date()) } }), refused(/the schema of the reply to event "order" cannot be compiled/))
+  t.throws(() => defineContract({ events: { order: request(fine, Type.String({ format: 'no-such' })) } }), refused(/the reply to event "order".*unknown format/))
+  t.throws(() => defineContract({ events: { order: request(fine, Type.Object({}, { unevaluatedProperties: true })) } }), refused(/names keys that a reply would be written without/))
 })

@@ -26,6 +26,7 @@ class Owner implements FeedOwner {
   trims = 0
   readonly stalls: Array<[since: number, now: number]> = []
   readonly ends: DisconnectReason[] = []
+  readonly drops: Array<[from: number, end: number]> = []
 
   get outbox () { return this.feed.outbox }
   get counters () { return this.feed.counters }
@@ -40,6 +41,7 @@ class Owner implements FeedOwner {
   onCaughtUp (): void { this.caughtUp++ }
   onTrimDue (): void { this.trims++ }
   onStallOver (since: number, now: number): void { this.stalls.push([since, now]) }
+  onDropped (from: number, end: number): void { this.drops.push([from, end]) }
   onRoom (): void { this.rooms++ }
   onStreamGone (reason: DisconnectReason): void { this.ends.push(reason) }
 }
@@ -446,4 +448,19 @@ t.test('a snapshot of a feed whose stream is in use has all that its client is s
     })
   }), { numRuns: 200 })
   t.pass('for any history')
+})
+
+t.test('it tells which updates no reader had when they were dropped', async (t) => {
+  const { feed, owner, attach, scheduler } = start({ queueFrames: 2, onOverflow: 'dropOldest' })
+  const stream = attach(new ManualStream())
+  scheduler.run(1)
+  send(feed, 'a', 'b')
+  scheduler.run(1)
+  stream.room = 0
+  send(feed, 'c', 'd')
+  t.same(owner.drops, [])
+  send(feed, 'e')
+  t.same(owner.drops.splice(0), [[3, 4]], 'a and b were written')
+  feed.lose()
+  t.same(owner.drops, [[4, 7]], 'the lost one among them')
 })
