@@ -14,6 +14,7 @@ import type { Claim } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
 import { sseLink } from './sse-link.ts'
+import { createSubscriptions, type Subscribe } from './subscriptions.ts'
 
 /** State of a connection. */
 export type ConnectionState =
@@ -80,6 +81,13 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
    * `TETHER_QUEUE_FULL` or `TETHER_CLOSED`. A rejection without a listener is no uncaught error.
    */
   emit: Emit<Contract>
+  /**
+   * Subscribes to a topic: its retained values come first, then each update. It holds in each later session, too, until it
+   * is closed. Several subscriptions to one topic with the same parameters are one for the server.
+   *
+   * @throws `URIError` for a parameter with half of a surrogate pair
+   */
+  subscribe: Subscribe<Contract>
   /** Calls `listener` with each new state and its details. */
   onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
   /** Calls `listener` when updates are lost, with the number of the last lost one. */
@@ -134,7 +142,8 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   /** Whether the rest of the stream is ignored, even text that has arrived. */
   let isOver: boolean
 
-  const [on, call] = createListeners(onError)
+  const listeners = createListeners(onError)
+  const [on, call] = listeners
 
   const become = (next: ConnectionState, detail: StateDetail = {}) => {
     state = next
@@ -150,7 +159,11 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
     .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
 
-  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose)
+  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose, (send) => sendTopics(send))
+
+  const isClosed = () => state === 'closed'
+
+  const [subscribe, sendTopics] = createSubscriptions(listeners, isClosed, settings.emitTopic ?? emit)
 
   const leave = () => {
     if (session) post('', true)
@@ -215,7 +228,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       if (isOver) return
       let value: any = data
       try {
-        if (!hello?.text?.includes(name)) value = JSON.parse(data)
+        if (!hello?.text?.includes(name.split('?')[0]!)) value = JSON.parse(data)
       } catch { /* the update is text */ }
       if (name === 'tether') return control(value)
       seq!++
@@ -260,7 +273,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     const waitMs = backOff(attempt++, retryMs, retryMaxMs, answer.retryAfterMs || floorMs)
     const isHidden = why.reason === 'hidden'
     if (!isHidden || !page.document?.hidden) timer = setTimeout(start, waitMs)
-    become('waiting', { ...answer, ...why, ...(cutShort() && !isHidden && { reason: 'setup' }), retryMs: waitMs })
+    become('waiting', { ...answer, ...why, ...(cutShort() && settings.setup && !isHidden && { reason: 'setup' }), retryMs: waitMs })
   }
 
   const look = ({ type, persisted }: PageEvent) => {
@@ -292,11 +305,12 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   return {
     get session () { return session },
     get state () { return state },
-    ...createListening(on, () => state === 'closed', (promise) => {
+    ...createListening(on, isClosed, (promise) => {
       const before = taken
       taken = promise.then(() => before)
     }),
     emit,
+    subscribe: subscribe as never,
     close
   }
 }

@@ -88,6 +88,7 @@ export const optionGroups = {
       fallback: callback('what app.tether.sse.upgrade() returns'),
       initialState: callback(),
       on: Type.Optional(Type.Record(Type.String(), Type.Unsafe<unknown>({ callable: true, description: 'a function' }), { description: 'an object with a handler for each event' })),
+      topics: Type.Optional(Type.Unsafe<unknown>({ type: 'object', description: 'an object with the configuration of each topic' })),
       onConnect: callback(),
       onDisconnect: callback(),
       onClose: callback(),
@@ -98,6 +99,10 @@ export const optionGroups = {
       ...schemasOf(optionTable.stateful),
       ...accessOptions
     }, closed)
+  },
+  topic: {
+    where: '"topics" of app.tether.stateful()',
+    schema: Type.Object({ authorize: callback(), start: callback(), ...schemasOf(optionTable.topic) }, closed)
   },
   upgrade: {
     where: 'app.tether.sse.upgrade()',
@@ -147,6 +152,6 @@ export const optionGroups = {
   },
   contract: {
     where: 'defineContract()',
-    schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown() })
+    schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown(), topics: Type.Unknown() })
   }
 } satisfies Record<string, OptionGroup>

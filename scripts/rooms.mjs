@@ -11,7 +11,7 @@ export const floors = [
   ['contract', 'delivery', 'compression', 'cluster'],
   ['streams'],
   ['sessions'],
-  ['websocket', 'sse'],
+  ['websocket', 'sse', 'topics'],
   ['routes'],
   ['app'],
   ['entries'],

@@ -16,10 +16,11 @@ import type { TetherSession } from '../sessions/session.ts'
 import { createEventStreamUpgrade } from '../sse/sse-upgrade.ts'
 import { createRuntime, type Runtime } from '../streams/runtime.ts'
 import type { UpgradeOptions } from '../streams/transport.ts'
+import { Topics } from '../topics/topics.ts'
 import { createWebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 import type { DrainOptions, Tether, TetherOptions } from './api.ts'
 import { MemoryRelief } from './memory-relief.ts'
-import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions } from './options.ts'
+import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions, topicKinds } from './options.ts'
 import { Shutdown } from './shutdown.ts'
 import { statsOf } from './stats.ts'
 
@@ -29,6 +30,7 @@ export class TetherCore {
   readonly #runtime: Runtime
   readonly #registry: SessionRegistry<TetherSession>
   readonly #shutdown: Shutdown
+  readonly #endpoints: Endpoint[] = []
   readonly #cluster: ClusterNode | null
 
   /**
@@ -61,6 +63,7 @@ export class TetherCore {
         const drained = this.#shutdown.close('draining', resolveDrainOptions(options))
         this.#cluster?.announce()
         await drained
+        for (const { topics } of this.#endpoints) topics?.stop()
       },
       cluster: this.#cluster === null ? null : viewOf(this.#cluster),
       stats: () => statsOf(this.#runtime, this.#registry)
@@ -84,14 +87,17 @@ export class TetherCore {
   async shutdown (): Promise<void> {
     const { shutdownMs } = this.#runtime.limits
     await this.#shutdown.close('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
+    for (const { topics } of this.#endpoints) topics?.stop()
     await this.#runtime.http2Connections.close(shutdownMs / 4)
   }
 
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
     checkConfig(instance.prefix, url, config)
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
+    const contract = CompiledContract.of(config.contract)
+    const kinds = topicKinds(contract, config, this.#cluster !== null)
     const endpoint = new Endpoint({
-      contract: CompiledContract.of(config.contract),
+      contract,
       limits: resolveSessionOptions(config),
       config,
       bind: config.bind ?? this.#options.bind,
@@ -100,8 +106,10 @@ export class TetherCore {
       registry: this.#registry,
       cluster: this.#cluster,
       url: `${instance.prefix}${url}`,
+      topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds),
       log: instance.log
     })
+    this.#endpoints.push(endpoint)
     mountRoutes(instance, url, endpoint, transports)
     return endpoint.context.live as Handler
   }

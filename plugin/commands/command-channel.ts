@@ -24,6 +24,8 @@ export class Command {
   seq = 0
   /** Approximate bytes of memory until it settles; 0 if negligible. */
   weight = 0
+  /** What it does together with commands of its kind that directly follow it; null for none. See {@link CommandChannel.takeFollowing}. */
+  joint: object | null = null
 
   constructor (name: string, call: () => unknown, onSettled: ((fault: { error: unknown } | null) => void) | null = null, timed = true) {
     this.name = name
@@ -140,6 +142,24 @@ export class CommandChannel {
     if (this.#asked || this.#current !== null || this.#queue.length === 0) return
     this.#asked = true
     settled.then(this.#takeTurn ??= () => this.#turn())
+  }
+
+  /**
+   * Takes the commands that directly follow the present one out of the queue, as far as `test` passes for what they do
+   * together. They count as part of the present command.
+   */
+  takeFollowing (test: (joint: object) => boolean): object[] {
+    const current = this.#current
+    const taken: object[] = []
+    while (current !== null && this.#queue.length > 0) {
+      const { joint, bounded, weight } = this.#queue[0]!
+      if (joint === null || !test(joint)) break
+      this.#queue.shift()
+      if (!bounded) this.#unbounded--
+      current.weight += weight
+      taken.push(joint)
+    }
+    return taken
   }
 
   /** Whether the caller runs within the present command. */

@@ -18,7 +18,6 @@ export class UpdateEncoder {
   /** Whether its data is sent as it is, not as JSON. */
   readonly isText: boolean
   readonly #name: string
-  readonly #head: string
   /** Gives the data after the check, the defaults and the transforms of its schema's library; null for a schema that only says how to write it. */
   readonly #check: ((data: unknown) => unknown) | null
   /** Gives the `data:` lines. */
@@ -28,7 +27,6 @@ export class UpdateEncoder {
   /** @throws `FST_ERR_TETHER_CONTRACT` when the schema cannot be compiled. */
   constructor (name: string, definition: UpdateDefinition) {
     this.#name = name
-    this.#head = `event: ${name}\n`
     this.#key = isConflated(definition) ? definition.key : null
     const inner = isConflated(definition) ? definition.update : definition
     this.isText = isText(inner)
@@ -37,8 +35,11 @@ export class UpdateEncoder {
     this.#write = isText(inner) ? writeText : checking !== null ? writeJson : jsonWriter(name, schemaOf(inner))
   }
 
-  /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema refuses or cannot serialise, and what the key function throws. */
-  encode (data: unknown): Frame {
+  /**
+   * @param suffix follows the update's name, such as `@host?id=a` for an update of a topic
+   * @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema refuses or cannot serialise, and what the key function throws.
+   */
+  encode (data: unknown, suffix = ''): Frame {
     let value = data
     let lines: string
     try {
@@ -47,8 +48,8 @@ export class UpdateEncoder {
     } catch (error) {
       throw new SerializationError(this.#name, messageOf(error))
     }
-    const key = this.#key === null ? null : `${this.#name}\n${this.#key(value as never)}`
-    return new Frame(`${this.#head}${lines}\n`, key)
+    const key = this.#key === null ? null : `${this.#name}${suffix}\n${this.#key(value as never)}`
+    return new Frame(`event: ${this.#name}${suffix}\n${lines}\n`, key)
   }
 }
 

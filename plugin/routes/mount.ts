@@ -3,6 +3,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { acceptedSchema, envelopeSchema, refusalSchema } from '../../schemas/envelope.ts'
 import { longestTimerMs } from '../../schemas/timer.ts'
+import { subscribeEvent, unsubscribeEvent } from '../../schemas/topic-events.ts'
 import { DocumentNames } from '../contract/schema-document.ts'
 import { Acceptance, leaveEvent } from '../sessions/acceptance.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
@@ -18,6 +19,11 @@ const formType = 'application/x-www-form-urlencoded'
 const consumes = ['application/json', formType]
 const refusals = { '4xx': refusalSchema, '5xx': refusalSchema }
 const headers = Type.Object({ 'x-tether-session': Type.Optional(Type.String({ description: 'The session, as the hello frame names it' })) })
+
+const topicBody = Type.Object({
+  topic: Type.String({ description: 'Name of the topic; in a form, parameters may follow, as in host?id=a' }),
+  params: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), { description: 'Its parameters; in a form, the other fields are the parameters' }))
+})
 
 /** What the routes of one endpoint have in common. */
 interface Parts {
@@ -82,7 +88,7 @@ function mountEnvelopes (routes: FastifyInstance, { url, endpoint, acceptance, o
 }
 
 /** `POST url/:event`: the data of one event, also as a form. */
-function mountEvents (forms: FastifyInstance, { url, acceptance, options, documents }: Parts): void {
+function mountEvents (forms: FastifyInstance, { url, endpoint, acceptance, options, documents }: Parts): void {
   const base = url.endsWith('/') ? url.slice(0, -1) : url
   const response = { 202: acceptedSchema, 204: Type.Null({ description: 'The same, for a form' }), ...refusals }
   for (const [name, body] of Object.entries(documents)) {
@@ -91,6 +97,12 @@ function mountEvents (forms: FastifyInstance, { url, acceptance, options, docume
   }
   forms.post(`${base}/${leaveEvent}`, options.for({ summary: 'End a session, unless its page comes back', consumes, headers, response }),
     function leaveTetherSession (request, reply) { postEvent(acceptance, leaveEvent, request, reply) })
+  if (endpoint.contract.subscriptions !== null) {
+    for (const [name, summary] of [[subscribeEvent, 'Subscribe a session to a topic'], [unsubscribeEvent, 'End a subscription of a session']] as const) {
+      forms.post(`${base}/${name}`, options.for({ summary, consumes, headers, body: topicBody, response }),
+        function postTetherSubscription (request, reply) { postEvent(acceptance, name, request, reply) })
+    }
+  }
   // Any other name is an unknown event, and the answer says so.
   forms.post(`${base}/:event`, options.for({ hide: true, response: refusals }),
     function refuseTetherEvent (request, reply) { postEvent(acceptance, (request.params as { event: string }).event, request, reply) })

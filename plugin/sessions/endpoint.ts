@@ -17,6 +17,7 @@ import type { EventHandler } from './session-inbox.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
 import { TetherSession } from './session.ts'
+import type { TopicsPart } from './topics-part.ts'
 
 type Bind = NonNullable<AccessOptions['bind']>
 
@@ -33,9 +34,11 @@ export interface EndpointParts {
   readonly cluster?: BroadcastLog | null
   /** Its full URL pattern, by which other nodes know it. */
   readonly url?: string
+  /** Makes its topics; null for a contract without topics. */
+  readonly topics?: ((endpoint: Endpoint) => TopicsPart<TetherSession>) | null
 }
 
-/** One `stateful` URL: its sessions, its groups and its configuration. */
+/** One `stateful` URL: its sessions, its groups, its topics and its configuration. */
 export class Endpoint implements SessionScope<TetherSession> {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
@@ -53,6 +56,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   /** Sessions that are not closing; they receive the broadcasts to all. */
   readonly everyone = new Audience<TetherSession>()
   readonly cohorts: Cohorts
+  readonly topics: TopicsPart<TetherSession> | null
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
   readonly #log: FastifyBaseLogger
@@ -66,7 +70,11 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.runtime = parts.runtime
     this.registry = parts.registry
     this.#log = parts.log
-    this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
+    this.topics = parts.topics?.(this) ?? null
+    this.handlers = new Map([
+      ...Object.entries(parts.config.on ?? {}).map(([name, handle]): [string, EventHandler] => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]),
+      ...this.topics?.handlers ?? []
+    ])
     this.groups = new Groups(this)
     this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
     const { cluster = null, url = '' } = parts
@@ -155,8 +163,10 @@ export class Endpoint implements SessionScope<TetherSession> {
   }
 
   audiencesOf (session: TetherSession): ReadonlyArray<Audience<TetherSession>> {
-    const { groups } = session
-    return groups === null ? [this.everyone] : [this.everyone, ...Array.from(groups, (name) => this.groups.audience(name)!)]
+    const { groups, subscriptions } = session
+    const ofGroups = groups === null ? [this.everyone] : [this.everyone, ...Array.from(groups, (name) => this.groups.audience(name)!)]
+    if (subscriptions !== null) for (const { audience } of subscriptions.keys()) ofGroups.push(audience)
+    return ofGroups
   }
 
   attached (session: TetherSession): void {
@@ -175,6 +185,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     session.unsettle()
     this.everyone.delete(session)
     this.groups.forget(session)
+    this.topics?.forget(session)
   }
 
   closed (session: TetherSession): void {
@@ -185,8 +196,20 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.registry.remove(session)
   }
 
+  /** Logs what a topic's function threw, and calls `onError` with one of the subscribers. Never throws. */
+  reportTopic (subscribers: ReadonlySet<TetherSession>, error: unknown, command: string): void {
+    const [session] = subscribers
+    this.runtime.totals.add('handlerErrors')
+    logThrown(this.#log, 'error', error, 'a topic of tether sessions failed', { command })
+    if (session !== undefined) this.#callOnError(session, error, command)
+  }
+
   report (session: TetherSession, error: unknown, command: string): void {
     logThrown(this.#log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
+    this.#callOnError(session, error, command)
+  }
+
+  #callOnError (session: TetherSession, error: unknown, command: string): void {
     const { onError } = this.hooks
     if (onError === undefined) return
     const failed = (thrown: unknown) => {

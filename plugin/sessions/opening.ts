@@ -75,6 +75,8 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   if (attached === null) return null
   registry.moved(session, connection)
   session.queueHook('onConnect', { ...endpoint.context, request, verdict: attached, protocol: stream.protocol })
+  if (attached === 'gap') endpoint.topics?.refresh(session)
+  else if (attached !== 'resumed') endpoint.topics?.subscribeByUrl(session, request.query)
   return session
 }
 

@@ -2,7 +2,7 @@ import type { Broadcast } from '../cluster/log-entry.ts'
 import type { LogSubscriber } from '../cluster/log-reader.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
-import type { Frame } from '../protocol/frame.ts'
+import { topicOf, type Frame } from '../protocol/frame.ts'
 import { refOf } from './session-id.ts'
 import type { TetherSession } from './session.ts'
 
@@ -17,6 +17,7 @@ export interface BroadcastLog {
 interface Destination {
   readonly everyone: Audience<TetherSession>
   readonly groups: { audience: (name: string) => Audience<TetherSession> | undefined }
+  readonly topics: { deliver: (frame: Frame) => void } | null
   readonly runtime: { readonly broadcasts: Pick<BroadcastQueue, 'push'> }
 }
 
@@ -53,7 +54,8 @@ export class Relay implements LogSubscriber {
   }
 
   deliver ({ group, except, frame }: Broadcast): void {
-    const { everyone, groups, runtime } = this.#destination
+    const { everyone, groups, topics, runtime } = this.#destination
+    if (topics !== null && group === null && topicOf(frame) !== null) return topics.deliver(frame)
     const audience = group === null ? everyone : groups.audience(group)
     const left = except === null ? null : this.#sessions.get(except) ?? null
     if (audience !== undefined && audience.size > 0) runtime.broadcasts.push(audience, left, frame)

@@ -5,6 +5,7 @@ import type { Runtime } from '../streams/runtime.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import type { Cohorts } from './cohorts.ts'
 import type { EventHandler } from './session-inbox.ts'
+import type { TopicsPart } from './topics-part.ts'
 
 /** The endpoint of a session, as the session sees it. */
 export interface SessionScope<Session> {
@@ -18,7 +19,9 @@ export interface SessionScope<Session> {
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
   readonly cohorts: Cohorts
-  /** All sessions, and the groups of the session. */
+  /** Null for a contract without topics. */
+  readonly topics: TopicsPart<Session> | null
+  /** All sessions, and the groups and topics of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */
   report: (session: Session, error: unknown, command: string) => void

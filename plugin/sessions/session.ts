@@ -21,6 +21,7 @@ import { createSessionId, shortSessionId } from './session-id.ts'
 import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
+import type { TopicMembership } from './topics-part.ts'
 
 /** A session looks for its cohort at this flush of a stream. Its first flush writes only the opening, and groups may still change. */
 const flushesToSettle = 2
@@ -61,6 +62,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   #flushes = 0
   /** Names of its groups; null before the first. */
   groups: Set<string> | null = null
+  /** Its topics, each with the parameters that the client gave; null before the first. Kept by the endpoint's topics. */
+  subscriptions: Map<TopicMembership, Readonly<Record<string, unknown>>> | null = null
   /** The senders that took event numbers; null before the first sender with a name. */
   takers: NumberTakers | null = null
   #phase: Phase
@@ -221,7 +224,9 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (!this.isOpen) return
     this.catchUp()
     this.feed.lose()
-    if (this.feed.stream !== null) this.inbox.queueGapHook(this.scope.context)
+    if (this.feed.stream === null) return
+    this.inbox.queueGapHook(this.scope.context)
+    this.scope.topics?.refresh(this)
   }
 
   /** Its client has all updates up to a number. */
