@@ -62,6 +62,8 @@ export const defaults = Object.freeze({
     tombstones: 1_024,
     /** Most characters of the name of a topic's update, parameters included. */
     topicNameLength: 512,
+    /** Most characters of a subscription's parameters, as JSON. */
+    topicGivenLength: 2_048,
     /** Most characters of `X-Tether-Sender`, and most changes of the sender that a session remembers. */
     senderLength: 64,
     numberTurns: 16,

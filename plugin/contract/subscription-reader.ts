@@ -1,14 +1,26 @@
+import { defaults } from '../../schemas/defaults.ts'
 import type { Fault } from '../../schemas/errors.ts'
 import { escapePointer } from '../../schemas/json-pointer.ts'
 import { isRecord } from '../../schemas/record.ts'
 import type { CompiledTopic, TopicAddress } from './compiled-topic.ts'
 import type { EventReader } from './event-validator.ts'
 
+const { topicGivenLength: givenLength } = defaults.fixed
+
 /** The data of `tether.subscribe` and `tether.unsubscribe`, checked. */
 export interface Subscription extends TopicAddress {
   readonly topic: CompiledTopic
   /** The parameters as the client sent them. */
   readonly given: Readonly<Record<string, unknown>>
+}
+
+function isShort (given: unknown): boolean {
+  try {
+    return JSON.stringify(given).length <= givenLength
+  } catch {
+    // It is nested too deeply, or an application's own parser gave what JSON cannot hold.
+    return false
+  }
 }
 
 /**
@@ -64,6 +76,11 @@ export class SubscriptionReader implements EventReader {
     const topic = typeof name === 'string' ? this.#topics.get(name) : undefined
     if (topic === undefined) {
       faults.push({ path, message: name === undefined ? 'is required' : `must be one of ${[...this.#topics.keys()].map((known) => JSON.stringify(known)).join(', ')}` })
+      return null
+    }
+    // A library's check may leave out any number of keys that it does not know. The outcome has them all.
+    if (!isShort(given)) {
+      faults.push({ path: pointer, message: `must have at most ${givenLength} characters as JSON` })
       return null
     }
     const address = topic.read(given, pointer, coerce, faults)

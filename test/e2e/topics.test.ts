@@ -77,7 +77,7 @@ t.test('bad subscriptions are refused as bad events are', async (t) => {
   t.match(await faults({ topic: 'host', params: { id: 'a' }, more: 1 }), { statusCode: 400, errors: [{ path: '/data/more' }] })
   t.match(await faults({ topic: 'host', params: ['a'] }), { statusCode: 400 })
   t.match(await faults('host'), { statusCode: 400 })
-  t.match(await post(server, session, '{"event":"tether.subscribe","data":{"topic":"host","params":{"id":"\\ud800"}},"seq":1}'), { status: 400 }, 'no name can carry half of a surrogate pair')
+  t.match(await faults({ topic: 'host', params: { id: '\ud800' } }), { statusCode: 400, errors: [{ path: '/data/params', message: 'holds half of a surrogate pair, which no name can carry' }] })
   // `alert@host?id=` and the value make up the longest name of an update.
   const most = 512 - 'alert@host?id='.length
   t.match(await faults({ topic: 'host', params: { id: 'x'.repeat(most + 1) } }), { statusCode: 400, errors: [{ path: '/data/params' }] })
@@ -86,7 +86,7 @@ t.test('bad subscriptions are refused as bad events are', async (t) => {
   t.throws(() => server.live.topic('hosts' as never), { code: 'FST_ERR_TETHER_UNKNOWN_TOPIC', message: /Did you mean "host"/ })
   t.throws(() => server.live.topic('host', { id: 5 } as never), { code: 'FST_ERR_TETHER_ARGUMENT', message: /id must be string/ })
   t.throws(() => server.live.topic('host', { id: 'a' }).publish('gpu' as never, {} as never), { code: 'FST_ERR_TETHER_UNKNOWN_UPDATE', message: /gpu@host/ })
-  t.throws(() => server.live.topic('host', { id: 'a' }).publish('log', null as never), { code: 'FST_ERR_TETHER_SERIALIZATION' })
+  t.throws(() => server.live.topic('host', { id: 'a' }).publish('log', undefined as never), { code: 'FST_ERR_TETHER_SERIALIZATION' })
 })
 
 t.test('authorize decides for each session, also later, and one does not wait for another', async (t) => {

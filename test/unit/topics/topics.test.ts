@@ -179,7 +179,7 @@ t.test('a retained value never comes after a later one, and none is missed in be
     equal(live.stats.subscriptions, 0)
     equal(live.stats.topics, values.filter(({ size }) => size > 0).length)
     equal(runtime.budget.weight, live.stats.retainedBytes)
-  }), { numRuns: 200 * effort })
+  }), { numRuns: 80 * effort })
   t.ok(concluded > 500, `${concluded} subscriptions`)
   t.ok(inStep > 1_000, `${inStep} sessions were in step after a step`)
 })
