@@ -7,7 +7,7 @@ import { isFinal, type Answer } from './answer.ts'
 import { backOff, mostMs } from './back-off.ts'
 import { defaults } from './defaults.ts'
 import type { Emit } from './emit.ts'
-import { createEventQueue } from './event-queue.ts'
+import { createEventQueue, type Emitter } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
 import { createListeners } from './listeners.ts'
 import type { Claim } from './link.ts'
@@ -159,7 +159,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
     .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
 
-  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose, (send) => sendTopics(send))
+  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose, (send?: Emitter) => sendTopics(send))
 
   const isClosed = () => state === 'closed'
 

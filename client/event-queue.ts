@@ -10,7 +10,8 @@ import { blankVerdict } from './blank-verdict.ts'
 /** JSON of the envelope without its number and closing brace; and the functions that settle the promise. */
 type Entry = [json: string, resolve: () => void, reject: (error: Error) => void]
 
-type Emitter = (event: string, data?: unknown) => Promise<void>
+/** Sends an event of any name. */
+export type Emitter = (event: string, data?: unknown) => Promise<void>
 
 const encoder = new TextEncoder()
 
@@ -33,7 +34,7 @@ export function createEventQueue (
   getHello: () => Hello | undefined,
   send: (body: string, keepalive: boolean) => Promise<Answer>,
   lose: (reason: string, cause?: unknown) => void,
-  sendTopics: (send?: Emitter) => void
+  sendTopics: (send?: Emitter) => void = () => {}
 ) {
   const queue: Entry[] = []
   /** Events of `setup` and subscriptions of a new session, until all are settled. */

@@ -1,7 +1,7 @@
 import type { AnyContract, ReceivedData, TopicInput, TopicUpdates } from '../schemas/contract.ts'
-import type { TopicOutcome } from '../schemas/topic-outcome.ts'
 import { topicName } from '../schemas/topic-name.ts'
 import { ClientError } from './client-error.ts'
+import type { Emitter } from './event-queue.ts'
 import type { createListeners } from './listeners.ts'
 import { anyUpdate, stateChange } from './listening.ts'
 import { quietPromise } from './quiet-promise.ts'
@@ -39,13 +39,12 @@ interface Entry {
   /** The topic's name, as the server knows it. */
   name: string
   uses: number
-  ready: Promise<void>
-  isSettled: boolean
-  resolve: () => void
-  reject: (error: unknown) => void
+  ready?: Promise<void>
+  /** Settles `ready`. */
+  settle?: (error?: unknown) => void
+  /** Whether `ready` is pending. */
+  isDue?: boolean
 }
-
-type EmitTopic = (event: string, data: unknown) => Promise<void>
 
 /**
  * Counts the uses of each topic, and keeps the session's subscriptions alike.
@@ -54,92 +53,83 @@ type EmitTopic = (event: string, data: unknown) => Promise<void>
  * @returns `subscribe`; and a function for each new stream: without an argument it holds all events back, until it gets the
  * function that sends all subscriptions of a session
  */
-export function createSubscriptions ([on, call]: ReturnType<typeof createListeners>, isClosed: () => boolean, emit: EmitTopic, isSent = false) {
+export function createSubscriptions ([on, call]: ReturnType<typeof createListeners>, isClosed: () => boolean, emit: Emitter, isSent = false) {
   const entries = new Map<string, Entry>()
-  /** Updates that came since the last outcome, while one is due. Their topics may have a name of the server's. */
+  /** Updates since the last outcome, while one is due. Their topic may have a name that only the server knows yet. */
   let early: Array<[update: string, name: string, data: unknown]> = []
 
-  const renew = (entry: Entry) => {
-    entry.isSettled = false
-    entry.ready = quietPromise((resolve, reject) => Object.assign(entry, { resolve, reject }))
-  }
-
-  const settle = (entry: Entry, error?: unknown) => {
-    if (entry.isSettled) renew(entry)
-    entry.isSettled = true
-    if (error) entry.reject(error)
-    else entry.resolve()
-  }
-
-  const settleClosed = (entry: Entry) => settle(entry, new ClientError({ code: 'TETHER_CLOSED' }))
-
-  const request = (entry: Entry, send: EmitTopic) => {
-    if (entry.isSettled) renew(entry)
-    send('tether.subscribe', entry.data).catch((error) => {
-      // Otherwise the next session gets it again.
-      if (!/DOUBT|CLOSED/.test(error.code)) settle(entry, error)
+  /** Makes `ready` a promise that is pending. */
+  const begin = (entry: Entry) => {
+    if (entry.isDue) return
+    entry.isDue = true
+    entry.ready = quietPromise((resolve, reject) => {
+      entry.settle = (error) => {
+        entry.isDue = false
+        error ? reject(error) : resolve()
+      }
     })
   }
 
-  const pass = (entry: Entry, update: string, data: unknown) => call(`${update}@@${entry.key}`, data)
+  const settleClosed = (entry: Entry) => entry.isDue && entry.settle!(new ClientError({ code: 'TETHER_CLOSED' }))
+
+  const request = (entry: Entry, send: Emitter) => {
+    begin(entry)
+    // Otherwise the next session gets it again.
+    send('tether.subscribe', entry.data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.settle!(error))
+  }
+
+  const pass = (update: string, entry: Entry, data: unknown) => call(update + '@@' + entry.key, data)
 
   on(anyUpdate, ({ name, data }) => {
-    if (name === 'tether.topic') {
-      const outcome: TopicOutcome = data
-      const entry = entries.get(topicName(outcome.topic, outcome.params))
-      if (entry) {
-        if (entry.name !== outcome.name) {
-          entry.name = outcome.name
-          for (const [update, of, value] of early) if (of === entry.name) pass(entry, update, value)
-        }
-        settle(entry, outcome.ok ? undefined : new ClientError(outcome))
-      }
-      early = []
-      return
-    }
     const [update, of] = name.split('@')
-    if (!of) return
-    let isDue = false
-    for (const entry of entries.values()) {
-      if (entry.name === of) pass(entry, update, data)
-      isDue ||= !entry.isSettled
+    if (of) {
+      early.push([update, of, data])
+      let isDue
+      for (const entry of entries.values()) {
+        if (entry.name === of) pass(update, entry, data)
+        isDue ||= entry.isDue
+      }
+      if (isDue) return
+    } else if (update !== 'tether.topic') return
+    else {
+      const entry = entries.get(topicName(data.topic, data.params))
+      if (entry) {
+        if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) pass(update, entry, value)
+        entry.name = data.name
+        begin(entry)
+        entry.settle!(!data.ok && new ClientError(data))
+      }
     }
-    if (isDue) early.push([update, of, data])
+    early = []
   })
 
-  on(stateChange, (state) => { if (state === 'closed') for (const entry of entries.values()) if (!entry.isSettled) settleClosed(entry) })
+  on(stateChange, () => isClosed() && entries.forEach(settleClosed))
 
   const subscribe = (topic: string, params: object = {}): Subscription => {
     const key = topicName(topic, params as Record<string, unknown>)
-    let entry = entries.get(key)!
-    const isNew = !entry
-    if (isNew) {
-      entry = { data: { topic, params: { ...params } }, key, name: key, uses: 0 } as Entry
-      renew(entry)
-      entries.set(key, entry)
-    }
-    entry.uses++
-    if (isClosed()) settleClosed(entry)
+    const entry = entries.get(key) ?? { data: { topic, params: { ...params } }, key, name: key, uses: 0 }
+    entries.set(key, entry)
     // A later use gets the retained values, too.
-    else if (isSent && (isNew || entry.isSettled)) request(entry, emit)
-    const stops: Array<() => void> = []
-    let isOpen = true
+    if (isSent && !entry.isDue) request(entry, emit)
+    begin(entry)
+    if (isClosed()) settleClosed(entry)
+    entry.uses++
+    let stops: Array<() => void> | undefined = []
     return {
       on: (name, listener) => {
-        const stop = isOpen ? on(`${name}@@${key}`, listener) : () => {}
-        stops.push(stop)
+        const stop = stops ? on(name + '@@' + key, listener) : () => {}
+        stops?.push(stop)
         return stop
       },
-      get ready () { return entry.ready },
+      get ready () { return entry.ready! },
       close: async () => {
-        if (!isOpen) return
-        isOpen = false
+        if (!stops) return
         for (const stop of stops) stop()
+        stops = undefined
         entry.uses--
         // A use that begins in the same turn keeps the subscription.
         await null
-        if (entry.uses || entries.get(key) !== entry) return
-        entries.delete(key)
+        if (entry.uses || !entries.delete(key)) return
         if (isSent && [...entries.values()].every(({ name }) => name !== entry.name)) emit('tether.unsubscribe', entry.data).catch(() => {})
       }
     }
@@ -147,12 +137,9 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
 
   return [
     subscribe,
-    (send?: EmitTopic) => {
-      if (!send) isSent = false
-      else if (!isSent) {
-        isSent = true
-        for (const entry of entries.values()) request(entry, send)
-      }
+    (send?: Emitter) => {
+      if (send && !isSent) for (const entry of entries.values()) request(entry, send)
+      isSent = !!send
     }
   ] as const
 }

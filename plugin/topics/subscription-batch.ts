@@ -81,7 +81,7 @@ export class SubscriptionBatch {
       return fail(new TypeError(`authorize must give true or false, or a promise for that; got ${given === null ? 'null' : typeof given}`))
     }
     try {
-      const given: unknown = config.authorize?.(this.#session, subscription.params)
+      const given: unknown = config.authorize?.(this.#session, subscription.params as never)
       return isThenable(given) ? Promise.resolve(given).then(judge, fail) : judge(given)
     } catch (error) {
       return fail(error)

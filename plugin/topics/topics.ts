@@ -289,7 +289,7 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
       this.#endpoint.reportTopic(record.audience.members, error, `topics.${compiled.name}.start`)
     }
     try {
-      const running: unknown = this.#context.runInAsyncScope(() => config.start!(record.params, { publish, signal }))
+      const running: unknown = this.#context.runInAsyncScope(() => config.start!(record.params as never, { publish, signal }))
       Promise.resolve(running).catch(fail)
     } catch (error) {
       fail(error)

@@ -104,7 +104,7 @@ t.test('the names of the server count: defaults are filled in there', async (t) 
   const published = live.topic('page', {} as never)
   published.publish('row', 'retained')
   const got: string[] = []
-  const pages = [client.subscribe('page'), client.subscribe('page', { size: 10 } as never), client.subscribe('page', { dark: false, size: 10 })]
+  const pages = [client.subscribe('page', {} as never), client.subscribe('page', { size: 10 } as never), client.subscribe('page', { dark: false, size: 10 })]
   for (const [index, page] of pages.entries()) page.on('row', (row) => got.push(`${index} ${row}`))
   await Promise.all(pages.map(({ ready }) => ready))
   t.strictSame([...new Set(got)].sort(), ['0 retained', '1 retained', '2 retained'])
