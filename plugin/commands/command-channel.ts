@@ -150,16 +150,14 @@ export class CommandChannel {
    */
   takeFollowing (test: (joint: object) => boolean): object[] {
     const current = this.#current
-    const taken: object[] = []
-    while (current !== null && this.#queue.length > 0) {
-      const { joint, bounded, weight } = this.#queue[0]!
-      if (joint === null || !test(joint)) break
-      this.#queue.shift()
+    if (current === null) return []
+    const other = this.#queue.findIndex(({ joint }) => joint === null || !test(joint))
+    const taken = this.#queue.splice(0, other === -1 ? this.#queue.length : other)
+    for (const { bounded, weight } of taken) {
       if (!bounded) this.#unbounded--
       current.weight += weight
-      taken.push(joint)
     }
-    return taken
+    return taken.map(({ joint }) => joint!)
   }
 
   /** Whether the caller runs within the present command. */

@@ -51,7 +51,7 @@ const live = app.tether.stateful('/live', {
 describe('the server', () => {
   test('topics are typed by the contract', () => {
     const host = live.topic('host', { id: 'a' })
-    expect(host).type.toBe<LiveTopic<(typeof contract)['topics'] extends infer T ? NonNullable<T> extends { host: { updates: infer U } } ? U & {} : never : never>>()
+    expect(host).type.toBe<LiveTopic<NonNullable<typeof contract.topics>['host']['updates']>>()
     expect(host.publish).type.toBeCallableWith('cpu', { core: 0, v: 1 })
     expect(host.publish).type.not.toBeCallableWith('cpu', { core: 0 })
     expect(host.publish).type.not.toBeCallableWith('tick', 1)
@@ -64,7 +64,8 @@ describe('the server', () => {
   })
 
   test('the configuration knows the topics of the contract', () => {
-    expect<{ contract: typeof contract, topics: { hosts: {} } }>().type.not.toBeAssignableTo<Parameters<typeof app.tether.stateful>[1]>
+    expect(app.tether.stateful).type.not.toBeCallableWith('/other', { contract, topics: { hosts: {} } })
+    expect(app.tether.stateful).type.not.toBeCallableWith('/other', { contract, topics: { host: { lingerMs: '1' } } })
     expect<TopicConfig<any, any, any>>().type.toBeAssignableFrom<{ run: 'cluster' }>()
     expect<TopicConfig<any, any, any>>().type.not.toBeAssignableFrom<{ run: 'process' }>()
   })

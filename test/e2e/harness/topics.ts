@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
-import { conflate, defineContract, text, topic, type LiveTopic, type Session, type TetherOptions } from '../../../plugin/index.ts'
+import { conflate, defineContract, text, topic, type Session, type TetherOptions } from '../../../plugin/index.ts'
 import type { StatefulConfig } from '../../../plugin/routes/stateful-config.ts'
 import type { EventBlock } from '../../../plugin/entries/contract-tests/event-block.ts'
 import { openReader, type Reader, type ReaderOptions } from './reader.ts'
@@ -55,9 +55,12 @@ function mount (app: Server['app'], config: TopicsConfig) {
 }
 
 /** Starts a server with sessions at `/live` whose contract has topics. */
-export async function startTopics (t: Pick<Test, 'teardown'>, config: TopicsConfig = {}, tether: TetherOptions = {}): Promise<TopicServer> {
+export async function startTopics (t: Pick<Test, 'teardown'>, config: TopicsConfig = {}, tether: TetherOptions = {}, setup: (app: Server['app']) => unknown = () => {}): Promise<TopicServer> {
   let live!: ReturnType<typeof mount>
-  const server = await startServer(t, { tether, setup: (app) => { live = mount(app, config) } })
+  const server = await startServer(t, { tether, setup: async (app) => {
+    await setup(app)
+    live = mount(app, config)
+  } })
   return { ...server, live, open: (path, options) => openTopics(server, live, path, options) }
 }
 
@@ -90,5 +93,3 @@ async function openTopics (server: Server, live: { get: (id: string) => Session<
 function dataOf ({ event, data }: EventBlock): [string, unknown] {
   return [event!, event!.startsWith('alert@') ? data : JSON.parse(data!)]
 }
-
-export type AnyLiveTopic = LiveTopic<any>
