@@ -13,6 +13,16 @@ export interface TopicMembership {
   readonly audience: Audience<any>
 }
 
+/** One subscription of a session, as JSON. */
+export interface SubscriptionSnapshot {
+  readonly topic: string
+  /** The topic's name with its parameters. */
+  readonly name: string
+  readonly params: Readonly<Record<string, unknown>>
+  /** The parameters as the client sent them. */
+  readonly given: Readonly<Record<string, unknown>>
+}
+
 /** Figures of the topics of one endpoint. */
 export interface TopicFigures {
   /** Topics that have subscribers, a producer or retained values. */
@@ -45,6 +55,10 @@ export interface TopicsPart<Session> {
   refresh: (session: Session) => void
   /** Subscribes a new session to the topics that its URL names. */
   subscribeByUrl: (session: Session, query: unknown) => void
+  /** The subscriptions of a session that moves. */
+  snapshot: (session: Session) => SubscriptionSnapshot[]
+  /** Takes a session into the topics of a snapshot, as if it had always been there: nobody is asked, and nothing is sent. */
+  restore: (session: Session, subscriptions: readonly SubscriptionSnapshot[]) => void
   /** Takes a session out of all its topics. */
   forget: (session: Session) => void
   /** Ends all producers. */

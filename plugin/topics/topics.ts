@@ -12,7 +12,7 @@ import type { LiveTopic } from '../sessions/api.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import type { EventHandler } from '../sessions/session-inbox.ts'
 import type { TetherSession } from '../sessions/session.ts'
-import type { TopicFigures, TopicLog, TopicsPart } from '../sessions/topics-part.ts'
+import type { SubscriptionSnapshot, TopicFigures, TopicLog, TopicsPart } from '../sessions/topics-part.ts'
 import { outcomeFrame } from './outcome-frame.ts'
 import { SubscriptionBatch, type Refusal, type SubscriptionDesk } from './subscription-batch.ts'
 import { TopicRecord, type TopicKind } from './topic-record.ts'
@@ -185,8 +185,12 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
     session.catchUp()
     this.#sendValues(session, record)
     // What `start` publishes at once comes before the outcome.
-    if (isNew && record.audience.size === 1 && record.producer === null && record.kind.config.start !== undefined) this.#start(record)
+    if (isNew) this.#startIfFirst(record)
     return record
+  }
+
+  #startIfFirst (record: TopicRecord): void {
+    if (record.audience.size === 1 && record.producer === null && record.kind.config.start !== undefined) this.#start(record)
   }
 
   #add (session: TetherSession, record: TopicRecord, given: Readonly<Record<string, unknown>>): void {
@@ -235,6 +239,24 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
     if (config.start !== undefined) return this.#stop(record)
     this.#idle.add(record)
     this.#forgetIfUnused(record)
+  }
+
+  // Moving
+
+  snapshot (session: TetherSession): SubscriptionSnapshot[] {
+    return Array.from((session.subscriptions ?? []) as Iterable<[TopicRecord, Readonly<Record<string, unknown>>]>, ([record, given]) => ({ topic: record.kind.compiled.name, name: record.name, params: record.params!, given }))
+  }
+
+  restore (session: TetherSession, subscriptions: readonly SubscriptionSnapshot[]): void {
+    for (const { topic, name, params, given } of subscriptions) {
+      // During a deploy, this node may not know the topic, or have no room for it.
+      const kind = this.#kinds.get(topic)
+      const record = this.#records.get(name) ?? (kind === undefined ? undefined : this.#create(kind, name))
+      if (record === undefined || session.subscriptions?.has(record) === true) continue
+      this.#add(session, record, given)
+      record.params ??= params
+      this.#startIfFirst(record)
+    }
   }
 
   // What clients do without events of their own

@@ -199,3 +199,23 @@ t.test('a broadcast to a topic is one to a cohort', async (t) => {
   t.ok(tabs.every(({ session }) => session.isInStep), 'all subscribers are in step')
   t.equal(endpoint.cohorts.size, 2, 'one cohort for each kind of reader')
 })
+
+t.test('a session that moves keeps its topics, and nobody is asked', async (t) => {
+  const { runtime, endpoint, tabs: [from, to] } = await openWorld(2)
+  const { live, live: { stats } } = endpoint.context
+  t.equal(stats.subscriptions, 0)
+  from!.session.accept('tether.subscribe', endpoint.contract.event('tether.subscribe')!.read({ topic: 'host', params: { id: 0 } }, '', false, []), 0, 0)
+  await setImmediate()
+  const { topics } = endpoint
+  const snapshot = JSON.parse(JSON.stringify(topics!.snapshot(from!.session)))
+  t.strictSame(snapshot, [{ topic: 'host', name: 'host?id=0', params: { id: 0 }, given: { id: 0 } }])
+  t.strictSame(topics!.snapshot(to!.session), [])
+  from!.session.destroy()
+  topics!.restore(to!.session, [...snapshot, ...snapshot, { ...snapshot[0], topic: 'gone', name: 'gone' }])
+  t.equal(live.topic('host', { id: 0 }).publish('log', 1), 1)
+  do await setImmediate()
+  while (!runtime.scheduler.isIdle)
+  t.strictSame([...updatesIn(to!)], [{ name: 'log@host?id=0', data: 1 }])
+  to!.session.destroy()
+  t.equal(live.stats.subscriptions, 0)
+})
