@@ -159,7 +159,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
     .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
 
-  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose, (send?: Emitter) => sendTopics(send))
+  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose, (send?: Emitter | false) => sendTopics(send))
 
   const isClosed = () => state === 'closed'
 

@@ -23,18 +23,18 @@ const encoder = new TextEncoder()
  *
  * @param getHello returns the stream's hello; undefined while there is no stream
  * @param lose ends the stream, where only a new one can settle the state of the session
- * @param sendTopics sends the subscriptions of the page, by the function that it gets; without one, it waits for the next call
+ * @param sendTopics sends the subscriptions of the page, by the function that it gets; with false, it waits for the next call
  * @returns six functions: `emit`; `begin` starts on a new stream; `pump` sends waiting events; `flush` takes whether
  * the page may go, and then sends all at once; `cutShort` ends `setup` with the stream, and returns whether it was
  * running; `close` rejects all events
  */
 export function createEventQueue (
   { session, accepted = 0, doubtful = 0, setupDue }: Partial<ResumePoint>,
-  { maxQueued, setup, onReady, emitTopic }: Settings<any>,
+  { maxQueued, setup, onReady }: Settings<any>,
   getHello: () => Hello | undefined,
   send: (body: string, keepalive: boolean) => Promise<Answer>,
   lose: (reason: string, cause?: unknown) => void,
-  sendTopics: (send?: Emitter) => void = () => {}
+  sendTopics: (send?: Emitter | false) => void = () => {}
 ) {
   const queue: Entry[] = []
   /** Events of `setup` and subscriptions of a new session, until all are settled. */
@@ -215,17 +215,15 @@ export function createEventQueue (
     }
   }
 
-  const emit = emitTo(queue)
-
   return [
-    emit,
+    emitTo(queue),
     (verdict: Verdict) => {
       if (blankVerdict.test(verdict)) setupDue = verdict
       isSetUp = false
       if (setupDue) {
-        sendTopics()
+        sendTopics(false)
         runSetup(lane = [], setupDue)
-      } else sendTopics(emitTopic ?? emit)
+      } else sendTopics()
       pump()
     },
     pump,

@@ -40,18 +40,16 @@ interface Entry {
   name: string
   uses: number
   ready?: Promise<void>
-  /** Settles `ready`. */
-  settle?: (error?: unknown) => void
-  /** Whether `ready` is pending. */
-  isDue?: boolean
+  /** Settles `ready`, while that is pending. */
+  settle?: ((error?: unknown) => void) | undefined
 }
 
 /**
  * Counts the uses of each topic, and keeps the session's subscriptions alike.
  *
  * @param emit sends an event in its turn
- * @returns `subscribe`; and a function for each new stream: without an argument it holds all events back, until it gets the
- * function that sends all subscriptions of a session
+ * @returns `subscribe`; and a function that sends the subscriptions of a new session by the function that it gets, or by `emit`.
+ * With false it holds all back until its next call
  */
 export function createSubscriptions ([on, call]: ReturnType<typeof createListeners>, isClosed: () => boolean, emit: Emitter, isSent = false) {
   const entries = new Map<string, Entry>()
@@ -60,23 +58,21 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
 
   /** Makes `ready` a promise that is pending. */
   const begin = (entry: Entry) => {
-    if (entry.isDue) return
-    entry.isDue = true
-    entry.ready = quietPromise((resolve, reject) => {
-      entry.settle = (error) => {
-        entry.isDue = false
-        error ? reject(error) : resolve()
-      }
-    })
+    if (!entry.settle) {
+      entry.ready = quietPromise((resolve, reject) => {
+        entry.settle = (error) => {
+          entry.settle = undefined
+          error ? reject(error) : resolve()
+        }
+      })
+    }
+    return entry
   }
 
-  const settleClosed = (entry: Entry) => entry.isDue && entry.settle!(new ClientError({ code: 'TETHER_CLOSED' }))
+  const settleClosed = ({ settle }: Entry) => settle?.(new ClientError({ code: 'TETHER_CLOSED' }))
 
-  const request = (entry: Entry, send: Emitter) => {
-    begin(entry)
-    // Otherwise the next session gets it again.
-    send('tether.subscribe', entry.data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.settle!(error))
-  }
+  // An event that gets lost with its session goes to the next one again.
+  const request = (entry: Entry, send: Emitter) => send('tether.subscribe', begin(entry).data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.settle?.(error))
 
   const pass = (update: string, entry: Entry, data: unknown) => call(update + '@@' + entry.key, data)
 
@@ -87,7 +83,7 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
       let isDue
       for (const entry of entries.values()) {
         if (entry.name === of) pass(update, entry, data)
-        isDue ||= entry.isDue
+        isDue ||= entry.settle
       }
       if (isDue) return
     } else if (update !== 'tether.topic') return
@@ -96,8 +92,7 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
       if (entry) {
         if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) pass(update, entry, value)
         entry.name = data.name
-        begin(entry)
-        entry.settle!(!data.ok && new ClientError(data))
+        begin(entry).settle!(!data.ok && new ClientError(data))
       }
     }
     early = []
@@ -110,7 +105,7 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
     const entry = entries.get(key) ?? { data: { topic, params: { ...params } }, key, name: key, uses: 0 }
     entries.set(key, entry)
     // A later use gets the retained values, too.
-    if (isSent && !entry.isDue) request(entry, emit)
+    if (isSent && !entry.settle) request(entry, emit)
     begin(entry)
     if (isClosed()) settleClosed(entry)
     entry.uses++
@@ -137,7 +132,7 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
 
   return [
     subscribe,
-    (send?: Emitter) => {
+    (send: Emitter | false = emit) => {
       if (send && !isSent) for (const entry of entries.values()) request(entry, send)
       isSent = !!send
     }

@@ -60,13 +60,13 @@ export interface Topic<Params extends Schema = Schema, Updates extends UpdateDef
 export type TopicDefinitions = Record<string, Topic>
 
 /** The parameters that `authorize` and `start` get: after the schema's defaults and transforms. */
-export type TopicParams<Definition> = Definition extends { readonly [kind]: 'topic', readonly params: infer Params } ? EventData<Params> : never
+export type TopicParams<Definition> = unknown extends Definition ? any : Definition extends { readonly [kind]: 'topic', readonly params: infer Params } ? EventData<Params> : never
 
 /** The parameters that a subscriber gives: before the schema's defaults and transforms. */
-export type TopicInput<Definition> = Definition extends { readonly [kind]: 'topic', readonly params: infer Params } ? EventInput<Params> : never
+export type TopicInput<Definition> = unknown extends Definition ? any : Definition extends { readonly [kind]: 'topic', readonly params: infer Params } ? EventInput<Params> : never
 
 /** The updates of a topic. */
-export type TopicUpdates<Definition> = Definition extends { readonly [kind]: 'topic', readonly updates: infer Updates extends UpdateDefinitions } ? Updates : never
+export type TopicUpdates<Definition> = unknown extends Definition ? any : Definition extends { readonly [kind]: 'topic', readonly updates: infer Updates extends UpdateDefinitions } ? Updates : never
 
 /** The events, updates and topics that a page and its session exchange. */
 export interface Contract<

@@ -6,6 +6,9 @@
  * @throws `URIError` for half of a surrogate pair
  */
 export function topicName (topic: string, params: Readonly<Record<string, unknown>>): string {
-  const pairs = Object.keys(params).sort().filter((key) => params[key] !== undefined).map((key) => `${encodeURIComponent(key)}=${encodeURIComponent(String(params[key]))}`)
-  return topic + (pairs.length > 0 ? '?' : '') + pairs.join('&')
+  let name = topic
+  for (const key of Object.keys(params).sort()) {
+    if (params[key] !== undefined) name += `${name === topic ? '?' : '&'}${encodeURIComponent(key)}=${encodeURIComponent(params[key] as string)}`
+  }
+  return name
 }

@@ -20,7 +20,7 @@ export interface SessionScope<Session> {
   readonly runtime: Runtime
   readonly cohorts: Cohorts
   /** Null for a contract without topics. */
-  readonly topics: TopicsPart<Session> | null
+  readonly topics?: TopicsPart<Session> | null
   /** All sessions, and the groups and topics of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */

@@ -83,7 +83,7 @@ t.test('bad subscriptions are refused as bad events are', async (t) => {
   t.match(await faults({ topic: 'host', params: { id: 'x'.repeat(most + 1) } }), { statusCode: 400, errors: [{ path: '/data/params' }] })
   t.equal((await post(server, session, { event: 'tether.subscribe', data: { topic: 'host', params: { id: 'x'.repeat(most) } }, seq: 1 })).status, 202)
   await tab.told(`host?id=${'x'.repeat(most)}`)
-  t.throws(() => server.live.topic('hosts' as never), { code: 'FST_ERR_TETHER_UNKNOWN_TOPIC', message: /Did you mean "host"/ })
+  t.throws(() => server.live.topic('hosts' as never, {} as never), { code: 'FST_ERR_TETHER_UNKNOWN_TOPIC', message: /Did you mean "host"/ })
   t.throws(() => server.live.topic('host', { id: 5 } as never), { code: 'FST_ERR_TETHER_ARGUMENT', message: /id must be string/ })
   t.throws(() => server.live.topic('host', { id: 'a' }).publish('gpu' as never, {} as never), { code: 'FST_ERR_TETHER_UNKNOWN_UPDATE', message: /gpu@host/ })
   t.throws(() => server.live.topic('host', { id: 'a' }).publish('log', undefined as never), { code: 'FST_ERR_TETHER_SERIALIZATION' })

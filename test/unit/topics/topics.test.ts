@@ -7,6 +7,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { resolveSessionOptions, topicKinds } from '../../../plugin/app/options.ts'
 import { CompiledContract } from '../../../plugin/contract/compiled-contract.ts'
+import type { Handler } from '../../../plugin/sessions/api.ts'
 import { Endpoint } from '../../../plugin/sessions/endpoint.ts'
 import { SessionRegistry } from '../../../plugin/sessions/session-registry.ts'
 import type { TetherSession } from '../../../plugin/sessions/session.ts'
@@ -95,7 +96,7 @@ t.test('a retained value never comes after a later one, and none is missed in be
   let inStep = 0
   await fc.assert(fc.asyncProperty(steps, async (steps) => {
     const { runtime, endpoint, tabs } = await openWorld(6)
-    const { live } = endpoint.context
+    const live = endpoint.context.live as Handler<unknown, any, any>
     const turn = async () => {
       do await setImmediate()
       while (!runtime.scheduler.isIdle)
@@ -186,7 +187,7 @@ t.test('a retained value never comes after a later one, and none is missed in be
 
 t.test('a broadcast to a topic is one to a cohort', async (t) => {
   const { runtime, endpoint, tabs } = await openWorld(6)
-  const { live } = endpoint.context
+  const live = endpoint.context.live as Handler<unknown, any, any>
   for (const { session } of tabs) session.accept('tether.subscribe', endpoint.contract.event('tether.subscribe')!.read({ topic: 'host', params: { id: 0 } }, '', false, []), 0, 0)
   const turn = async () => {
     do await setImmediate()
@@ -202,8 +203,8 @@ t.test('a broadcast to a topic is one to a cohort', async (t) => {
 
 t.test('a session that moves keeps its topics, and nobody is asked', async (t) => {
   const { runtime, endpoint, tabs: [from, to] } = await openWorld(2)
-  const { live, live: { stats } } = endpoint.context
-  t.equal(stats.subscriptions, 0)
+  const live = endpoint.context.live as Handler<unknown, any, any>
+  t.equal(live.stats.subscriptions, 0)
   from!.session.accept('tether.subscribe', endpoint.contract.event('tether.subscribe')!.read({ topic: 'host', params: { id: 0 } }, '', false, []), 0, 0)
   await setImmediate()
   const { topics } = endpoint
