@@ -19,6 +19,8 @@ export function createListening (on: ReturnType<typeof createListeners>[0], isCl
     const resume = () => { release = release?.() as undefined }
     const stops = [
       on(name, (value) => {
+        // An update of the protocol's own, such as a reply.
+        if (!name && /^tether\./.test(value.name)) return
         buffer.push(value)
         // About a hundred, as docs/client.md says.
         if (buffer.length > 99 && !release) hold(new Promise((resolve) => { release = resolve }))

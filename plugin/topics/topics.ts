@@ -94,7 +94,7 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
 
   /** Takes a subscription back. */
   revoke (session: TetherSession, name: string): boolean {
-    this.#endpoint.groups.requireOwn(session)
+    if ((session as TetherSession | null | undefined)?.scope !== this.#endpoint) throw new ArgumentError('a topic takes sessions of its own handler only')
     const record = this.#records.get(name)
     const given = record === undefined ? undefined : session.subscriptions?.get(record)
     if (given === undefined) return this.#batches.get(session)?.revoke(name) === true
@@ -201,6 +201,7 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
     this.#subscriptions++
     this.#idle.delete(record)
     record.lingersUntil = Infinity
+    this.#endpoint.runtime.deadlines.remove(record)
   }
 
   #sendValues (session: TetherSession, { shelf }: TopicRecord): Promise<boolean> | undefined {

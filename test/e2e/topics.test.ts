@@ -249,7 +249,8 @@ t.test('a producer runs from the first subscriber until lingerMs after the last'
   t.equal(started.length, 1, 'it was lingering')
   t.strictSame(two.seen().at(-2), cpu(0, 100), 'and its values are there')
   const before = performance.now()
-  await two.unsubscribe('host', { id: 'a' })
+  const data = { topic: 'host', params: { id: 'a' } }
+  await two.send(['tether.unsubscribe', data], ['tether.subscribe', data], ['tether.unsubscribe', data])
   await until(() => started[0]!.signal.aborted, 'its end')
   t.ok(performance.now() - before > 50, 'after lingerMs')
   t.equal(live.stats.topics, 0)
