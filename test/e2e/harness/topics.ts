@@ -57,10 +57,13 @@ function mount (app: Server['app'], config: TopicsConfig) {
 /** Starts a server with sessions at `/live` whose contract has topics. */
 export async function startTopics (t: Pick<Test, 'teardown'>, config: TopicsConfig = {}, tether: TetherOptions = {}, setup: (app: Server['app']) => unknown = () => {}): Promise<TopicServer> {
   let live!: ReturnType<typeof mount>
-  const server = await startServer(t, { tether, setup: async (app) => {
-    await setup(app)
-    live = mount(app, config)
-  } })
+  const server = await startServer(t, {
+    tether,
+    setup: async (app) => {
+      await setup(app)
+      live = mount(app, config)
+    }
+  })
   return { ...server, live, open: (path, options) => openTopics(server, live, path, options) }
 }
 
