@@ -88,7 +88,8 @@ export const optionGroups = {
       fallback: callback('what app.tether.sse.upgrade() returns'),
       initialState: callback(),
       on: Type.Optional(Type.Record(Type.String(), Type.Unsafe<unknown>({ callable: true, description: 'a function' }), { description: 'an object with a handler for each event' })),
-      topics: Type.Optional(Type.Unsafe<unknown>({ type: 'object', description: 'an object with the configuration of each topic' })),
+      // The configuration of each topic is a group of its own.
+      topics: Type.Optional(Type.Unsafe<unknown>({ type: 'object', topics: true, description: 'an object with the configuration of each topic' })),
       onConnect: callback(),
       onDisconnect: callback(),
       onClose: callback(),
