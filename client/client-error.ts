@@ -6,6 +6,10 @@ export type ClientErrorCode =
   | 'TETHER_IN_DOUBT'
   /** The connection was closed before the event was sent, or before the awaited update came. */
   | 'TETHER_CLOSED'
+  /** The server refused a subscription. */
+  | 'TETHER_REFUSED'
+  /** The server took a subscription back. */
+  | 'TETHER_REVOKED'
   /** `maxQueued` events wait already. */
   | 'TETHER_QUEUE_FULL'
   /** The handler of the request failed. The client learns no more; the server's log does. */

@@ -7,7 +7,7 @@ import { isFinal, type Answer } from './answer.ts'
 import { backOff, mostMs } from './back-off.ts'
 import { defaults } from './defaults.ts'
 import type { Emit } from './emit.ts'
-import { createEventQueue } from './event-queue.ts'
+import { createEventQueue, type Emitter } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
 import { createListeners } from './listeners.ts'
 import type { Claim } from './link.ts'
@@ -15,6 +15,7 @@ import { anyUpdate, createListening, gapFound, stateChange } from './listening.t
 import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
 import { createRequests, type Request } from './requests.ts'
 import { sseLink } from './sse-link.ts'
+import { createSubscriptions, type Subscribe } from './subscriptions.ts'
 
 /** State of a connection. */
 export type ConnectionState =
@@ -89,6 +90,13 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
    * abort of `signal` rejects it with the signal's reason. A rejection without a listener is no uncaught error.
    */
   request: Request<Contract>
+  /**
+   * Subscribes to a topic: its retained values come first, then each update. It holds in each later session, too, until it
+   * is closed. Several subscriptions to one topic with the same parameters are one for the server.
+   *
+   * @throws `URIError` for a parameter with half of a surrogate pair
+   */
+  subscribe: Subscribe<Contract>
   /** Calls `listener` with each new state and its details. */
   onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
   /** Calls `listener` when updates are lost, with the number of the last lost one. */
@@ -143,7 +151,8 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   /** Whether the rest of the stream is ignored, even text that has arrived. */
   let isOver: boolean
 
-  const [on, call] = createListeners(onError)
+  const listeners = createListeners(onError)
+  const [on, call] = listeners
 
   const become = (next: ConnectionState, detail: StateDetail = {}) => {
     state = next
@@ -159,7 +168,11 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
     .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
 
-  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose)
+  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose, (send?: Emitter | false) => sendTopics(send))
+
+  const isClosed = () => state === 'closed'
+
+  const [subscribe, sendTopics] = createSubscriptions(listeners, isClosed, settings.emitTopic ?? emit)
 
   const leave = () => {
     if (session) post('', true)
@@ -225,7 +238,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       let value: any = data
       name ||= hello?.unnamed!
       try {
-        if (!hello?.text?.includes(name)) value = JSON.parse(data)
+        if (!hello?.text?.includes(name.split('?')[0]!)) value = JSON.parse(data)
       } catch { /* the update is text */ }
       if (name === 'tether') return control(value)
       seq!++
@@ -270,7 +283,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     const waitMs = backOff(attempt++, retryMs, retryMaxMs, answer.retryAfterMs || floorMs)
     const isHidden = why.reason === 'hidden'
     if (!isHidden || !page.document?.hidden) timer = setTimeout(start, waitMs)
-    become('waiting', { ...answer, ...why, ...(cutShort() && !isHidden && { reason: 'setup' }), retryMs: waitMs })
+    become('waiting', { ...answer, ...why, ...(cutShort() && settings.setup && !isHidden && { reason: 'setup' }), retryMs: waitMs })
   }
 
   const look = ({ type, persisted }: PageEvent) => {
@@ -302,12 +315,13 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   return {
     get session () { return session },
     get state () { return state },
-    ...createListening(on, () => state === 'closed', (promise) => {
+    ...createListening(on, isClosed, (promise) => {
       const before = taken
       taken = promise.then(() => before)
     }),
     emit,
     request: createRequests(on, () => session, emit)[0],
+    subscribe: subscribe as never,
     close
   }
 }

@@ -10,16 +10,20 @@ import { blankVerdict } from './blank-verdict.ts'
 /** JSON of the envelope without its number and closing brace; the functions that settle the promise; and the number under which it was sent last. */
 type Entry = [json: string, resolve: (number: any) => void, reject: (error: unknown) => void, number?: number]
 
+/** Sends an event of any name. */
+export type Emitter = (event: string, data?: unknown, signal?: AbortSignal) => Promise<void>
+
 const encoder = new TextEncoder()
 
 /**
  * Queue of events on their way to the session, oldest first. One numbered request at a time carries them, so that
- * none is lost, doubled or overtaken. Events of `setup` go before all others.
+ * none is lost, doubled or overtaken. Events of `setup` go before all others, then subscriptions to topics.
  *
  * An event's number follows from its place: the first waiting event has `accepted + 1`.
  *
  * @param getHello returns the stream's hello; undefined while there is no stream
  * @param lose ends the stream, where only a new one can settle the state of the session
+ * @param sendTopics sends the subscriptions of the page, by the function that it gets; with false, it waits for the next call
  * @returns six functions: `emit`; `begin` starts on a new stream; `pump` sends waiting events; `flush` takes whether
  * the page may go, and then sends all at once; `cutShort` ends `setup` with the stream, and returns whether it was
  * running; `close` rejects all events
@@ -29,10 +33,11 @@ export function createEventQueue (
   { maxQueued, setup, onReady }: Settings<any>,
   getHello: () => Hello | undefined,
   send: (body: string, keepalive: boolean) => Promise<Answer>,
-  lose: (reason: string, cause?: unknown) => void
+  lose: (reason: string, cause?: unknown) => void,
+  sendTopics: (send?: Emitter | false) => void = () => {}
 ) {
   const queue: Entry[] = []
-  /** Events of `setup`, while it runs. */
+  /** Events of `setup` and subscriptions of a new session, until all are settled. */
   let lane: Entry[] | undefined
   /** The one of the two lists that is being sent. Its first `doubtful` entries are in doubt. */
   let entries = queue
@@ -51,8 +56,6 @@ export function createEventQueue (
   /** Whether a refusal that may be a proxy's has come once. The second one in a row counts. */
   let isWarned = false
   let timer: ReturnType<typeof setTimeout>
-
-  if (!setup) setupDue = undefined
 
   /** Hello of the session to send to. A page that goes away loses its stream first, while its session lives on. */
   const current = () => getHello() ?? (isGoing && last)
@@ -191,7 +194,7 @@ export function createEventQueue (
   }
 
   /** The promise gives the number. An abort of the signal takes the event back, unless it may have been sent. */
-  const emitTo = (list: Entry[]) => (event: string, data: unknown = {}, signal?: AbortSignal): Promise<void> => quietPromise((resolve, reject) => {
+  const emitTo = (list: Entry[]): Emitter => (event, data = {}, signal) => quietPromise((resolve, reject) => {
     if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
     if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
     // Serialised now, since the caller may change the object later.
@@ -208,8 +211,9 @@ export function createEventQueue (
 
   const runSetup = async (own: Entry[], verdict: Verdict) => {
     try {
-      await setup!(emitTo(own) as never, { verdict })
+      await setup?.(emitTo(own) as never, { verdict })
       if (own !== lane) return
+      sendTopics(emitTo(own))
       isSetUp = true
       pump()
     } catch (cause) {
@@ -222,9 +226,12 @@ export function createEventQueue (
   return [
     emitTo(queue),
     (verdict: Verdict) => {
-      if (setup && blankVerdict.test(verdict)) setupDue = verdict
+      if (blankVerdict.test(verdict)) setupDue = verdict
       isSetUp = false
-      if (setupDue) runSetup(lane = [], setupDue)
+      if (setupDue) {
+        sendTopics(false)
+        runSetup(lane = [], setupDue)
+      } else sendTopics()
       pump()
     },
     pump,

@@ -8,7 +8,7 @@ import { resolveNumbers, type ConnectOptions, type InnerOptions } from './option
 import { quietPromise } from './quiet-promise.ts'
 import { createRequests } from './requests.ts'
 import { storedDefaults } from './stored-defaults.ts'
-import { openQueue, type StoredEvent } from './stored-queue.ts'
+import { isOfTopic, openQueue, type StoredEvent } from './stored-queue.ts'
 import { blankVerdict } from './blank-verdict.ts'
 
 export { storedDefaults } from './stored-defaults.ts'
@@ -44,6 +44,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
   const connectOptions: ConnectOptions<Contract> & InnerOptions = {
     ...options,
     onReady: () => { isReady = true },
+    emitTopic: (name, data) => emitStored(name, data),
     ...(session !== undefined && { resume: { session, accepted, doubtful } }),
     link: markedLink(options.link, (...sent) => isReady && queue.mark(...sent))
   }
@@ -70,10 +71,10 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
   ]
   const [on, call] = createListeners(options.onError)
   on('restored', options.onRestored ?? (() => {}))
-  for (const [event, outcome] of restored) call('restored', event, outcome)
+  for (const [event, outcome] of restored) if (!isOfTopic(event)) call('restored', event, outcome)
   // The queue's lock lasts as long as the page or the connection.
   connection.onState((state, { verdict }) => {
-    if (options.setup && blankVerdict.test(verdict!)) isReady = false
+    if (blankVerdict.test(verdict!)) isReady = false
     if (state === 'closed') queue.release()
   })
   const [request] = createRequests(connection.on as never, () => connection.session, emitStored)

@@ -84,8 +84,10 @@ export interface ConnectOptions<Contract extends AnyContract = AnyContract> exte
 
 /** Options for the other entries of this package. */
 export interface InnerOptions {
-  /** Called when `setup` has finished. */
+  /** Called when `setup` has finished, and the subscriptions of a new session are accepted. */
   onReady?: () => void
+  /** Sends subscriptions in a session that is not new. Default: `emit`. */
+  emitTopic?: (event: string, data: unknown) => Promise<void>
 }
 
 /** Options of `connect`, with defaults filled in. */

@@ -1,4 +1,6 @@
 import type { AnyContract } from '../schemas/contract.ts'
+import { topicName } from '../schemas/topic-name.ts'
+import type { TopicOutcome } from '../schemas/topic-outcome.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
@@ -11,6 +13,7 @@ import { quietPromise } from './quiet-promise.ts'
 import { createRequests } from './requests.ts'
 import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
+import { createSubscriptions, type Subscription } from './subscriptions.ts'
 import { blankVerdict } from './blank-verdict.ts'
 
 export { sharedDefaults } from './shared-defaults.ts'
@@ -29,6 +32,13 @@ interface SharedEvent {
   id: string
   name: string
   data: unknown
+}
+
+/** Whether a tab uses a topic. */
+interface TopicUse {
+  tab: string
+  data: { topic: string, params: Record<string, unknown> }
+  isUsed: boolean
 }
 
 /** State from which a tab continues where the leader stopped. */
@@ -50,6 +60,10 @@ type Message =
   | { type: 'settled', id: string, error: ErrorFields | undefined, number: unknown }
   | { type: 'update', session: string, seq: number, name: string, data: unknown }
   | { type: 'gap', seq: number }
+  /** A tab begins to use a topic, or ends it. */
+  | { type: 'topic' } & TopicUse
+  /** The server refused a topic. */
+  | { type: 'refused', outcome: TopicOutcome }
   /** `setup` has finished. */
   | { type: 'ready' }
   | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined }
@@ -75,7 +89,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   const { leaderTimeoutMs, maxQueued, signal } = options
   const tab = crypto.randomUUID()
   const channel = new BroadcastChannel(lockName)
-  const [on, call] = createListeners(options.onError)
+  const listeners = createListeners(options.onError)
+  const [on, call] = listeners
   const life = new AbortController()
   let state: ConnectionState = 'connecting'
   let session: string | undefined
@@ -90,6 +105,10 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   /** Unsettled events of this tab. */
   const own = new Map<string, { event: SharedEvent, resolve: (number: any) => void, reject: (error: Error) => void }>()
   let leading: Connection | undefined
+  /** Topics that this tab uses, by their names. */
+  const used = new Map<string, TopicUse>()
+  /** While this tab leads: the uses of all tabs, by the tab and the topic. */
+  const held = new Map<string, Subscription>()
   /** Term of the last leader that was heard. Later leaders have higher terms. */
   let term = 0
   /** Client id of the leading page in the Web Locks API. */
@@ -117,7 +136,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       if (of !== session) mark = { accepted: 0, doubtful: 0 }
       session = of
       hasOpened = true
-      if (options.setup && blankVerdict.test(detail.verdict!)) setupDue = detail.verdict
+      if (blankVerdict.test(detail.verdict!)) setupDue = detail.verdict
     }
     call(stateChange, next, detail)
   }
@@ -169,6 +188,37 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     connection.emit(name as never, data as never).then((number) => done(undefined, number), ({ code, message, status, errors }: ClientError) => done({ code, message, status, errors }))
   }
 
+  /** The leader subscribes for all tabs. Each tab gets the outcome as an update. */
+  const hold = ({ tab: of, data, isUsed }: TopicUse) => {
+    const connection = leading!
+    const name = topicName(data.topic, data.params)
+    const id = `${of} ${name}`
+    const before = held.get(id)
+    held.delete(id)
+    if (isUsed) {
+      const subscription = connection.subscribe(data.topic as never, data.params as never)
+      held.set(id, subscription)
+      subscription.ready.catch(({ code, message }: ClientError) => {
+        if (leading !== connection || connection.state === 'closed') return
+        const outcome = { ...data, name, ok: false, code, message }
+        tell({ type: 'refused', outcome })
+        refuse(outcome)
+      })
+    }
+    before?.close()
+  }
+
+  const refuse = (outcome: TopicOutcome) => call(anyUpdate, { name: 'tether.topic', data: outcome })
+
+  const use = (change: TopicUse) => {
+    if (leading) hold(change)
+    else tell({ type: 'topic', ...change })
+  }
+
+  const useAll = (isUsed: boolean) => {
+    for (const change of used.values()) use({ ...change, isUsed })
+  }
+
   const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { ...mark, session, seq, setupDue } })
 
   const tellLeading = (to?: string) => tell({ type: 'leading', tab: to, state: leading!.state, progress: progress() })
@@ -199,6 +249,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
         tell({ type: 'ready' })
       },
       resume: resume!,
+      emitTopic: emit,
       link: markedLink((path, linkOptions) => {
         const { open, send } = (options.link ?? sseLink)(path, { ...linkOptions, fetch: guard(linkOptions.fetch ?? fetch) })
         return {
@@ -244,6 +295,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       tell({ type: 'update', session: connection.session!, seq: count, name, data })
       update(connection.session!, count, name, data)
     }) as never)
+    held.clear()
+    for (const use of used.values()) hold(use)
     for (const event of order) forward(event)
     tellLeading()
     for (const { event } of own.values()) take(event)
@@ -309,6 +362,10 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       taken[from] ??= number - 1
       return
     }
+    if (type === 'topic') {
+      if (leading) hold(message)
+      return
+    }
     if (type === 'joined' || type === 'ping') {
       if (!leading) return
       if (type === 'joined') tellLeading(message.tab)
@@ -339,6 +396,9 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       case 'gap':
         gap(message.seq)
         break
+      case 'refused':
+        refuse(message.outcome)
+        break
       case 'ready':
         setupDue = undefined
         break
@@ -366,12 +426,14 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
           become(message.state, message.state === 'open' ? joined(seq!) : {}, session)
         }
         for (const { event } of own.values()) tell({ type: 'emit', event })
+        useAll(true)
       }
     }
   }
 
   const close = () => {
     if (life.signal.aborted) return
+    if (!leading) useAll(false)
     life.abort()
     channel.close()
     clearInterval(listening)
@@ -399,19 +461,35 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   })
   const [request, failRequests] = createRequests(on, () => session, emit)
 
+  const isClosed = () => life.signal.aborted
+
+  const [subscribe] = createSubscriptions(listeners, isClosed, async (event, data) => {
+    const change: TopicUse = { tab, data: data as TopicUse['data'], isUsed: event === 'tether.subscribe' }
+    const name = topicName(change.data.topic, change.data.params)
+    if (change.isUsed) used.set(name, change)
+    else used.delete(name)
+    use(change)
+  }, true)
+
   tell({ type: 'joined', tab })
   seek()
   const listening = listenMs > 0 ? setInterval(listen, listenMs) : undefined
-  for (const type of ['pagehide', 'pageshow']) globalThis.addEventListener?.(type, () => { isLeaving = type === 'pagehide' }, { signal: life.signal })
+  for (const type of ['pagehide', 'pageshow']) {
+    globalThis.addEventListener?.(type, () => {
+      isLeaving = type === 'pagehide'
+      useAll(!isLeaving)
+    }, { signal: life.signal })
+  }
   signal?.addEventListener('abort', close, { signal: life.signal })
   if (signal?.aborted === true) close()
 
   return {
     get session () { return session },
     get state () { return state },
-    ...createListening(on, () => life.signal.aborted, () => {}),
+    ...createListening(on, isClosed, () => {}),
     emit,
     request,
+    subscribe: subscribe as never,
     close
   } as Connection<Contract>
 }

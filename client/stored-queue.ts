@@ -94,9 +94,9 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
   const events: Row[] = []
   for (const [index, row] of of(mine.slot).entries()) {
     // An event whose number may be taken is sent again, however old.
-    if (index < mine.doubtful || row.at >= oldest) events.push(row)
+    if (index < mine.doubtful || (row.at >= oldest && !isOfTopic(row))) events.push(row)
     else {
-      lost.push([row, 'TETHER_EXPIRED'])
+      if (!isOfTopic(row)) lost.push([row, 'TETHER_EXPIRED'])
       rowStore.delete([row.slot, row.id])
     }
   }
@@ -104,6 +104,7 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
     const other = await read(slot)
     for (const [index, row] of of(slot).entries()) {
       rowStore.delete([row.slot, row.id])
+      if (isOfTopic(row)) continue
       if (index < other.doubtful) lost.push([row, 'TETHER_IN_DOUBT'])
       else if (row.at < oldest) lost.push([row, 'TETHER_EXPIRED'])
       else {
@@ -186,6 +187,11 @@ async function takeQueue (database: IDBDatabase, free: Held[], name: string, max
     },
     release
   }
+}
+
+/** A subscription belongs to its page. It is only kept for its number, which may be taken. */
+export function isOfTopic ({ name }: StoredEvent): boolean {
+  return name.startsWith('tether.')
 }
 
 async function openDatabase (version?: number): Promise<IDBDatabase> {

@@ -1,11 +1,12 @@
-import type { Static, TSchema } from '@sinclair/typebox'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { ContractError } from './errors.ts'
 import { checkSchema, type SchemaUse } from './json-schema.ts'
 import { nameFault, type NameCheck } from './name.ts'
 import { isRecord } from './record.ts'
 import type { ReceivedOutput, Schema, SchemaInput, SchemaOutput } from './schema-data.ts'
-import { checkStandard, completeJsonSchema, hasCheck, isStandard, type SchemaSide } from './standard-schema.ts'
+import { checkStandard, completeJsonSchema, hasCheck, isStandard, jsonSchemaOf, type SchemaSide, type StandardSchema } from './standard-schema.ts'
 import { didYouMean } from './suggestion.ts'
+import { flatFault } from './topic-params.ts'
 
 const kind = Symbol('fastify-tether.update')
 
@@ -76,29 +77,51 @@ export type HandlerResult<Definition> = Definition extends { readonly [kind]: 'r
 export type EventSchemas = Record<string, EventDefinition>
 export type UpdateDefinitions = Record<string, UpdateDefinition>
 
-/** The events and updates that a page and its session exchange. */
+/** Updates for the sessions that subscribe to them, once for each set of parameters; made by {@link topic}. */
+export interface Topic<Params extends Schema = Schema, Updates extends UpdateDefinitions = UpdateDefinitions> {
+  readonly [kind]: 'topic'
+  /** Schema of the parameters. */
+  readonly params: Params
+  readonly updates: Updates
+}
+
+export type TopicDefinitions = Record<string, Topic>
+
+/** The parameters that `authorize` and `start` get: after the schema's defaults and transforms. */
+export type TopicParams<Definition> = unknown extends Definition ? any : Definition extends { readonly [kind]: 'topic', readonly params: infer Params } ? EventData<Params> : never
+
+/** The parameters that a subscriber gives: before the schema's defaults and transforms. */
+export type TopicInput<Definition> = unknown extends Definition ? any : Definition extends { readonly [kind]: 'topic', readonly params: infer Params } ? EventInput<Params> : never
+
+/** The updates of a topic. */
+export type TopicUpdates<Definition> = unknown extends Definition ? any : Definition extends { readonly [kind]: 'topic', readonly updates: infer Updates extends UpdateDefinitions } ? Updates : never
+
+/** The events, updates and topics that a page and its session exchange. */
 export interface Contract<
   Events extends EventSchemas = EventSchemas,
-  Updates extends UpdateDefinitions = UpdateDefinitions
+  Updates extends UpdateDefinitions = UpdateDefinitions,
+  Topics extends TopicDefinitions = TopicDefinitions
 > {
   /** Browser to server: each event's name and the schema of its data, or a {@link request}. */
   readonly events: Events
   /** Server to browser: each update's name and how it is written. */
   readonly updates: Updates
+  /** Each topic's name, its parameters and its updates. */
+  readonly topics?: Topics
 }
 
-/** A contract of any events and updates, for generic code. */
-export type AnyContract = Contract<any, any>
+/** A contract of any events, updates and topics, for generic code. */
+export type AnyContract = Contract<any, any, any>
 
 type Checked<Definitions> = {
   readonly [Name in keyof Definitions]: NameCheck<Name> extends true ? Definitions[Name] : NameCheck<Name>
 }
 
 /**
- * Declares the events and updates of a session.
+ * Declares the events, updates and topics of a session.
  *
  * @param contract `events` maps a name to a {@link Schema} or {@link request}; `updates` maps a name
- * to a {@link Schema}, {@link conflate} or {@link text}. Either may be left out.
+ * to a {@link Schema}, {@link conflate} or {@link text}; `topics` maps a name to a {@link topic}. Each may be left out.
  * @returns the contract, frozen; types are inferred from it everywhere.
  * @throws `FST_ERR_TETHER_CONTRACT` for a name that is not allowed (names are
  * `[A-Za-z0-9._-]{1,64}`; not `open`, `error`, `message`, `tether…` or a prototype
@@ -112,12 +135,12 @@ type Checked<Definitions> = {
  *   updates: { notice: Type.Object({ text: Type.String() }) }
  * })
  */
-export function defineContract<Events extends EventSchemas = {}, Updates extends UpdateDefinitions = {}> (
-  contract: { readonly events?: Events & Checked<Events>, readonly updates?: Updates & Checked<Updates> }
-): Contract<Events, Updates> {
-  if (!isRecord(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates"')
+export function defineContract<Events extends EventSchemas = {}, Updates extends UpdateDefinitions = {}, Topics extends TopicDefinitions = {}> (
+  contract: { readonly events?: Events & Checked<Events>, readonly updates?: Updates & Checked<Updates>, readonly topics?: Topics & Checked<Topics> }
+): Contract<Events, Updates, Topics> {
+  if (!isRecord(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates", and with "topics" where there are any')
   for (const key of Object.keys(contract)) {
-    if (key !== 'events' && key !== 'updates') throw new ContractError(`a contract has no part "${key}", only "events" and "updates"${didYouMean(key, ['events', 'updates'])}`)
+    if (!parts.includes(key)) throw new ContractError(`a contract has no part "${key}", only "events" and "updates", and "topics"${didYouMean(key, parts)}`)
   }
   const events = namesChecked('event', contract.events)
   const updates = namesChecked('update', contract.updates)
@@ -136,8 +159,12 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
       unnamed = name
     }
   }
-  return Object.freeze({ events, updates }) as Contract<Events, Updates>
+  const topics = namesChecked('topic', contract.topics)
+  for (const [name, definition] of Object.entries(topics)) checkTopic(name, definition)
+  return Object.freeze({ events, updates, ...contract.topics !== undefined && { topics } }) as Contract<Events, Updates, Topics>
 }
+
+const parts = ['events', 'updates', 'topics']
 
 /**
  * Declares an update that keeps only the newest waiting value of each key.
@@ -233,6 +260,59 @@ function namesChecked (what: string, definitions: unknown): Record<string, unkno
     if (fault !== null) throw new ContractError(`the ${what} name "${name}" ${fault}`)
   }
   return Object.freeze({ ...definitions })
+}
+
+/**
+ * Declares a topic: updates for the sessions that subscribe to it. `host` with the parameters `{ id: 'a' }` and `host` with
+ * `{ id: 'b' }` are two topics of one declaration.
+ *
+ * @param definition `params`: a {@link Schema} of a flat object of strings, finite numbers and booleans; default: no
+ * parameters. `updates`: as in {@link defineContract}. Of the updates that are declared by {@link conflate}, the server keeps
+ * the newest value of each key, and gives these to each new subscriber.
+ * @throws `FST_ERR_TETHER_CONTRACT` for anything else; `defineContract` checks the parts, and names the topic.
+ * @example
+ * topic({ params: Type.Object({ id: Type.String() }), updates: { cpu: conflate(Cpu, (cpu) => cpu.core), alert: Alert } })
+ * @see docs/topics.md
+ */
+export function topic<Params extends Schema = typeof noParams, Updates extends UpdateDefinitions = {}> (
+  definition: { readonly params?: Params, readonly updates: Updates & Checked<Updates> }
+): Topic<Params, Updates> {
+  if (!isRecord(definition)) throw new ContractError('topic() takes an object with "params" and "updates"')
+  for (const key of Object.keys(definition)) {
+    if (key !== 'params' && key !== 'updates') throw new ContractError(`topic() has no part "${key}", only "params" and "updates"${didYouMean(key, ['params', 'updates'])}`)
+  }
+  const { params = noParams, updates } = definition
+  if (!isRecord(updates)) throw new ContractError('"updates" of topic() must be an object')
+  return Object.freeze({ [kind]: 'topic' as const, params: params as Params, updates: Object.freeze({ ...updates }) as Updates })
+}
+
+const noParams = Type.Object({})
+
+function checkTopic (name: string, definition: unknown): void {
+  if (!isRecord(definition) || (definition as Partial<Topic>)[kind] !== 'topic') throw new ContractError(`topic "${name}" must be what topic() returns`)
+  const { params, updates } = definition as unknown as Topic
+  const what = `the parameters of topic "${name}"`
+  if (!isDefinition(params) || kind in params) throw new ContractError(`${what} must be ${aSchema}`)
+  checkAny(what, params, 'event', 'input')
+  const fault = isStandard(params) ? standardFault(params) : flatFault(params)
+  if (fault !== null) throw new ContractError(`${what} must be a flat object of strings, numbers and booleans: ${fault}`)
+  for (const [update, schema] of Object.entries(updates)) checkUpdate(`update "${update}" of topic "${name}"`, update, schema)
+}
+
+/** A library's check may convert a parameter on either side. What it gives is checked at each subscription, too. */
+function standardFault (params: StandardSchema): string | null {
+  const sides = [jsonSchemaOf(params, 'input'), jsonSchemaOf(params, 'output')]
+  const faults = sides.map((side) => side === null ? null : flatFault(side))
+  return faults.includes(null) ? null : faults[0]!
+}
+
+function checkUpdate (what: string, name: string, definition: unknown): void {
+  const fault = nameFault(name)
+  if (fault !== null) throw new ContractError(`the name of ${what} ${fault}`)
+  if (!isDefinition(definition) || isRequest(definition)) throw new ContractError(`${what} must be ${aSchema}, or conflate(…) or text()`)
+  const inner = isConflated(definition) ? definition.update : definition
+  if (!isText(inner)) checkAny(what, inner, 'update', 'output')
+  else if (inner.unnamed) throw new ContractError(`${what} cannot be unnamed: a page could not tell which topic it is of`)
 }
 
 const aSchema = 'a schema: of TypeBox, or of a library that follows Standard Schema, such as Zod, Valibot or ArkType'

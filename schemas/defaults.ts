@@ -13,6 +13,8 @@ export const defaults = Object.freeze({
   }),
   /** Options of `app.tether.stateful(url, config)`. */
   stateful: Object.freeze(defaultsOf(optionTable.stateful)),
+  /** Options of one topic, in `topics` of `app.tether.stateful(url, config)`. */
+  topic: Object.freeze(defaultsOf(optionTable.topic)),
   /** Options of `app.tether.sse.upgrade(options)`. */
   upgrade: Object.freeze({
     ...defaultsOf(optionTable.stream),
@@ -60,6 +62,10 @@ export const defaults = Object.freeze({
     addressShare: 0.1,
     /** Most sessions closed for good that the server remembers, to answer 204 and 410. */
     tombstones: 1_024,
+    /** Most characters of the name of a topic's update, parameters included. */
+    topicNameLength: 512,
+    /** Most characters of a subscription's parameters, as JSON. */
+    topicGivenLength: 2_048,
     /** Most characters of `X-Tether-Sender`, and most changes of the sender that a session remembers. */
     senderLength: 64,
     numberTurns: 16,

@@ -102,6 +102,7 @@ export const ContractError = misuse('FST_ERR_TETHER_CONTRACT', '%s')
 export const FrameError = misuse('FST_ERR_TETHER_FRAME', '%s')
 export const SerializationError = misuse('FST_ERR_TETHER_SERIALIZATION', '%s cannot be serialised: %s')
 export const UnknownUpdateError = misuse('FST_ERR_TETHER_UNKNOWN_UPDATE', 'the contract has no update "%s"%s')
+export const UnknownTopicError = misuse('FST_ERR_TETHER_UNKNOWN_TOPIC', 'the contract has no topic "%s"%s')
 
 export const AlreadyRegisteredError = failure('FST_ERR_TETHER_ALREADY_REGISTERED', 500, 'fastify-tether is already registered on this instance or one above it')
 export const ModeError = failure('FST_ERR_TETHER_MODE', 500, 'mode "%s" %s')

@@ -6,7 +6,7 @@
 
 /** A whole number. Its name ends in `Ms` where the unit is milliseconds. */
 export type WholeNumberRow = {
-  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies' | 'labels' | 'versions'
+  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies' | 'labels' | 'versions' | 'topics' | 'subscriptions' | 'values'
 } & (
   /** Words in place of a number where another option decides the default. */
   { readonly default: number } | { readonly defaultInWords: string }
@@ -74,7 +74,7 @@ export const optionTable = {
     commandBuffer: { unit: 'commands', default: 64, least: 1 },
     /** Bytes of a POST's body, or of a message on a WebSocket. A larger one gets 413. Default 65,536; at least 1. */
     maxEventBytes: { unit: 'bytes', default: 65_536, least: 1 },
-    /** Events in one POST; at most `commandBuffer`. Default 32, or `commandBuffer` where that is less; at least 1. */
+    /** Events in one POST; at most `commandBuffer`. Default 32, or `maxSubscriptions` where the contract has topics, or `commandBuffer` where that is less; at least 1. */
     maxBatch: { unit: 'events', default: 32, least: 1 },
     /**
      * Requests of one session that wait or run, or whose reply its client has not acknowledged. Beyond this, a POST with a
@@ -128,7 +128,28 @@ export const optionTable = {
     /** In a cluster, the version of the state that `serialize` gives. Another one needs `deserialize`. Default 1; at least 1. */
     stateVersion: { unit: 'versions', default: 1, least: 1 },
     /** In a cluster, milliseconds without a stream after which a session leaves its node's memory for the engine. Default 0; 0: never. */
-    freezeMs: { unit: 'ms', default: 0, zero: 'never' }
+    freezeMs: { unit: 'ms', default: 0, zero: 'never' },
+    /** Topics that one session may subscribe to. Beyond this, a subscription is refused. Default 64; at least 1. */
+    maxSubscriptions: { unit: 'subscriptions', default: 64, least: 1 },
+    /**
+     * Topics of the URL that have subscribers, a producer or retained values, each set of parameters counted by itself. Beyond
+     * this, the topic without subscribers and producer that was published least recently goes; if there is none, a
+     * subscription is refused. Default 10,000; at least 1.
+     */
+    maxTopics: { unit: 'topics', default: 10_000, least: 1 },
+    /**
+     * Bytes of memory for the retained values of all topics of the URL, a part of `maxBufferedBytes`. Beyond this, the value
+     * that was published least recently goes, those of topics with a producer last. Default 33,554,432; 0: none are retained.
+     */
+    maxRetainedBytes: { unit: 'bytes', default: 33_554_432, zero: 'none are retained' }
+  },
+  topic: {
+    /** Milliseconds that a producer goes on after the last subscriber has left. Default 5,000; 0: it ends at once. */
+    lingerMs: { unit: 'ms', default: 5_000, zero: 'it ends at once' },
+    /** Values that are retained of one topic, one for each key of each update; at most `queueFrames`. Beyond this, the one that was published least recently goes. Default 256; 0: none are retained. */
+    maxRetained: { unit: 'values', default: 256, zero: 'none are retained' },
+    /** Where `start` runs: on each node that has subscribers, or on one node for all of them. Default `'node'`. */
+    run: { default: 'node', choices: ['node', 'cluster'] }
   },
   /** Of both kinds of stream. */
   stream: {

@@ -88,6 +88,8 @@ export const optionGroups = {
       fallback: callback('what app.tether.sse.upgrade() returns'),
       initialState: callback(),
       on: Type.Optional(Type.Record(Type.String(), Type.Unsafe<unknown>({ callable: true, description: 'a function' }), { description: 'an object with a handler for each event' })),
+      // The configuration of each topic is a group of its own.
+      topics: Type.Optional(Type.Unsafe<unknown>({ type: 'object', topics: true, description: 'an object with the configuration of each topic' })),
       onConnect: callback(),
       onDisconnect: callback(),
       onClose: callback(),
@@ -108,6 +110,10 @@ export const optionGroups = {
       ...schemasOf(optionTable.stateful),
       ...accessOptions
     }, closed)
+  },
+  topic: {
+    where: '"topics" of app.tether.stateful()',
+    schema: Type.Object({ authorize: callback(), start: callback(), ...schemasOf(optionTable.topic) }, closed)
   },
   upgrade: {
     where: 'app.tether.sse.upgrade()',
@@ -161,6 +167,6 @@ export const optionGroups = {
   },
   contract: {
     where: 'defineContract()',
-    schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown() })
+    schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown(), topics: Type.Unknown() })
   }
 } satisfies Record<string, OptionGroup>

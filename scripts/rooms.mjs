@@ -11,7 +11,7 @@ export const floors = [
   ['contract', 'delivery', 'compression', 'cluster'],
   ['streams'],
   ['sessions'],
-  ['websocket', 'sse', 'ownership'],
+  ['websocket', 'sse', 'ownership', 'topics'],
   ['routes'],
   ['app', 'eyes'],
   ['entries'],

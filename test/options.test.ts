@@ -56,7 +56,7 @@ function shown (value: unknown): string {
 }
 
 /** Options that are no limits: docs/api.md describes them. */
-const described = ['contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onGap', 'serialize', 'deserialize', 'onFreeze', 'onRestore', 'onError']
+const described = ['contract', 'mode', 'upgrade', 'fallback', 'initialState', 'on', 'topics', 'authorize', 'start', 'onConnect', 'onDisconnect', 'onClose', 'onJoin', 'onLeave', 'onGap', 'serialize', 'deserialize', 'onFreeze', 'onRestore', 'onError']
 
 interface Group {
   /** The entry that exports the type, if it is not the main one. */
@@ -74,6 +74,7 @@ const groups: Record<string, Group> = {
   plugin: { typeName: 'TetherOptions', schema: optionGroups.plugin.schema, rows: optionTable.plugin, defaults: pluginDefaults, heading: '`app.register(tether, options)`' },
   cluster: { typeName: 'ClusterOptions', schema: optionGroups.cluster.schema, rows: optionTable.cluster, defaults: defaults.cluster, heading: '`cluster` of `app.register(tether, options)`' },
   stateful: { typeName: 'StatefulConfig', schema: optionGroups.stateful.schema, rows: optionTable.stateful, defaults: defaults.stateful, heading: '`app.tether.stateful(url, config)`' },
+  topic: { typeName: 'TopicConfig', schema: optionGroups.topic.schema, rows: optionTable.topic, defaults: defaults.topic, heading: '`topics` of `app.tether.stateful(url, config)`' },
   upgrade: { typeName: 'UpgradeOptions', schema: optionGroups.upgrade.schema, rows: optionTable.stream, defaults: defaults.upgrade, heading: '`app.tether.sse.upgrade(options)`' },
   compression: { typeName: 'CompressionOptions', schema: optionGroups.compression.schema, rows: optionTable.compression, defaults: defaults.compression, heading: null },
   websocket: { typeName: 'WebSocketUpgradeOptions', schema: optionGroups.websocket.schema, rows: { ...optionTable.stream, ...optionTable.websocket }, defaults: defaults.websocket, heading: '`app.tether.websocket.upgrade(options)`' },

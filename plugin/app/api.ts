@@ -1,4 +1,4 @@
-import type { EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
+import type { EventSchemas, TopicDefinitions, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Protocol } from '../carriers/carrier.ts'
 import type { Cluster, ClusterOptions, ClusterStatus } from '../cluster/api.ts'
@@ -99,7 +99,7 @@ export interface Tether {
    * route, when the instance becomes ready.
    * @see docs/api.md, docs/options.md
    */
-  stateful: <Events extends EventSchemas, Updates extends UpdateDefinitions, State = undefined>(url: string, config: StatefulConfig<Events, Updates, State>) => Handler<State, Updates>
+  stateful: <Events extends EventSchemas, Updates extends UpdateDefinitions, State = undefined, Topics extends TopicDefinitions = {}>(url: string, config: StatefulConfig<Events, Updates, State, Topics>) => Handler<State, Updates, Topics>
   /**
    * Prepares for a stop. It refuses new sessions, runs accepted events, writes waiting
    * updates, and ends every stream with a goodbye and a `retry:` spread over time.

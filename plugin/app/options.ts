@@ -6,10 +6,13 @@ import { isRecord } from '../../schemas/record.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
 import type { ClusterOptions } from '../cluster/api.ts'
 import type { EngineSource } from '../cluster/engine.ts'
+import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import type { SessionOptions } from '../sessions/config.ts'
 import type { SessionLimits } from '../sessions/session-registry.ts'
 import type { CompressionOptions, ResolvedCompression, ResolvedUpgradeOptions, UpgradeOptions } from '../streams/transport.ts'
+import type { AnyTopicConfig, TopicKind } from '../topics/topic-record.ts'
+import type { TopicKinds } from '../topics/topics.ts'
 import type { ResolvedWebSocketOptions, WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 import type { DrainOptions, TetherOptions } from './api.ts'
 import { isEngineSource, OptionValidator } from './option-validator.ts'
@@ -84,8 +87,37 @@ export function resolveDrainOptions (options: DrainOptions = {}): Required<Drain
  */
 export function resolveSessionOptions (config: SessionOptions, hasRequests = false): Readonly<Required<SessionOptions>> {
   const filled: Required<SessionOptions> = fill(config, defaults.stateful)
+  const hasTopics = Object.keys((config as Partial<AnyStatefulConfig>).contract?.topics ?? {}).length > 0
+  // The subscriptions of a page leave in one request.
+  const maxBatch = config.maxBatch ?? (hasTopics ? Math.max(filled.maxBatch, filled.maxSubscriptions) : filled.maxBatch)
   // A batch is accepted whole or not at all.
-  return Object.freeze({ ...filled, maxBatch: Math.min(filled.maxBatch, filled.commandBuffer, hasRequests ? filled.maxRequests : Infinity) })
+  return Object.freeze({ ...filled, maxBatch: Math.min(maxBatch, filled.commandBuffer, hasRequests ? filled.maxRequests : Infinity) })
+}
+
+/**
+ * The configuration of each topic of a contract.
+ *
+ * @param config has passed `checkConfig`
+ */
+export function topicKinds (contract: CompiledContract, config: AnyStatefulConfig, isClustered: boolean): TopicKinds {
+  const { where } = optionGroups.topic
+  const { queueFrames = defaults.stateful.queueFrames } = config
+  return new Map(Array.from(contract.topics, (compiled): [string, TopicKind] => {
+    const given: AnyTopicConfig = config.topics?.[compiled.name] ?? {}
+    const place = `topic "${compiled.name}" in ${where}`
+    if (isClustered && given.run === 'cluster') throw new OptionError(`option "run" of ${place} must be "node" where the option cluster joins nodes; got 'cluster'`)
+    if (given.maxRetained !== undefined && given.maxRetained > queueFrames) throw new OptionError(`option "maxRetained" of ${place} must be at most queueFrames, ${queueFrames}, since a subscriber gets all values at once; got ${given.maxRetained}`)
+    const limits = fill(given, defaults.topic)
+    return [compiled.name, { compiled, config: given, limits: Object.freeze({ ...limits, maxRetained: Math.min(limits.maxRetained, queueFrames) }) }]
+  }))
+}
+
+function checkTopics (config: AnyStatefulConfig): void {
+  const names = Object.keys(config.contract.topics ?? {})
+  for (const [name, given] of Object.entries(config.topics ?? {})) {
+    if (!names.includes(name)) throw new OptionError(`option "topics" of ${optionGroups.stateful.where} has "${name}", which is no topic of its contract${didYouMean(name, names)}`)
+    new OptionValidator({ ...optionGroups.topic, where: `topic "${name}" in ${optionGroups.topic.where}` }).check(given)
+  }
 }
 
 function resolveCompression (given: boolean | CompressionOptions): ResolvedCompression | null {
@@ -118,6 +150,7 @@ export function checkConfig (prefix: string, url: unknown, config: AnyStatefulCo
   for (const name of events) {
     if (on[name] === undefined) throw new OptionError(`option "on" of ${where} has no handler for event "${name}" of its contract`)
   }
+  checkTopics(config)
   const commandBuffer = config.commandBuffer ?? defaults.stateful.commandBuffer
   if (config.maxBatch !== undefined && config.maxBatch > commandBuffer) {
     throw new OptionError(`option "maxBatch" of ${where} must be at most commandBuffer, ${commandBuffer}, since a batch is queued whole; got ${config.maxBatch}`)

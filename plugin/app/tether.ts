@@ -18,11 +18,12 @@ import type { TetherSession } from '../sessions/session.ts'
 import { createEventStreamUpgrade } from '../sse/sse-upgrade.ts'
 import { createRuntime, type Runtime } from '../streams/runtime.ts'
 import type { UpgradeOptions } from '../streams/transport.ts'
+import { Topics } from '../topics/topics.ts'
 import { createWebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 import type { DrainOptions, Tether, TetherOptions } from './api.ts'
 import { MemoryRelief } from './memory-relief.ts'
 import { noteObserved } from './observed.ts'
-import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions } from './options.ts'
+import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions, topicKinds } from './options.ts'
 import { Shutdown } from './shutdown.ts'
 import { healthOf, statsOf } from './stats.ts'
 
@@ -67,6 +68,7 @@ export class TetherCore {
         const drained = this.#shutdown.close('draining', resolveDrainOptions(options))
         this.#cluster?.announce()
         await drained
+        for (const { topics } of this.#endpoints) topics?.stop()
       },
       cluster: this.#cluster === null ? null : viewOf(this.#cluster),
       stats: () => statsOf(this.#runtime, this.#registry),
@@ -95,6 +97,7 @@ export class TetherCore {
   async shutdown (): Promise<void> {
     const { shutdownMs } = this.#runtime.limits
     await this.#shutdown.close('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
+    for (const { topics } of this.#endpoints) topics?.stop()
     await this.#runtime.http2Connections.close(shutdownMs / 4)
   }
 
@@ -108,6 +111,7 @@ export class TetherCore {
     checkConfig(instance.prefix, url, config)
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
     const contract = CompiledContract.of(config.contract)
+    const kinds = topicKinds(contract, config, this.#cluster !== null)
     const endpoint = new Endpoint({
       contract,
       limits: resolveSessionOptions(config, contract.hasRequests),
@@ -118,11 +122,12 @@ export class TetherCore {
       registry: this.#registry,
       cluster: this.#cluster,
       url: `${instance.prefix}${url}`,
+      topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds),
       keeperFor: this.#keeperFor(config),
       log: instance.log
     })
-    mountRoutes(instance, url, endpoint, transports, config.route)
     this.#endpoints.push(endpoint)
+    mountRoutes(instance, url, endpoint, transports, config.route)
     return endpoint.context.live as Handler
   }
 }

@@ -43,6 +43,8 @@ export class Command {
   queuedAt = 0
   /** Null if nobody watches. */
   trace: CommandTrace | null = null
+  /** What it does together with commands of its kind that directly follow it; null for none. See {@link CommandChannel.takeFollowing}. */
+  joint: object | null = null
 
   constructor (name: string, call: () => unknown, onSettled: ((fault: { error: unknown } | null) => void) | null = null, timed = true) {
     this.name = name
@@ -183,6 +185,22 @@ export class CommandChannel {
     if (call === null || !this.isIdle) return
     this.#onIdle = null
     call()
+  }
+
+  /**
+   * Takes the commands that directly follow the present one out of the queue, as far as `test` passes for what they do
+   * together. They count as part of the present command.
+   */
+  takeFollowing (test: (joint: object) => boolean): object[] {
+    const current = this.#current
+    if (current === null) return []
+    const other = this.#queue.findIndex(({ joint }) => joint === null || !test(joint))
+    const taken = this.#queue.splice(0, other === -1 ? this.#queue.length : other)
+    for (const { bounded, weight } of taken) {
+      if (!bounded) this.#unbounded--
+      current.weight += weight
+    }
+    return taken.map(({ joint }) => joint!)
   }
 
   /** Whether the caller runs within the present command. */

@@ -1,15 +1,18 @@
 import { inspect } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
-import { bodyOf, defineContract, isConflated, isRequest, isText, isUnnamed, type AnyContract } from '../../schemas/contract.ts'
-import { UnknownUpdateError } from '../../schemas/errors.ts'
+import { bodyOf, defineContract, isConflated, isRequest, isText, isUnnamed, type AnyContract, type Topic } from '../../schemas/contract.ts'
+import { UnknownTopicError, UnknownUpdateError } from '../../schemas/errors.ts'
 import type { Schema } from '../../schemas/schema-data.ts'
 import { hasCheck, isStandard, jsonSchemaOf } from '../../schemas/standard-schema.ts'
 import { didYouMean } from '../../schemas/suggestion.ts'
+import { subscribeEvent, unsubscribeEvent } from '../../schemas/topic-events.ts'
 import type { Frame } from '../protocol/frame.ts'
+import { CompiledTopic } from './compiled-topic.ts'
 import { EventValidator, type EventReader } from './event-validator.ts'
 import { ReplyEncoder } from './reply-encoder.ts'
 import { documentOf, type DocumentNames } from './schema-document.ts'
 import { StandardReader } from './standard-reader.ts'
+import { SubscriptionReader } from './subscription-reader.ts'
 import { UpdateEncoder } from './update-encoder.ts'
 
 const compiled = new WeakMap<AnyContract, CompiledContract>()
@@ -20,6 +23,9 @@ export class CompiledContract {
   readonly #events = new Map<string, EventReader>()
   readonly #replies = new Map<string, ReplyEncoder>()
   readonly #updates = new Map<string, UpdateEncoder>()
+  readonly #topics: ReadonlyMap<string, CompiledTopic>
+  /** Reads which topic a client means; null for a contract without topics. */
+  readonly subscriptions: SubscriptionReader | null
   /** Names of the updates that are sent as text. */
   readonly textNames: readonly string[]
   /** Name of the update that is written without it; undefined for none. */
@@ -32,7 +38,9 @@ export class CompiledContract {
       if (isRequest(definition)) this.#replies.set(name, new ReplyEncoder(name, definition.reply))
     }
     for (const [name, definition] of Object.entries(contract.updates)) this.#updates.set(name, new UpdateEncoder(name, definition as never))
-    this.textNames = [...this.#updates].filter(([, encoder]) => encoder.isText).map(([name]) => name)
+    this.#topics = new Map(Object.entries(contract.topics ?? {}).map(([name, definition]) => [name, new CompiledTopic(name, definition as Topic)]))
+    this.subscriptions = this.#topics.size > 0 ? new SubscriptionReader(this.#topics) : null
+    this.textNames = [...[...this.#updates].filter(([, encoder]) => encoder.isText).map(([name]) => name), ...[...this.#topics.values()].flatMap(({ textNames }) => textNames)]
     this.unnamed = Object.entries(contract.updates as Record<string, object>).find(([, definition]) => isUnnamed(definition))?.[0]
   }
 
@@ -69,9 +77,23 @@ export class CompiledContract {
     return [...this.#events.keys()]
   }
 
-  /** The reader of an event; undefined when the contract has no such event. */
+  /** The reader of an event, also of those that subscribe to topics; undefined when the contract has no such event. */
   event (name: string): EventReader | undefined {
-    return this.#events.get(name)
+    const reader = this.#events.get(name)
+    if (reader !== undefined || this.subscriptions === null) return reader
+    return name === subscribeEvent || name === unsubscribeEvent ? this.subscriptions : undefined
+  }
+
+  get topics (): Iterable<CompiledTopic> {
+    return this.#topics.values()
+  }
+
+  /** @throws `FST_ERR_TETHER_UNKNOWN_TOPIC` */
+  topic (name: string): CompiledTopic {
+    const topic = this.#topics.get(name)
+    if (topic !== undefined) return topic
+    const shown = typeof name === 'string' ? name : inspect(name, { depth: 0 })
+    throw new UnknownTopicError(shown, didYouMean(shown, this.#topics.keys()))
   }
 
   /** Whether an event is a request, so that its sender gets a reply. */

@@ -20,7 +20,6 @@ export class UpdateEncoder {
   readonly #name: string
   /** The name as it is written. */
   readonly #written: string
-  readonly #head: string
   /** Gives the data after the check, the defaults and the transforms of its schema's library; null for a schema that only says how to write it. */
   readonly #check: ((data: unknown) => unknown) | null
   /** Gives the `data:` lines. */
@@ -31,8 +30,6 @@ export class UpdateEncoder {
   constructor (name: string, definition: UpdateDefinition) {
     this.#name = name
     this.#written = isUnnamed(definition) ? '' : name
-    // A reader of event streams takes an event without a name for one of the name `message`.
-    this.#head = this.#written === '' ? '' : `event: ${name}\n`
     this.#key = isConflated(definition) ? definition.key : null
     const inner = isConflated(definition) ? definition.update : definition
     this.isText = isText(inner)
@@ -41,8 +38,11 @@ export class UpdateEncoder {
     this.#write = isText(inner) ? writeText : inLine(checking !== null ? writeJson : jsonWriter(`update "${name}"`, schemaOf(inner)))
   }
 
-  /** @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema refuses or cannot serialise, and what the key function throws. */
-  encode (data: unknown): Frame {
+  /**
+   * @param suffix follows the update's name, such as `@host?id=a` for an update of a topic
+   * @throws `FST_ERR_TETHER_SERIALIZATION` for data that the schema refuses or cannot serialise, and what the key function throws.
+   */
+  encode (data: unknown, suffix = ''): Frame {
     let value = data
     let lines: string
     try {
@@ -51,8 +51,10 @@ export class UpdateEncoder {
     } catch (error) {
       throw new SerializationError(`update "${this.#name}"`, messageOf(error))
     }
-    const key = this.#key === null ? null : `${this.#written}\n${this.#key(value as never)}`
-    return new Frame(`${this.#head}${lines}\n`, key)
+    const name = `${this.#written}${suffix}`
+    const key = this.#key === null ? null : `${name}\n${this.#key(value as never)}`
+    // A reader of event streams takes an event without a name for one of the name `message`.
+    return new Frame(name === '' ? `${lines}\n` : `event: ${name}\n${lines}\n`, key)
   }
 }
 

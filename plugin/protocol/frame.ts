@@ -29,6 +29,13 @@ export class Frame {
   }
 }
 
+/** Name of the topic whose update a frame is, such as `host?id=a`; null for any other frame. */
+export function topicOf ({ text }: Frame): string | null {
+  const line = text.slice(0, text.indexOf('\n'))
+  const at = line.indexOf('@')
+  return at === -1 || !line.startsWith('event: ') ? null : line.slice(at + 1)
+}
+
 /** The fields of a frame, as a plain transport takes them. */
 export interface FrameFields {
   /** Event type; the browser's default is `message`. No CR, LF or NUL. */

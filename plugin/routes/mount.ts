@@ -3,6 +3,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { acceptedSchema, envelopeSchema, refusalSchema, rejectionSchema } from '../../schemas/envelope.ts'
 import { longestTimerMs } from '../../schemas/timer.ts'
+import { subscribeEvent, unsubscribeEvent } from '../../schemas/topic-events.ts'
 import { DocumentNames } from '../contract/schema-document.ts'
 import { Acceptance, leaveEvent } from '../sessions/acceptance.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
@@ -22,6 +23,10 @@ const refusals = { '4xx': refusalSchema, '5xx': refusalSchema }
 const headers = Type.Object({ 'x-tether-session': Type.Optional(Type.String({ description: 'The session, as the hello frame names it' })) })
 
 const waitHeaders = Type.Object({ ...headers.properties, prefer: Type.String({ description: '`wait=<seconds>`: how long to wait for the reply' }) })
+const topicBody = Type.Object({
+  topic: Type.String({ description: 'Name of the topic; in a form, parameters may follow, as in host?id=a' }),
+  params: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), { description: 'Its parameters; in a form, the other fields are the parameters' }))
+})
 
 /** What the routes of one endpoint have in common. */
 interface Parts {
@@ -117,6 +122,12 @@ function mountEvents (forms: FastifyInstance, { url, endpoint, acceptance, optio
   }
   forms.post(`${base}/${leaveEvent}`, options.for({ summary: 'End a session, unless its page comes back', consumes, headers, response }),
     function leaveTetherSession (request, reply) { postEvent(acceptance, leaveEvent, request, reply) })
+  if (endpoint.contract.subscriptions !== null) {
+    for (const [name, summary] of [[subscribeEvent, 'Subscribe a session to a topic'], [unsubscribeEvent, 'End a subscription of a session']] as const) {
+      forms.post(`${base}/${name}`, options.for({ summary, consumes, headers, body: topicBody, response }),
+        function postTetherSubscription (request, reply) { postEvent(acceptance, name, request, reply) })
+    }
+  }
   // Any other name is an unknown event, and the answer says so.
   forms.post(`${base}/:event`, options.for({ hide: true, response: refusals }),
     function refuseTetherEvent (request, reply) { postEvent(acceptance, (request.params as { event: string }).event, request, reply) })

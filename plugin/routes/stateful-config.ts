@@ -1,11 +1,11 @@
 import type { FastifySchema, LogLevel, RouteShorthandOptions } from 'fastify'
-import type { EventSchemas, UpdateDefinitions } from '../../schemas/contract.ts'
+import type { EventSchemas, TopicDefinitions, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { SessionConfig } from '../sessions/config.ts'
 import type { Upgrade } from '../streams/transport.ts'
 import type { WebSocketUpgrade } from '../websocket/websocket-upgrade.ts'
 
 /** The second argument of `stateful`. `on` may be left out where the contract has no events. */
-export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State> = SessionConfig<Events, Updates, State> & HandlersNeeded<Events> & TransportParts & RoutePart
+export type StatefulConfig<Events extends EventSchemas, Updates extends UpdateDefinitions, State, Topics extends TopicDefinitions = {}> = SessionConfig<Events, Updates, State, Topics> & HandlersNeeded<Events> & TransportParts & RoutePart
 
 // This condition stands beside the handlers' types, not around them: there the compiler could not infer their parameters.
 type HandlersNeeded<Events> = [keyof Events] extends [never] ? { on?: Record<string, never> } : { on: {} }
@@ -75,4 +75,4 @@ interface BothParts {
   fallback?: Upgrade
 }
 
-export type AnyStatefulConfig = StatefulConfig<any, any, any>
+export type AnyStatefulConfig = StatefulConfig<any, any, any, any>

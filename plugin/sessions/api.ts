@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { UpdateData, UpdateDefinitions } from '../../schemas/contract.ts'
+import type { TopicDefinitions, TopicInput, TopicUpdates, UpdateData, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { Protocol } from '../carriers/carrier.ts'
 import type { StreamCompression } from '../carriers/stream-compression.ts'
 import type { Figures } from '../metrics/figures.ts'
@@ -134,10 +134,63 @@ export interface HandlerStats {
   protocols: Record<Protocol, number>
   /** Groups that have members. */
   groups: number
+  /** Topics that have subscribers, a producer or retained values, each set of parameters counted by itself. */
+  topics: number
+  /** Subscriptions to topics, of all sessions. */
+  subscriptions: number
+  /** Values that topics retain for later subscribers. */
+  retainedValues: number
+  /** Bytes of memory for these; `maxRetainedBytes` bounds it. */
+  retainedBytes: number
 }
 
+/** Figures of one topic on this node. */
+export interface TopicStats {
+  /** Sessions that are subscribed. */
+  subscribers: number
+  /** Values that are retained; `maxRetained` bounds it. */
+  retainedValues: number
+  /** Bytes of memory for these. */
+  retainedBytes: number
+  /** Updates published since the topic's first subscriber, or its first retained value. */
+  published: number
+  /** Whether its producer runs: `start` was called, and its `signal` has not aborted. */
+  running: boolean
+}
+
+/** A topic with its parameters, looked up at each use. It holds no memory without subscribers, producer and retained values. */
+export interface LiveTopic<Updates extends UpdateDefinitions = UpdateDefinitions> {
+  /** Such as `host?id=a`: parameters sorted by key, and URL-encoded. */
+  readonly name: string
+  /** Number of subscribed sessions on this node. */
+  readonly size: number
+  /** The same topic on this node alone: what it publishes goes to no other node. Without a cluster, the topic itself. */
+  readonly local: LiveTopic<Updates>
+  /** The current figures. */
+  readonly stats: TopicStats
+  /**
+   * Sends an update, encoded once, to every subscriber. It never blocks. `onOverflow` decides what happens to a
+   * subscriber beyond its limits. If the update is conflated, its value is retained for later subscribers. A topic with
+   * `start` retains nothing while it has neither a subscriber nor a producer.
+   *
+   * @returns the number of subscribers on this node
+   * @throws the errors of `session.send`; then no subscriber gets the update, and nothing is retained.
+   */
+  publish: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
+  /**
+   * Takes a session's subscription back, also one that is being authorised. Its client gets the outcome `TETHER_REVOKED`.
+   * It may subscribe again; then `authorize` decides.
+   *
+   * @returns false for a session that has no such subscription
+   */
+  revoke: (session: Session<any, any>) => boolean
+}
+
+/** The parameters are optional where `{}` would do. */
+type TopicArguments<Input> = {} extends Input ? [params?: Input] : [params: Input]
+
 /** The sessions of one `stateful` URL; `stateful` returns it. */
-export interface Handler<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
+export interface Handler<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions, Topics extends TopicDefinitions = {}> {
   /**
    * Sends an update, encoded once, to every session, connected or not. It never blocks.
    * `onOverflow` decides what happens to a session beyond its limits.
@@ -147,7 +200,7 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
    */
   broadcast: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
   /** The handler of this node alone: its broadcasts go to no other node, and take their place at once. Without a cluster, the handler itself. */
-  readonly local: Handler<State, Updates>
+  readonly local: Handler<State, Updates, Topics>
   /**
    * Resolves when all broadcasts that this node has called so far were delivered to its sessions, or are lost. Without
    * a cluster, at once. Rejects with `FST_ERR_TETHER_ENGINE` if the application closes before.
@@ -155,6 +208,15 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
   synced: () => Promise<void>
   /** Returns the group of a name, with or without members. Throws a TypeError for an empty name. */
   group: (name: string) => Group<State, Updates>
+  /**
+   * Returns the topic of a name and parameters, with or without subscribers.
+   *
+   * @throws `FST_ERR_TETHER_UNKNOWN_TOPIC` for a name outside the contract, `FST_ERR_TETHER_ARGUMENT` for parameters
+   * that its schema refuses.
+   */
+  topic<Name extends keyof Topics & string> (name: Name, ...params: TopicArguments<TopicInput<Topics[Name]>>): LiveTopic<TopicUpdates<Topics[Name]>>
+  /** All topics that have subscribers, a producer or retained values. */
+  readonly topics: Iterable<LiveTopic>
   /** All open sessions, prepared ones included. */
   readonly sessions: Iterable<Session<State, Updates>>
   /** Returns the open session of an id, or of an unused claim from `prepare`; undefined if there is none. */

@@ -24,6 +24,7 @@ import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-reg
 import type { SessionScope } from './session-scope.ts'
 import type { RestoreFrom, RestoreOptions, SessionSnapshot } from './snapshot.ts'
 import { TetherSession } from './session.ts'
+import type { TopicsPart } from './topics-part.ts'
 
 type Bind = NonNullable<AccessOptions['bind']>
 
@@ -42,9 +43,11 @@ export interface EndpointParts {
   readonly url?: string
   /** Makes what keeps its sessions in the cluster; absent where they stay on this node. */
   readonly keeperFor?: ((endpoint: Endpoint) => SessionKeeper) | undefined
+  /** Makes its topics; null for a contract without topics. */
+  readonly topics?: ((endpoint: Endpoint) => TopicsPart<TetherSession>) | null
 }
 
-/** One `stateful` URL: its sessions, its groups and its configuration. */
+/** One `stateful` URL: its sessions, its groups, its topics and its configuration. */
 export class Endpoint implements SessionScope<TetherSession> {
   readonly contract: CompiledContract
   readonly limits: Readonly<Required<SessionOptions>>
@@ -72,6 +75,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   /** Keeps its sessions in the cluster; null where they stay on this node. */
   readonly keeper: SessionKeeper | null
   readonly broadcastLog: BroadcastLog | null
+  readonly topics: TopicsPart<TetherSession> | null
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
   /** Whether a state was seen that can move to another node, or none ever has to. */
@@ -94,7 +98,11 @@ export class Endpoint implements SessionScope<TetherSession> {
     if (parts.runtime.watch.maxNames > 0) this.tally.start(parts.runtime.watch.maxNames)
     this.counters = new Counters(parts.runtime.totals, this.tally)
     this.commandWatch = new CommandWatch(url, parts.runtime.watch)
-    this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
+    this.topics = parts.topics?.(this) ?? null
+    this.handlers = new Map([
+      ...Object.entries(parts.config.on ?? {}).map(([name, handle]): [string, EventHandler] => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]),
+      ...this.topics?.handlers ?? []
+    ])
     this.groups = new Groups(this)
     this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
     this.keeper = parts.keeperFor?.(this) ?? null
@@ -248,8 +256,10 @@ export class Endpoint implements SessionScope<TetherSession> {
   }
 
   audiencesOf (session: TetherSession): ReadonlyArray<Audience<TetherSession>> {
-    const { groups } = session
-    return groups === null ? [this.everyone] : [this.everyone, ...Array.from(groups, (name) => this.groups.audience(name)!)]
+    const { groups, subscriptions } = session
+    const ofGroups = groups === null ? [this.everyone] : [this.everyone, ...Array.from(groups, (name) => this.groups.audience(name)!)]
+    if (subscriptions !== null) for (const { audience } of subscriptions.keys()) ofGroups.push(audience)
+    return ofGroups
   }
 
   attached (session: TetherSession): void {
@@ -275,6 +285,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     session.unsettle()
     this.everyone.delete(session)
     this.groups.forget(session)
+    this.topics?.forget(session)
   }
 
   closed (session: TetherSession): void {
@@ -304,8 +315,20 @@ export class Endpoint implements SessionScope<TetherSession> {
     })
   }
 
+  /** Logs what a topic's function threw, and calls `onError` with one of the subscribers. Never throws. */
+  reportTopic (subscribers: ReadonlySet<TetherSession>, error: unknown, command: string): void {
+    const [session] = subscribers
+    this.counters.add('handlerErrors')
+    logThrown(this.log, 'error', error, 'a topic of tether sessions failed', { command })
+    if (session !== undefined) this.#callOnError(session, error, command)
+  }
+
   report (session: TetherSession, error: unknown, command: string): void {
     logThrown(this.log, 'error', error, 'a handler of a tether session failed', { session: shortSessionId(session.id), command })
+    this.#callOnError(session, error, command)
+  }
+
+  #callOnError (session: TetherSession, error: unknown, command: string): void {
     const { onError } = this.hooks
     if (onError === undefined) return
     const failed = (thrown: unknown) => {

@@ -1,10 +1,12 @@
+import { UnknownTopicError } from '../../schemas/errors.ts'
 import { protocolCounts } from '../carriers/carrier.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { AnyRequest } from '../streams/transport.ts'
-import type { Group, Handler, HandlerStats, Session } from './api.ts'
+import type { Group, Handler, HandlerStats, LiveTopic, Session } from './api.ts'
 import type { Groups } from './groups.ts'
 import type { Relay } from './relay.ts'
 import type { TetherSession } from './session.ts'
+import type { TopicsPart } from './topics-part.ts'
 
 /** The part of an endpoint that its handler shows. */
 interface HandlerSource {
@@ -12,8 +14,11 @@ interface HandlerSource {
   readonly sessions: ReadonlyMap<string, TetherSession>
   readonly claims: ReadonlyMap<string, TetherSession>
   readonly everyone: Audience<TetherSession>
+  readonly topics: TopicsPart<TetherSession> | null
   prepare: (request: AnyRequest) => Promise<string | null>
 }
+
+const noTopics = { topics: 0, subscriptions: 0, retainedValues: 0, retainedBytes: 0 }
 
 /** The application's view of a `stateful` URL. */
 export class LiveHandler implements Handler {
@@ -34,6 +39,16 @@ export class LiveHandler implements Handler {
 
   group (name: string): Group {
     return this.#endpoint.groups.group(name, this.#relay)
+  }
+
+  topic (name: string, params: unknown = {}): LiveTopic {
+    const { topics } = this.#endpoint
+    if (topics === null) throw new UnknownTopicError(String(name), ', and no other topic')
+    return topics.topic(name, params, this.#relay)
+  }
+
+  get topics (): Iterable<LiveTopic> {
+    return this.#endpoint.topics?.all(this.#relay) ?? []
   }
 
   synced (): Promise<void> {
@@ -61,6 +76,6 @@ export class LiveHandler implements Handler {
       connected++
       protocols[stream.protocol]++
     }
-    return { sessions: this.#endpoint.sessions.size, connected, protocols, groups: this.#endpoint.groups.size }
+    return { sessions: this.#endpoint.sessions.size, connected, protocols, groups: this.#endpoint.groups.size, ...this.#endpoint.topics?.figures ?? noTopics }
   }
 }

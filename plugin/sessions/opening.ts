@@ -95,6 +95,8 @@ export async function openSession (endpoint: Endpoint, claim: Claim, request: Fa
   registry.moved(session, connection)
   if (isClaimedElsewhere) keeper!.claimEnded(claim.id!)
   session.queueHook('onConnect', { ...endpoint.context, request, verdict: attached, protocol: stream.protocol, restored: session.takeRestored() })
+  if (attached === 'gap') endpoint.topics?.refresh(session)
+  else if (attached !== 'resumed') endpoint.topics?.subscribeByUrl(session, request.query)
   return session
 }
 

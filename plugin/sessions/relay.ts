@@ -3,7 +3,7 @@ import type { LogPosition } from '../cluster/log-position.ts'
 import type { LogSubscriber } from '../cluster/log-reader.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
-import type { Frame } from '../protocol/frame.ts'
+import { topicOf, type Frame } from '../protocol/frame.ts'
 import type { BroadcastLog } from './broadcast-log.ts'
 import { refOf } from './session-id.ts'
 import type { TetherSession } from './session.ts'
@@ -12,6 +12,7 @@ import type { TetherSession } from './session.ts'
 interface Destination {
   readonly everyone: Audience<TetherSession>
   readonly groups: { audience: (name: string) => Audience<TetherSession> | undefined }
+  readonly topics: { deliver: (frame: Frame) => void } | null
   readonly runtime: { readonly broadcasts: Pick<BroadcastQueue, 'push'> }
 }
 
@@ -48,7 +49,7 @@ export class Relay implements LogSubscriber {
   }
 
   /**
-   * Gives a session that is in no audience what its groups got behind a position in the log.
+   * Gives a session that is in no audience what its groups and topics got behind a position in the log.
    *
    * @param position null for a position that is not known: the session gets a gap
    * @param isComplete whether the log still has all of that
@@ -59,7 +60,7 @@ export class Relay implements LogSubscriber {
     const ref = refOf(session.id)
     this.#log.replay(position, {
       deliver: ({ url, group, except, frame }) => {
-        if (url === this.#url && except !== ref && (group === null || session.groups?.has(group) === true)) session.feed.append(frame)
+        if (url === this.#url && except !== ref && isFor(session, group, frame)) session.feed.append(frame)
       },
       lost: () => { session.feed.lose() },
       pause: () => { session.feed.scheduleAppended() }
@@ -67,7 +68,8 @@ export class Relay implements LogSubscriber {
   }
 
   deliver ({ group, except, frame }: Broadcast): void {
-    const { everyone, groups, runtime } = this.#destination
+    const { everyone, groups, topics, runtime } = this.#destination
+    if (topics !== null && group === null && topicOf(frame) !== null) return topics.deliver(frame)
     const audience = group === null ? everyone : groups.audience(group)
     const left = except === null ? null : this.#sessions.get(except) ?? null
     if (audience !== undefined && audience.size > 0) runtime.broadcasts.push(audience, left, frame)
@@ -77,4 +79,13 @@ export class Relay implements LogSubscriber {
     // Its hooks run later, so no session comes or goes meanwhile, but for those whose stream a write ends.
     for (const session of [...this.#destination.everyone.members]) session.noteLoss()
   }
+}
+
+/** Whether a broadcast to a group, to the subscribers of a topic or to all is for a session. */
+function isFor ({ groups, subscriptions }: TetherSession, group: string | null, frame: Frame): boolean {
+  if (group !== null) return groups?.has(group) === true
+  const topic = topicOf(frame)
+  if (topic === null) return true
+  for (const { name } of subscriptions?.keys() ?? []) if (name === topic) return true
+  return false
 }

@@ -14,6 +14,8 @@ export interface EventHandler {
   readonly handle: (...given: unknown[]) => unknown
   /** Whether all its work is done when it returns. */
   readonly isSync: boolean
+  /** Makes the command of one event, in place of a call of `handle`. */
+  readonly toCommand?: (session: any, data: any) => Command
 }
 
 /** The sender's side of a request. */
@@ -122,9 +124,9 @@ export class SessionInbox implements CommandOwner {
     if (seq !== 0) this.#acceptedSeq = seq
     this.#counters.add('eventsAccepted')
     const { handlers, hooks, context } = this.#scope
-    const { handle, isSync } = handlers.get(name)!
+    const { handle, isSync, toCommand } = handlers.get(name)!
     const call = () => handle.call(hooks.on, this.#owner, data, context)
-    const command = requester === null ? new Command(name, call) : this.#requestOf(name, call, requester)
+    const command = toCommand?.(this.#owner, data) ?? (requester === null ? new Command(name, call) : this.#requestOf(name, call, requester))
     command.isSync = isSync
     command.seq = seq
     command.weight = weight
@@ -216,6 +218,16 @@ export class SessionInbox implements CommandOwner {
     const { hooks } = this.#scope
     const hook = hooks[name]
     this.#pushUnbounded(new Command(name, () => hook?.call(hooks, ...[this.#owner, ...given] as never[]), onSettled), hook === undefined || isSyncCallback(hook), hook === undefined ? null : 'hook')
+  }
+
+  /** Queues a command of the plugin's own, beyond the channel's capacity. */
+  queueOwn (command: Command, isSync: boolean): void {
+    this.#pushUnbounded(command, isSync, null)
+  }
+
+  /** @see {@link CommandChannel.takeFollowing} */
+  takeFollowing (test: (joint: object) => boolean): object[] {
+    return this.#channel.takeFollowing(test)
   }
 
   #pushUnbounded (command: Command, isSync: boolean, kind: CommandKind): void {

@@ -9,6 +9,7 @@ import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.
 import type { Cohorts } from './cohorts.ts'
 import type { CommandWatch } from './command-watch.ts'
 import type { EventHandler } from './session-inbox.ts'
+import type { TopicsPart } from './topics-part.ts'
 
 /** Moves sessions into the cluster's engine, where other nodes find them. */
 export interface Freezer<Session> {
@@ -46,6 +47,9 @@ export interface SessionScope<Session> {
   /** The log that joins the nodes; null for none. */
   readonly broadcastLog: BroadcastLog | null
   /** All sessions, and the groups of the session. */
+  /** Null for a contract without topics. */
+  readonly topics?: TopicsPart<Session> | null
+  /** All sessions, and the groups and topics of the session. */
   audiencesOf: (session: Session) => ReadonlyArray<Audience<any>>
   /** Logs what a handler or hook threw, and calls `onError`. Never throws. */
   report: (session: Session, error: unknown, command: string) => void

@@ -28,6 +28,7 @@ import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
 import type { FreezeOptions, FreezeReason, RestoreFrom, SessionSnapshot } from './snapshot.ts'
+import type { TopicMembership } from './topics-part.ts'
 
 /** A session looks for its cohort at this flush of a stream. Its first flush writes only the opening, and groups may still change. */
 const flushesToSettle = 2
@@ -88,6 +89,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   #flushes = 0
   /** Names of its groups; null before the first. */
   groups: Set<string> | null = null
+  /** Its topics, each with the parameters that the client gave; null before the first. Kept by the endpoint's topics. */
+  subscriptions: Map<TopicMembership, Readonly<Record<string, unknown>>> | null = null
   /** The senders that took event numbers; null before the first sender with a name. */
   takers: NumberTakers | null = null
   /** Its requests, and the replies that its client has not acknowledged; null before the first request. */
@@ -269,7 +272,9 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (!this.isOpen) return
     this.catchUp()
     this.feed.lose()
-    if (this.feed.stream !== null) this.inbox.queueGapHook(this.scope.context)
+    if (this.feed.stream === null) return
+    this.inbox.queueGapHook(this.scope.context)
+    this.scope.topics?.refresh(this)
   }
 
   /** Its client has all updates up to a number. */

@@ -1,0 +1,140 @@
+import type { AnyContract, ReceivedData, TopicInput, TopicUpdates } from '../schemas/contract.ts'
+import { topicName } from '../schemas/topic-name.ts'
+import { ClientError } from './client-error.ts'
+import type { Emitter } from './event-queue.ts'
+import type { createListeners } from './listeners.ts'
+import { anyUpdate, stateChange } from './listening.ts'
+import { quietPromise } from './quiet-promise.ts'
+
+type Topics<Contract extends AnyContract> = NonNullable<Contract['topics']>
+
+/** Name of a topic. */
+export type TopicName<Contract extends AnyContract> = keyof Topics<Contract> & string
+
+/** The parameters are optional where `{}` would do. */
+type TopicArguments<Params> = {} extends Params ? [params?: Params] : [params: Params]
+
+/** A part of the page that uses a topic. */
+export interface Subscription<Updates = any> {
+  /** Calls `listener` with each update of that name, the retained values first. Returns a function that removes the listener. */
+  on: <Name extends keyof Updates & string>(name: Name, listener: (data: ReceivedData<Updates[Name]>) => unknown) => () => void
+  /**
+   * Resolves when the retained values have come. Rejects with a `ClientError`: `TETHER_REFUSED`, the code of the server's
+   * `EventError`, `TETHER_REVOKED`, `TETHER_CLOSED`, or a refusal of the event. A rejection without a listener is no
+   * uncaught error. After a reconnect with a new session, or where the subscription is taken back, it is another promise.
+   */
+  readonly ready: Promise<void>
+  /** Removes its listeners. Behind the last one of the topic, the subscription ends. */
+  close: () => void
+}
+
+/** Subscribes to a topic of a contract. */
+export type Subscribe<Contract extends AnyContract> = <Name extends TopicName<Contract>>(topic: Name, ...params: TopicArguments<TopicInput<Topics<Contract>[Name]>>) => Subscription<TopicUpdates<Topics<Contract>[Name]>>
+
+/** One topic with its parameters, as the page gave them. */
+interface Entry {
+  /** The data of its events. */
+  data: { topic: string, params: object }
+  key: string
+  /** The topic's name, as the server knows it. */
+  name: string
+  uses: number
+  ready?: Promise<void>
+  /** Settles `ready`, while that is pending. */
+  settle?: ((error?: unknown) => void) | undefined
+}
+
+/**
+ * Counts the uses of each topic, and keeps the session's subscriptions alike.
+ *
+ * @param emit sends an event in its turn
+ * @returns `subscribe`; and a function that sends the subscriptions of a new session by the function that it gets, or by `emit`.
+ * With false it holds all back until its next call
+ */
+export function createSubscriptions ([on, call]: ReturnType<typeof createListeners>, isClosed: () => boolean, emit: Emitter, isSent = false) {
+  const entries = new Map<string, Entry>()
+  /** Updates since the last outcome, while one is due. Their topic may have a name that only the server knows yet. */
+  let early: Array<[update: string, name: string, data: unknown]> = []
+
+  /** Makes `ready` a promise that is pending. */
+  const begin = (entry: Entry) => {
+    if (!entry.settle) {
+      entry.ready = quietPromise((resolve, reject) => {
+        entry.settle = (error) => {
+          entry.settle = undefined
+          error ? reject(error) : resolve()
+        }
+      })
+    }
+    return entry
+  }
+
+  const settleClosed = ({ settle }: Entry) => settle?.(new ClientError({ code: 'TETHER_CLOSED' }))
+
+  // An event that gets lost with its session goes to the next one again.
+  const request = (entry: Entry, send: Emitter) => send('tether.subscribe', begin(entry).data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.settle?.(error))
+
+  const pass = (update: string, entry: Entry, data: unknown) => call(update + '@@' + entry.key, data)
+
+  on(anyUpdate, ({ name, data }) => {
+    const [update, of] = name.split('@')
+    if (of) {
+      early.push([update, of, data])
+      let isDue
+      for (const entry of entries.values()) {
+        if (entry.name === of) pass(update, entry, data)
+        isDue ||= entry.settle
+      }
+      if (isDue) return
+    } else if (update !== 'tether.topic') return
+    else {
+      const entry = entries.get(topicName(data.topic, data.params))
+      if (entry) {
+        if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) pass(update, entry, value)
+        entry.name = data.name
+        begin(entry).settle!(!data.ok && new ClientError(data))
+      }
+    }
+    early = []
+  })
+
+  on(stateChange, () => isClosed() && entries.forEach(settleClosed))
+
+  const subscribe = (topic: string, params: object = {}): Subscription => {
+    const key = topicName(topic, params as Record<string, unknown>)
+    const entry = entries.get(key) ?? { data: { topic, params: { ...params } }, key, name: key, uses: 0 }
+    entries.set(key, entry)
+    // A later use gets the retained values, too.
+    if (isSent && !entry.settle) request(entry, emit)
+    begin(entry)
+    if (isClosed()) settleClosed(entry)
+    entry.uses++
+    let stops: Array<() => void> | undefined = []
+    return {
+      on: (name, listener) => {
+        const stop = stops ? on(name + '@@' + key, listener) : () => {}
+        stops?.push(stop)
+        return stop
+      },
+      get ready () { return entry.ready! },
+      close: async () => {
+        if (!stops) return
+        for (const stop of stops) stop()
+        stops = undefined
+        entry.uses--
+        // A use that begins in the same turn keeps the subscription.
+        await null
+        if (entry.uses || !entries.delete(key)) return
+        if (isSent && [...entries.values()].every(({ name }) => name !== entry.name)) emit('tether.unsubscribe', entry.data).catch(() => {})
+      }
+    }
+  }
+
+  return [
+    subscribe,
+    (send: Emitter | false = emit) => {
+      if (send && !isSent) for (const entry of entries.values()) request(entry, send)
+      isSent = !!send
+    }
+  ] as const
+}

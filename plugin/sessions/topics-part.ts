@@ -1,0 +1,68 @@
+import type { Audience } from '../delivery/audience.ts'
+import type { Frame } from '../protocol/frame.ts'
+import type { LiveTopic } from './api.ts'
+import type { EventHandler } from './session-inbox.ts'
+
+/** The log that joins the nodes, as topics see it. */
+export interface TopicLog {
+  publish: (group: null, frame: Frame, except: null) => void
+}
+
+/** A topic, as its subscribers see it. */
+export interface TopicMembership {
+  /** Its name with its parameters. */
+  readonly name: string
+  readonly audience: Audience<any>
+}
+
+/** One subscription of a session, as JSON. */
+export interface SubscriptionSnapshot {
+  readonly topic: string
+  /** The topic's name with its parameters. */
+  readonly name: string
+  readonly params: Readonly<Record<string, unknown>>
+  /** The parameters as the client sent them. */
+  readonly given: Readonly<Record<string, unknown>>
+}
+
+/** Figures of the topics of one endpoint. */
+export interface TopicFigures {
+  /** Topics that have subscribers, a producer or retained values. */
+  topics: number
+  /** Subscriptions of all sessions. */
+  subscriptions: number
+  /** Values that are retained. */
+  retainedValues: number
+  /** Bytes of memory for these. */
+  retainedBytes: number
+}
+
+/** The topics of one endpoint, as its other parts see them. */
+export interface TopicsPart<Session> {
+  /** The handlers of the events by which clients subscribe, by name. */
+  readonly handlers: ReadonlyMap<string, EventHandler>
+  readonly figures: TopicFigures
+  /**
+   * The application's view of a topic.
+   *
+   * @param log to other nodes; null for this node alone
+   * @throws `FST_ERR_TETHER_UNKNOWN_TOPIC`, `FST_ERR_TETHER_ARGUMENT`
+   */
+  topic: (name: string, params: unknown, log: TopicLog | null) => LiveTopic
+  /** The application's views of all topics. */
+  all: (log: TopicLog | null) => Iterable<LiveTopic>
+  /** Publishes a frame that came from another node, or back from the log. */
+  deliver: (frame: Frame) => void
+  /** Queues the retained values of all its topics for a session whose client has lost updates. */
+  refresh: (session: Session) => void
+  /** Subscribes a new session to the topics that its URL names. */
+  subscribeByUrl: (session: Session, query: unknown) => void
+  /** The subscriptions of a session that moves. */
+  snapshot: (session: Session) => SubscriptionSnapshot[]
+  /** Takes a session into the topics of a snapshot, as if it had always been there: nobody is asked, and nothing is sent. */
+  restore: (session: Session, subscriptions: readonly SubscriptionSnapshot[]) => void
+  /** Takes a session out of all its topics. */
+  forget: (session: Session) => void
+  /** Ends all producers. */
+  stop: () => void
+}

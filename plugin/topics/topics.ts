@@ -1,0 +1,341 @@
+import { AsyncResource } from 'node:async_hooks'
+import { ArgumentError, type Fault } from '../../schemas/errors.ts'
+import { faultSummary } from '../../schemas/fault-summary.ts'
+import { refusedCode, revokedCode, subscribeEvent, unsubscribeEvent } from '../../schemas/topic-events.ts'
+import type { TopicOutcome } from '../../schemas/topic-outcome.ts'
+import { Command } from '../commands/command-channel.ts'
+import { isSyncCallback } from '../commands/sync-callback.ts'
+import type { Subscription, SubscriptionReader } from '../contract/subscription-reader.ts'
+import { RetainedValues } from '../delivery/retained-values.ts'
+import { topicOf, type Frame } from '../protocol/frame.ts'
+import type { LiveTopic } from '../sessions/api.ts'
+import type { Endpoint } from '../sessions/endpoint.ts'
+import type { EventHandler } from '../sessions/session-inbox.ts'
+import type { TetherSession } from '../sessions/session.ts'
+import type { SubscriptionSnapshot, TopicFigures, TopicLog, TopicsPart } from '../sessions/topics-part.ts'
+import { outcomeFrame } from './outcome-frame.ts'
+import { SubscriptionBatch, type Refusal, type SubscriptionDesk } from './subscription-batch.ts'
+import { TopicRecord, type TopicKind } from './topic-record.ts'
+import { TopicView } from './topic-view.ts'
+
+/** Configuration of topics, by their names. */
+export type TopicKinds = ReadonlyMap<string, TopicKind>
+
+/** The topics of one `stateful` URL. */
+export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
+  readonly handlers: ReadonlyMap<string, EventHandler>
+  readonly #endpoint: Endpoint
+  readonly #kinds: TopicKinds
+  readonly #reader: SubscriptionReader
+  readonly #values: RetainedValues
+  /** By name. */
+  readonly #records = new Map<string, TopicRecord>()
+  /** Those without subscribers and producer, the least recently published first. */
+  readonly #idle = new Set<TopicRecord>()
+  readonly #batches = new WeakMap<TetherSession, SubscriptionBatch>()
+  /** Topics whose values are on their way to a session whose client has lost updates. */
+  readonly #refreshing = new WeakMap<TetherSession, Set<TopicRecord>>()
+  /** Producers run in it: they outlive the request of their first subscriber. */
+  readonly #context = new AsyncResource('fastify-tether.topics')
+  #subscriptions = 0
+  #isStopped = false
+
+  constructor (endpoint: Endpoint, kinds: TopicKinds) {
+    this.#endpoint = endpoint
+    this.#kinds = kinds
+    this.#reader = endpoint.contract.subscriptions!
+    this.#values = new RetainedValues(endpoint.runtime.budget, endpoint.limits.maxRetainedBytes)
+    const isSync = [...kinds.values()].every(({ config: { authorize } }) => authorize === undefined || isSyncCallback(authorize))
+    this.handlers = new Map<string, EventHandler>([
+      [subscribeEvent, {
+        handle: () => {},
+        isSync,
+        toCommand: (session: TetherSession, subscription: Subscription) => new SubscriptionBatch(this, session, subscription).toCommand()
+      }],
+      [unsubscribeEvent, { handle: (session, subscription) => this.#unsubscribe(session as TetherSession, (subscription as Subscription).name), isSync: true }]
+    ])
+  }
+
+  get figures (): TopicFigures {
+    return { topics: this.#records.size, subscriptions: this.#subscriptions, retainedValues: this.#values.size, retainedBytes: this.#values.weight }
+  }
+
+  // For the application
+
+  topic (name: string, params: unknown, log: TopicLog | null): LiveTopic {
+    const { kind, name: full } = this.#addressOf(name, params)
+    return new TopicView(full, kind, this, log)
+  }
+
+  #addressOf (name: string, params: unknown): { readonly kind: TopicKind, readonly name: string } {
+    const compiled = this.#endpoint.contract.topic(name)
+    const faults: Fault[] = []
+    const address = compiled.read(params, '', false, faults)
+    if (address === null) throw new ArgumentError(`the parameters of topic "${name}" are refused: ${faultSummary(faults)}`)
+    return { kind: this.#kinds.get(name)!, name: address.name }
+  }
+
+  all (log: TopicLog | null): Iterable<LiveTopic> {
+    return Array.from(this.#records.values(), ({ name, kind }) => new TopicView(name, kind, this, log))
+  }
+
+  record (name: string): TopicRecord | undefined {
+    return this.#records.get(name)
+  }
+
+  /** @returns the number of subscribers on this node */
+  publish (kind: TopicKind, name: string, update: string, data: unknown, log: TopicLog | null): number {
+    const frame = kind.compiled.encode(update, name, data)
+    const size = this.#records.get(name)?.audience.size ?? 0
+    if (log === null) this.#deliver(kind, name, frame)
+    else log.publish(null, frame, null)
+    return size
+  }
+
+  /** Takes a subscription back. */
+  revoke (session: TetherSession, name: string): boolean {
+    if ((session as TetherSession | null | undefined)?.scope !== this.#endpoint) throw new ArgumentError('a topic takes sessions of its own handler only')
+    const record = this.#records.get(name)
+    const given = record === undefined ? undefined : session.subscriptions?.get(record)
+    if (given === undefined) return this.#batches.get(session)?.revoke(name) === true
+    this.#leave(session, record!)
+    session.feed.send(outcomeFrame({ topic: record!.kind.compiled.name, params: given, name, ok: false, code: revokedCode, message: 'the subscription was taken back' }))
+    return true
+  }
+
+  // Updates
+
+  deliver (frame: Frame): void {
+    const name = topicOf(frame)!
+    // During a deploy, another node may know topics that this node does not.
+    const kind = this.#kinds.get(name.split('?', 1)[0]!)
+    if (kind !== undefined) this.#deliver(kind, name, frame)
+  }
+
+  #deliver (kind: TopicKind, name: string, frame: Frame): void {
+    let record = this.#records.get(name)
+    if (record === undefined && frame.key !== null && kind.config.start === undefined && this.#endpoint.limits.maxRetainedBytes > 0) record = this.#create(kind, name)
+    if (record === undefined) return
+    record.published++
+    if (this.#idle.delete(record)) this.#idle.add(record)
+    if (record.retains) this.#values.put(record.shelf, frame, kind.limits.maxRetained)
+    if (record.audience.size > 0) this.#endpoint.runtime.broadcasts.push(record.audience, null, frame)
+    else this.#forgetIfUnused(record)
+  }
+
+  /** Makes a record; undefined if there is no room for another. */
+  #create (kind: TopicKind, name: string): TopicRecord | undefined {
+    if (this.#records.size >= this.#endpoint.limits.maxTopics) {
+      const [oldest] = this.#idle
+      if (oldest === undefined) return undefined
+      this.#values.clear(oldest.shelf)
+      this.#forgetIfUnused(oldest)
+    }
+    const record = new TopicRecord(name, kind, { now: () => this.#endpoint.runtime.time.now(), onLingered: () => this.#stop(record), onEmptied: () => this.#forgetIfUnused(record) })
+    this.#records.set(name, record)
+    this.#idle.add(record)
+    return record
+  }
+
+  #forgetIfUnused (record: TopicRecord): void {
+    if (!record.isIdle || record.shelf.frames.size > 0) return
+    this.#idle.delete(record)
+    if (this.#records.get(record.name) === record) this.#records.delete(record.name)
+  }
+
+  // Subscribers
+
+  isSubscribed (session: TetherSession, name: string): boolean {
+    const record = this.#records.get(name)
+    return record !== undefined && session.subscriptions?.has(record) === true
+  }
+
+  configOf ({ topic }: Subscription): TopicKind['config'] {
+    return this.#kinds.get(topic.name)!.config
+  }
+
+  begin (session: TetherSession, batch: SubscriptionBatch): void {
+    this.#batches.set(session, batch)
+  }
+
+  end (session: TetherSession, batch: SubscriptionBatch): void {
+    if (this.#batches.get(session) === batch) this.#batches.delete(session)
+  }
+
+  conclude (session: TetherSession, subscription: Subscription, refusal: Refusal | null): Promise<boolean> {
+    if (!session.isOpen) return Promise.resolve(false)
+    const { topic, given, name } = subscription
+    const outcome: TopicOutcome = { topic: topic.name, params: given, name, ok: refusal === null, ...refusal }
+    const record = refusal === null ? this.#enter(session, subscription) : null
+    if (typeof record === 'string') Object.assign(outcome, { ok: false, code: refusedCode, message: record })
+    session.catchUp()
+    return session.feed.send(outcomeFrame(outcome))
+  }
+
+  /** Subscribes a session, and sends it the retained values. Gives the reason if there is no room. */
+  #enter (session: TetherSession, { topic, name, params, given }: Subscription): TopicRecord | string {
+    const { maxSubscriptions, maxTopics } = this.#endpoint.limits
+    let record = this.#records.get(name)
+    const isNew = record === undefined || session.subscriptions?.has(record) !== true
+    if (isNew && (session.subscriptions?.size ?? 0) >= maxSubscriptions) return `a session may have ${maxSubscriptions} subscriptions`
+    record ??= this.#create(this.#kinds.get(topic.name)!, name)
+    if (record === undefined) return `there are ${maxTopics} topics already`
+    if (isNew) this.#add(session, record, given)
+    record.params ??= params
+    session.catchUp()
+    this.#sendValues(session, record)
+    // What `start` publishes at once comes before the outcome.
+    if (isNew) this.#startIfFirst(record)
+    return record
+  }
+
+  #startIfFirst (record: TopicRecord): void {
+    if (record.audience.size === 1 && record.producer === null && record.kind.config.start !== undefined) this.#start(record)
+  }
+
+  #add (session: TetherSession, record: TopicRecord, given: Readonly<Record<string, unknown>>): void {
+    // Earlier updates are not for the new subscriber, but for those that are retained.
+    session.unsettle()
+    record.audience.add(session)
+    ;(session.subscriptions ??= new Map()).set(record, given)
+    this.#subscriptions++
+    this.#idle.delete(record)
+    record.lingersUntil = Infinity
+    this.#endpoint.runtime.deadlines.remove(record)
+  }
+
+  #sendValues (session: TetherSession, { shelf }: TopicRecord): Promise<boolean> | undefined {
+    return shelf.frames.size === 0 ? undefined : session.feed.sendAll([...shelf.frames.values()])
+  }
+
+  #unsubscribe (session: TetherSession, name: string): void {
+    const record = this.#records.get(name)
+    if (record !== undefined && session.subscriptions?.has(record) === true) this.#leave(session, record)
+  }
+
+  #leave (session: TetherSession, record: TopicRecord): void {
+    // Earlier updates are still for the leaving subscriber.
+    session.unsettle()
+    session.subscriptions!.delete(record)
+    record.audience.delete(session)
+    this.#subscriptions--
+    if (record.audience.size === 0) this.#vacate(record)
+  }
+
+  forget (session: TetherSession): void {
+    if (session.subscriptions === null) return
+    for (const record of [...session.subscriptions.keys()] as TopicRecord[]) this.#leave(session, record)
+    session.subscriptions = null
+  }
+
+  /** Its last subscriber has left. */
+  #vacate (record: TopicRecord): void {
+    const { config, limits: { lingerMs } } = record.kind
+    const { deadlines, draining, time } = this.#endpoint.runtime
+    if (record.producer !== null && lingerMs > 0 && !draining) {
+      record.lingersUntil = time.now() + lingerMs
+      deadlines.set(record, record.lingersUntil)
+      return
+    }
+    if (config.start !== undefined) return this.#stop(record)
+    this.#idle.add(record)
+    this.#forgetIfUnused(record)
+  }
+
+  // Moving
+
+  snapshot (session: TetherSession): SubscriptionSnapshot[] {
+    return Array.from((session.subscriptions ?? []) as Iterable<[TopicRecord, Readonly<Record<string, unknown>>]>, ([record, given]) => ({ topic: record.kind.compiled.name, name: record.name, params: record.params!, given }))
+  }
+
+  restore (session: TetherSession, subscriptions: readonly SubscriptionSnapshot[]): void {
+    for (const { topic, name, params, given } of subscriptions) {
+      // During a deploy, this node may not know the topic, or have no room for it.
+      const kind = this.#kinds.get(topic)
+      const record = this.#records.get(name) ?? (kind === undefined ? undefined : this.#create(kind, name))
+      if (record === undefined || session.subscriptions?.has(record) === true) continue
+      this.#add(session, record, given)
+      record.params ??= params
+      this.#startIfFirst(record)
+    }
+  }
+
+  // What clients do without events of their own
+
+  refresh (session: TetherSession): void {
+    for (const record of (session.subscriptions?.keys() ?? []) as Iterable<TopicRecord>) {
+      let due = this.#refreshing.get(session)
+      if (due === undefined) this.#refreshing.set(session, due = new Set())
+      if (due.has(record)) continue
+      due.add(record)
+      // A command waits for room.
+      session.inbox.queueOwn(new Command(subscribeEvent, () => {
+        due.delete(record)
+        if (session.subscriptions?.has(record) !== true) return
+        session.catchUp()
+        this.#sendValues(session, record)
+      }), true)
+    }
+  }
+
+  subscribeByUrl (session: TetherSession, query: unknown): void {
+    const { maxSubscriptions } = this.#endpoint.limits
+    const names = [(query as { topic?: unknown } | null | undefined)?.topic ?? []].flat()
+    for (const name of names.slice(0, maxSubscriptions)) {
+      const faults: Fault[] = []
+      const subscription = this.#reader.readName(name, faults)
+      if (subscription !== null) session.inbox.queueOwn(new SubscriptionBatch(this, session, subscription).toCommand(), false)
+      else this.#refuseName(session, name, faultSummary(faults))
+    }
+    if (names.length > maxSubscriptions) this.#refuseName(session, names[maxSubscriptions], `a session may have ${maxSubscriptions} subscriptions`)
+  }
+
+  /** Refuses what is no topic in a URL. A status would make a browser give up the stream. */
+  #refuseName (session: TetherSession, name: unknown, message: string): void {
+    const outcome = { topic: String(name), params: {}, name: String(name), ok: false, code: refusedCode, message }
+    session.inbox.queueOwn(new Command(subscribeEvent, () => { session.feed.send(outcomeFrame(outcome)) }), true)
+  }
+
+  // Producers
+
+  #start (record: TopicRecord): void {
+    const { config, compiled } = record.kind
+    const controller = new AbortController()
+    const { signal } = controller
+    record.producer = controller
+    this.#values.setProduced(record.shelf, true)
+    const publish = (update: string, data: unknown) => signal.aborted ? 0 : this.publish(record.kind, record.name, update, data, null)
+    const fail = (error: unknown) => {
+      // A producer that is stopped may end by the error of its signal.
+      if (signal.aborted && (error === signal.reason || (error as Error | null)?.name === 'AbortError')) return
+      if (record.producer === controller) this.#stop(record)
+      this.#endpoint.reportTopic(record.audience.members, error, `topics.${compiled.name}.start`)
+    }
+    try {
+      const running: unknown = this.#context.runInAsyncScope(() => config.start!(record.params as never, { publish, signal }))
+      Promise.resolve(running).catch(fail)
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  /** Ends the producer of a record. Its values would not be kept up to date any more. */
+  #stop (record: TopicRecord): void {
+    const { producer, shelf } = record
+    record.producer = null
+    record.lingersUntil = Infinity
+    this.#endpoint.runtime.deadlines.remove(record)
+    this.#values.clear(shelf)
+    this.#values.setProduced(shelf, false)
+    if (record.isIdle) this.#idle.add(record)
+    this.#forgetIfUnused(record)
+    // The last step: a listener may publish.
+    producer?.abort()
+  }
+
+  stop (): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    for (const record of [...this.#records.values()]) if (record.producer !== null) this.#stop(record)
+  }
+}

@@ -1,0 +1,260 @@
+import t, { type Test } from 'tap'
+import { ClientError, connect, type ConnectOptions } from '../../client/index.ts'
+import { EventError } from '../../plugin/index.ts'
+import { startLink } from '../e2e/harness/link.ts'
+import { startTopics, type contract, type TopicsConfig } from '../e2e/harness/topics.ts'
+import { turns, until } from '../e2e/harness/until.ts'
+
+interface Sent { event: string, data: any, seq: number }
+
+/** A server whose contract has topics, and a client of it, through a network that can fail. */
+async function start (t: Test, config: TopicsConfig = {}, options: ConnectOptions<typeof contract> = {}) {
+  const server = await startTopics(t, config)
+  const network = await startLink(t, server)
+  /** Events of each POST that was answered. */
+  const posts: Sent[][] = []
+  const client = connect<typeof contract>(`http://127.0.0.1:${network.port}/live`, {
+    retryMs: 20,
+    retryMaxMs: 100,
+    ...options,
+    fetch: async (url, init = {}) => {
+      const response = await fetch(url, init)
+      if (init.method === 'POST' && typeof init.body === 'string') posts.push([JSON.parse(init.body)].flat())
+      return response
+    }
+  })
+  t.teardown(() => client.close())
+  const verdicts: unknown[] = []
+  client.onState((state, { verdict }) => { if (state === 'open') verdicts.push(verdict) })
+  const session = () => until(() => client.session === undefined ? undefined : server.live.get(client.session), 'the session')
+  return { ...server, network, client, posts, session, verdicts }
+}
+
+t.test('a subscription gets the retained values, then what is published', async (t) => {
+  const { client, live, posts } = await start(t)
+  const published = live.topic('host', { id: 'a' })
+  published.publish('cpu', { core: 0, v: 1 })
+  published.publish('cpu', { core: 1, v: 2 })
+  const got: unknown[] = []
+  const host = client.subscribe('host', { id: 'a' })
+  host.on('cpu', ({ core, v }) => got.push([core, v]))
+  const off = host.on('alert', (text) => got.push(text))
+  await host.ready
+  t.strictSame(got, [[0, 1], [1, 2]])
+  t.strictSame(posts, [[{ event: 'tether.subscribe', data: { topic: 'host', params: { id: 'a' } }, seq: 1 }]])
+  published.publish('cpu', { core: 0, v: 3 })
+  published.publish('alert', '{"text":1}')
+  await until(() => got.length === 4, 'the updates')
+  t.strictSame(got.slice(2), [[0, 3], '{"text":1}'], 'a text is not read as JSON')
+  off()
+  published.publish('alert', 'x')
+  published.publish('cpu', { core: 0, v: 4 })
+  await until(() => got.length === 5, 'the last update')
+  t.strictSame(got.at(-1), [0, 4])
+  host.close()
+  host.close()
+  await until(() => published.size === 0, 'the end')
+  await until(() => posts.length === 2, 'the answer')
+  host.on('cpu', () => t.fail('a listener of a closed subscription'))
+})
+
+t.test('subscriptions to one topic are one for the server', async (t) => {
+  const { client, live, posts } = await start(t)
+  const published = live.topic('host', { id: 'a', zone: 'z' })
+  const [one, two] = [client.subscribe('host', { id: 'a', zone: 'z' }), client.subscribe('host', { zone: 'z', id: 'a' })]
+  const got: unknown[] = []
+  one.on('log', (line) => got.push(`one ${line}`))
+  two.on('log', (line) => got.push(`two ${line}`))
+  await Promise.all([one.ready, two.ready])
+  t.strictSame(posts.map(({ length }) => length), [1])
+  published.publish('log', 'x')
+  await until(() => got.length === 2, 'both')
+  one.close()
+  published.publish('log', 'y')
+  await until(() => got.length === 3, 'the second alone')
+  t.strictSame(got, ['one x', 'two x', 'two y'])
+  t.equal(posts.length, 1)
+  // As React does with components in StrictMode.
+  two.close()
+  const three = client.subscribe('host', { id: 'a', zone: 'z' })
+  await turns()
+  t.equal(published.size, 1)
+  three.on('log', (line) => got.push(`three ${line}`))
+  await three.ready
+  t.notOk(posts.flat().some(({ event }) => event === 'tether.unsubscribe'))
+  three.close()
+  await until(() => published.size === 0, 'the end')
+})
+
+t.test('a later subscription to a topic gets the retained values, too', async (t) => {
+  const { client, live } = await start(t)
+  live.topic('host', { id: 'a' }).publish('cpu', { core: 0, v: 1 })
+  const one = client.subscribe('host', { id: 'a' })
+  await one.ready
+  const got: number[] = []
+  const two = client.subscribe('host', { id: 'a' })
+  two.on('cpu', ({ v }) => got.push(v))
+  await two.ready
+  t.strictSame(got, [1])
+  t.equal(live.topic('host', { id: 'a' }).size, 1)
+})
+
+t.test('the names of the server count: defaults are filled in there', async (t) => {
+  const { client, live, posts } = await start(t)
+  const published = live.topic('page', {} as never)
+  published.publish('row', 'retained')
+  const got: string[] = []
+  const pages = [client.subscribe('page', {} as never), client.subscribe('page', { size: 10 } as never), client.subscribe('page', { dark: false, size: 10 })]
+  for (const [index, page] of pages.entries()) page.on('row', (row) => got.push(`${index} ${row}`))
+  await Promise.all(pages.map(({ ready }) => ready))
+  t.strictSame([...new Set(got)].sort(), ['0 retained', '1 retained', '2 retained'])
+  got.length = 0
+  published.publish('row', 'live')
+  await until(() => got.length >= 3, 'the update')
+  await turns()
+  t.strictSame(got.sort(), ['0 live', '1 live', '2 live'])
+  pages[0]!.close()
+  pages[1]!.close()
+  await turns()
+  t.equal(published.size, 1, 'the third still uses the topic')
+  t.notOk(posts.flat().some(({ event }) => event === 'tether.unsubscribe'))
+  pages[2]!.close()
+  await until(() => published.size === 0, 'the end')
+})
+
+t.test('a page of 60 widgets is one request, with authorize of any length', async (t) => {
+  let running = 0
+  let most = 0
+  const { client, live, posts, session, verdicts } = await start(t, {
+    topics: {
+      host: {
+        authorize: async () => {
+          most = Math.max(most, ++running)
+          await turns()
+          running--
+          return true
+        }
+      }
+    }
+  })
+  const widgets = Array.from({ length: 60 }, (_, index) => client.subscribe('host', { id: String(index) }))
+  await Promise.all(widgets.map(({ ready }) => ready))
+  t.strictSame(posts.map(({ length }) => length), [60])
+  t.equal(most, 60, 'all at the same time')
+  t.equal(live.stats.subscriptions, 60)
+  const first = widgets[0]!.ready
+  ;(await session()).close('closed', { reconnect: true })
+  await until(() => verdicts.length === 2, 'a new session')
+  await until(() => live.stats.subscriptions === 60 && posts.length === 2, 'all again')
+  t.strictSame(posts.map(({ length }) => length), [60, 60])
+  t.not(widgets[0]!.ready, first, 'another promise')
+  await widgets[0]!.ready
+})
+
+t.test('a cut line resumes, and nothing is subscribed again', async (t) => {
+  const { client, live, network, posts, verdicts } = await start(t)
+  const got: string[] = []
+  const host = client.subscribe('host', { id: 'a' })
+  host.on('log', (line) => got.push(line))
+  await host.ready
+  network.cut()
+  for (let count = 0; count < 20; count++) live.topic('host', { id: 'a' }).publish('log', String(count))
+  await until(() => got.length === 20, 'all updates')
+  t.strictSame(verdicts, ['new', 'resumed'])
+  t.strictSame(got, Array.from({ length: 20 }, (_, count) => String(count)))
+  t.equal(posts.length, 1)
+})
+
+t.test('ready rejects, and nobody need listen', async (t) => {
+  const { client, live, session } = await start(t, {
+    topics: {
+      host: {
+        authorize: (_session, { id }) => {
+          if (id === 'no') return false
+          if (id === 'mine') throw new EventError('NOT_YOURS', 'it is mine')
+          return true
+        }
+      }
+    }
+  })
+  client.subscribe('host', { id: 'no' })
+  await t.rejects(client.subscribe('host', { id: 'no' }).ready, { code: 'TETHER_REFUSED', message: 'the subscription is refused' })
+  const refused = await client.subscribe('host', { id: 'mine' }).ready.catch((error: unknown) => error)
+  t.ok(refused instanceof ClientError)
+  t.match(refused, { code: 'NOT_YOURS', message: 'it is mine' })
+  await t.rejects(client.subscribe('host', { id: 5 } as never).ready, { code: 'FST_ERR_VALIDATION', status: 400, errors: [{ path: '/data/params/id' }] })
+  t.throws(() => client.subscribe('host', { id: '\ud800' }), URIError)
+  const host = client.subscribe('host', { id: 'a' })
+  await host.ready
+  const { ready } = host
+  live.topic('host', { id: 'a' }).revoke(await session())
+  await until(() => host.ready !== ready, 'another promise')
+  await t.rejects(host.ready, { code: 'TETHER_REVOKED' })
+  client.close()
+  await t.rejects(client.subscribe('host', { id: 'b' }).ready, { code: 'TETHER_CLOSED' })
+})
+
+t.test('close rejects what is not ready', async (t) => {
+  const { client, live } = await start(t, { topics: { host: { authorize: () => new Promise<boolean>(() => {}) } } })
+  const waiting = client.subscribe('host', { id: 'a' })
+  await until(() => live.stats.sessions === 1, 'the session')
+  await turns()
+  client.close()
+  await t.rejects(waiting.ready, { code: 'TETHER_CLOSED' })
+})
+
+t.test('setup comes first, then subscriptions, then the events that wait', async (t) => {
+  const order: string[] = []
+  const { client, session, verdicts } = await start(t, {
+    on: { say: (_session, { text }) => { order.push(text) } },
+    topics: { host: { authorize: (_session, { id }) => { order.push(`topic ${id}`) } } }
+  }, {
+    setup: async (emit) => { await emit('say', { text: 'setup' }) }
+  })
+  client.emit('say', { text: 'event' })
+  const host = client.subscribe('host', { id: 'a' })
+  await host.ready
+  await until(() => order.length === 3, 'all')
+  t.strictSame(order, ['setup', 'topic a', 'event'])
+  ;(await session()).close('closed', { reconnect: true })
+  client.emit('say', { text: 'later' })
+  await until(() => verdicts.length === 2, 'a new session')
+  await until(() => order.length >= 6, 'all again')
+  t.strictSame(order.slice(-3), ['setup', 'topic a', 'later'])
+})
+
+t.test('in an open session, events and subscriptions keep the order of the calls', async (t) => {
+  const order: string[] = []
+  const { client, session } = await start(t, {
+    on: { say: (_session, { text }) => { order.push(text) } },
+    topics: { host: { authorize: (_session, { id }) => { order.push(`topic ${id}`) } } }
+  })
+  await session()
+  await client.emit('say', { text: 'first' })
+  client.emit('say', { text: 'before' })
+  client.subscribe('host', { id: 'a' })
+  await client.emit('say', { text: 'after' })
+  await until(() => order.length === 4, 'all')
+  t.strictSame(order, ['first', 'before', 'topic a', 'after'])
+})
+
+t.test('a line that breaks while the subscriptions leave loses none', async (t) => {
+  let breaks = 3
+  const server = await startTopics(t)
+  const client = connect<typeof contract>(`${server.origin}/live`, {
+    retryMs: 5,
+    retryMaxMs: 20,
+    fetch: async (url, init = {}) => {
+      const response = await fetch(url, init)
+      // The events have arrived, and their answer is lost.
+      if (init.method === 'POST' && breaks-- > 0) throw new TypeError('the line broke')
+      return response
+    }
+  })
+  t.teardown(() => client.close())
+  const hosts = ['a', 'b', 'c'].map((id) => client.subscribe('host', { id }))
+  await Promise.all(hosts.map(({ ready }) => ready))
+  await client.emit('say', { text: 'x' })
+  t.ok(breaks < 0)
+  t.equal(server.live.stats.subscriptions, 3)
+})
