@@ -8,6 +8,10 @@ export type ClientErrorCode =
   | 'TETHER_CLOSED'
   /** `maxQueued` events wait already. */
   | 'TETHER_QUEUE_FULL'
+  /** There is no stream, or it ended before the answer to a ping. */
+  | 'TETHER_NO_STREAM'
+  /** The answer to a ping did not come within `requestTimeoutMs`. */
+  | 'TETHER_TIMEOUT'
   | (string & {})
 
 /** Fields of a {@link ClientError}. */
