@@ -1,5 +1,4 @@
 import t from 'tap'
-import { connectShared } from '../../client/shared.ts'
 import { startLive } from '../e2e/harness/live.ts'
 import { turns, until } from '../e2e/harness/until.ts'
 import { connectLive, connectTo } from './harness.ts'
@@ -75,14 +74,4 @@ t.test('open() tries at once while the connection waits', async (t) => {
   client.open()
   t.equal((await became('open', 2)).verdict, 'resumed')
   t.equal(client.session, live.id)
-})
-
-t.test('connectShared without its APIs does the same', async (t) => {
-  const server = await startLive(t)
-  const client = connectShared(`${server.origin}/live`, { autoConnect: false })
-  t.teardown(() => client.close())
-  await turns()
-  t.equal(client.state, 'idle')
-  client.open()
-  await until(() => client.state === 'open', 'the stream')
 })

@@ -155,7 +155,7 @@ t.test('without a stream, nobody is answered', async (t) => {
 
 /** Readers that come into step with each other. */
 async function readersInStep (t: Test, server: LiveServer) {
-  const tabs = []
+  const tabs: Array<Awaited<ReturnType<LiveServer['connect']>>> = []
   for (let count = 0; count < 3; count++) tabs.push(await server.connect({ headers: { 'x-tether-session': 'new' } }))
   for (const text of ['finds its cohort', 'comes into step']) {
     server.live.broadcast('note', { text })

@@ -82,7 +82,8 @@ class World {
       return {
         stats,
         lastWritten: session.feed.lastWritten,
-        written: carriers.map(({ writes, isClosed }) => ({ isClosed, writes: writes.map((text) => text.replaceAll(session.id, 'ID')) }))
+        // A part of a large text, and all that a carrier took, may end within an id. All ids have one length.
+        written: carriers.map(({ writes, isClosed }) => ({ isClosed, lengths: writes.map(({ length }) => length), text: writes.join('').replaceAll(session.id, 'ID').replace(/(id: |session":")[\w-]*$/, '') }))
       }
     })
   }

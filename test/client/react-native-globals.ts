@@ -1,0 +1,10 @@
+// What React Native, also with Expo, does not have, or not on all its versions.
+const scope = globalThis as Record<string, any>
+for (const name of [
+  'TextDecoderStream', 'TextEncoderStream', 'CompressionStream', 'DecompressionStream', 'TransformStream', 'WritableStream',
+  'BroadcastChannel', 'navigator', 'document', 'EventSource', 'WebSocket', 'structuredClone', 'addEventListener', 'crypto', 'indexedDB', 'localStorage', 'sessionStorage'
+]) Reflect.deleteProperty(scope, name)
+for (const name of ['timeout', 'any']) Reflect.deleteProperty(scope.AbortSignal, name)
+for (const name of ['pipeThrough', 'pipeTo', 'tee', 'values', Symbol.asyncIterator]) Reflect.deleteProperty(scope.ReadableStream.prototype, name)
+Reflect.deleteProperty(scope.ReadableStream, 'from')
+Reflect.deleteProperty(scope.Promise, 'withResolvers')
