@@ -75,7 +75,7 @@ export async function buildPages ({ folder, config }: Pages, server: string): Pr
 
 /** Serves the page as Vite does while one develops, with the requests of its connection sent on to an application. */
 export async function servePages (t: Test, { config }: Pages, target: string): Promise<string> {
-  const server = await createServer({ ...config, server: { host: '127.0.0.1', port: 0, proxy: { '/live': { target } }, fs: { strict: false } } })
+  const server = await createServer({ ...config, server: { host: '127.0.0.1', port: 0, proxy: { '^/live($|[/?])': { target } }, fs: { strict: false } } })
   t.teardown(() => server.close())
   await server.listen()
   return server.resolvedUrls!.local[0]!
