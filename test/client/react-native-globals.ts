@@ -1,10 +1,9 @@
-// What React Native, also with Expo, does not have, or not on all its versions.
+// What React Native, also with Expo, does not have, or not on all its versions. The streams of `fetch` in Node.js need their own methods.
 const scope = globalThis as Record<string, any>
 for (const name of [
   'TextDecoderStream', 'TextEncoderStream', 'CompressionStream', 'DecompressionStream', 'TransformStream', 'WritableStream',
   'BroadcastChannel', 'navigator', 'document', 'EventSource', 'WebSocket', 'structuredClone', 'addEventListener', 'crypto', 'indexedDB', 'localStorage', 'sessionStorage'
 ]) Reflect.deleteProperty(scope, name)
 for (const name of ['timeout', 'any']) Reflect.deleteProperty(scope.AbortSignal, name)
-for (const name of ['pipeThrough', 'pipeTo', 'tee', 'values', Symbol.asyncIterator]) Reflect.deleteProperty(scope.ReadableStream.prototype, name)
 Reflect.deleteProperty(scope.ReadableStream, 'from')
 Reflect.deleteProperty(scope.Promise, 'withResolvers')
