@@ -23,7 +23,7 @@ function writeBlocks (name: string): number {
   let count = 0
   for (const [, file, code] of read(name).matchAll(/^```\w+ (\S+)\n(.*?)^```$/gms)) {
     const script = /\.(vue|svelte)$/.test(file!) ? /<script.*?>\n(.*?)<\/script>/s.exec(code!)![1]! : code!
-    writeFileSync(join(folder, name, file!.replace(/\.(vue|svelte)$/, '.$1.ts')), script)
+    writeFileSync(join(folder, name, file!.replace(/\.(vue|svelte)$/, '-$1.ts')), script)
     count++
   }
   return count
@@ -33,6 +33,7 @@ function writeBlocks (name: string): number {
 const given: Record<string, string> = {
   live: 'declare const live: import(\'fastify-tether/client\').Connection<typeof import(\'./contract.js\').contract>',
   connect: 'import { connect } from \'fastify-tether/client\'',
+  store: 'import { store } from \'fastify-tether/client/store\'',
   contract: 'import type { contract } from \'./contract.js\'',
   button: 'declare const button: HTMLButtonElement',
   draw: 'declare function draw (...given: any[]): void'
