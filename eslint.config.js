@@ -5,7 +5,8 @@ export default [
     ts: true,
     noJsx: true,
     env: ['browser'],
-    ignores: resolveIgnoresFromGitignore()
+    // Pages in the languages of their frameworks.
+    ignores: [...resolveIgnoresFromGitignore(), 'test/browser/pages/']
   }),
   {
     rules: {

@@ -14,7 +14,9 @@ export type ClientErrorCode =
   | 'TETHER_QUEUE_FULL'
   /** The handler of the request failed. The client learns no more; the server's log does. */
   | 'TETHER_FAILED'
-  /** The reply did not come within `timeoutMs`. */
+  /** There is no stream, or it ended before the answer to a ping. */
+  | 'TETHER_NO_STREAM'
+  /** The reply did not come within `timeoutMs`, or the answer to a ping within `requestTimeoutMs`. */
   | 'TETHER_TIMEOUT'
   | (string & {})
 

@@ -5,20 +5,24 @@ import type { Hello } from '../schemas/hello.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, type Answer } from './answer.ts'
 import { backOff, mostMs } from './back-off.ts'
+import { ClientError, type ErrorFields } from './client-error.ts'
 import { defaults } from './defaults.ts'
 import type { Emit } from './emit.ts'
 import { createEventQueue, type Emitter } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
 import { createListeners } from './listeners.ts'
-import type { Claim } from './link.ts'
+import type { Claim, Transport } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
+import { quietPromise } from './quiet-promise.ts'
 import { createRequests, type Request } from './requests.ts'
 import { sseLink } from './sse-link.ts'
 import { createSubscriptions, type Subscribe } from './subscriptions.ts'
 
 /** State of a connection. */
 export type ConnectionState =
+  /** With `autoConnect: false`: nothing happens before `open()`. */
+  | 'idle'
   /** The stream is being opened. */
   | 'connecting'
   /** Updates come, and events go. */
@@ -63,6 +67,10 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
   /** Id of the session, a secret of this page; undefined before the first hello. */
   readonly session: string | undefined
   readonly state: ConnectionState
+  /** What carries the stream; undefined while none is open. */
+  readonly transport: Transport | undefined
+  /** Connects: at first with `autoConnect: false`, and at once while the connection waits for its next try. Else, does nothing. */
+  open: () => void
   /** Calls `listener` with each update of that name. An error that it throws goes to `onError` and stops no other listener. */
   on: <Name extends UpdateName<Contract>>(name: Name, listener: (data: DataOf<Contract, Name>) => unknown) => Unsubscribe
   /** Calls `listener` with the next update of that name only. Without a listener: a promise for it, which rejects with `TETHER_CLOSED`. */
@@ -101,6 +109,15 @@ export interface Connection<Contract extends AnyContract = AnyContract> {
   onState: (listener: (state: ConnectionState, detail: StateDetail) => unknown) => Unsubscribe
   /** Calls `listener` when updates are lost, with the number of the last lost one. */
   onGap: (listener: (seq: number) => unknown) => Unsubscribe
+  /**
+   * Measures the way to the session and back: an event up, and its answer behind all updates that wait. A second
+   * call before the answer gets the same promise.
+   *
+   * @returns a promise for milliseconds. It rejects with a `ClientError`: `TETHER_NO_STREAM` if no stream is open or it
+   * ends first, `TETHER_TIMEOUT` after `requestTimeoutMs`, or a refusal with the server's code. A rejection without a
+   * listener is no uncaught error.
+   */
+  latency: () => Promise<number>
   /** Ends the stream and the session. Events that wait reject. */
   close: () => void
 }
@@ -128,13 +145,13 @@ interface PageEvent {
  */
 export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions<Contract> = {}): Connection<Contract> {
   const settings = resolveNumbers(options, defaults) as Settings<Contract>
-  const { hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError, requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+  const { autoConnect = true, hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError, requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
   let { session, seq }: Partial<ResumePoint> = resume
-  const { open, send } = link(url + '', settings)
+  const carrier = link(url + '', settings)
   const page = globalThis as PageGlobals
   const life = new AbortController()
   let stream = life
-  let state: ConnectionState = 'connecting'
+  let state: ConnectionState = 'idle'
   let hello: Hello | undefined
   /** Why the client ends the stream. */
   let why: StateDetail = {}
@@ -150,12 +167,16 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   let taken: Promise<void> | undefined
   /** Whether the rest of the stream is ignored, even text that has arrived. */
   let isOver: boolean
+  /** Ends the ping that is on its way, or the one of this id alone. */
+  let pong: ((error?: ErrorFields, id?: unknown) => void) | undefined
+  let pinging: Promise<number> | undefined
 
   const listeners = createListeners(onError)
   const [on, call] = listeners
 
   const become = (next: ConnectionState, detail: StateDetail = {}) => {
     state = next
+    if (next !== 'open') pong?.({ code: 'TETHER_NO_STREAM' })
     call(stateChange, next, detail)
   }
 
@@ -164,7 +185,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     stream.abort()
   }
 
-  const post = (body: string, keepalive: boolean, claim: Claim = { session, seq }): Promise<Answer> => send(claim, body, keepalive)
+  const post = (body: string, keepalive: boolean, claim: Claim = { session, seq }): Promise<Answer> => carrier.send(claim, body, keepalive)
     // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
     .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
 
@@ -193,7 +214,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     finish({ reason: 'closed' })
   }
 
-  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye) => {
+  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye & { id?: unknown }) => {
     const { type, reason, seq: next } = frame
     if (type === 'goodbye') {
       isOver = true
@@ -216,6 +237,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       // A listener may have closed the connection.
       if (state === 'open') begin(frame.verdict)
     }
+    if (type === 'pong') pong?.(undefined, frame.id)
     if (type === 'gap' || frame.verdict === 'gap') call(gapFound, next)
   }
 
@@ -249,7 +271,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     watch()
     become('connecting')
     const answer = await Promise.race<Answer>([
-      open({ session, seq }, (text) => {
+      carrier.open({ session, seq }, (text) => {
         if (signal.aborted) return given
         return given = given.then(async () => {
           if (!isOver && feed(text) > maxUpdateLength) {
@@ -304,17 +326,42 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       if (state === 'waiting') start()
     }
   }
-  for (const type of ['online', 'visibilitychange', 'pageshow', 'pagehide']) page.addEventListener?.(type, look, life)
+
+  const open = () => {
+    if (state === 'waiting') start()
+    if (state !== 'idle') return
+    state = 'connecting'
+    for (const type of ['online', 'visibilitychange', 'pageshow', 'pagehide']) page.addEventListener?.(type, look, life)
+    // In a later turn, so that the caller can add listeners first.
+    timer = setTimeout(start)
+    // A tab may be hidden from the start.
+    look({})
+  }
+
+  const latency = () => pinging ??= quietPromise((resolve, reject) => {
+    const at = performance.now()
+    const isOpen = state === 'open'
+    pong = (error, id = at) => {
+      if (id !== at) return
+      clearTimeout(timer)
+      pinging = pong = undefined
+      if (error) reject(new ClientError(error))
+      else resolve(performance.now() - at)
+    }
+    const timer = setTimeout(pong, isOpen ? requestTimeoutMs : 0, { code: isOpen ? 'TETHER_TIMEOUT' : 'TETHER_NO_STREAM' })
+    if (isOpen) post(`{"event":"tether.ping","data":{"id":${at}}}`, false).then((answer) => { if (answer.status > 202) pong?.(answer, at) })
+  })
+
   ender?.addEventListener('abort', close, life)
-  // In a later turn, so that the caller can add listeners first.
-  timer = setTimeout(start)
-  // A tab may be hidden from the start.
-  look({})
+  if (autoConnect) open()
   if (ender?.aborted) close()
 
   return {
     get session () { return session },
     get state () { return state },
+    get transport () { return state === 'open' ? carrier.transport : undefined },
+    open,
+    latency,
     ...createListening(on, isClosed, (promise) => {
       const before = taken
       taken = promise.then(() => before)

@@ -1,5 +1,8 @@
 import type { Answer } from './answer.ts'
 
+/** What carries a stream: server-sent events or a WebSocket. */
+export type Transport = 'sse' | 'websocket'
+
 /** Names the session of a stream or a POST. */
 export interface Claim {
   /** Undefined asks for a new session. */
@@ -14,6 +17,8 @@ export interface Claim {
  * The connection does the rest: parsing, counting, retries and order.
  */
 export interface Link {
+  /** What carries the present stream. Undefined: the link does not tell. */
+  readonly transport?: Transport | undefined
   /**
    * Opens the stream and passes its text on, in pieces of any size.
    *
@@ -26,7 +31,7 @@ export interface Link {
    */
   open: (claim: Claim, onText: (text: string) => Promise<unknown>, signal: AbortSignal) => Promise<Answer>
   /**
-   * Sends events. Calls overlap only while the page is being hidden.
+   * Sends events. Calls overlap only while the page is being hidden, and with a ping of `latency()`, which has no number.
    *
    * @param body JSON of an envelope or of an array of them; empty to leave the session
    * @param keepalive whether the request must outlive the page

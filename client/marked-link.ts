@@ -42,15 +42,19 @@ export function settle (mark: Mark, waiting: Array<{ id: unknown }>, id: unknown
  */
 export function markedLink (link: LinkFactory = sseLink, note: (session: string, accepted: number, count: number) => unknown): LinkFactory {
   return (url, options) => {
-    const { open, send } = link(url, options)
+    const own = link(url, options)
+    const { open, send } = own
     return {
+      get transport () { return own.transport },
       open,
       send: async (claim, body, keepalive) => {
         if (body) {
           // Events settled in this turn leave the mark first.
           await null
-          const envelopes = [JSON.parse(body)].flat() as Array<{ seq: number }>
-          await note(claim.session!, envelopes[0]!.seq - 1, envelopes.length)
+          const envelopes = [JSON.parse(body)].flat() as Array<{ seq?: number }>
+          const { seq } = envelopes[0]!
+          // A ping has no number.
+          if (seq) await note(claim.session!, seq - 1, envelopes.length)
         }
         return send(claim, body, keepalive)
       }

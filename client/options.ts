@@ -53,6 +53,8 @@ export type Setup<Contract extends AnyContract = AnyContract> = (emit: SetupEmit
 
 /** Options of `connect`. Times are milliseconds. Fractions are rounded up; the maximum is 2,000,000,000, about 23 days. */
 export interface ConnectOptions<Contract extends AnyContract = AnyContract> extends RequestOptions {
+  /** Whether to connect at once. With false, the connection does nothing before `open()`; events wait. Default true. */
+  autoConnect?: boolean
   /** Closes the connection on abort. */
   signal?: AbortSignal
   /** A session to begin with: `{ session: claim }` for one that `prepare` made while the page was rendered, or one kept from before. */

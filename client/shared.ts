@@ -5,6 +5,7 @@ import type { Verdict } from '../schemas/verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
 import { defaults } from './defaults.ts'
+import type { Transport } from './link.ts'
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { advance, markedLink, settle, type Mark } from './marked-link.ts'
@@ -66,14 +67,17 @@ type Message =
   | { type: 'refused', outcome: TopicOutcome }
   /** `setup` has finished. */
   | { type: 'ready' }
-  | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined }
+  | { type: 'state', state: ConnectionState, detail: StateDetail, session: string | undefined, transport: Transport | undefined }
   /** A tab has opened, or leads no more. */
   | { type: 'joined', tab: string }
   /** The leader sends its state to that tab, or to all tabs when it starts to lead. Tabs then repeat their unsettled events. */
-  | { type: 'leading', tab: string | undefined, state: ConnectionState, progress: Progress }
+  | { type: 'leading', tab: string | undefined, state: ConnectionState, transport: Transport | undefined, progress: Progress }
   /** A tab has not heard of the leader for a while. */
   | { type: 'ping' }
   | { type: 'alive' }
+  /** A tab wants to know the latency; the leader measures it. */
+  | { type: 'measure', tab: string }
+  | { type: 'measured', tab: string, error: ErrorFields | undefined }
 
 /**
  * Connects as `connect` does, with one stream, and so one session and its state, for all tabs of this origin.
@@ -83,16 +87,21 @@ type Message =
  * and the verdict `gap`. Without Web Locks or BroadcastChannel, this is `connect`.
  */
 export function connectShared<Contract extends AnyContract = AnyContract> (url: string | URL, given: SharedOptions<Contract> = {}): Connection<Contract> {
-  const options = resolveNumbers(given, { ...defaults, ...sharedDefaults }) as SharedOptions<Contract> & Pick<Settings, 'maxQueued'> & { leaderTimeoutMs: number }
+  const options = resolveNumbers(given, { ...defaults, ...sharedDefaults }) as SharedOptions<Contract> & Pick<Settings, 'maxQueued' | 'requestTimeoutMs'> & { leaderTimeoutMs: number }
   if (globalThis.navigator?.locks === undefined || globalThis.BroadcastChannel === undefined) return connect<Contract>(url, options)
   const lockName = `fastify-tether shared ${options.name ?? String(url)}`
-  const { leaderTimeoutMs, maxQueued, signal } = options
+  const { leaderTimeoutMs, maxQueued, requestTimeoutMs, signal } = options
   const tab = crypto.randomUUID()
-  const channel = new BroadcastChannel(lockName)
+  let channel: BroadcastChannel | undefined
   const listeners = createListeners(options.onError)
   const [on, call] = listeners
   const life = new AbortController()
-  let state: ConnectionState = 'connecting'
+  let state: ConnectionState = 'idle'
+  /** What carries the leader's stream. */
+  let transport: Transport | undefined
+  /** Settles the ping of this tab, which waits for the leader. */
+  let measured: ((error?: ErrorFields) => void) | undefined
+  let pinging: Promise<number> | undefined
   let session: string | undefined
   /** Number of the last update received; undefined before this tab has heard of any session. */
   let seq: number | undefined
@@ -117,17 +126,19 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   let missed = 0
   const listenMs = Math.min(2e9, leaderTimeoutMs / 5)
   let isLeaving = false
+  let listening: ReturnType<typeof setInterval> | undefined
   let hasOpened = false
   /** Releases the lock, or leaves its queue. */
   let release = () => {}
   let counter = 0
 
   const tell = (message: Message) => {
-    if (!life.signal.aborted) channel.postMessage({ ...message, term })
+    if (!life.signal.aborted) channel?.postMessage({ ...message, term })
   }
 
-  const become = (next: ConnectionState, detail: StateDetail, of: string | undefined) => {
+  const become = (next: ConnectionState, detail: StateDetail, of: string | undefined, by?: Transport) => {
     state = next
+    transport = by
     if (next === 'open' && of !== undefined) {
       const isResumed = detail.verdict === 'resumed'
       // A new leader may have resumed from an earlier or later update than this tab's last.
@@ -138,6 +149,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       hasOpened = true
       if (blankVerdict.test(detail.verdict!)) setupDue = detail.verdict
     }
+    if (next !== 'open') measured?.({ code: 'TETHER_NO_STREAM' })
     call(stateChange, next, detail)
   }
 
@@ -221,7 +233,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
 
   const progress = (): Progress => ({ order, taken, resume: session === undefined ? undefined : { ...mark, session, seq, setupDue } })
 
-  const tellLeading = (to?: string) => tell({ type: 'leading', tab: to, state: leading!.state, progress: progress() })
+  const tellLeading = (to?: string) => tell({ type: 'leading', tab: to, state: leading!.state, transport: leading!.transport, progress: progress() })
 
   const isOurs = ({ name }: LockInfo) => name === lockName
 
@@ -244,6 +256,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     }
     const connectOptions: ConnectOptions<Contract> & InnerOptions = {
       ...options,
+      autoConnect: true,
       onReady: () => {
         setupDue = undefined
         tell({ type: 'ready' })
@@ -251,8 +264,10 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       resume: resume!,
       emitTopic: emit,
       link: markedLink((path, linkOptions) => {
-        const { open, send } = (options.link ?? sseLink)(path, { ...linkOptions, fetch: guard(linkOptions.fetch ?? fetch) })
+        const own = (options.link ?? sseLink)(path, { ...linkOptions, fetch: guard(linkOptions.fetch ?? fetch) })
+        const { open, send } = own
         return {
+          get transport () { return own.transport },
           open: guard(open),
           send: async (claim, body, keepalive) => {
             if (!body) {
@@ -279,8 +294,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       if (leading !== connection) return
       if (next === 'open') count = detail.seq!
       const told = { ...detail, cause: undefined }
-      tell({ type: 'state', state: next, detail: told, session: connection.session })
-      become(next, detail, connection.session)
+      tell({ type: 'state', state: next, detail: told, session: connection.session, transport: connection.transport })
+      become(next, detail, connection.session, connection.transport)
       if (next === 'closed') close()
     })
     connection.onGap((next) => {
@@ -338,7 +353,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     // A tab that knows the session takes over first.
     if (missed < (session === undefined ? 7 : 4)) return tell({ type: 'ping' })
     missed = 0
-    const message: Message = { type: 'state', state: 'waiting', detail: { reason: 'silent' }, session }
+    const message: Message = { type: 'state', state: 'waiting', detail: { reason: 'silent' }, session, transport: undefined }
     tell(message)
     become(message.state, message.detail, session)
     seek(true)
@@ -353,7 +368,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     call(gapFound, next)
   }
 
-  channel.onmessage = ({ data: message }: MessageEvent<Message & { term: number }>) => {
+  const hear = ({ data: message }: MessageEvent<Message & { term: number }>) => {
     const { type } = message
     if (type === 'emit') {
       if (leading) return take(message.event)
@@ -364,6 +379,11 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     }
     if (type === 'topic') {
       if (leading) hold(message)
+      return
+    }
+    if (type === 'measure') {
+      const done = (error?: ErrorFields) => tell({ type: 'measured', tab: message.tab, error })
+      leading?.latency().then(() => done(), ({ code, message: text, status, errors }: ClientError) => done({ code, message: text, status, errors }))
       return
     }
     if (type === 'joined' || type === 'ping') {
@@ -402,8 +422,11 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       case 'ready':
         setupDue = undefined
         break
+      case 'measured':
+        if (message.tab === tab) measured?.(message.error)
+        break
       case 'state':
-        become(message.state, message.detail, message.session)
+        become(message.state, message.detail, message.session, message.transport)
         if (message.state === 'closed') close()
         break
       case 'leading': {
@@ -423,7 +446,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
           session = resume.session
           seq = resume.seq
           hasOpened = false
-          become(message.state, message.state === 'open' ? joined(seq!) : {}, session)
+          become(message.state, message.state === 'open' ? joined(seq!) : {}, session, message.transport)
         }
         for (const { event } of own.values()) tell({ type: 'emit', event })
         useAll(true)
@@ -435,12 +458,9 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     if (life.signal.aborted) return
     if (!leading) useAll(false)
     life.abort()
-    channel.close()
+    channel?.close()
     clearInterval(listening)
-    if (state !== 'closed') {
-      state = 'closed'
-      call(stateChange, 'closed', { reason: 'closed' })
-    }
+    if (state !== 'closed') become('closed', { reason: 'closed' }, session)
     const connection = leading
     leading = undefined
     connection?.close()
@@ -457,7 +477,8 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     const event = { id: `${tab} ${++counter}`, name, data: copy }
     own.set(event.id, { event, resolve, reject })
     if (leading) take(event)
-    else tell({ type: 'emit', event })
+    // The events of a tab that has not joined wait for it.
+    else if (state !== 'idle') tell({ type: 'emit', event })
   })
   const [request, failRequests] = createRequests(on, () => session, emit)
 
@@ -471,21 +492,53 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     use(change)
   }, true)
 
-  tell({ type: 'joined', tab })
-  seek()
-  const listening = listenMs > 0 ? setInterval(listen, listenMs) : undefined
-  for (const type of ['pagehide', 'pageshow']) {
-    globalThis.addEventListener?.(type, () => {
-      isLeaving = type === 'pagehide'
-      useAll(!isLeaving)
-    }, { signal: life.signal })
+  const open = () => {
+    leading?.open()
+    if (state !== 'idle') return
+    state = 'connecting'
+    channel = new BroadcastChannel(lockName)
+    channel.onmessage = hear
+    tell({ type: 'joined', tab })
+    seek()
+    listening = listenMs > 0 ? setInterval(listen, listenMs) : undefined
+    for (const type of ['pagehide', 'pageshow']) {
+      globalThis.addEventListener?.(type, () => {
+        isLeaving = type === 'pagehide'
+        useAll(!isLeaving)
+      }, { signal: life.signal })
+    }
   }
+
+  /** The leader measures; the way to it and back counts too. */
+  const measure = () => quietPromise<number>((resolve, reject) => {
+    const at = performance.now()
+    measured = (error) => {
+      clearTimeout(timer)
+      measured = undefined
+      if (error) reject(new ClientError(error))
+      else resolve(performance.now() - at)
+    }
+    const timer = setTimeout(() => measured?.({ code: 'TETHER_TIMEOUT' }), requestTimeoutMs)
+    if (state === 'open') tell({ type: 'measure', tab })
+    else measured({ code: 'TETHER_NO_STREAM' })
+  })
+
+  if (options.autoConnect ?? true) open()
   signal?.addEventListener('abort', close, { signal: life.signal })
   if (signal?.aborted === true) close()
 
   return {
     get session () { return session },
     get state () { return state },
+    get transport () { return transport },
+    open,
+    latency: () => {
+      if (leading || pinging) return leading?.latency() ?? pinging!
+      const settled = () => { pinging = undefined }
+      pinging = measure()
+      pinging.then(settled, settled)
+      return pinging
+    },
     ...createListening(on, isClosed, () => {}),
     emit,
     request,

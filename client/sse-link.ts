@@ -43,6 +43,7 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
     }
   }
   return {
+    transport: 'sse',
     open: (claim, onText, signal) => request(claim, url, { signal }, onText),
     send: (claim, body, keepalive) => {
       // Some platforms lack `AbortSignal.timeout`.

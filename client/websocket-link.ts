@@ -1,7 +1,7 @@
 import type { Answer as WireAnswer } from '../schemas/answer.ts'
 import type { CloseCode } from '../schemas/close-code.ts'
 import type { Answer } from './answer.ts'
-import type { Claim, Link } from './link.ts'
+import type { Claim, Link, Transport } from './link.ts'
 import { resolveNumbers, type LinkFactory } from './options.ts'
 import { sseLink } from './sse-link.ts'
 
@@ -85,6 +85,8 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
     let socket: WebSocketLike | undefined
     /** Number of the last update that the server knows to have arrived. */
     let told = 0
+    /** What carried the latest stream. */
+    let transport: Transport | undefined
     /** Requests sent on it without an answer yet, oldest first. */
     const asked: Asked[] = []
 
@@ -138,6 +140,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
           credit = forgiven
           clearTimeout(timer)
           socket = opened
+          transport = 'websocket'
         }
         for (const [, json] of text.matchAll(answerLine)) {
           const { type, retryAfter, ...fields } = JSON.parse(json!) as WireAnswer & { type: string }
@@ -167,6 +170,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
         // Only now the network is known to work, so the WebSocket was to blame.
         if (!isThrough) {
           isThrough = true
+          transport = 'sse'
           if (shortLives >= mostShortLives || credit-- < 1) {
             isBarred = true
             remember(storage, key)
@@ -177,6 +181,7 @@ export function webSocketLink ({ mode = 'both', WebSocket: own, openTimeoutMs, s
     }
 
     return {
+      get transport () { return transport },
       open: async (claim, onText, signal) => {
         if (mayFallBack && (isBarred || shortLives >= mostShortLives)) return openFallback(claim, onText, signal)
         try {

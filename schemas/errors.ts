@@ -84,6 +84,8 @@ export class BusyError extends answer('FST_ERR_TETHER_BUSY', 429, '%s') {
   }
 }
 
+/** Refuses a ping. Events have a limit of their own. */
+export const PingLimitError = answer('FST_ERR_TETHER_PING_LIMIT', 429, 'Too many pings of this session wait for their answer, or came within a second')
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')
 export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server is shutting down')
 export const UnavailableError = answer('FST_ERR_TETHER_UNAVAILABLE', 503, 'The cluster cannot reach the session now')

@@ -50,7 +50,7 @@ t.test('no document names an error that there is not', async (t) => {
 t.test('docs/client.md lists every type that an entry of the client exports, and no other', async (t) => {
   const section = /^## Types\n(.*?)^```/ms.exec(read('docs/client.md'))?.[1] ?? ''
   const listed = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)/g)].map(([, type]) => type!))
-  const exported = ['index', 'indexed-db', 'shared', 'websocket-link'].flatMap((entry) => {
+  const exported = ['index', 'indexed-db', 'shared', 'websocket-link', 'store', 'react', 'vue', 'svelte'].flatMap((entry) => {
     const source = read(`client/${entry}.ts`)
     const again = [...source.matchAll(/^export type \{ (.*?) \}/gm)].flatMap(([, names = '']) => names.split(', '))
     return [...again, ...[...source.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, type]) => type!)]

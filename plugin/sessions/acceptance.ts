@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionLimitError, SessionMovedError, SessionNotFoundError, UnavailableError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { BindingError, BusyError, DrainingError, PingLimitError, SchemaError, SequenceError, SessionClosedError, SessionLimitError, SessionMovedError, SessionNotFoundError, UnavailableError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
 import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
+import { pingEvent, type Ping } from '../contract/ping-reader.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -104,7 +105,7 @@ export class Acceptance {
     const events = submission.event === leaveEvent ? null : this.#read(session, submission)
     // First: a reply that the client has makes room for a request.
     this.acknowledge(session, submission.lastEventId)
-    if (events !== null) known = this.#queue(session, events, submission)
+    if (events !== null) known = this.#take(session, events, submission)
     return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
   }
 
@@ -121,6 +122,16 @@ export class Acceptance {
     }
     if (faults.length > 0) throw refusal(faults)
     return events
+  }
+
+  /** Takes all events or none. Returns {@link Accepted.known}. */
+  #take (session: TetherSession, events: readonly CheckedEvent[], submission: Submission): number {
+    const queued = events.some(isPing) ? events.filter((event) => !isPing(event)) : events
+    const pings = events.length - queued.length
+    if (pings > 0 && !session.admitPings(pings)) throw new PingLimitError()
+    const known = queued.length === 0 ? 0 : this.#queue(session, queued, submission)
+    if (pings > 0) for (const event of events) if (isPing(event)) session.answerPing((event.data as Ping).id)
+    return known
   }
 
   /** Queues all events or none, and takes their numbers in the same step. Returns {@link Accepted.known}. */
@@ -164,6 +175,10 @@ function errorFor (where: Exclude<Whereabouts, 'here'>): Error {
   }
 }
 
+function isPing ({ name }: CheckedEvent): boolean {
+  return name === pingEvent
+}
+
 /** Queues only new events. An event accepted before is acknowledged again, but does not run again. */
 function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number, waiter: Submission['waiter'] | null): void {
   for (const event of events) {
@@ -172,7 +187,7 @@ function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], w
 }
 
 /** Errors after which a retry may help. */
-const temporary = [BusyError, DrainingError, UnavailableError, SessionMovedError, SessionLimitError]
+const temporary = [BusyError, PingLimitError, DrainingError, UnavailableError, SessionMovedError, SessionLimitError]
 
 /** The outcome for a thrown value, also for one that a transport caught while it read the submission. */
 export function refusedFor (error: unknown): Refused {

@@ -9,7 +9,7 @@ import type { Cohort } from '../delivery/cohort.ts'
 import type { Outbox } from '../delivery/outbox.ts'
 import { Counters, snapshot } from '../metrics/counters.ts'
 import { takenMark } from '../protocol/claim.ts'
-import { goodbyeFrame, helloFrame } from '../protocol/control-frame.ts'
+import { goodbyeFrame, helloFrame, pongFrame } from '../protocol/control-frame.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { DisconnectReason, Stream } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
@@ -19,6 +19,7 @@ import { Freezing } from './freezing.ts'
 import { heldFrames, snapshotFrames } from './held-frames.ts'
 import { keepState } from './kept-state.ts'
 import { NumberTakers } from './number-takers.ts'
+import { PingAllowance } from './ping-allowance.ts'
 import { SessionClock, type ClockOwner, type Phase } from './session-clock.ts'
 import { SessionFeed, type FeedOwner } from './session-feed.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
@@ -95,6 +96,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   takers: NumberTakers | null = null
   /** Its requests, and the replies that its client has not acknowledged; null before the first request. */
   replies: Replies | null = null
+  /** Null before its first ping. */
+  #pings: PingAllowance | null = null
   #phase: Phase
   /** Whether the session still has a place in the pool of prepared sessions. */
   #isPooled: boolean
@@ -401,6 +404,20 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.catchUp()
     replies.sendLost((frame) => this.feed.admits(frame) ? this.feed.place(frame) : 0)
     this.feed.scheduleAppended()
+  }
+
+  /** Whether it takes `count` pings now. Counts them if so. */
+  admitPings (count: number): boolean {
+    const { waitingPings, pingsPerSecond } = this.scope.runtime.limits
+    if (this.feed.waitingControls + count > waitingPings) return false
+    const now = this.scope.runtime.time.now()
+    return (this.#pings ??= new PingAllowance(pingsPerSecond, now)).take(count, now)
+  }
+
+  /** Answers a ping, behind all updates that wait. Without a stream, nobody gets the answer. */
+  answerPing (id: string | number): void {
+    this.catchUp()
+    this.feed.sendBehind(pongFrame(id))
   }
 
   #prove (): void {

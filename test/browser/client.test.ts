@@ -991,3 +991,34 @@ t.test('a tab that takes over runs setup only where the one before had not finis
   t.equal(new Set(said.map(([session]) => session)).size, 1)
   t.equal([...server.live.sessions].length, 1)
 })
+
+t.test('each tab of connectShared knows the transport, and measures through the leading one', async (t) => {
+  const { server, open } = await start(t)
+  const shared = (options = '') => `tether.connectShared("/live", { retryMs: 50, retryMaxMs: 200${options} })`
+  const leader = await open()
+  await connect(leader, shared())
+  await is(leader, 'live.state === "open"')
+  const follower = await open()
+  await connect(follower, shared())
+  await is(follower, 'live.state === "open"')
+  for (const page of [leader, follower]) {
+    t.equal(await page.evaluate('live.transport'), 'sse')
+    const ms = await page.evaluate('live.latency()') as number
+    t.ok(ms > 0 && ms < patienceMs, `${ms} ms`)
+  }
+  t.equal(await follower.evaluate('live.latency() === live.latency()'), true)
+
+  const late = await open()
+  await connect(late, shared(', autoConnect: false'))
+  await late.evaluate('say("early")')
+  t.same(await late.evaluate('[live.state, live.transport]'), ['idle', null])
+  t.equal(await late.evaluate('live.latency().catch(({ code }) => code)'), 'TETHER_NO_STREAM')
+  t.equal([...server.live.sessions].length, 1)
+  await late.evaluate('live.open()')
+  await is(late, 'live.state === "open" && emitted[0] === "early"')
+
+  await leader.close()
+  await is(follower, 'live.state === "open" && live.transport === "sse"')
+  await follower.evaluate('live.close()')
+  t.equal(await follower.evaluate('live.latency().catch(({ code }) => code)'), 'TETHER_NO_STREAM')
+})

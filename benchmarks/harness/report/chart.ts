@@ -61,7 +61,7 @@ export function drawLines ({ xTitle, yTitle, xScale, yScale, formatX, formatY, p
   const ranged = seen.filter(({ low }) => low !== undefined && (yScale === 'linear' || low > 0))
   const tip = ({ series, x, y, low, high, derived }: Point): string => `${series}, ${formatX(x)}: ${formatY(y)}` +
     (low === undefined || high === undefined ? '' : ` (${formatY(low)} to ${formatY(high)})`) + (derived === true ? ', worked out' : '')
-  return Plot.plot({
+  return markupOf(Plot.plot({
     ...base,
     height: 300,
     marginLeft: 76,
@@ -85,13 +85,13 @@ export function drawLines ({ xTitle, yTitle, xScale, yScale, formatX, formatY, p
         ? names.map((name, index) => Plot.text([name], { frameAnchor: 'top-left', dx: index * 76, dy: -18, text: [name], fill: () => name, fontWeight: 600, textAnchor: 'start' }))
         : []
     ]
-  }).outerHTML
+  }))
 }
 
 /** A bar for each value, with its interval. */
 export function drawBars (bars: readonly Bar[], format: (value: number) => string): string {
   if (bars.length === 0) return ''
-  return Plot.plot({
+  return markupOf(Plot.plot({
     ...base,
     marginLeft: 150,
     marginRight: 70,
@@ -102,7 +102,7 @@ export function drawBars (bars: readonly Bar[], format: (value: number) => strin
       Plot.ruleY(bars, { x1: 'low', x2: 'high', y: 'name', stroke: 'var(--text)', strokeOpacity: 0.7 }),
       Plot.text(bars, { x: 'high', y: 'name', text: ({ value }: Bar) => format(value), textAnchor: 'start', dx: 6 })
     ]
-  }).outerHTML
+  }))
 }
 
 /** A chart as a file of its own, colours included. */
@@ -110,4 +110,9 @@ export function renderImage (svg: string): string {
   return svg
     .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
     .replace('>', `><style>${colourStyle('svg')}</style><rect width="100%" height="100%" fill="var(--surface)"/>`) + '\n'
+}
+
+/** The elements have no type here: some package declares an empty one in place of the browser's. */
+function markupOf (drawing: object): string {
+  return (drawing as { outerHTML: string }).outerHTML
 }

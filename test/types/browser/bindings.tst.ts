@@ -1,0 +1,102 @@
+import { Type } from '@sinclair/typebox'
+import { describe, expect, test } from 'tstyche'
+import { connect, type ConnectionState, type Transport } from '../../../client/index.ts'
+import { connectShared } from '../../../client/shared.ts'
+import { store } from '../../../client/store.ts'
+import * as react from '../../../client/react.ts'
+import * as svelte from '../../../client/svelte.ts'
+import * as vue from '../../../client/vue.ts'
+import { conflate, defineContract, text } from '../../../plugin/index.ts'
+
+export const contract = defineContract({
+  events: { pause: Type.Object({}) },
+  updates: {
+    sample: conflate(Type.Object({ series: Type.String(), v: Type.Number() }), (sample) => sample.series),
+    row: text()
+  }
+})
+
+interface Sample { series: string, v: number }
+
+const live = connect<typeof contract>('/live', { autoConnect: false })
+
+describe('a connection', () => {
+  test('can be opened later, tells its transport and measures', () => {
+    expect(live.open()).type.toBe<void>()
+    expect(live.transport).type.toBe<Transport | undefined>()
+    expect<Transport>().type.toBe<'sse' | 'websocket'>()
+    expect(live.latency()).type.toBe<Promise<number>>()
+    expect<'idle'>().type.toBeAssignableTo<ConnectionState>()
+  })
+
+  test('takes no option that there is not', () => {
+    expect(connect).type.toBeCallableWith('/live', { autoConnect: true })
+    expect(connect).type.not.toBeCallableWith('/live', { autoconnect: false })
+    expect(connect).type.not.toBeCallableWith('/live', { autoConnect: 'no' })
+    expect(connect).type.not.toBeCallableWith('/live', { name: 'of another entry' })
+    expect(connectShared).type.toBeCallableWith('/live', { autoConnect: false, name: 'a' })
+    expect(connectShared).type.not.toBeCallableWith('/live', { hiddenMs: 1 })
+  })
+})
+
+describe('store', () => {
+  test('has the newest data', () => {
+    expect(store(live, 'sample').get()).type.toBe<Sample | undefined>()
+    expect(store(live, 'row', { every: 100, reset: true }).get()).type.toBe<string | undefined>()
+    store(live, 'row').subscribe((row) => { expect(row).type.toBe<string | undefined>() })
+    expect(store).type.not.toBeCallableWith(live, 'other')
+    expect(store).type.not.toBeCallableWith(live, 'pause')
+    expect(store).type.not.toBeCallableWith(live, 'row', { evry: 100 })
+    expect(store).type.not.toBeCallableWith(live, 'row', { every: 'second' })
+  })
+
+  test('has a map with a key', () => {
+    expect(store(live, 'sample', { key: ({ series }) => series }).get()).type.toBe<ReadonlyMap<string, Sample>>()
+    expect(store(live, 'sample', { key: ({ v }) => v, every: 'frame' }).get()).type.toBe<ReadonlyMap<number, Sample>>()
+  })
+
+  test('has what reduce gives', () => {
+    expect(store(live, 'sample', { initial: 0, reduce: (sum, { v }) => sum + v }).get()).type.toBe<number>()
+    expect(store(live, 'row', { initial: [] as string[], reduce: (all, row) => [...all, row] }).get()).type.toBe<string[]>()
+    expect(store(live, 'sample', { key: ({ series }) => series, reduce: (sum: number | undefined, { v }) => (sum ?? 0) + v }).get()).type.toBe<ReadonlyMap<string, number>>()
+  })
+})
+
+describe('the bindings', () => {
+  test('React', () => {
+    const { LiveProvider, useLive, useStatus, useUpdate } = react.createHooks<typeof contract>()
+    expect(LiveProvider).type.toBeCallableWith({ live })
+    expect(LiveProvider).type.toBeCallableWith({ live: () => live, children: 'text' })
+    expect(LiveProvider).type.toBeCallableWith({ live: async () => live })
+    expect(LiveProvider).type.not.toBeCallableWith({})
+    expect(useLive()).type.toBe<typeof live | null>()
+    expect(useStatus().state).type.toBe<ConnectionState>()
+    expect(useUpdate('sample')).type.toBe<Sample | undefined>()
+    expect(useUpdate('sample', { key: ({ series }) => series })).type.toBe<ReadonlyMap<string, Sample>>()
+    expect(useUpdate('row', { initial: 0, reduce: (count) => count + 1 })).type.toBe<number>()
+    expect(useUpdate).type.not.toBeCallableWith('pause')
+  })
+
+  test('Vue', () => {
+    const { provideLive, useLive, useStatus, useUpdate } = vue.createHooks<typeof contract>()
+    expect(provideLive).type.toBeCallableWith(live)
+    expect(provideLive).type.toBeCallableWith(() => live)
+    expect(useLive().value).type.toBe<typeof live | null>()
+    expect(useStatus().value.state).type.toBe<ConnectionState>()
+    expect(useUpdate('sample').value).type.toBe<Sample | undefined>()
+    expect(useUpdate('sample', { key: ({ series }) => series }).value).type.toBe<ReadonlyMap<string, Sample>>()
+    expect(useUpdate('row', { initial: 0, reduce: (count) => count + 1 }).value).type.toBe<number>()
+    expect(useUpdate).type.not.toBeCallableWith('pause')
+  })
+
+  test('Svelte', () => {
+    const { provideLive, useLive, useStatus, useUpdate } = svelte.createHooks<typeof contract>()
+    expect(provideLive).type.toBeCallableWith(live)
+    expect(useLive().current).type.toBe<typeof live | null>()
+    expect(useStatus().current.state).type.toBe<ConnectionState>()
+    expect(useUpdate('sample').current).type.toBe<Sample | undefined>()
+    useUpdate('sample', { key: ({ series }) => series }).subscribe((map) => { expect(map).type.toBe<ReadonlyMap<string, Sample>>() })
+    expect(useUpdate('row', { initial: 0, reduce: (count) => count + 1 }).current).type.toBe<number>()
+    expect(useUpdate).type.not.toBeCallableWith('pause')
+  })
+})
