@@ -202,7 +202,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   /**
    * Makes a session from a snapshot, in the slot that the caller reserved for the snapshot's owner; the caller gives
    * the slot back if this rejects. Waits until this node has read the log up to the snapshot's position; then, in one
-   * synchronous step, the session gets what the log brought since, and joins its groups. `onRestore` is queued. Until then the
+   * synchronous step, the session gets what the log brought since, and joins its groups and topics. `onRestore` is queued. Until then the
    * endpoint does not know the session.
    *
    * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, and
@@ -229,6 +229,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.registry.add(session)
     this.sessions.set(id, session)
     for (const name of snapshot.groups) this.groups.readd(name, session)
+    this.topics?.restore(session, snapshot.subscriptions)
     this.#relay?.replay(session, snapshot.log, isComplete)
     this.everyone.add(session)
     this.#relay?.add(session)

@@ -581,7 +581,9 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       ageMs: now - clock.createdAt,
       detachedMs: now - clock.detachedAt,
       idleMs: now - clock.lastEventAt,
-      leaveMs: clock.leaveAt === Infinity ? null : Math.max(0, clock.leaveAt - now)
+      leaveMs: clock.leaveAt === Infinity ? null : Math.max(0, clock.leaveAt - now),
+      subscriptions: scope.topics?.snapshot(this) ?? [],
+      replies: this.replies?.snapshot() ?? []
     }
     this.#journey!.hasMoved = true
     this.destroy('moved')
@@ -605,6 +607,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (snapshot.leaveMs !== null) clock.leaveAt = now + snapshot.leaveMs
     const { first, frames } = heldFrames(snapshot, scope.broadcastLog, elapsedMs)
     feed.take(first, frames, now, snapshot.counted === false ? `${this.id}.` : null)
+    if (snapshot.replies.length > 0) {
+      this.replies = new Replies(scope.limits, scope.runtime.budget)
+      this.replies.restore(snapshot.replies)
+    }
     this.#journey = { freezing: null, moving: null, hasMoved: false, restoredFrom: from, unsureFrom: from === 'crashed' ? feed.outbox.cursor : 0 }
   }
 

@@ -1,8 +1,11 @@
 import type { BroadcastPlace, LogPosition } from '../cluster/log-position.ts'
 import type { Offset } from '../cluster/engine.ts'
 import { SnapshotError } from '../../schemas/errors.ts'
+import { isRecord } from '../../schemas/record.ts'
 import { messageOf } from '../../schemas/thrown.ts'
 import type { NumberTurn } from './number-takers.ts'
+import type { RepliesSnapshot } from './replies.ts'
+import type { SubscriptionSnapshot } from './topics-part.ts'
 
 /**
  * Why a session leaves its node. Its stream, if one is open, says goodbye with this word.
@@ -93,6 +96,10 @@ export interface SessionSnapshot {
   readonly idleMs: number
   /** Milliseconds that were left of the grace after the page's goodbye; null while the page is there. */
   readonly leaveMs: number | null
+  /** The topics that it subscribes to. */
+  readonly subscriptions: readonly SubscriptionSnapshot[]
+  /** The replies that its client has not acknowledged. */
+  readonly replies: RepliesSnapshot
 }
 
 // Snapshots are JSON, from all versions of the library that run at a time: [format, state, version of the state, ...].
@@ -120,7 +127,8 @@ export function encodeSnapshot (snapshot: SessionSnapshot): Buffer {
     snapshot.first, frames, packAges(snapshot.frames),
     // Nodes that only frames name have no number of a last entry.
     log === null ? null : [log.at, log.before], [...nodes].flat(), snapshot.framesAfter,
-    [snapshot.takenAt, snapshot.ageMs, snapshot.detachedMs, snapshot.idleMs].map(Math.round), snapshot.leaveMs === null ? null : Math.round(snapshot.leaveMs)
+    [snapshot.takenAt, snapshot.ageMs, snapshot.detachedMs, snapshot.idleMs].map(Math.round), snapshot.leaveMs === null ? null : Math.round(snapshot.leaveMs),
+    snapshot.subscriptions.map(({ topic, name, params, given }) => [topic, name, params, given]), snapshot.replies
   ]
   return Buffer.from(`[${format},${state ?? 'null'},${JSON.stringify(rest).slice(1)}`)
 }
@@ -216,7 +224,7 @@ export function decodeSnapshot (bytes: Buffer): SessionSnapshot {
   }
   const [given, state, ...rest] = list(value)
   if (given !== format) throw new SnapshotError(Number.isSafeInteger(given) ? `its format is ${given as number}, and this node reads ${format}` : 'it is something else')
-  const [stateVersion, flags, boundTo, owner, groups, acceptedSeq, takers, first, frames, ages, log, nodes, framesAfter, times, leaveMs] = rest
+  const [stateVersion, flags, boundTo, owner, groups, acceptedSeq, takers, first, frames, ages, log, nodes, framesAfter, times, leaveMs, subscriptions = [], replies = []] = rest
   const known = pairs(nodes).map(([node, counter]) => [text(node), whole(counter)] as const)
   const isSet = (flag: keyof typeof flagBits) => (whole(flags) & flagBits[flag]) !== 0
   const held = unpackFrames(list(frames), known.map(([node]) => node), list(ages))
@@ -242,8 +250,21 @@ export function decodeSnapshot (bytes: Buffer): SessionSnapshot {
     ageMs,
     detachedMs,
     idleMs,
-    leaveMs: leaveMs === null ? null : whole(leaveMs)
+    leaveMs: leaveMs === null ? null : whole(leaveMs),
+    subscriptions: list(subscriptions).map(subscriptionOf),
+    replies: list(replies).map(replyOf)
   }
+}
+
+function subscriptionOf (given: unknown): SubscriptionSnapshot {
+  const [topic, name, params, sent] = list(given)
+  return { topic: text(topic), name: text(name), params: record(params), given: record(sent) }
+}
+
+function replyOf (given: unknown): RepliesSnapshot[number] {
+  const [seq, update, number] = list(given)
+  if (!isUpdate(text(update))) throw wrong()
+  return [whole(seq, 1), update as string, whole(number)]
 }
 
 function positionOf ([at, before]: readonly unknown[], nodes: ReadonlyArray<readonly [string, number]>): LogPosition {
@@ -319,6 +340,11 @@ function pairs (value: unknown): Array<readonly [unknown, unknown]> {
   const flat = list(value)
   if (flat.length % 2 !== 0) throw wrong()
   return Array.from({ length: flat.length / 2 }, (_, index) => [flat[2 * index], flat[2 * index + 1]] as const)
+}
+
+function record (value: unknown): Record<string, unknown> {
+  if (!isRecord(value)) throw wrong()
+  return value
 }
 
 function text (value: unknown): string {

@@ -114,7 +114,9 @@ const emptySnapshot: SessionSnapshot = {
   ageMs: 0,
   detachedMs: 0,
   idleMs: 0,
-  leaveMs: null
+  leaveMs: null,
+  subscriptions: [],
+  replies: []
 }
 
 export class SimulatedNode {

@@ -12,10 +12,10 @@ import { SessionRegistry } from '../../../plugin/sessions/session-registry.ts'
 import type { Session } from '../../../plugin/sessions/api.ts'
 import { decodeSnapshot, encodeSnapshot, type RestoreFrom, type SessionSnapshot } from '../../../plugin/sessions/snapshot.ts'
 import { createRuntime } from '../../../plugin/streams/runtime.ts'
-import { defineContract } from '../../../schemas/contract.ts'
+import { defineContract, request as asRequest } from '../../../schemas/contract.ts'
 import { ManualStream } from './manual-stream.ts'
 
-const contract = defineContract({ events: { slow: Type.Integer(), quick: Type.Integer() }, updates: { n: Type.Integer() } })
+const contract = defineContract({ events: { slow: Type.Integer(), quick: Type.Integer(), double: asRequest(Type.Integer(), Type.Integer()) }, updates: { n: Type.Integer() } })
 const request = { raw: {} } as FastifyRequest
 const limits = { maxSessions: 10, maxPerBinding: 0, maxPerAddress: 0, maxPerConnection: 0, maxDetached: 10, maxPending: 10, pendingMs: 1_000 }
 
@@ -42,6 +42,7 @@ function start (t: Test, { options = {}, hooks = {} }: { options?: SessionOption
       },
       on: {
         quick: (session: Session, value: number) => { (session.state as State).seen.push(value) },
+        double: (_session: Session, value: number) => value * 2,
         slow: async (session: Session, value: number) => {
           await new Promise<void>((resolve) => { gates.push(resolve) })
           ;(session.state as State).seen.push(value)
@@ -152,6 +153,21 @@ t.test('the same session goes on at another node', async (t) => {
   const third = await two.get(restored.id, 4)
   t.equal(third.session, restored)
   t.same(two.told(), ['onRestore moved', 'onConnect resumed moved', 'onDisconnect replaced', 'onConnect resumed null'], 'no onJoin, no initialState')
+})
+
+t.test('a reply that its client did not acknowledge comes from the next node', async (t) => {
+  const [one, two] = [start(t), start(t)]
+  const { session, stream } = await one.get(null)
+  t.match(await one.post(session!.id, 'double', 4, 1), { isAccepted: true, seq: 1 })
+  await setImmediate()
+  stream.flush(0)
+  const restored = await two.restore(session!.id, (await session!.freeze('moved', brief))!)
+  t.equal(restored.replies?.size, 1)
+  const again = await two.get(restored.id, 0)
+  again.stream.flush(0)
+  t.match(again.stream.got, [/"verdict":"resumed","seq":0/, '1 event: tether.reply\ndata: {"seq":1,"data":8}\n\n'])
+  await two.get(restored.id, 1)
+  t.equal(restored.replies?.size, 0)
 })
 
 t.test('who took the number of an event is known at the next node', async (t) => {

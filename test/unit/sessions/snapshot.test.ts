@@ -24,7 +24,9 @@ const plain: SessionSnapshot = {
   ageMs: 60_000,
   detachedMs: 0,
   idleMs: 60_000,
-  leaveMs: null
+  leaveMs: null,
+  subscriptions: [{ topic: 'host', name: 'host?id=a', params: { id: 'a', deep: false }, given: { id: 'a' } }],
+  replies: [[6, 'event: tether.reply\ndata: {"seq":6,"data":1}\n\n', 11], [7, 'event: tether.reply\ndata: {"seq":7,"data":2}\n\n', 0]]
 }
 
 const places = fc.record({ node: fc.constantFrom('one', 'two', 'three').map(nodeMark), counter: fc.integer({ min: 1, max: 9 }), index: fc.nat({ max: 3 }) })
@@ -59,7 +61,9 @@ const snapshots: fc.Arbitrary<SessionSnapshot> = fc.record({
   ageMs: numbers,
   detachedMs: numbers,
   idleMs: numbers,
-  leaveMs: fc.option(numbers)
+  leaveMs: fc.option(numbers),
+  subscriptions: fc.array(fc.record({ topic: names, name: names, params: fc.dictionary(names, fc.oneof(names, numbers, fc.boolean())), given: fc.dictionary(names, fc.oneof(names, numbers, fc.boolean())) }), { maxLength: 3 }),
+  replies: fc.array(fc.tuple(fc.integer({ min: 1 }), texts, numbers), { maxLength: 3 })
 })
 
 /** Dictionaries of fast-check may have no prototype. */
@@ -88,6 +92,8 @@ t.test('ages are kept roughly, and never grow', async (t) => {
 t.test('a later version may add at the end', async (t) => {
   const bytes = Buffer.from(JSON.stringify([...JSON.parse(encodeSnapshot(plain).toString()) as unknown[], { more: true }]))
   t.same(decodeSnapshot(bytes), plain)
+  const earlier = JSON.parse(encodeSnapshot(plain).toString()) as unknown[]
+  t.same(decodeSnapshot(Buffer.from(JSON.stringify(earlier.slice(0, -2)))), { ...plain, subscriptions: [], replies: [] }, 'an earlier version had neither topics nor requests')
   const other = Buffer.from(JSON.stringify([2, ...(JSON.parse(encodeSnapshot(plain).toString()) as unknown[]).slice(1)]))
   t.throws(() => decodeSnapshot(other), { code: 'FST_ERR_TETHER_SNAPSHOT', message: /format is 2, and this node reads 1/ })
 })
@@ -141,6 +147,7 @@ t.test('foreign bytes give its own error, and no other', async (t) => {
 t.test('a text that is more than one update does not get to a stream', async (t) => {
   const frame = (text: string) => encodeSnapshot({ ...plain, frames: [{ text, key: null, shared: false, writtenMsAgo: null }] })
   for (const text of ['data: a\n\n', 'event: x\ndata: a\ndata: \n\n']) t.equal(tryDecode(frame(text)), true, JSON.stringify(text))
+  t.equal(tryDecode(encodeSnapshot({ ...plain, replies: [[1, 'data: a\n\ndata: b\n\n', 1]] })), false)
   for (const text of ['', '\n\n', 'data: a\n', 'data: a\r\n\n', 'data: a\n\ndata: b\n\n', 'event: x\n\n', 'event: x\nevent: y\ndata: a\n\n', 'id: 9\ndata: a\n\n', 'data: a\nretry: 1\n\n', 'data:a\n\n', 'data: \0\n\n']) t.equal(tryDecode(frame(text)), false, JSON.stringify(text))
 })
 
@@ -149,6 +156,8 @@ t.test('sizes', async (t) => {
   const known = Object.fromEntries(Array.from({ length: 6 }, (_, index) => [nodeMark(`web-${index}-4711-AbCdEfGhIjKl`), 120_000 + index]))
   const usual: SessionSnapshot = {
     ...plain,
+    subscriptions: [],
+    replies: [],
     state: JSON.stringify({ user: { id: 4711, name: 'Ada Lovelace' }, filters: { region: 'eu', status: ['open', 'late'] }, page: 3, cart: [{ sku: 'A-1', count: 2 }] }),
     groups: ['hosts', 'region:eu', 'user:4711'],
     log: { at: '1764414223000-0', before: '1764414222900-0', known },

@@ -11,6 +11,7 @@ import type { Handler } from '../../../plugin/sessions/api.ts'
 import { Endpoint } from '../../../plugin/sessions/endpoint.ts'
 import { SessionRegistry } from '../../../plugin/sessions/session-registry.ts'
 import type { TetherSession } from '../../../plugin/sessions/session.ts'
+import { decodeSnapshot, encodeSnapshot } from '../../../plugin/sessions/snapshot.ts'
 import { FrameStream } from '../../../plugin/streams/frame-stream.ts'
 import { createRuntime } from '../../../plugin/streams/runtime.ts'
 import { Topics } from '../../../plugin/topics/topics.ts'
@@ -219,4 +220,27 @@ t.test('a session that moves keeps its topics, and nobody is asked', async (t) =
   t.strictSame([...updatesIn(to!)], [{ name: 'log@host?id=0', data: 1 }])
   to!.session.destroy()
   t.equal(live.stats.subscriptions, 0)
+})
+
+t.test('a frozen session takes its topics to its next node', async (t) => {
+  const [one, two] = [await openWorld(1), await openWorld(0)]
+  const [{ session }] = one.tabs as [Tab]
+  const [here, there] = [one, two].map(({ endpoint }) => endpoint.context.live as Handler<unknown, any, any>) as [Handler<unknown, any, any>, Handler<unknown, any, any>]
+  session.accept('tether.subscribe', one.endpoint.contract.event('tether.subscribe')!.read({ topic: 'host', params: { id: 0 } }, '', false, []), 0, 0)
+  do await setImmediate()
+  while (!one.runtime.scheduler.isIdle)
+  const snapshot = await session.freeze('moved', { deadlineMs: 1_000 })
+  t.equal(here.stats.subscriptions, 0)
+  two.endpoint.registry.reserve(null, null)
+  const restored = await two.endpoint.restore(session.id, decodeSnapshot(encodeSnapshot(snapshot!)), { from: 'moved', deadlineMs: 100 })
+  t.equal(there.stats.subscriptions, 1)
+  t.equal(there.topic('host', { id: 0 }).publish('log', 7), 1)
+  t.equal(there.topic('host', { id: 1 }).publish('log', 8), 0)
+  const carrier = new ScriptedCarrier(2_000)
+  restored.attach(new FrameStream(carrier, { writeBuffer: 2, heartbeatMs: 0, retryMs: 0, stallTimeoutMs: 0, goodbye: true }, two.runtime, '', log), 'resumed', 1, true, 1)
+  do await setImmediate()
+  while (!two.runtime.scheduler.isIdle)
+  t.strictSame([...updatesIn({ session: restored, carrier })], [{ name: 'log@host?id=0', data: 7 }])
+  restored.destroy()
+  t.equal(there.stats.subscriptions, 0)
 })
