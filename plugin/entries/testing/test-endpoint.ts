@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ArgumentError } from '../../../schemas/errors.ts'
-import { resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions } from '../../app/options.ts'
+import { resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, topicKinds } from '../../app/options.ts'
 import type { Protocol } from '../../carriers/carrier.ts'
 import { CompiledContract } from '../../contract/compiled-contract.ts'
 import type { AnyStatefulConfig } from '../../routes/stateful-config.ts'
@@ -11,6 +11,7 @@ import { SessionRegistry } from '../../sessions/session-registry.ts'
 import type { TetherSession } from '../../sessions/session.ts'
 import { createRuntime } from '../../streams/runtime.ts'
 import { eventStreamOptions, type StreamOptions } from '../../streams/transport.ts'
+import { Topics } from '../../topics/topics.ts'
 import { webSocketOptions } from '../../websocket/websocket-upgrade.ts'
 import { ManualTime } from './manual-time.ts'
 import { nextTurn } from './run.ts'
@@ -49,15 +50,18 @@ export class TestEndpoint {
     this.streamOptions = webSocketOptions(config.upgrade) ?? eventStreamOptions(config.upgrade ?? config.fallback) ?? resolveUpgradeOptions()
     const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions({})
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, undefined, this.#time)
+    const contract = CompiledContract.of(config.contract)
+    const kinds = topicKinds(contract, config, false)
     const endpoint = this.endpoint = new Endpoint({
-      contract: CompiledContract.of(config.contract),
-      limits: resolveSessionOptions(config),
+      contract,
+      limits: resolveSessionOptions(config, contract.hasRequests),
       config: this.#watchHooks(),
       // There are no requests to ask for their owners.
       bind: undefined,
       trustedOrigins: new Set(),
       runtime,
       registry: new SessionRegistry<TetherSession>(limits, runtime.limits.tombstones, nothing, this.#time),
+      topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds),
       log: silent
     })
     this.#watchHandlers()
@@ -77,7 +81,6 @@ export class TestEndpoint {
   }
 
   get live (): Handler { return this.endpoint.context.live }
-  get textNames (): readonly string[] { return this.endpoint.contract.textNames }
   get maxEventBytes (): number { return this.endpoint.limits.maxEventBytes }
 
   /** What `initialState` gives for a request. */
@@ -127,11 +130,12 @@ export class TestEndpoint {
   #watchHandlers (): void {
     const call = this.#call.bind(this)
     const handlers = this.endpoint.handlers as Map<string, EventHandler>
-    for (const [name, { handle, isSync }] of handlers) {
+    for (const [name, handler] of handlers) {
+      const { handle } = handler
       const watched = function (this: unknown, ...given: unknown[]): unknown {
         return call(given[0], name, false, () => handle.apply(this, given))
       }
-      handlers.set(name, { handle: watched, isSync })
+      handlers.set(name, { ...handler, handle: watched })
     }
   }
 }

@@ -1,5 +1,5 @@
 import { errorCodes, type FastifyRequest } from 'fastify'
-import type { EventInput, EventSchemas, ReceivedData, UpdateDefinitions } from '../../../schemas/contract.ts'
+import type { EventInput, EventSchemas, ReceivedData, TopicDefinitions, UpdateDefinitions } from '../../../schemas/contract.ts'
 import { SessionClosedError } from '../../../schemas/errors.ts'
 import type { Verdict } from '../../../schemas/verdict.ts'
 import { checkConfig } from '../../app/options.ts'
@@ -43,11 +43,11 @@ export interface ReportedError {
 }
 
 /** A session without a port, and its client's side. */
-export interface TestSession<Events extends EventSchemas, Updates extends UpdateDefinitions, State> {
+export interface TestSession<Events extends EventSchemas, Updates extends UpdateDefinitions, State, Topics extends TopicDefinitions = {}> {
   /** The session that handlers and hooks get. */
   readonly session: Session<State, Updates>
   /** The handler that `stateful` would return. */
-  readonly live: Handler<State, Updates>
+  readonly live: Handler<State, Updates, Topics>
   /**
    * Posts an event to the session, as its client would.
    *
@@ -90,7 +90,7 @@ export interface TestSession<Events extends EventSchemas, Updates extends Update
    */
   readonly advance: (ms: number) => Promise<void>
   /** Makes another session of the same handler, such as another member of a group. It has the same time. */
-  readonly other: (options?: TestSessionOptions<State>) => TestSession<Events, Updates, State>
+  readonly other: (options?: TestSessionOptions<State>) => TestSession<Events, Updates, State, Topics>
 }
 
 /**
@@ -108,22 +108,22 @@ export interface TestSession<Events extends EventSchemas, Updates extends Update
  * assert.deepEqual(sent, [{ name: 'said', data: { from: 'Ada', text: 'hello' } }])
  * @see docs/testing.md
  */
-export function testSession<Events extends EventSchemas, Updates extends UpdateDefinitions, State = undefined> (
-  config: StatefulConfig<Events, Updates, State>,
+export function testSession<Events extends EventSchemas, Updates extends UpdateDefinitions, State = undefined, Topics extends TopicDefinitions = {}> (
+  config: StatefulConfig<Events, Updates, State, Topics>,
   options: TestSessionOptions<State> = {}
-): TestSession<Events, Updates, State> {
+): TestSession<Events, Updates, State, Topics> {
   const checked = config as unknown as AnyStatefulConfig
   checkConfig('', '/', checked)
-  return open(new TestEndpoint(checked), options) as unknown as TestSession<Events, Updates, State>
+  return open(new TestEndpoint(checked), options) as unknown as TestSession<Events, Updates, State, Topics>
 }
 
-type AnyTestSession = TestSession<any, any, any>
+type AnyTestSession = TestSession<any, any, any, any>
 
 function open (endpoint: TestEndpoint, options: TestSessionOptions<unknown>): AnyTestSession {
   const tab = new Tab(endpoint, options)
   return Object.freeze({
     session: tab.session as Session<any, any>,
-    live: endpoint.live as Handler<any, any>,
+    live: endpoint.live as Handler<any, any, any>,
     sent: tab.sent as AnyTestSession['sent'],
     errors: tab.errors,
     dispatch: ((name: string, data?: unknown) => quiet(tab.dispatch(name, data))) as AnyTestSession['dispatch'],
@@ -169,7 +169,7 @@ class Tab implements TestTab {
     const { outbox, feed } = this.session
     const append = outbox.append.bind(outbox)
     outbox.append = (frame) => {
-      this.sent.push(readFrame(frame.text, endpoint.textNames))
+      this.sent.push(readFrame(frame.text, endpoint.endpoint.contract))
       return append(frame)
     }
     const onGone = feed.onGone.bind(feed)
@@ -193,7 +193,9 @@ class Tab implements TestTab {
     if (bytes > this.#endpoint.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
     const body = parseBody(text)
     const run = this.#expect(name, false)
-    const outcome = await this.#acceptance.acceptFor(this.session.id, this.#request, { event: null, body, isForm: false, bytes, sender: null, lastEventId: undefined })
+    // Whoever waits for the reply to a request needs no number.
+    const parts = this.#endpoint.endpoint.contract.isRequest(name) ? { event: name, body: (body as { data: unknown }).data, waiter: () => {} } : { event: null, body }
+    const outcome = await this.#acceptance.acceptFor(this.session.id, this.#request, { ...parts, isForm: false, bytes, sender: null, lastEventId: undefined })
     if (outcome.isAccepted) return run.settled
     this.#waiting.splice(this.#waiting.indexOf(run), 1)
     throw outcome.error

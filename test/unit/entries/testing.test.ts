@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import t from 'tap'
 import { testSession } from '../../../plugin/entries/testing.ts'
-import tether, { conflate, defaults, defineContract, text, type StatefulConfig } from '../../../plugin/index.ts'
+import tether, { conflate, defaults, defineContract, EventError, request, text, topic, type StatefulConfig } from '../../../plugin/index.ts'
 
 const contract = defineContract({
   events: {
@@ -363,4 +363,30 @@ t.test('more updates in a row than a turn of the event loop takes', async (t) =>
   const { dispatch, sent } = make({ on: { ...nothing, work: async (session) => { for (let n = 0; n < 1_000; n++) await session.send('row', String(n)) } } })
   await dispatch('work')
   t.equal(sent.length, 1_000)
+})
+
+t.test('requests need no number, and topics are there', async (t) => {
+  const contract = defineContract({
+    events: { double: request(Type.Integer(), Type.Integer()) },
+    updates: { html: text({ unnamed: true }) },
+    topics: { host: topic({ updates: { cpu: conflate(Type.Integer()) } }) }
+  })
+  const { session, live, dispatch, sent, errors } = testSession({
+    contract,
+    on: {
+      double: (_session, number) => {
+        if (number < 0) throw new EventError('NEGATIVE')
+        return number * 2
+      }
+    }
+  })
+  for (let number = 0; number <= defaults.stateful.maxRequests; number++) t.equal(await dispatch('double', number), number * 2)
+  await t.rejects(dispatch('double', -1), { code: 'NEGATIVE' })
+  await t.rejects(dispatch('double', 'x' as never), { code: 'FST_ERR_VALIDATION' })
+  t.strictSame(sent, [])
+  t.strictSame(errors, [])
+  session.send('html', '<b>')
+  t.strictSame(sent, [{ name: 'html', data: '<b>' }])
+  t.equal(live.topic('host').publish('cpu', 1), 0)
+  t.equal(live.topic('host').stats.retainedValues, 1)
 })
