@@ -21,7 +21,7 @@ async function registered (options: TetherOptions = {}) {
 
 t.test('registering decorates the instance', async (t) => {
   const app = await registered()
-  t.same(Object.keys(app.tether).sort(), ['drain', 'sse', 'stateful', 'stats', 'websocket'])
+  t.same(Object.keys(app.tether).sort(), ['cluster', 'drain', 'health', 'sse', 'stateful', 'stats', 'websocket'])
   t.type(app.tether.sse.upgrade(), 'function')
   t.equal(app.tether, app.tether, 'the same object each time')
   t.match(app.tether.stats(), { sessions: 0, detached: 0, pending: 0, streams: 0, bufferedBytes: 0 })

@@ -9,6 +9,8 @@ export interface PluginTimers {
 }
 
 const own = `${sep}plugin${sep}`
+/** Sets the timer of the plugin's deadlines. */
+const timeSource = `${sep}schemas${sep}time-source.`
 /** The exported tests wait with timers of their own. */
 const entries = `${own}entries${sep}`
 
@@ -20,7 +22,7 @@ export function watchTimers (): PluginTimers {
       if (type !== 'Timeout' && type !== 'Immediate') return
       const { stack = '' } = new Error()
       const caller = stack.split('\n').find((line) => !line.includes('node:') && !line.includes(import.meta.filename) && line.includes(sep))
-      if (caller?.includes(own) === true && !caller.includes(entries) && !caller.includes('node_modules')) active.add(id)
+      if (caller !== undefined && (caller.includes(own) || caller.includes(timeSource)) && !caller.includes(entries) && !caller.includes('node_modules')) active.add(id)
     },
     destroy (id) { active.delete(id) }
   })
