@@ -264,6 +264,7 @@ function enter (command: Command): unknown {
   }
 }
 
-export function isThenable (value: unknown): boolean {
+/** Whether a value is a promise, of any library. */
+export function isThenable (value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
