@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +14,7 @@ import { serveClient } from './browser/harness/client-page.ts'
 import { launchBrowser } from './browser/harness/browser.ts'
 import { documented, replaced } from './proxies/harness/documented.ts'
 import { until, within } from './e2e/harness/until.ts'
+import { freePort } from './harness/free-port.ts'
 
 // What the guides show is run as it stands there, with other addresses.
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -60,14 +60,6 @@ function run (t: Test, folder: string, args: string[], env: Record<string, strin
   const ended = new Promise<Run>((resolve) => child.once('close', (code) => resolve({ code, output })))
   t.teardown(() => { child.kill('SIGKILL') })
   return { output: () => output, ended }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Asks until the answer is the one that is waited for. */

@@ -303,6 +303,6 @@ function enter (command: Command): unknown {
 }
 
 /** Whether a value is a promise, of any library. */
-export function isThenable (value: unknown): boolean {
+export function isThenable (value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -1,7 +1,6 @@
 // A real Prometheus scrapes an application, takes the rules of docs/, and answers the queries of the dashboard.
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -10,6 +9,7 @@ import t from 'tap'
 import { memory } from '../../plugin/entries/memory.ts'
 import { prometheus } from '../../plugin/entries/metrics.ts'
 import { startLive } from '../e2e/harness/live.ts'
+import { freePort } from '../harness/free-port.ts'
 
 const program = process.env.PROMETHEUS_PATH ?? '/usr/bin/prometheus'
 const promtool = join(dirname(program), 'promtool')
@@ -20,14 +20,6 @@ const isThere = existsSync(program) && existsSync(promtool)
 const skip = isThere ? false : `no ${program} and ${promtool}`
 
 t.setTimeout(120_000)
-
-async function freePort (): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 t.test('promtool finds no fault in the rules, and they fire when they should', { skip }, async (t) => {
   const { stdout } = await run(promtool, ['check', 'rules', rules])

@@ -1,3 +1,5 @@
+import { isThenable } from '../../commands/command-channel.ts'
+
 // Kept from before a test installs fake timers: this wait is no part of the test's time.
 const immediate = setImmediate
 
@@ -54,8 +56,4 @@ export class Run {
     this.isOver = true
     nextTurn().then(settle)
   }
-}
-
-export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

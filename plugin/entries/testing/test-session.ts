@@ -3,6 +3,7 @@ import type { EventInput, EventSchemas, ReceivedData, TopicDefinitions, UpdateDe
 import { SessionClosedError } from '../../../schemas/errors.ts'
 import type { Verdict } from '../../../schemas/verdict.ts'
 import { checkConfig } from '../../app/options.ts'
+import { isThenable } from '../../commands/command-channel.ts'
 import type { AnyStatefulConfig, StatefulConfig } from '../../routes/stateful-config.ts'
 import { Acceptance } from '../../sessions/acceptance.ts'
 import type { Handler, Session } from '../../sessions/api.ts'
@@ -13,7 +14,7 @@ import type { DisconnectReason } from '../../streams/stream.ts'
 import { parseBody } from './body.ts'
 import { NullCarrier } from './null-carrier.ts'
 import { readFrame } from './read-frame.ts'
-import { isThenable, Run } from './run.ts'
+import { Run } from './run.ts'
 import { TestEndpoint, type TestTab } from './test-endpoint.ts'
 
 /** Parts of a request, as the hooks of the session get it. */

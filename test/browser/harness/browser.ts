@@ -1,6 +1,6 @@
 import { chromium, type Browser, type BrowserContext } from 'playwright-core'
 import type { Test } from 'tap'
-import { freePort } from './example.ts'
+import { freePort } from '../../harness/free-port.ts'
 
 // Of several such switches Chromium takes the last, which is ours: so the first line names
 // again what Playwright turns off. The second is what a window costs most of its time for, and

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { until } from '../../e2e/harness/until.ts'
@@ -77,15 +77,6 @@ export async function connectAhead (t: Test, { port }: Example): Promise<void> {
   t.teardown(() => socket.destroy())
   socket.on('error', () => {})
   await new Promise((resolve) => socket.once('connect', resolve))
-}
-
-/** A port of the loopback that nobody has at the moment. */
-export async function freePort (): Promise<number> {
-  const listener = createServer()
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-  const { port } = listener.address() as AddressInfo
-  await new Promise((resolve) => listener.close(resolve))
-  return port
 }
 
 // npm, its shell and the server: whoever is left of them.

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { until } from '../../e2e/harness/until.ts'
+import { freePort } from '../../harness/free-port.ts'
 import type { Scope } from './relay.ts'
 import { stopProcess } from './stopped-process.ts'
 
@@ -13,15 +13,6 @@ export const program = process.env.REDIS_SERVER_PATH ?? '/usr/bin/redis-server'
 
 const running = new Set<ChildProcess>()
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
-
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 export interface RedisProcess {
   readonly port: number

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { certificate } from '../../e2e/harness/certificate.ts'
 import type { Protocol } from '../../e2e/harness/server.ts'
 import { within } from '../../e2e/harness/until.ts'
+import { freePort } from '../../harness/free-port.ts'
 
 /** What a proxy's configuration is fitted to. */
 export interface Place {
@@ -195,12 +196,4 @@ async function answers (port: number): Promise<boolean> {
   } finally {
     socket.destroy()
   }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
