@@ -140,7 +140,7 @@ export function defineContract<Events extends EventSchemas = {}, Updates extends
 ): Contract<Events, Updates, Topics> {
   if (!isRecord(contract)) throw new ContractError('defineContract() takes an object with "events" and "updates", and with "topics" where there are any')
   for (const key of Object.keys(contract)) {
-    if (!parts.includes(key)) throw new ContractError(`a contract has no part "${key}", only "events" and "updates", and "topics"${didYouMean(key, parts)}`)
+    if (!parts.includes(key)) throw new ContractError(`a contract has no part "${key}", only "events", "updates" and "topics"${didYouMean(key, parts)}`)
   }
   const events = namesChecked('event', contract.events)
   const updates = namesChecked('update', contract.updates)

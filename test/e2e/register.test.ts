@@ -202,7 +202,7 @@ t.test('contracts', async (t) => {
     t.throws(() => defineContract(value as never), { code }, `contract: ${inspect(value)}`)
     t.throws(() => conflate(value as never), { code })
   }
-  t.throws(() => defineContract({ commands: {} } as never), { code, message: /no part "commands", only "events" and "updates"$/ })
+  t.throws(() => defineContract({ commands: {} } as never), { code, message: /no part "commands", only "events", "updates" and "topics"$/ })
   t.throws(() => defineContract({ event: {} } as never), { code, message: /no part "event", .*\. Did you mean "events"\?$/ })
   t.throws(() => conflate(conflate(schema) as never), { code })
   t.throws(() => conflate(schema, 'series' as never), { code })
