@@ -178,7 +178,7 @@ t.test('in a plain JavaScript project', async (t) => {
   t.test('only the entry can be imported', async (t) => {
     await t.rejects(run(process.execPath, ['-e', 'import("fastify-tether/dist/plugin/session.js")'], { cwd: project }), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', 'console.log(Object.keys(await import("fastify-tether")).join())'], { cwd: project })
-    t.equal(stdout.trim(), 'conflate,default,defaults,defineContract,errorTable,tether,text')
+    t.equal(stdout.trim(), 'EventError,conflate,default,defaults,defineContract,errorTable,request,tether,text,topic')
   })
 
   t.test('the contract tests run without a package of their own', async (t) => {
