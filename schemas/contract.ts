@@ -100,7 +100,7 @@ export type TopicUpdates<Definition> = unknown extends Definition ? any : Defini
 export interface Contract<
   Events extends EventSchemas = EventSchemas,
   Updates extends UpdateDefinitions = UpdateDefinitions,
-  Topics extends TopicDefinitions = TopicDefinitions
+  Topics extends TopicDefinitions = {}
 > {
   /** Browser to server: each event's name and the schema of its data, or a {@link request}. */
   readonly events: Events

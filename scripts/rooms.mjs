@@ -71,11 +71,20 @@ function faultsOfClient (graph) {
     .map((imported) => `${file} imports ${imported}: the client imports only its own files and "schemas"`))
 }
 
+/** Values that the client imports from the schemas. A page may load `client/` alone; types are gone by then. */
+function faultsOfValues (root) {
+  const values = /^(?:import|export) (?!type\b)[^']*?from '\.\.\/(schemas\/[^']+)'/gm
+  const files = readdirSync(join(root, 'client')).filter((file) => /(?<!\.d)\.ts$/.test(file))
+  return files.flatMap((file) => [...readFileSync(join(root, 'client', file), 'utf8').matchAll(values)]
+    .map(([, imported]) => `client/${file} imports values of ${imported}: the client imports only types from "schemas"`))
+}
+
 /** All that breaks the order below a folder, a sentence each, with the file, the import and the rule. */
 export function faultsIn (root) {
   return [
     ...faultsOfRooms(readGraph(root, ['plugin', 'schemas'])),
     ...faultsOfClient(readGraph(root, ['client'])),
+    ...faultsOfValues(root),
     ...['plugin', 'client', 'benchmarks'].flatMap((folder) => faultsOfCycles(readGraph(root, [folder, 'schemas'])))
   ]
 }

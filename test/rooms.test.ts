@@ -29,6 +29,7 @@ t.test('an import names file, import and rule when it goes up, sideways, out of 
     [{ 'plugin/streams/a.ts': "import { tether } from 'fastify-tether'" }, /^plugin\/streams\/a\.ts imports "fastify-tether", which is this package by its public name/],
     [{ 'plugin/cellar/a.ts': '' }, /^plugin\/cellar\/a\.ts is in no room/],
     [{ 'client/a.ts': "import type { B } from '../plugin/protocol/b.ts'", 'plugin/protocol/b.ts': '' }, /^client\/a\.ts imports plugin\/protocol\/b\.ts: the client imports only its own files/],
+    [{ 'client/a.ts': "import type { B } from '../schemas/b.ts'\nimport { b } from '../schemas/b.ts'", 'schemas/b.ts': '' }, /^client\/a\.ts imports values of schemas\/b\.ts: the client imports only types from "schemas"$/],
     [{ 'plugin/streams/a.ts': "import type { B } from './b.ts'", 'plugin/streams/b.ts': "import type { A } from './a.ts'" }, /^plugin\/streams\/a\.ts imports plugin\/streams\/b\.ts imports plugin\/streams\/a\.ts: files must not import each other in a circle$/],
     [{ 'benchmarks/a.ts': "import { b } from './b.ts'", 'benchmarks/b.ts': "import { a } from './a.ts'" }, /circle$/]
   ]

@@ -97,7 +97,7 @@ describe('emit', () => {
 describe('states', () => {
   test('are words, with what goes with them', () => {
     live.onState((state, { verdict, retryMs }) => {
-      expect(state).type.toBe<'connecting' | 'open' | 'waiting' | 'closed'>()
+      expect(state).type.toBe<'idle' | 'connecting' | 'open' | 'waiting' | 'closed'>()
       expect(verdict).type.toBe<Verdict | undefined>()
       expect(retryMs).type.toBe<number | undefined>()
     })

@@ -225,7 +225,7 @@ describe('hooks', () => {
 
   test('know the verdicts', () => {
     expect<Verdict>().type.toBe<'new' | 'resumed' | 'gap' | 'expired'>()
-    expect<DisconnectReason>().type.toBe<'client' | 'stalled' | 'overflow' | 'replaced' | 'closed' | 'failed'>()
+    expect<DisconnectReason>().type.toBe<'client' | 'stalled' | 'overflow' | 'replaced' | 'closed' | 'failed' | 'moved'>()
     expect<CloseReason>().type.toBeAssignableFrom<'closed' | 'left' | 'reconnect-timeout' | 'idle' | 'lifetime' | 'evicted' | 'draining' | 'shutdown'>()
     expect<CloseReason>().type.toBeAssignableFrom<string>()
   })

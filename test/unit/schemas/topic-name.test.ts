@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { topicName as clientTopicName } from '../../../client/topic-name.ts'
 import { topicName } from '../../../schemas/topic-name.ts'
 
 const scalar = fc.oneof(fc.string({ unit: 'binary' }), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer(), fc.boolean())
@@ -33,5 +34,18 @@ t.test('names do not depend on the order of keys, survive JSON, and can be read 
     const expected = Object.keys(given).sort().map((key) => [key, String(given[key])])
     if (topic !== 'host' || JSON.stringify(pairs) !== JSON.stringify(expected)) throw new Error(`${name} reads as ${JSON.stringify(pairs)}`)
     if (!/^[A-Za-z0-9._~!*'()%?&=-]+$/.test(name)) throw new Error(`${name} has another character`)
+  }), { numRuns: 300 })
+})
+
+t.test("the client's copy gives the same names", async () => {
+  fc.assert(fc.property(params, (given) => {
+    const outcomes = [topicName, clientTopicName].map((make) => {
+      try {
+        return make('host', given)
+      } catch (error) {
+        return String(error)
+      }
+    })
+    if (outcomes[0] !== outcomes[1]) throw new Error(outcomes.join(' and '))
   }), { numRuns: 300 })
 })
