@@ -1,5 +1,4 @@
 import type { AnyContract } from '../schemas/contract.ts'
-import { topicName } from '../schemas/topic-name.ts'
 import type { TopicOutcome } from '../schemas/topic-outcome.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
@@ -15,6 +14,7 @@ import { createRequests } from './requests.ts'
 import { sharedDefaults } from './shared-defaults.ts'
 import { sseLink } from './sse-link.ts'
 import { createSubscriptions, type Subscription } from './subscriptions.ts'
+import { topicName } from './topic-name.ts'
 import { blankVerdict } from './blank-verdict.ts'
 
 export { sharedDefaults } from './shared-defaults.ts'

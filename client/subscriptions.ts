@@ -1,10 +1,10 @@
 import type { AnyContract, ReceivedData, TopicInput, TopicUpdates } from '../schemas/contract.ts'
-import { topicName } from '../schemas/topic-name.ts'
 import { ClientError } from './client-error.ts'
 import type { Emitter } from './event-queue.ts'
 import type { createListeners } from './listeners.ts'
 import { anyUpdate, readyChange, stateChange } from './listening.ts'
 import { quietPromise } from './quiet-promise.ts'
+import { topicName } from './topic-name.ts'
 
 type Topics<Contract extends AnyContract> = NonNullable<Contract['topics']>
 

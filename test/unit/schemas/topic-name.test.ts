@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { topicName as clientsName } from '../../../client/topic-name.ts'
 import { topicName } from '../../../schemas/topic-name.ts'
 
 const scalar = fc.oneof(fc.string({ unit: 'binary' }), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer(), fc.boolean())
@@ -29,6 +30,7 @@ t.test('names do not depend on the order of keys, survive JSON, and can be read 
     const reversed = Object.fromEntries(Object.entries(given).reverse())
     if (topicName('host', reversed) !== name) throw new Error('another order, another name')
     if (topicName('host', JSON.parse(JSON.stringify(given))) !== name) throw new Error('another name after JSON')
+    if (clientsName('host', given) !== name) throw new Error(`the client gives ${clientsName('host', given)}`)
     const [topic, pairs] = read(name)
     const expected = Object.keys(given).sort().map((key) => [key, String(given[key])])
     if (topic !== 'host' || JSON.stringify(pairs) !== JSON.stringify(expected)) throw new Error(`${name} reads as ${JSON.stringify(pairs)}`)
