@@ -5,6 +5,8 @@ import type { createListeners } from './listeners.ts'
 export const anyUpdate = ''
 export const stateChange = ' '
 export const gapFound = '  '
+/** Of a subscription: `ready` is another promise. */
+export const readyChange = ''
 
 /**
  * Methods of every connection for listening.

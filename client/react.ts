@@ -1,11 +1,12 @@
 import { createContext, createElement, useContext, useEffect, useRef, useState, useSyncExternalStore, type ReactElement, type ReactNode } from 'react'
 import type { AnyContract } from '../schemas/contract.ts'
-import { begin, open, statusStore, updateStore, type GivenConnection, type Status } from './bound-stores.ts'
+import { begin, open, statusStore, topicStore, updateStore, type GivenConnection, type Status, type Topic, type TopicIn, type TopicParamsIn, type UpdateArguments } from './bound-stores.ts'
 import type { Connection, DataOf, UpdateName } from './connection.ts'
-import type { KeyOptions, KeyReduceOptions, ReduceOptions } from './store.ts'
-import type { AnyStoreOptions, BoundStore, StoreTiming } from './update-store.ts'
+import type { KeyOptions, KeyReduceOptions, ReduceOptions, TopicData } from './store.ts'
+import type { TopicName } from './subscriptions.ts'
+import type { BoundStore, StoreTiming } from './update-store.ts'
 
-export type { GivenConnection, Status } from './bound-stores.ts'
+export type { GivenConnection, Status, Topic } from './bound-stores.ts'
 
 export interface LiveProviderProps<Contract extends AnyContract> {
   /**
@@ -25,7 +26,12 @@ export interface Hooks<Contract extends AnyContract> {
   /** The state of the connection with its details; `{ state: 'idle' }` on a server and for the first render. */
   useStatus: () => Status
   /**
-   * The newest data of an update, or what `key` and `reduce` make of all. Renders at most once a frame. On a server
+   * Subscribes to a topic while the component is mounted. Components that use the same topic with the same parameters
+   * make one subscription. Other parameters end the subscription, and begin the next; null subscribes to nothing.
+   */
+  useTopic: <Name extends TopicName<Contract>>(topic: Name, ...params: {} extends TopicParamsIn<Contract, Name> ? [params?: TopicParamsIn<Contract, Name>] : [params: TopicParamsIn<Contract, Name>]) => TopicIn<Contract, Name>
+  /**
+   * The newest data of an update of the session, or of a topic, or what `key` and `reduce` make of all. Renders at most once a frame. On a server
    * and for the first render: undefined, an empty map, or `initial`. The options of the first render count.
    */
   useUpdate: {
@@ -33,11 +39,22 @@ export interface Hooks<Contract extends AnyContract> {
     <Name extends UpdateName<Contract>, Value>(name: Name, options: ReduceOptions<DataOf<Contract, Name>, Value>): Value
     <Name extends UpdateName<Contract>, Key, Value>(name: Name, options: KeyReduceOptions<DataOf<Contract, Name>, Key, Value>): ReadonlyMap<Key, Value>
     <Name extends UpdateName<Contract>>(name: Name, options?: StoreTiming): DataOf<Contract, Name> | undefined
+    <Updates, Name extends keyof Updates & string, Key>(topic: Topic<Updates>, name: Name, options: KeyOptions<TopicData<Updates, Name>, Key>): ReadonlyMap<Key, TopicData<Updates, Name>>
+    <Updates, Name extends keyof Updates & string, Value>(topic: Topic<Updates>, name: Name, options: ReduceOptions<TopicData<Updates, Name>, Value>): Value
+    <Updates, Name extends keyof Updates & string, Key, Value>(topic: Topic<Updates>, name: Name, options: KeyReduceOptions<TopicData<Updates, Name>, Key, Value>): ReadonlyMap<Key, Value>
+    <Updates, Name extends keyof Updates & string>(topic: Topic<Updates>, name: Name, options?: StoreTiming): TopicData<Updates, Name> | undefined
   }
 }
 
 function useStore<Value> ({ subscribe, get, first }: BoundStore<Value>): Value {
   return useSyncExternalStore(subscribe, get, first)
+}
+
+/** The value of a store that is made anew when one of `by` changes. In a ref, since React forgets memos when a file is edited. */
+function useMade<Value> (make: () => BoundStore<Value>, ...by: unknown[]): Value {
+  const held = useRef<{ by: unknown[], store: BoundStore<Value> } | null>(null)
+  if (!held.current || by.some((one, index) => one !== held.current!.by[index])) held.current = { by, store: make() }
+  return useStore(held.current.store)
 }
 
 /**
@@ -62,11 +79,15 @@ export function createHooks<Contract extends AnyContract = AnyContract> (): Hook
     },
     useLive,
     useStatus: () => useStore(statusStore(useLive())),
-    useUpdate: (name: string, options?: AnyStoreOptions) => {
+    useTopic: ((topic: string, params?: object | null) => {
       const live = useLive()
-      const held = useRef<{ live: unknown, name: string, store: BoundStore } | null>(null)
-      if (held.current?.live !== live || held.current?.name !== name) held.current = { live, name, store: updateStore(live, name, options) }
-      return useStore(held.current!.store)
+      return useMade(() => topicStore(live, topic, params), live, topic, JSON.stringify(params))
+    }) as never,
+    useUpdate: (...given: UpdateArguments<Topic>) => {
+      const live = useLive()
+      const [source, name] = given
+      const isTopic = typeof source !== 'string'
+      return useMade(() => updateStore(live, ...given), live, isTopic ? source.on : source, isTopic && name)
     }
   }
 }

@@ -12,9 +12,9 @@ import { resolveNumbers, type ConnectOptions, type InnerOptions, type ResumePoin
 import { quietPromise } from './quiet-promise.ts'
 import { createRequests } from './requests.ts'
 import { sharedDefaults } from './shared-defaults.ts'
-import { topicName } from './topic-name.ts'
 import { sseLink } from './sse-link.ts'
 import { createSubscriptions, type Subscription } from './subscriptions.ts'
+import { topicName } from './topic-name.ts'
 import { blankVerdict } from './blank-verdict.ts'
 
 export { sharedDefaults } from './shared-defaults.ts'

@@ -1,12 +1,19 @@
 import type { Connection, DataOf, UpdateName } from './connection.ts'
+import type { ReceivedData } from '../schemas/contract.ts'
+import type { Topic } from './bound-stores.ts'
+import type { Subscription } from './subscriptions.ts'
 import { createUpdateStore, type AnyStoreOptions, type Source, type Store, type StoreTiming } from './update-store.ts'
 
 export type { Source, Store, StoreTiming } from './update-store.ts'
 
+/** The updates of a subscription, or of a topic of the bindings. */
+type TopicUpdatesIn<Live> = Live extends Subscription<infer Updates> ? Updates : Live extends Topic<infer Updates> ? Updates : any
 /** Names of the updates of a source. */
-export type NameIn<Live> = Live extends Connection<infer Contract> ? UpdateName<Contract> : string
+export type NameIn<Live> = Live extends Connection<infer Contract> ? UpdateName<Contract> : keyof TopicUpdatesIn<Live> & string
 /** Data of an update of a source. */
-export type DataIn<Live, Name> = Live extends Connection<infer Contract> ? Name extends UpdateName<Contract> ? DataOf<Contract, Name> : never : any
+export type DataIn<Live, Name> = Live extends Connection<infer Contract> ? Name extends UpdateName<Contract> ? DataOf<Contract, Name> : never : TopicData<TopicUpdatesIn<Live>, Name>
+/** Data of an update among those of a topic. */
+export type TopicData<Updates, Name> = 0 extends 1 & Updates ? any : Name extends keyof Updates ? ReceivedData<Updates[Name]> : never
 
 /** Options of a store that keeps a value for each key. */
 export interface KeyOptions<Data, Key> extends StoreTiming {

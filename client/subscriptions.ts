@@ -2,7 +2,7 @@ import type { AnyContract, ReceivedData, TopicInput, TopicUpdates } from '../sch
 import { ClientError } from './client-error.ts'
 import type { Emitter } from './event-queue.ts'
 import type { createListeners } from './listeners.ts'
-import { anyUpdate, stateChange } from './listening.ts'
+import { anyUpdate, readyChange, stateChange } from './listening.ts'
 import { quietPromise } from './quiet-promise.ts'
 import { topicName } from './topic-name.ts'
 
@@ -65,6 +65,7 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
           error ? reject(error) : resolve()
         }
       })
+      call(readyChange + '@@' + entry.key, entry.ready)
     }
     return entry
   }

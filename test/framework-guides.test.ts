@@ -49,7 +49,7 @@ function writeSection (heading: string): number {
   return blocks.length
 }
 
-t.test('the examples of the guides compile, strictly', async (t) => {
+t.test('the examples of the guides, and that in React, compile strictly', async (t) => {
   for (const name of ['react', 'vue', 'svelte']) t.ok(writeBlocks(name) >= 4, name)
   mkdirSync(join(folder, 'client'))
   for (const heading of ['Connecting later', 'Latency', 'Stores: values for pages that draw', 'React Native']) t.ok(writeSection(heading) > 0, heading)
@@ -64,6 +64,7 @@ t.test('the examples of the guides compile, strictly', async (t) => {
   writeFileSync(join(folder, 'modules.d.ts'), `
     declare module '*.vue' { const component: object; export default component }
     declare module '*.svelte' { const component: object; export default component }
+    declare module 'react-dom/client' { export const createRoot: (root: Element) => { render: (page: unknown) => void } }
     declare module 'expo/fetch' { export const fetch: (url: string) => Promise<unknown> }
   `)
   const source = (path: string) => [join(root, path)]
@@ -90,7 +91,7 @@ t.test('the examples of the guides compile, strictly', async (t) => {
         'fastify-tether/svelte': source('client/svelte.ts')
       }
     },
-    include: ['.']
+    include: ['.', join(root, 'examples/react/page')]
   }))
   const compiled = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: folder }).catch((error: { stdout: string }) => error)
   t.equal(compiled.stdout, '')

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { defineContract, conflate } from 'fastify-tether'
+import { conflate, defineContract, request, topic } from 'fastify-tether'
 
 export const seriesNames = ['cpu', 'cores', 'memory', 'network', 'disk', 'loop', 'load', 'heap', 'plugin'] as const
 
@@ -8,14 +8,10 @@ export type SeriesName = typeof seriesNames[number]
 // One enum rather than a union of literals: a wrong name then gets one error, not nine.
 const Series = Type.Unsafe<SeriesName>({ type: 'string', enum: seriesNames })
 
-const PerSecond = Type.Integer({ minimum: 1, maximum: 100 })
-
-const ChosenSeries = Type.Array(Series, { uniqueItems: true, maxItems: seriesNames.length })
-
 const Count = Type.Integer({ minimum: 0 })
 
 /**
- * What the numbers of a sample mean, by series:
+ * What the numbers of a reading mean, by series:
  *
  * | series | numbers |
  * | --- | --- |
@@ -29,23 +25,7 @@ const Count = Type.Integer({ minimum: 0 })
  * | `heap` | heap in use, resident set: bytes |
  * | `plugin` | sessions, streams, updates a second to all tabs |
  */
-const Sample = Type.Object({
-  series: Series,
-  t: Type.Integer(),
-  v: Type.Array(Type.Number())
-})
-
-const History = Type.Object({
-  series: Series,
-  t: Type.Array(Type.Integer()),
-  v: Type.Array(Type.Array(Type.Number()))
-})
-
-const Settings = Type.Object({
-  perSecond: PerSecond,
-  series: ChosenSeries,
-  paused: Type.Boolean()
-})
+const Reading = Type.Object({ t: Type.Integer(), v: Type.Array(Type.Number()) })
 
 const Host = Type.Object({
   name: Type.String(),
@@ -74,33 +54,34 @@ const Stats = Type.Object({
   stalledMs: Count
 })
 
-export type Settings = Static<typeof Settings>
-
 export type Stats = Static<typeof Stats>
 
 export const contract = defineContract({
   events: {
-    'rate.set': Type.Object({ perSecond: PerSecond }),
-    'series.set': Type.Object({ series: ChosenSeries }),
-    pause: Type.Object({}),
-    resume: Type.Object({}),
-    'notice.send': Type.Object({ text: Type.String({ minLength: 1, maxLength: 200 }) }),
-    // The page stops reading its stream, or goes on.
+    // The reply says how many tabs get it.
+    'notice.send': request(Type.Object({ text: Type.String({ minLength: 1, maxLength: 200 }) }), Type.Object({ tabs: Count })),
+    // The page stops reading its stream, or goes on. The reply comes behind all updates that waited.
     'slow.begin': Type.Object({}),
-    'slow.end': Type.Object({}),
+    'slow.end': request(Type.Object({}), Stats),
     // The server destroys this tab's connection.
     'line.cut': Type.Object({})
   },
   updates: {
-    sample: conflate(Sample, (sample) => sample.series),
     stats: conflate(Stats),
-    settings: conflate(Settings),
     host: Host,
-    history: History,
     notice: Notice,
     // Fills the buffers on the way to a page that has stopped reading.
-    padding: Type.Object({ text: Type.String() }),
-    // The answer to `slow.end`: all waiting updates came before it.
-    'slow.over': Type.Object({})
+    padding: Type.Object({ text: Type.String() })
+  },
+  topics: {
+    series: topic({
+      params: Type.Object({ name: Series, perSecond: Type.Integer({ minimum: 1, maximum: 100 }) }),
+      updates: {
+        // Only the newest counts.
+        sample: conflate(Reading),
+        // One reading a second: the last minute for who comes, and each that a tab has missed.
+        kept: conflate(Reading, ({ t }) => Math.round(t / 1000) % 60)
+      }
+    })
   }
 })

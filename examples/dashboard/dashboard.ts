@@ -8,12 +8,10 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import tether, { type Session } from 'fastify-tether'
 import { contract, type Stats } from './contract.ts'
 import { HostMetrics } from './host-metrics.ts'
-import { linuxSources } from './linux-sources.ts'
+import { machineSources } from './machine-sources.ts'
 import { fillLine } from './padding.ts'
-import { portableSources } from './portable-sources.ts'
-import { processSources } from './process-sources.ts'
 import { RateWindow } from './rate-window.ts'
-import { Tab } from './tab.ts'
+import { feedSeries } from './series-feed.ts'
 
 const contentSecurityPolicy = [
   "default-src 'none'",
@@ -25,6 +23,21 @@ const contentSecurityPolicy = [
   "form-action 'none'",
   "frame-ancestors 'none'"
 ].join('; ')
+
+const statsEveryMs = 500
+
+// Long enough to see the page's reaction.
+const cutForMs = 3000
+
+/** A session's state. */
+interface Tab {
+  /** Whether the page has reported that it stopped reading. */
+  isSlow: boolean
+  /** Until when its cut line stays away. */
+  cutUntil: number
+  /** Destroys its connection. */
+  cut: () => void
+}
 
 type TabSession = Session<Tab, typeof contract.updates>
 
@@ -61,8 +74,7 @@ export async function buildDashboard (): Promise<FastifyInstance> {
 
   const updates = new RateWindow(1000)
   const metrics = new HostMetrics([
-    ...(platform() === 'linux' ? linuxSources() : portableSources()),
-    ...processSources(),
+    ...machineSources(),
     {
       series: ['plugin'],
       everyMs: 100,
@@ -78,7 +90,7 @@ export async function buildDashboard (): Promise<FastifyInstance> {
 
   // A line that was cut stays away for a moment, for this tab's requests alone.
   app.addHook('onRequest', async (request) => {
-    const forMs = isOfSession(request) ? sessionOf(request)?.state.cutForMs ?? 0 : 0
+    const forMs = isOfSession(request) ? (sessionOf(request)?.state.cutUntil ?? 0) - Date.now() : 0
     if (forMs > 0) await sleep(forMs, undefined, { ref: false })
   })
 
@@ -90,27 +102,9 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     // some ten megabytes, and more with a proxy between.
     replayFrames: 4096,
     replayBytes: 64 * 1024 * 1024,
-    initialState: () => new Tab(metrics),
+    initialState: (): Tab => ({ isSlow: false, cutUntil: 0, cut: () => {} }),
     on: {
-      'rate.set': (session, { perSecond }) => {
-        session.state.change({ perSecond })
-        session.send('settings', session.state.settings)
-      },
-      'series.set': (session, { series }) => {
-        session.state.change({ series })
-        session.send('settings', session.state.settings)
-      },
-      pause: (session) => {
-        session.state.change({ paused: true })
-        session.send('settings', session.state.settings)
-      },
-      resume: (session) => {
-        session.state.change({ paused: false })
-        session.send('settings', session.state.settings)
-      },
-      'notice.send': (session, { text }, { live }) => {
-        live.broadcast('notice', { text, from: shortened(session.id), t: Date.now() })
-      },
+      'notice.send': (session, { text }, { live }) => ({ tabs: live.broadcast('notice', { text, from: shortened(session.id), t: Date.now() }) }),
       'slow.begin': (session) => {
         session.state.isSlow = true
         // Not awaited: it takes as long as the page reads nothing, and a handler holds up later commands.
@@ -119,30 +113,28 @@ export async function buildDashboard (): Promise<FastifyInstance> {
       },
       'slow.end': (session) => {
         session.state.isSlow = false
-        session.send('slow.over', {})
+        return statsOf(session)
       },
-      'line.cut': (session) => session.state.cut()
+      'line.cut': ({ state }) => {
+        state.cutUntil = Date.now() + cutForMs
+        state.cut()
+      }
+    },
+    topics: {
+      series: {
+        start: ({ name, perSecond }, { publish, signal }) => feedSeries(metrics, name, perSecond, publish, signal)
+      }
     },
     onConnect: (session, { request, verdict }) => {
+      session.state.cut = () => request.raw.socket.destroy()
       session.send('host', host(metrics))
-      session.send('settings', session.state.settings)
-      // A stream that resumes already gets the kept figures.
-      for (const series of verdict === 'resumed' ? [] : session.state.settings.series) {
-        const readings = metrics.since(series, session.state.leftAt)
-        if (readings.length === 0) continue
-        session.send('history', { series, t: readings.map(({ t }) => t), v: readings.map(({ v }) => v) })
-      }
-      session.state.start({
-        sample: (series, { t, v }) => session.send('sample', { series, t, v }),
-        keep: (series, { t, v }) => session.send('history', { series, t: [t], v: [v] }),
-        stats: () => session.send('stats', statsOf(session)),
-        cut: () => request.raw.socket.destroy()
+      if (verdict === 'resumed' || verdict === 'gap') return
+      // What this tick has queued is no backlog.
+      const timer = setInterval(() => setImmediate(() => session.send('stats', statsOf(session))), statsEveryMs)
+      session.signal.addEventListener('abort', () => {
+        session.state.isSlow = false
+        clearInterval(timer)
       })
-    },
-    onDisconnect: (session) => session.state.leave(),
-    onClose: (session) => {
-      session.state.isSlow = false
-      session.state.stop()
     }
   })
 

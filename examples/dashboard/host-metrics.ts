@@ -73,9 +73,9 @@ export class HostMetrics {
     return record.latest
   }
 
-  /** One reading a second since a moment of the wall clock, oldest first. */
-  since (series: SeriesName, t: number): Reading[] {
-    return this.#records.get(series)?.history.filter((reading) => reading.t > t) ?? []
+  /** One reading a second of the last minute, oldest first. */
+  history (series: SeriesName): readonly Reading[] {
+    return this.#records.get(series)?.history ?? []
   }
 
   #refresh (gauge: Gauge): void {

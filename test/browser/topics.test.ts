@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startTopics, type TopicsConfig } from '../e2e/harness/topics.ts'
@@ -105,4 +106,31 @@ t.test('an EventSource names its topics in the URL', async (t) => {
   live.topic('all').publish('tick', 1)
   await is(page, 'seen.length === 5')
   t.strictSame(await page.evaluate('seen'), ['cpu@host?id=a%20b ', 'tether.topic host?id=a%20b', 'tether.topic all', 'log@host?id=a%20b ', 'tick@all '])
+})
+
+t.test('the guide\'s form of htmx subscribes for an EventSource of the page', async (t) => {
+  const guide = readFileSync(new URL('../../docs/topics.md', import.meta.url), 'utf8')
+  const [, form] = /^```html\n(<form hx-post.*?)^```$/ms.exec(guide)!
+  const library = (path: string) => readFileSync(new URL(import.meta.resolve(path)), 'utf8')
+  const started = await startTopics(t, {}, {}, (app) => {
+    app.get('/htmx.js', (_request, reply) => { reply.type('text/javascript').send(`${library('htmx.org/dist/htmx.min.js')}\n${library('htmx-ext-sse/dist/sse.min.js')}`) })
+    app.get('/htmx', async (request, reply) => {
+      const claim = (await started.live.prepare(request))!
+      const { id } = started.live.get(claim)!
+      return reply.type('text/html').send(`<!doctype html><title>htmx</title><link rel="icon" href="data:,"><script src="/htmx.js"></script>
+        <body hx-ext="sse" sse-connect="/live?tether-session=${claim}">
+        <p id="a" sse-swap="alert@host?id=a"></p><p id="b" sse-swap="alert@host?id=b"></p>
+        ${form!.replace('value="…"', `value="${id}"`)}`)
+    })
+  })
+  const [a, b] = ['a', 'b'].map((id) => started.live.topic('host', { id })) as [ReturnType<typeof started.live.topic<'host'>>, ReturnType<typeof started.live.topic<'host'>>]
+  const page = await browser.newPage()
+  t.teardown(() => page.close())
+  await page.goto(`${started.origin}/htmx`)
+  for (const [id, topic] of [['b', b], ['a', a]] as const) {
+    await page.locator('select').selectOption(id)
+    await until(() => topic.size === 1, `the subscription to ${id}`, patienceMs)
+    topic.publish('alert', `<b>hot ${id}</b>`)
+    await is(page, `document.querySelector('#${id} b')?.textContent === 'hot ${id}'`)
+  }
 })

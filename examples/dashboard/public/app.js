@@ -2,13 +2,13 @@ import { connect } from '/fastify-tether/client/index.js'
 import { Controls } from './controls.js'
 import { describeCharts } from './descriptions.js'
 import { element, write } from './elements.js'
+import { Feed } from './feed.js'
 import { duration, memory } from './format.js'
 import { Line } from './line.js'
 import { NoticeForm, showNotice } from './notices.js'
 import { Reader } from './reader.js'
 import { showFrameRate, showReadouts } from './readouts.js'
 import { Recorder } from './recorder.js'
-import { Sender } from './sender.js'
 import { SessionPanel, verdictInWords } from './session-panel.js'
 import { Settings } from './settings.js'
 import { toast } from './toasts.js'
@@ -22,21 +22,18 @@ const describeEveryMs = 2000
 /** @type {import('fastify-tether/client').Connection<typeof import('../contract.ts').contract>} */
 const live = connect('/live', { leaveOnHide: true, fetch: watchfulFetch })
 const line = new Line(live)
-const sender = new Sender(live)
 const recorder = new Recorder()
-const settings = new Settings(sender)
+const settings = new Settings()
 const controls = new Controls(settings, recorder)
 const panel = new SessionPanel()
+const feed = new Feed(live, recorder, () => count('sample'))
 const reader = new Reader(live)
 const trial = new Trial({ live, line, reader, recorder, missing: () => panel.missing })
-const noticeForm = new NoticeForm(sender, line)
+const noticeForm = new NoticeForm(live, line)
 let host = /** @type {{ name: string, cores: number, memoryBytes: number, series: string[] } | null} */ (null)
 
 const onUpdate = {
-  sample: ({ series, t, v }) => recorder.sample(series, t, v),
-  history: ({ series, t, v }) => t.forEach((at, index) => recorder.add(series, at, v[index])),
   stats: (stats) => panel.tell(stats),
-  settings: (told) => settings.adopt(told),
   notice: (notice) => showNotice(notice, live.session),
   // The server's first update on a stream. Earlier updates on this stream had been kept for it.
   host: (told) => {
@@ -48,17 +45,23 @@ const onUpdate = {
     showHost(told)
   },
   padding: () => {},
-  'slow.over': () => {}
+  // Outcomes of subscriptions, and replies, have numbers as well.
+  'tether.topic': () => {},
+  'tether.reply': () => {}
 }
 
 for (const [name, take] of Object.entries(onUpdate)) {
   live.on(name, (data) => {
-    if (name !== 'host') panel.count()
-    recorder.frames.add(1)
+    if (name !== 'host') count(name)
     take(data)
-    if (name === 'host') panel.count()
-    trial.count(name)
+    if (name === 'host') count(name)
   })
+}
+
+function count (name) {
+  panel.count()
+  recorder.frames.add(1)
+  trial.count(name)
 }
 
 live.onGap((seq) => panel.skip(seq))
@@ -75,8 +78,9 @@ line.addEventListener('state', () => {
 
 settings.addEventListener('change', () => {
   controls.show()
-  recorder.hold(settings.chosen?.paused === true)
-  if (settings.chosen !== null) recorder.pick(settings.chosen.series)
+  recorder.hold(settings.chosen.paused)
+  recorder.pick(settings.chosen.series)
+  feed.show(settings.chosen)
   showState()
 })
 
@@ -93,8 +97,12 @@ reader.addEventListener('change', () => {
 trial.addEventListener('figures', ({ detail }) => panel.tell(detail))
 trial.addEventListener('told', ({ detail }) => announce(detail))
 
-settings.addEventListener('fault', ({ detail }) => toast(`Not set: ${detail}`, 'fault'))
-sender.addEventListener('change', showPending)
+feed.addEventListener('fault', ({ detail: { name, fault } }) => {
+  toast(`Not set: ${fault}`, 'fault')
+  // What was refused must not be shown as if it held.
+  settings.change({ series: settings.chosen.series.filter((series) => series !== name) })
+})
+feed.addEventListener('change', showPending)
 
 // The connection tries again by itself; this only shows the reason for the delay.
 async function watchfulFetch (...request) {
@@ -109,7 +117,6 @@ function greet () {
   recorder.forgetClock()
   panel.greet({ verdict, awayMs, session: live.session })
   trial.greet(line)
-  if (verdict === 'new' || verdict === 'expired') settings.restore()
   if (awayMs > 0) {
     const words = `${duration(awayMs)}: ${verdictInWords(verdict)}`
     toast(`The line is back after ${words}.`, 'live')
@@ -130,14 +137,14 @@ function showHost (told) {
     recorder.furnish(told)
     controls.furnish(told)
     controls.show()
-    if (settings.chosen !== null) recorder.pick(settings.chosen.series)
+    recorder.pick(settings.chosen.series)
   }
   host = told
   showState()
 }
 
 function showState () {
-  const state = line.state !== 'live' ? line.state : reader.isSlow ? 'slowed' : settings.chosen?.paused ? 'paused' : 'live'
+  const state = line.state !== 'live' ? line.state : reader.isSlow ? 'slowed' : settings.chosen.paused ? 'paused' : 'live'
   const words = { connecting: 'Connecting', live: 'Live', lost: 'Lost', paused: 'Paused', slowed: 'Slowed' }
   document.documentElement.dataset.state = state
   document.title = `${state === 'live' ? '' : `${words[state]}: `}${host === null ? '' : `${host.name}, `}fastify-tether`
@@ -147,7 +154,7 @@ function showState () {
 }
 
 function showPending () {
-  element('pending').hidden = line.state === 'live' || !sender.holds('rate.set', 'series.set', 'pause', 'resume')
+  element('pending').hidden = line.state === 'live' || !feed.isWaiting
   noticeForm.show()
 }
 
@@ -161,6 +168,8 @@ function announce (text) {
 }
 
 listWords()
+recorder.hold(settings.chosen.paused)
+feed.show(settings.chosen)
 showState()
 setInterval(() => {
   if (document.hidden) return

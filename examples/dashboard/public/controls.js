@@ -42,9 +42,11 @@ export class Controls {
   constructor (settings, recorder) {
     this.#settings = settings
     this.#recorder = recorder
-    element('rate').addEventListener('input', () => settings.slide(Number(element('rate').value)))
-    element('pause').addEventListener('click', () => settings.pause(settings.chosen?.paused !== true))
-    element('series').addEventListener('change', () => settings.pick(this.#boxes.filter((box) => box.checked).map((box) => box.value)))
+    const rate = element('rate')
+    rate.addEventListener('input', () => this.#showRate(Number(rate.value)))
+    rate.addEventListener('change', () => settings.change({ perSecond: Number(rate.value) }))
+    element('pause').addEventListener('click', () => settings.change({ paused: !settings.chosen.paused }))
+    element('series').addEventListener('change', () => settings.change({ series: this.#boxes.filter((box) => box.checked).map((box) => box.value) }))
   }
 
   /** Makes the parts that depend on the machine. */
@@ -66,14 +68,9 @@ export class Controls {
   }
 
   show () {
-    const { chosen } = this.#settings
-    if (chosen === null) return
-    const { perSecond, series, paused } = chosen
+    const { perSecond, series, paused } = this.#settings.chosen
     element('rate').disabled = element('pause').disabled = false
-    element('rate').value = String(perSecond)
-    element('rate').style.setProperty('--filled', `${(perSecond - 1) / 99 * 100}%`)
-    write(element('rate-value'), String(perSecond))
-    element('rate').setAttribute('aria-valuetext', `${perSecond} a second`)
+    this.#showRate(perSecond)
     for (const box of this.#boxes) box.checked = series.includes(box.value)
     write(element('pause'), paused ? 'Resume' : 'Pause')
     if (this.#cores > 0) this.#showPicked(new Set(series))
@@ -81,6 +78,13 @@ export class Controls {
 
   get #boxes () {
     return [...element('series').querySelectorAll('input')]
+  }
+
+  #showRate (perSecond) {
+    element('rate').value = String(perSecond)
+    element('rate').style.setProperty('--filled', `${(perSecond - 1) / 99 * 100}%`)
+    write(element('rate-value'), String(perSecond))
+    element('rate').setAttribute('aria-valuetext', `${perSecond} a second`)
   }
 
   #showPicked (picked) {

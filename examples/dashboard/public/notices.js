@@ -1,24 +1,24 @@
 import { element, write } from './elements.js'
 import { clock } from './format.js'
-import { faultOf } from './sender.js'
+import { faultOf } from './faults.js'
 import { toast } from './toasts.js'
 
 const atMost = 30
 
 /** The form that sends notices and shows their outcome. */
 export class NoticeForm {
-  #sender
+  #live
   #line
-  /** Notices that no session has accepted yet. */
+  /** Notices without a reply yet. */
   #pending = 0
   #outcome = ''
 
   /**
-   * @param {import('./sender.js').Sender} sender
+   * @param {import('fastify-tether/client').Connection} live
    * @param {import('./line.js').Line} line
    */
-  constructor (sender, line) {
-    this.#sender = sender
+  constructor (live, line) {
+    this.#live = live
     this.#line = line
     element('notice-form').addEventListener('submit', (event) => {
       event.preventDefault()
@@ -44,9 +44,10 @@ export class NoticeForm {
     input.removeAttribute('aria-invalid')
     this.#pending++
     try {
-      // Reports the pending notices before it returns, and so shows this one.
-      await this.#sender.send('notice.send', { text })
-      this.#outcome = `Sent at ${clock(Date.now())}.`
+      const reply = this.#live.request('notice.send', { text })
+      this.show()
+      const { tabs } = await reply
+      this.#outcome = `Sent at ${clock(Date.now())} to ${tabs === 1 ? '1 tab' : `${tabs} tabs`}.`
     } catch (error) {
       this.#outcome = ''
       element('notice-fault').textContent = `Not sent: “${text}”. ${faultOf(error)}`

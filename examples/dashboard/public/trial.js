@@ -1,6 +1,6 @@
 import { element, write } from './elements.js'
 import { count, duration } from './format.js'
-import { faultOf } from './sender.js'
+import { faultOf } from './faults.js'
 import { verdictInWords } from './session-panel.js'
 
 const askEveryMs = 250
@@ -51,9 +51,7 @@ export class Trial extends EventTarget {
 
   /** An update came. */
   count (name) {
-    if (this.#caught === null || name === 'padding') return
-    if (name === 'slow.over') this.#caughtUp(this.#caught)
-    else this.#caught.updates++
+    if (this.#caught !== null && name !== 'padding') this.#caught.updates++
   }
 
   /** The line is there again. */
@@ -99,12 +97,17 @@ export class Trial extends EventTarget {
     this.#ask()
   }
 
-  #goOn () {
-    this.#caught = { updates: 0, missing: this.#missing(), from: performance.now() }
+  async #goOn () {
+    const caught = this.#caught = { updates: 0, missing: this.#missing(), from: performance.now() }
     this.#conflated = this.#since('conflated')
     this.#outcome = 'Reading again.'
-    this.#live.emit('slow.end', {}).catch(() => {})
+    // All updates that waited come before the reply.
+    const reply = this.#live.request('slow.end')
     this.#reader.goOn()
+    const figures = await reply.catch(() => null)
+    if (figures === null || this.#caught !== caught) return
+    this.dispatchEvent(new CustomEvent('figures', { detail: figures }))
+    this.#caughtUp(caught)
   }
 
   #caughtUp ({ updates, missing, from }) {

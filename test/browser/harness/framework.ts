@@ -9,6 +9,8 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 export interface Framework {
   readonly name: 'react' | 'vue' | 'svelte'
+  /** Of its packages, such as those of `react-19`. Default: the installed ones. */
+  readonly version?: string
   readonly plugins: () => PluginOption
   /** Blocks of code in the framework's guide, which are files of the page. */
   readonly documented: readonly string[]
@@ -57,9 +59,12 @@ export function copyPages (t: Test, framework: Framework): Pages {
         alias: [
           { find: /^fastify-tether\/client$/, replacement: source('index.ts') },
           { find: /^fastify-tether\/client\/store$/, replacement: source('store.ts') },
-          { find: /^fastify-tether\/(react|vue|svelte)$/, replacement: source('$1.ts') }
+          { find: /^fastify-tether\/(react|vue|svelte)$/, replacement: source('$1.ts') },
+          ...framework.version === undefined ? [] : [{ find: /^(react|react-dom)(?=$|\/)/, replacement: join(root, `node_modules/$1-${framework.version}`) }]
         ]
-      }
+      },
+      // Else the server takes the packages that Node.js finds.
+      ssr: { noExternal: framework.version === undefined ? [] : [/^react/] }
     }
   }
 }

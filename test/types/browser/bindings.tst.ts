@@ -1,20 +1,30 @@
 import { Type } from '@sinclair/typebox'
 import { describe, expect, test } from 'tstyche'
-import { connect, type ConnectionState, type Transport } from '../../../client/index.ts'
+import { ref as vueRef } from 'vue'
+import { ClientError, connect, type ConnectionState, type Transport } from '../../../client/index.ts'
 import { connectShared } from '../../../client/shared.ts'
 import { store } from '../../../client/store.ts'
 import * as react from '../../../client/react.ts'
 import * as svelte from '../../../client/svelte.ts'
 import * as vue from '../../../client/vue.ts'
-import { conflate, defineContract, text } from '../../../plugin/index.ts'
+import { conflate, defineContract, text, topic } from '../../../plugin/index.ts'
 
 export const contract = defineContract({
   events: { pause: Type.Object({}) },
   updates: {
     sample: conflate(Type.Object({ series: Type.String(), v: Type.Number() }), (sample) => sample.series),
     row: text()
+  },
+  topics: {
+    host: topic({
+      params: Type.Object({ id: Type.String(), zone: Type.Optional(Type.String()) }),
+      updates: { cpu: conflate(Type.Object({ core: Type.Integer(), load: Type.Number() }), ({ core }) => core), alert: text() }
+    }),
+    all: topic({ updates: { tick: Type.Integer() } })
   }
 })
+
+interface Cpu { core: number, load: number }
 
 interface Sample { series: string, v: number }
 
@@ -60,6 +70,14 @@ describe('store', () => {
     expect(store(live, 'row', { initial: [] as string[], reduce: (all, row) => [...all, row] }).get()).type.toBe<string[]>()
     expect(store(live, 'sample', { key: ({ series }) => series, reduce: (sum: number | undefined, { v }) => (sum ?? 0) + v }).get()).type.toBe<ReadonlyMap<string, number>>()
   })
+
+  test('takes a subscription for its source', () => {
+    const host = live.subscribe('host', { id: 'a' })
+    expect(store(host, 'cpu').get()).type.toBe<Cpu | undefined>()
+    expect(store(host, 'cpu', { key: ({ core }) => core }).get()).type.toBe<ReadonlyMap<number, Cpu>>()
+    expect(store(host, 'alert', { initial: 0, reduce: (sum, alert) => sum + alert.length }).get()).type.toBe<number>()
+    expect(store).type.not.toBeCallableWith(host, 'sample')
+  })
 })
 
 describe('the bindings', () => {
@@ -98,5 +116,77 @@ describe('the bindings', () => {
     useUpdate('sample', { key: ({ series }) => series }).subscribe((map) => { expect(map).type.toBe<ReadonlyMap<string, Sample>>() })
     expect(useUpdate('row', { initial: 0, reduce: (count) => count + 1 }).current).type.toBe<number>()
     expect(useUpdate).type.not.toBeCallableWith('pause')
+  })
+
+  test('topics in React', () => {
+    const { useTopic, useUpdate } = react.createHooks<typeof contract>()
+    const host = useTopic('host', { id: 'a' })
+    expect(host.ready).type.toBe<boolean>()
+    expect(host.error).type.toBe<ClientError | undefined>()
+    host.on('alert', (alert) => { expect(alert).type.toBe<string>() })
+    expect(useUpdate(host, 'cpu')).type.toBe<Cpu | undefined>()
+    expect(useUpdate(host, 'cpu', { key: ({ core }) => core })).type.toBe<ReadonlyMap<number, Cpu>>()
+    expect(useUpdate(host, 'alert', { initial: [] as string[], reduce: (all, alert) => [...all, alert] })).type.toBe<string[]>()
+    expect(useUpdate(host, 'cpu', { key: ({ core }) => core, reduce: (sum: number | undefined, { load }) => (sum ?? 0) + load })).type.toBe<ReadonlyMap<number, number>>()
+    expect(useUpdate(useTopic('all'), 'tick', { every: 100 })).type.toBe<number | undefined>()
+    expect(store(host, 'cpu').get()).type.toBe<Cpu | undefined>()
+    expect(useTopic).type.toBeCallableWith('host', null)
+    expect(useTopic).type.toBeCallableWith('all', {})
+    expect(useTopic).type.not.toBeCallableWith('host')
+    expect(useTopic).type.not.toBeCallableWith('host', {})
+    expect(useTopic).type.not.toBeCallableWith('host', { id: 1 })
+    expect(useTopic).type.not.toBeCallableWith('hosts', { id: 'a' })
+    expect(useUpdate).type.not.toBeCallableWith(host, 'sample')
+    expect(useUpdate).type.not.toBeCallableWith(host, 'tick')
+  })
+
+  test('topics in Vue', () => {
+    const { useTopic, useUpdate } = vue.createHooks<typeof contract>()
+    const host = useTopic('host', { id: 'a' })
+    expect(host.value.ready).type.toBe<boolean>()
+    expect(host.value.error).type.toBe<ClientError | undefined>()
+    host.value.on('alert', (alert) => { expect(alert).type.toBe<string>() })
+    expect(useUpdate(host, 'cpu').value).type.toBe<Cpu | undefined>()
+    expect(useUpdate(host, 'cpu', { key: ({ core }) => core }).value).type.toBe<ReadonlyMap<number, Cpu>>()
+    expect(useUpdate(host, 'alert', { initial: [] as string[], reduce: (all, alert) => [...all, alert] }).value).type.toBe<string[]>()
+    expect(useUpdate(host, 'cpu', { key: ({ core }) => core, reduce: (sum: number | undefined, { load }) => (sum ?? 0) + load }).value).type.toBe<ReadonlyMap<number, number>>()
+    expect(useUpdate(useTopic('all'), 'tick', { every: 100 }).value).type.toBe<number | undefined>()
+    expect(store(host.value, 'cpu').get()).type.toBe<Cpu | undefined>()
+    expect(useTopic).type.toBeCallableWith('host', null)
+    expect(useTopic).type.toBeCallableWith('all', {})
+    expect(useTopic).type.toBeCallableWith('host', () => ({ id: 'a' }))
+    expect(useTopic).type.toBeCallableWith('host', vueRef({ id: 'a' }))
+    expect(useTopic).type.not.toBeCallableWith('host', () => ({ id: 1 }))
+    expect(useTopic).type.not.toBeCallableWith('host')
+    expect(useTopic).type.not.toBeCallableWith('host', {})
+    expect(useTopic).type.not.toBeCallableWith('host', { id: 1 })
+    expect(useTopic).type.not.toBeCallableWith('hosts', { id: 'a' })
+    expect(useUpdate).type.not.toBeCallableWith(host, 'sample')
+    expect(useUpdate).type.not.toBeCallableWith(host, 'tick')
+  })
+
+  test('topics in Svelte', () => {
+    const { useTopic, useUpdate } = svelte.createHooks<typeof contract>()
+    const host = useTopic('host', { id: 'a' })
+    expect(host.current.ready).type.toBe<boolean>()
+    expect(host.current.error).type.toBe<ClientError | undefined>()
+    host.current.on('alert', (alert) => { expect(alert).type.toBe<string>() })
+    expect(useUpdate(host, 'cpu').current).type.toBe<Cpu | undefined>()
+    expect(useUpdate(host, 'cpu', { key: ({ core }) => core }).current).type.toBe<ReadonlyMap<number, Cpu>>()
+    expect(useUpdate(host, 'alert', { initial: [] as string[], reduce: (all, alert) => [...all, alert] }).current).type.toBe<string[]>()
+    expect(useUpdate(host, 'cpu', { key: ({ core }) => core, reduce: (sum: number | undefined, { load }) => (sum ?? 0) + load }).current).type.toBe<ReadonlyMap<number, number>>()
+    expect(useUpdate(useTopic('all'), 'tick', { every: 100 }).current).type.toBe<number | undefined>()
+    expect(store(host.current, 'cpu').get()).type.toBe<Cpu | undefined>()
+    expect(useTopic).type.toBeCallableWith('host', null)
+    expect(useTopic).type.toBeCallableWith('all', {})
+    expect(useTopic).type.toBeCallableWith('host', () => ({ id: 'a' }))
+    expect(useTopic).type.toBeCallableWith('host', () => null)
+    expect(useTopic).type.not.toBeCallableWith('host', () => ({ id: 1 }))
+    expect(useTopic).type.not.toBeCallableWith('host')
+    expect(useTopic).type.not.toBeCallableWith('host', {})
+    expect(useTopic).type.not.toBeCallableWith('host', { id: 1 })
+    expect(useTopic).type.not.toBeCallableWith('hosts', { id: 'a' })
+    expect(useUpdate).type.not.toBeCallableWith(host, 'sample')
+    expect(useUpdate).type.not.toBeCallableWith(host, 'tick')
   })
 })

@@ -1,7 +1,8 @@
 import { lazy, StrictMode, Suspense, useLayoutEffect, useState } from 'react'
 import { connect } from 'fastify-tether/client'
 import { App } from './app.tsx'
-import { live, LiveProvider, useLive, useUpdate } from './live.ts'
+import { Hosts } from './hosts.jsx'
+import { live, LiveProvider, useLive, useTopic, useUpdate } from './live.ts'
 import { drawn } from '../watch.js'
 
 const Late = lazy(() => new Promise((resolve) => { globalThis.showLate = () => resolve(import('./late.jsx')) }))
@@ -10,8 +11,9 @@ function Probe () {
   const notice = useUpdate('notice')
   const cores = useUpdate('cpu', { key: ({ core }) => core })
   const count = useUpdate('notice', { initial: 0, reduce: (sum) => sum + 1 })
+  const topic = useUpdate(useTopic('host', { id: 'busy' }), 'alert', { initial: 0, reduce: (sum) => sum + 1 })
   useLayoutEffect(drawn)
-  return <output id="probe">{[notice?.text, cores.size, count].join(' ')}</output>
+  return <output id="probe">{[notice?.text, cores.size, count, topic].join(' ')}</output>
 }
 
 function Own () {
@@ -32,6 +34,7 @@ export function Page () {
       <App />
       <LiveProvider live={live}>
         <Probe />
+        <Hosts />
         <Suspense fallback={<p id="late">waits</p>}><Late /></Suspense>
       </LiveProvider>
       <Owner />
