@@ -30,7 +30,7 @@ type RequestArguments<Data> = {} extends Data ? [data?: Data, options?: ReplyOpt
 export type Request<Contract extends AnyContract> = <Name extends RequestName<Contract>>(name: Name, ...given: RequestArguments<EventInput<Events<Contract>[Name]>>) => Promise<ReplyOf<Contract, Name>>
 
 /** Data of the update `tether.reply`. */
-interface Reply extends ErrorFields {
+export interface Reply extends ErrorFields {
   seq: number
 }
 

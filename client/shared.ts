@@ -490,7 +490,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     if (change.isUsed) used.set(name, change)
     else used.delete(name)
     use(change)
-  }, true)
+  })
 
   const open = () => {
     leading?.open()

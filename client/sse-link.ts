@@ -21,22 +21,21 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
       cache: 'no-store',
       credentials
     } as RequestInit)
-    // `fetch` follows most redirections of a POST with a GET for JSON, which gets a 406 and reaches no session.
-    const status = !onText && response.redirected && response.status === 406 ? 0 : response.status
+    const { status } = response
     const get = (field: string) => response.headers.get(field)!
-    let reason: string | undefined
-    if (onText && status === 200) {
-      if (/^text\/event-stream *(;|$)/i.test(get('content-type'))) {
-        const reader = response.body!.getReader()
-        // Some platforms lack `TextDecoderStream`.
-        const decoder = new TextDecoder()
-        for (let piece; !(piece = await reader.read()).done;) await onText(decoder.decode(piece.value, { stream: true }))
-      } else reason = 'not-a-stream'
+    const isAnswer = !onText || status !== 200
+    const reason = isAnswer || /^text\/event-stream *(;|$)/i.test(get('content-type')) ? undefined : 'not-a-stream'
+    if (!isAnswer && !reason) {
+      const reader = response.body!.getReader()
+      // Some platforms lack `TextDecoderStream`.
+      const decoder = new TextDecoder()
+      for (let piece; !(piece = await reader.read()).done;) await onText(decoder.decode(piece.value, { stream: true }))
     }
     return {
       known: +get('x-tether-known'),
-      ...(onText && status === 200 ? {} : await response.json().catch(() => {})) as object,
-      status,
+      ...isAnswer && await response.json().catch(() => {}) as object,
+      // `fetch` follows most redirections of a POST with a GET for JSON, which gets a 406 and reaches no session.
+      status: response.redirected && status === 406 ? 0 : status,
       reason,
       // Seconds, or a date, compared with the server's own clock.
       retryAfterMs: Math.max(0, get('retry-after') as unknown as number * 1000 || Date.parse(get('retry-after')) - Date.parse(get('date')))
@@ -48,13 +47,9 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
     send: (claim, body, keepalive) => {
       // Some platforms lack `AbortSignal.timeout`.
       const controller = new AbortController()
+      const { signal } = controller
       const timer = setTimeout(() => controller.abort(), requestTimeoutMs)
-      return request(claim, body ? url : url.replace(/\/?(?=[?#]|$)/, '/tether.close'), {
-        method: 'POST',
-        body: body || '{}',
-        keepalive,
-        signal: controller.signal
-      }).finally(() => clearTimeout(timer))
+      return request(claim, body ? url : url.replace(/\/?(?=[?#]|$)/, '/tether.close'), { method: 'POST', body: body || '{}', keepalive, signal }).finally(() => clearTimeout(timer))
     }
   }
 }
