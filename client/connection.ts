@@ -145,9 +145,9 @@ interface PageEvent {
  */
 export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions<Contract> = {}): Connection<Contract> {
   const settings = resolveNumbers(options, defaults) as Settings<Contract>
-  const { autoConnect = true, hiddenMs, link = sseLink, requestTimeoutMs, resume = {}, retryMaxMs, signal: ender } = settings
+  const { hiddenMs, requestTimeoutMs, resume = {} } = settings
   let { session, seq }: Partial<ResumePoint> = resume
-  const carrier = link(url + '', settings)
+  const carrier = (settings.link ?? sseLink)(url + '', settings)
   const page = globalThis as PageGlobals
   const life = new AbortController()
   let state: ConnectionState = 'idle'
@@ -187,7 +187,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
 
   const post = (body: string, keepalive: boolean, claim: Claim = { session, seq }): Promise<Answer> => carrier.send(claim, body, keepalive)
     // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
-    .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
+    .catch(() => keepalive ? post(body, false, claim) : { status: 0 })
 
   const isClosed = () => state === 'closed'
 
@@ -303,10 +303,10 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     await given.catch(() => {})
     if (isClosed()) return
     clearTimeout(timer)
-    if (hello && Date.now() - startedAt > retryMaxMs) attempt = 0
+    if (hello && Date.now() - startedAt > settings.retryMaxMs) attempt = 0
     hello = undefined
     if (answer.status === 204 || isFinal(answer)) return finish(answer)
-    const waitMs = backOff(attempt++, settings.retryMs, retryMaxMs, answer.retryAfterMs || floorMs)
+    const waitMs = backOff(attempt++, settings.retryMs, settings.retryMaxMs, answer.retryAfterMs || floorMs)
     const isHidden = why.reason === 'hidden'
     if (!(isHidden && page.document?.hidden)) timer = setTimeout(start, waitMs)
     become('waiting', { ...answer, ...why, ...(cutShort() && settings.setup && !isHidden && { reason: 'setup' }), retryMs: waitMs })
@@ -355,9 +355,9 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     if (hello) post(`{"event":"tether.ping","data":{"id":${at}}}`, false).then((answer) => { if (answer.status > 202) pong?.(answer, at) })
   })
 
-  ender?.addEventListener('abort', close, life)
-  if (autoConnect) open()
-  if (ender?.aborted) close()
+  settings.signal?.addEventListener('abort', close, life)
+  if (settings.autoConnect ?? true) open()
+  if (settings.signal?.aborted) close()
 
   return {
     get session () { return session },

@@ -189,7 +189,7 @@ export function createEventQueue (
         }
         await new Promise((resolve) => { timer = setTimeout(resolve, Math.min(mostMs, retryAfterMs)) })
         continue
-      } else if (count > 1 && /4(00|13|22)/.test(status as never)) {
+      } else if (count > 1 && !/40[13]/.test(status as never)) {
         // First the events before the faulty one are sent, then the faulty one alone.
         most = +(/\d+/.exec(errors?.[0]?.path!) ?? count >> 1) || 1
         continue
