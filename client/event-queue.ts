@@ -140,13 +140,12 @@ export function createEventQueue (
     if (isPumping) return hurry(doubtful)
     isPumping = true
     for (let hello; (hello = current());) {
-      const { accepted: told } = hello
       if (session !== hello.session) {
         settleDoubtful()
         failRequests()
-        accepted = told ?? 0
+        accepted = hello.accepted ?? 0
         // Events in doubt keep their numbers. Otherwise another sender of this session may be ahead.
-      } else if (last !== hello && !doubtful && told! > accepted) accepted = told!
+      } else if (last !== hello && !doubtful && hello.accepted! > accepted) accepted = hello.accepted!
       session = hello.session
       last = hello
       const list = entries = lane ?? queue

@@ -106,7 +106,7 @@ export function resolveNumbers<Options extends object> (options: Options, defaul
     const value = resolved[name] ?? defaults[name]
     // With 0, nothing would ever come.
     const least = +/[nt]Timeout|Length/.test(name)
-    if (!(typeof value === 'number' && value >= 0 && Math.ceil(value) >= least)) throw new RangeError(`${name} must be >= ${least}`)
+    if (!(typeof value === 'number' && value >= 0 && Math.ceil(value) >= least)) throw new RangeError(`${name} must be a number >= ${least}`)
     resolved[name] = Math.min(mostMs, Math.ceil(value))
   }
   return resolved
