@@ -199,6 +199,7 @@ export function createEventQueue (
     isPumping = false
   }
 
+  /** Returns a function that takes the event back, unless it may have been sent; that returns whether it was. */
   const put = (list: Entry[], event: string, data: unknown = {}, accept: Entry[1], reject: Entry[2]) => {
     if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
     if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
@@ -206,16 +207,14 @@ export function createEventQueue (
     const entry: Entry = [JSON.stringify({ event, data }).slice(0, -1), accept, reject]
     list.push(entry)
     pump()
-    return () => {
-      // What has left may run.
-      if (!entry[3]) list.splice(list.indexOf(entry), 1)
-    }
+    // What has left may run.
+    return () => entry[3] || !list.splice(list.indexOf(entry), 1)
   }
 
   /** The promise gives the number. An abort of the signal takes the event back, unless it may have been sent. */
   const emitTo = (list: Entry[]): Emitter => (event, data, signal) => quietPromise((resolve, reject) => {
     const takeBack = put(list, event, data, resolve, reject)
-    signal?.addEventListener('abort', takeBack)
+    signal?.addEventListener('abort', () => takeBack() || reject(signal.reason))
   })
   const emit = emitTo(queue)
   const emitInTurn: Emitter = (event, data) => (lane ? emitTo(lane) : emitTopic ?? emit)(event, data)

@@ -35,61 +35,59 @@ export interface Reply extends ErrorFields {
 }
 
 /**
- * Keeps the requests of one connection until their replies come.
+ * Keeps the requests of a connection that sends events in its own way, until their replies come.
  *
  * @param getSession returns the session's id. In another session, the open requests are in doubt
  * @param emit sends an event, and gives its number. An abort of the signal takes back what was not sent yet
  * @returns a function that makes a request, and a function that rejects all open requests
  */
 export function createRequests (on: ReturnType<typeof createListeners>[0], getSession: () => string | undefined, emit: (name: string, data: unknown, signal: AbortSignal) => Promise<unknown>) {
-  /** By number. */
+  /** What takes the replies to accepted requests, by their numbers. */
   const open = new Map<unknown, (reply: ErrorFields) => void>()
   /** Replies that came before the number of their request, which its answer tells. */
-  const early = new Map<unknown, Reply>()
+  const early: Reply[] = []
   /** Requests without a number. */
   let waiting = 0
   let last: string | undefined
 
-  const fail = () => {
-    early.clear()
-    for (const finish of open.values()) finish({ code: 'TETHER_IN_DOUBT' })
-  }
-
-  on('tether.reply', (reply: Reply) => {
+  const hear = (reply: Reply) => {
     const finish = open.get(reply.seq)
     if (finish) finish(reply)
-    else if (waiting) early.set(reply.seq, reply)
-  })
+    else if (waiting) early.push(reply)
+  }
+
+  const fail = () => {
+    early.length = 0
+    open.forEach((finish) => finish({ code: 'TETHER_IN_DOUBT' }))
+  }
+
+  on('tether.reply', hear)
   on(stateChange, (state: string) => {
     if (state === 'closed' || last !== getSession()) fail()
     last = getSession()
   })
 
   return [
-    (name: string, data?: unknown, { timeoutMs, signal }: ReplyOptions = {}): Promise<any> => quietPromise((resolve, reject) => {
-      const ms = resolveNumbers({ timeoutMs }, { timeoutMs: 0 }).timeoutMs
+    (name: string, data?: unknown, options: ReplyOptions = {}): Promise<any> => quietPromise((resolve, reject) => {
+      const { timeoutMs, signal } = resolveNumbers(options, { timeoutMs: 0 })
       if (signal?.aborted) throw signal.reason
       const life = new AbortController()
-      let number: unknown
-      const end = (settle: (value: any) => void, value: unknown) => {
+      const end = (error: unknown) => {
         clearTimeout(timer)
-        signal?.removeEventListener('abort', abort)
-        open.delete(number)
-        life.abort(value)
-        settle(value)
+        life.abort()
+        reject(error)
       }
-      const finish = (reply: ErrorFields) => reply.code ? end(reject, new ClientError(reply)) : end(resolve, reply.data)
-      const abort = () => end(reject, signal!.reason)
-      const timer = ms ? setTimeout(end, ms, reject, new ClientError({ code: 'TETHER_TIMEOUT' })) : undefined
-      signal?.addEventListener('abort', abort)
       waiting++
-      emit(name, data, life.signal).then((given) => {
-        const reply = early.get(number = given)
-        if (!life.signal.aborted) {
-          open.set(number, finish)
-          if (reply) finish(reply)
-        }
-      }, (error) => end(reject, error)).finally(() => { if (!--waiting) early.clear() })
+      emit(name, data, life.signal).then((number) => open.set(number, (reply) => {
+        open.delete(number)
+        if (!reply.code) resolve(reply.data)
+        end(new ClientError(reply))
+      }), end).finally(() => {
+        waiting--
+        early.splice(0).forEach(hear)
+      })
+      const timer = timeoutMs && setTimeout(end, timeoutMs, new ClientError({ code: 'TETHER_TIMEOUT' }))
+      signal?.addEventListener('abort', () => end(signal.reason), life)
     }),
     fail
   ] as const
