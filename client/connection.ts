@@ -352,7 +352,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       else resolve(performance.now() - at)
     }
     const timer = setTimeout(pong, hello ? requestTimeoutMs : 0, { code: hello ? 'TETHER_TIMEOUT' : 'TETHER_NO_STREAM' })
-    if (hello) post(`{"event":"tether.ping","data":{"id":${at}}}`, false).then((answer) => { if (answer.status > 202) pong?.(answer, at) })
+    if (hello) post(JSON.stringify({ event: 'tether.ping', data: { id: at } }), false).then((answer) => { if (answer.status > 202) pong?.(answer, at) })
   })
 
   settings.signal?.addEventListener('abort', close, life)

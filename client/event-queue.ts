@@ -162,7 +162,7 @@ export function createEventQueue (
       if (list !== entries) continue
       const { status, code, errors, expected, known, seq, retryAfterMs } = answer
       let why = /TETHER_BINDING$/.test(code!) ? 'binding' : !isFinal(answer) && 'unanswered'
-      const isProxys = why === 'unanswered' && mayBeProxys.test(status as never)
+      const isProxys = !isFinal(answer) && mayBeProxys.test(status as never)
       // An answer of the server's own says that nothing was accepted; a proxy's may come after it was.
       if ((/^4/.test(status as never) && !isProxys) || (status === 503 && code)) doubtful = before
       if (status === 409 && expected! > 0) {
