@@ -4,6 +4,7 @@ import type { Goodbye } from '../schemas/goodbye.ts'
 import type { Hello } from '../schemas/hello.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, type Answer } from './answer.ts'
+import { ask } from './ask.ts'
 import { backOff, mostMs } from './back-off.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { defaults } from './defaults.ts'
@@ -14,7 +15,6 @@ import { createListeners } from './listeners.ts'
 import type { Claim, Transport } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
-import { quietPromise } from './quiet-promise.ts'
 import type { Request } from './requests.ts'
 import { sseLink } from './sse-link.ts'
 import { createSubscriptions, type Subscribe } from './subscriptions.ts'
@@ -167,16 +167,20 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   let taken: Promise<void> | undefined
   /** Whether the rest of the stream is ignored, even text that has arrived. */
   let isOver: boolean
-  /** Ends the ping that is on its way, or the one of this id alone. */
-  let pong: ((error?: ErrorFields, id?: unknown) => void) | undefined
+  /** Time and id of the last ping. */
+  let pingedAt: number
+  /** Takes its answer. */
+  let pong: ((answer: ErrorFields) => void) | undefined
   let pinging: Promise<number> | undefined
 
   const listeners = createListeners(settings.onError)
   const [on, call] = listeners
 
+  const failPing = () => pong?.({ code: 'TETHER_NO_STREAM' })
+
   const become = (next: ConnectionState, detail: StateDetail = {}) => {
     state = next
-    if (!hello) pong?.({ code: 'TETHER_NO_STREAM' })
+    if (!hello) failPing()
     call(stateChange, next, detail)
   }
 
@@ -217,7 +221,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     finish({ reason: 'closed' })
   }
 
-  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye & { id?: unknown }) => {
+  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye & { id?: number }) => {
     const { type, reason, seq: next } = frame
     if (type === 'goodbye') {
       isOver = true
@@ -240,7 +244,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       // A listener may have closed the connection.
       if (state === 'open') begin(frame.verdict)
     }
-    if (type === 'pong') pong?.(undefined, frame.id)
+    if (type === 'pong' && frame.id === pingedAt) pong!({ data: performance.now() - pingedAt })
     if (type === 'gap' || frame.verdict === 'gap') call(gapFound, next)
   }
 
@@ -342,17 +346,12 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     }
   }
 
-  const latency = () => pinging ??= quietPromise((resolve, reject) => {
-    const at = performance.now()
-    pong = (error, id = at) => {
-      if (id !== at) return
-      clearTimeout(timer)
-      pinging = pong = undefined
-      if (error) reject(new ClientError(error))
-      else resolve(performance.now() - at)
-    }
-    const timer = setTimeout(pong, hello ? requestTimeoutMs : 0, { code: hello ? 'TETHER_TIMEOUT' : 'TETHER_NO_STREAM' })
-    if (hello) post(JSON.stringify({ event: 'tether.ping', data: { id: at } }), false).then((answer) => { if (answer.status > 202) pong?.(answer, at) })
+  const latency = () => pinging ??= ask({ timeoutMs: requestTimeoutMs }, (finish, end) => {
+    pingedAt = performance.now()
+    pong = finish
+    if (hello) post(JSON.stringify({ event: 'tether.ping', data: { id: pingedAt } }), false).then((answer) => answer.status > 202 && end(new ClientError(answer)))
+    else setTimeout(failPing)
+    return () => { if (pong === finish) pinging = undefined }
   })
 
   settings.signal?.addEventListener('abort', close, life)

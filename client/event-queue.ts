@@ -1,10 +1,11 @@
 import type { Hello } from '../schemas/hello.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, mayBeProxys, type Answer } from './answer.ts'
+import { ask } from './ask.ts'
 import { mostMs } from './back-off.ts'
 import { blankVerdict } from './blank-verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
-import { resolveNumbers, type ResumePoint, type Settings } from './options.ts'
+import type { ResumePoint, Settings } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
 import type { Reply, ReplyOptions } from './requests.ts'
 
@@ -65,7 +66,7 @@ export function createEventQueue (
 
   const hear = (reply: Reply) => {
     const finish = open.get(reply.seq)
-    if (finish) finish(reply)
+    if (open.delete(reply.seq)) finish!(reply)
     else if (doubtful) early.push(reply)
   }
 
@@ -219,24 +220,7 @@ export function createEventQueue (
   const emit = emitTo(queue)
   const emitInTurn: Emitter = (event, data) => (lane ? emitTo(lane) : emitTopic ?? emit)(event, data)
 
-  const request = (name: string, data?: unknown, options: ReplyOptions = {}): Promise<any> => quietPromise((resolve, reject) => {
-    const { timeoutMs, signal } = resolveNumbers(options, { timeoutMs: 0 })
-    if (signal?.aborted) throw signal.reason
-    const life = new AbortController()
-    const end = (error: unknown) => {
-      clearTimeout(timer)
-      life.abort()
-      takeBack()
-      reject(error)
-    }
-    const takeBack = put(queue, name, data, (number) => open.set(number, (reply) => {
-      open.delete(number)
-      if (!reply.code) resolve(reply.data)
-      end(new ClientError(reply))
-    }), end)
-    const timer = timeoutMs && setTimeout(end, timeoutMs, new ClientError({ code: 'TETHER_TIMEOUT' }))
-    signal?.addEventListener('abort', () => end(signal.reason), life)
-  })
+  const request = (name: string, data?: unknown, options: ReplyOptions = {}) => ask(options, (finish, end) => put(queue, name, data, (number) => open.set(number, finish), end))
 
   return [
     emit,

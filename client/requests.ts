@@ -1,9 +1,8 @@
 import type { AnyContract, EventInput, ReceivedReply, RequestDefinition } from '../schemas/contract.ts'
-import { ClientError, type ErrorFields } from './client-error.ts'
+import { ask } from './ask.ts'
+import type { ErrorFields } from './client-error.ts'
 import type { createListeners } from './listeners.ts'
 import { stateChange } from './listening.ts'
-import { resolveNumbers } from './options.ts'
-import { quietPromise } from './quiet-promise.ts'
 
 type Events<Contract extends AnyContract> = Contract['events']
 
@@ -52,7 +51,7 @@ export function createRequests (on: ReturnType<typeof createListeners>[0], getSe
 
   const hear = (reply: Reply) => {
     const finish = open.get(reply.seq)
-    if (finish) finish(reply)
+    if (open.delete(reply.seq)) finish!(reply)
     else if (waiting) early.push(reply)
   }
 
@@ -68,26 +67,14 @@ export function createRequests (on: ReturnType<typeof createListeners>[0], getSe
   })
 
   return [
-    (name: string, data?: unknown, options: ReplyOptions = {}): Promise<any> => quietPromise((resolve, reject) => {
-      const { timeoutMs, signal } = resolveNumbers(options, { timeoutMs: 0 })
-      if (signal?.aborted) throw signal.reason
+    (name: string, data?: unknown, options: ReplyOptions = {}) => ask(options, (finish, end) => {
       const life = new AbortController()
-      const end = (error: unknown) => {
-        clearTimeout(timer)
-        life.abort()
-        reject(error)
-      }
       waiting++
-      emit(name, data, life.signal).then((number) => open.set(number, (reply) => {
-        open.delete(number)
-        if (!reply.code) resolve(reply.data)
-        end(new ClientError(reply))
-      }), end).finally(() => {
+      emit(name, data, life.signal).then((number) => open.set(number, finish), end).finally(() => {
         waiting--
         early.splice(0).forEach(hear)
       })
-      const timer = timeoutMs && setTimeout(end, timeoutMs, new ClientError({ code: 'TETHER_TIMEOUT' }))
-      signal?.addEventListener('abort', () => end(signal.reason), life)
+      return () => life.abort()
     }),
     fail
   ] as const

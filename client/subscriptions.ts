@@ -1,10 +1,10 @@
 import type { AnyContract, ReceivedData, TopicInput, TopicUpdates } from '../schemas/contract.ts'
 import { topicName } from '../schemas/topic-name.ts'
-import { ClientError } from './client-error.ts'
+import { ask } from './ask.ts'
+import type { ErrorFields } from './client-error.ts'
 import type { Emitter } from './event-queue.ts'
 import type { createListeners } from './listeners.ts'
 import { anyUpdate, stateChange } from './listening.ts'
-import { quietPromise } from './quiet-promise.ts'
 
 type Topics<Contract extends AnyContract> = NonNullable<Contract['topics']>
 
@@ -39,8 +39,10 @@ interface Entry {
   name: string
   uses: number
   ready?: Promise<void>
-  /** Settles `ready`, while that is pending. */
-  settle?: ((error?: unknown) => void) | undefined
+  /** Takes the outcome for `ready`, while that is pending. */
+  settle?: ((outcome: ErrorFields) => void) | undefined
+  /** Rejects `ready`. */
+  fail?: (error: unknown) => void
 }
 
 /**
@@ -58,19 +60,18 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
   /** Makes `ready` a promise that is pending, and sends the subscription. */
   const begin = (entry: Entry, send?: Emitter) => {
     if (!entry.settle) {
-      entry.ready = quietPromise((resolve, reject) => {
-        entry.settle = (error) => {
-          entry.settle = undefined
-          error ? reject(error) : resolve()
-        }
+      entry.ready = ask({}, (finish, end) => {
+        entry.settle = finish
+        entry.fail = end
+        return () => { entry.settle = undefined }
       })
     }
     // An event that gets lost with its session goes to the next one again.
-    send?.('tether.subscribe', entry.data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.settle?.(error))
+    send?.('tether.subscribe', entry.data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.fail!(error))
   }
 
   const settleClosed = () => {
-    if (isClosed()) for (const { settle } of entries.values()) settle?.(new ClientError({ code: 'TETHER_CLOSED' }))
+    if (isClosed()) for (const { settle } of entries.values()) settle?.({ code: 'TETHER_CLOSED' })
   }
 
   on(anyUpdate, ({ name, data }) => {
@@ -89,7 +90,7 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
         if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) call(update + '@@' + key, value)
         entry.name = data.name
         begin(entry)
-        entry.settle!(!data.ok && new ClientError(data))
+        entry.settle!(data)
       }
       early = []
     }
