@@ -1,7 +1,14 @@
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { resolveNumbers } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
-import type { ReplyOptions } from './requests.ts'
+
+/** Options of one request. */
+export interface ReplyOptions {
+  /** Longest wait for the reply, in milliseconds. Then the request rejects with `TETHER_TIMEOUT`. Default 0: no limit. */
+  timeoutMs?: number
+  /** Rejects the request with its reason when it is aborted. */
+  signal?: AbortSignal
+}
 
 /**
  * Gives a promise of an answer that comes down the stream.

@@ -1,13 +1,13 @@
 import type { Hello } from '../schemas/hello.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, mayBeProxys, type Answer } from './answer.ts'
-import { ask } from './ask.ts'
+import { ask, type ReplyOptions } from './ask.ts'
 import { mostMs } from './back-off.ts'
 import { blankVerdict } from './blank-verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import type { ResumePoint, Settings } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
-import type { Reply, ReplyOptions } from './requests.ts'
+import type { Reply } from './requests.ts'
 
 /** JSON of the envelope without its number and closing brace; the functions that settle the event; and the number under which it was sent last. */
 type Entry = [json: string, accept: (number: any) => void, reject: (error: unknown) => void, number?: number]

@@ -1,8 +1,10 @@
 import type { AnyContract, EventInput, ReceivedReply, RequestDefinition } from '../schemas/contract.ts'
-import { ask } from './ask.ts'
+import { ask, type ReplyOptions } from './ask.ts'
 import type { ErrorFields } from './client-error.ts'
 import type { createListeners } from './listeners.ts'
 import { stateChange } from './listening.ts'
+
+export type { ReplyOptions } from './ask.ts'
 
 type Events<Contract extends AnyContract> = Contract['events']
 
@@ -13,14 +15,6 @@ export type RequestName<Contract extends AnyContract> = {
 
 /** The reply to a request: after the schema's defaults and transforms, as JSON carries it. */
 export type ReplyOf<Contract extends AnyContract, Name extends RequestName<Contract>> = string extends keyof Events<Contract> ? any : ReceivedReply<Events<Contract>[Name]>
-
-/** Options of one request. */
-export interface ReplyOptions {
-  /** Longest wait for the reply, in milliseconds. Then the request rejects with `TETHER_TIMEOUT`. Default 0: no limit. */
-  timeoutMs?: number
-  /** Rejects the request with its reason when it is aborted. */
-  signal?: AbortSignal
-}
 
 /** The data is optional where `{}` would do. */
 type RequestArguments<Data> = {} extends Data ? [data?: Data, options?: ReplyOptions] : [data: Data, options?: ReplyOptions]
