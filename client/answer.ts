@@ -12,10 +12,13 @@ export interface Answer extends ErrorFields, Readonly<Pick<WireAnswer, 'seq' | '
   readonly cause?: unknown
 }
 
+/** Statuses that a proxy may answer in the server's place. */
+export const mayBeProxys = /40[056]|422/
+
 /**
  * Whether the same request would get the same answer again. These may pass: 404 and 410, for a session; 404, while a
  * server is being replaced; and what a proxy or a portal answers in the server's place, without a code of Fastify's.
  */
 export function isFinal ({ code, status }: Answer): boolean {
-  return /40[13]|41[35]/.test(status as never) || (/^FST_/.test(code!) && /40[056]|422/.test(status as never))
+  return /40[13]|41[35]/.test(status as never) || (/^FST_/.test(code!) && mayBeProxys.test(status as never))
 }

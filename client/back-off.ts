@@ -8,6 +8,6 @@ export const mostMs = 2e9
  * @param askedMs milliseconds that the server asked for. Absent, 0 and NaN mean none.
  */
 export function backOff (attempt: number, retryMs: number, retryMaxMs: number, askedMs?: number): number {
-  // An unbounded power becomes infinite, and infinity times a `retryMs` of 0 is NaN.
-  return Math.min(mostMs, (askedMs || 0) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** Math.min(attempt, 99)))
+  // The power becomes infinite, and infinity times a `retryMs` of 0 is NaN.
+  return Math.min(mostMs, (askedMs || 0) + Math.random() * Math.min(retryMaxMs, retryMs * 1.5 ** attempt || 0))
 }

@@ -4,18 +4,18 @@ import type { Goodbye } from '../schemas/goodbye.ts'
 import type { Hello } from '../schemas/hello.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { isFinal, type Answer } from './answer.ts'
+import { ask } from './ask.ts'
 import { backOff, mostMs } from './back-off.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { defaults } from './defaults.ts'
 import type { Emit } from './emit.ts'
-import { createEventQueue, type Emitter } from './event-queue.ts'
+import { createEventQueue } from './event-queue.ts'
 import { createParser } from './event-stream-parser.ts'
 import { createListeners } from './listeners.ts'
 import type { Claim, Transport } from './link.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { resolveNumbers, type ConnectOptions, type ResumePoint, type Settings } from './options.ts'
-import { quietPromise } from './quiet-promise.ts'
-import { createRequests, type Request } from './requests.ts'
+import type { Request } from './requests.ts'
 import { sseLink } from './sse-link.ts'
 import { createSubscriptions, type Subscribe } from './subscriptions.ts'
 
@@ -145,14 +145,14 @@ interface PageEvent {
  */
 export function connect<Contract extends AnyContract = AnyContract> (url: string | URL, options: ConnectOptions<Contract> = {}): Connection<Contract> {
   const settings = resolveNumbers(options, defaults) as Settings<Contract>
-  const { autoConnect = true, hiddenMs, leaveOnHide, link = sseLink, maxUpdateLength, onError, requestTimeoutMs, resume = {}, retryMaxMs, retryMs, signal: ender } = settings
+  const { hiddenMs, requestTimeoutMs, resume = {} } = settings
   let { session, seq }: Partial<ResumePoint> = resume
-  const carrier = link(url + '', settings)
+  const carrier = (settings.link ?? sseLink)(url + '', settings)
   const page = globalThis as PageGlobals
   const life = new AbortController()
-  let stream = life
   let state: ConnectionState = 'idle'
   let hello: Hello | undefined
+  let endStream = () => {}
   /** Why the client ends the stream. */
   let why: StateDetail = {}
   /** Milliseconds of the server's last `retry:`; they count after a goodbye. */
@@ -167,33 +167,39 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
   let taken: Promise<void> | undefined
   /** Whether the rest of the stream is ignored, even text that has arrived. */
   let isOver: boolean
-  /** Ends the ping that is on its way, or the one of this id alone. */
-  let pong: ((error?: ErrorFields, id?: unknown) => void) | undefined
+  /** Time and id of the last ping. */
+  let pingedAt: number
+  /** Takes its answer. */
+  let pong: ((answer: ErrorFields) => void) | undefined
   let pinging: Promise<number> | undefined
 
-  const listeners = createListeners(onError)
+  const listeners = createListeners(settings.onError)
   const [on, call] = listeners
+
+  const failPing = () => pong?.({ code: 'TETHER_NO_STREAM' })
 
   const become = (next: ConnectionState, detail: StateDetail = {}) => {
     state = next
-    if (next !== 'open') pong?.({ code: 'TETHER_NO_STREAM' })
+    if (!hello) failPing()
     call(stateChange, next, detail)
   }
 
   const lose = (reason: string, cause?: unknown) => {
     why = { reason, cause }
-    stream.abort()
+    endStream()
   }
 
   const post = (body: string, keepalive: boolean, claim: Claim = { session, seq }): Promise<Answer> => carrier.send(claim, body, keepalive)
     // Other requests of the page may have used up the browser's 64 KiB for keepalive. The page may live long enough without it.
-    .catch(() => keepalive && body ? post(body, false, claim) : { status: 0 })
-
-  const [emit, begin, pump, flush, cutShort, closeQueue] = createEventQueue(resume, settings, () => hello, post, lose, (send?: Emitter | false) => sendTopics(send))
+    .catch(() => keepalive ? post(body, false, claim) : { status: 0 })
 
   const isClosed = () => state === 'closed'
 
-  const [subscribe, sendTopics] = createSubscriptions(listeners, isClosed, settings.emitTopic ?? emit)
+  const [subscribe, sendTopics] = createSubscriptions(listeners, isClosed)
+
+  const [emit, begin, pump, flush, cutShort, closeQueue, request, hear] = createEventQueue(resume, settings, () => hello, post, lose, sendTopics)
+
+  on('tether.reply', hear)
 
   const leave = () => {
     if (session) post('', true)
@@ -201,20 +207,21 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
 
   const finish = (detail: StateDetail) => {
     isOver = true
+    hello = undefined
     life.abort()
-    stream.abort()
+    endStream()
     clearTimeout(timer)
     closeQueue()
     become('closed', detail)
   }
 
   const close = () => {
-    if (state === 'closed') return
+    if (isClosed()) return
     leave()
     finish({ reason: 'closed' })
   }
 
-  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye & { id?: unknown }) => {
+  const control = (frame: Pick<ControlFrame, 'type'> & Hello & Goodbye & { id?: number }) => {
     const { type, reason, seq: next } = frame
     if (type === 'goodbye') {
       isOver = true
@@ -237,12 +244,12 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       // A listener may have closed the connection.
       if (state === 'open') begin(frame.verdict)
     }
-    if (type === 'pong') pong?.(undefined, frame.id)
+    if (type === 'pong' && frame.id === pingedAt) pong!({ data: performance.now() - pingedAt })
     if (type === 'gap' || frame.verdict === 'gap') call(gapFound, next)
   }
 
   const start = async () => {
-    stream = new AbortController()
+    const stream = new AbortController()
     const { signal } = stream
     let given = Promise.resolve()
     isOver = false
@@ -251,9 +258,9 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     const startedAt = Date.now()
     const watch = () => {
       clearTimeout(timer)
-      let ms = hello ? hello.heartbeatMs * 1.5 : requestTimeoutMs
-      if (ms) timer = setTimeout(lose, ms = Math.min(mostMs, ms + 1000), 'silent')
-      silentAt = Date.now() + (ms || Infinity)
+      const ms = Math.min(mostMs, 1000 + (hello ? hello.heartbeatMs * 1.5 || mostMs : requestTimeoutMs))
+      timer = setTimeout(lose, ms, 'silent')
+      silentAt = Date.now() + ms
     }
     const feed = createParser((name, data) => {
       if (isOver) return
@@ -269,12 +276,17 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
     }, (ms) => { askedMs = ms })
     // Before the call of listeners, which may close the connection.
     watch()
-    become('connecting')
-    const answer = await Promise.race<Answer>([
+    const answer = await new Promise<Answer>((resolve) => {
+      // In Node, the reader of an aborted fetch may wait for ever.
+      endStream = () => {
+        stream.abort()
+        resolve({ status: 0 })
+      }
+      become('connecting')
       carrier.open({ session, seq }, (text) => {
         if (signal.aborted) return given
         return given = given.then(async () => {
-          if (!isOver && feed(text) > maxUpdateLength) {
+          if (!isOver && feed(text) > settings.maxUpdateLength) {
             isOver = true
             lose('too-long')
           }
@@ -284,28 +296,35 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
           await taken
           if (!signal.aborted) watch()
         })
-      }, signal).catch((cause) => ({ status: 0, cause })),
-      // In Node, the reader of an aborted fetch may wait for ever.
-      new Promise((resolve) => { signal.onabort = () => resolve({ status: 0 }) })
-    ])
-    // Node keeps the signal of an aborted request, and with it the closure of its listener.
-    signal.onabort = null
+      }, signal).then(resolve, (cause) => resolve({ status: 0, cause }))
+    })
     // Frees the rest of an answer that was no stream.
-    stream.abort()
-    if (life.signal.aborted) return
+    endStream()
+    if (isClosed()) return
     clearTimeout(timer)
     // The next stream starts after the updates that came. Their consumer may first await an event, so sending goes on.
     timer = setInterval(pump, 1000)
     await given.catch(() => {})
-    if (life.signal.aborted) return
+    if (isClosed()) return
     clearTimeout(timer)
-    if (hello && Date.now() - startedAt > retryMaxMs) attempt = 0
+    if (hello && Date.now() - startedAt > settings.retryMaxMs) attempt = 0
     hello = undefined
     if (answer.status === 204 || isFinal(answer)) return finish(answer)
-    const waitMs = backOff(attempt++, retryMs, retryMaxMs, answer.retryAfterMs || floorMs)
+    const waitMs = backOff(attempt++, settings.retryMs, settings.retryMaxMs, answer.retryAfterMs || floorMs)
     const isHidden = why.reason === 'hidden'
-    if (!isHidden || !page.document?.hidden) timer = setTimeout(start, waitMs)
+    if (!(isHidden && page.document?.hidden)) timer = setTimeout(start, waitMs)
     become('waiting', { ...answer, ...why, ...(cutShort() && settings.setup && !isHidden && { reason: 'setup' }), retryMs: waitMs })
+  }
+
+  const open = () => {
+    if (state === 'waiting') start()
+    if (state !== 'idle') return
+    state = 'connecting'
+    for (const type of ['online', 'visibilitychange', 'pageshow', 'pagehide']) page.addEventListener?.(type, look, life)
+    // In a later turn, so that the caller can add listeners first.
+    timer = setTimeout(start)
+    // A tab may be hidden from the start.
+    look({})
   }
 
   const look = ({ type, persisted }: PageEvent) => {
@@ -320,46 +339,29 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
           lose('hidden')
         }, hiddenMs)
       }
-      if (leaveOnHide && !persisted && type === 'pagehide') leave()
+      if (settings.leaveOnHide && !persisted && type === 'pagehide') leave()
     } else {
       if (Date.now() > silentAt) lose('silent')
-      if (state === 'waiting') start()
+      open()
     }
   }
 
-  const open = () => {
-    if (state === 'waiting') start()
-    if (state !== 'idle') return
-    state = 'connecting'
-    for (const type of ['online', 'visibilitychange', 'pageshow', 'pagehide']) page.addEventListener?.(type, look, life)
-    // In a later turn, so that the caller can add listeners first.
-    timer = setTimeout(start)
-    // A tab may be hidden from the start.
-    look({})
-  }
-
-  const latency = () => pinging ??= quietPromise((resolve, reject) => {
-    const at = performance.now()
-    const isOpen = state === 'open'
-    pong = (error, id = at) => {
-      if (id !== at) return
-      clearTimeout(timer)
-      pinging = pong = undefined
-      if (error) reject(new ClientError(error))
-      else resolve(performance.now() - at)
-    }
-    const timer = setTimeout(pong, isOpen ? requestTimeoutMs : 0, { code: isOpen ? 'TETHER_TIMEOUT' : 'TETHER_NO_STREAM' })
-    if (isOpen) post(`{"event":"tether.ping","data":{"id":${at}}}`, false).then((answer) => { if (answer.status > 202) pong?.(answer, at) })
+  const latency = () => pinging ??= ask({ timeoutMs: requestTimeoutMs }, (finish, end) => {
+    pingedAt = performance.now()
+    pong = finish
+    if (hello) post(JSON.stringify({ event: 'tether.ping', data: { id: pingedAt } }), false).then((answer) => answer.status > 202 && end(new ClientError(answer)))
+    else setTimeout(failPing)
+    return () => { if (pong === finish) pinging = undefined }
   })
 
-  ender?.addEventListener('abort', close, life)
-  if (autoConnect) open()
-  if (ender?.aborted) close()
+  settings.signal?.addEventListener('abort', close, life)
+  if (settings.autoConnect ?? true) open()
+  if (settings.signal?.aborted) close()
 
   return {
     get session () { return session },
     get state () { return state },
-    get transport () { return state === 'open' ? carrier.transport : undefined },
+    get transport () { return hello && carrier.transport },
     open,
     latency,
     ...createListening(on, isClosed, (promise) => {
@@ -367,7 +369,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       taken = promise.then(() => before)
     }),
     emit,
-    request: createRequests(on, () => session, emit)[0],
+    request,
     subscribe: subscribe as never,
     close
   }

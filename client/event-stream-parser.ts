@@ -8,31 +8,28 @@
  */
 export function createParser (onEvent: (name: string, data: string) => void, onRetry: (ms: number) => void): (text: string) => number {
   let rest = ''
-  let endsInCr = false
+  /** A CR at the end of the last piece. It has ended its line, and is read again, for a LF may follow. */
+  let cr = ''
   let name = ''
   let data = ''
   return (text) => {
-    // The second half of a CRLF. The first half ended the line.
-    if (endsInCr && text[0] === '\n') text = text.slice(1)
-    else if (!text) return 0
-    endsInCr = text.endsWith('\r')
-    // A long line comes in many pieces. Searching all of them for its end at each piece would be quadratic.
-    const hasEnd = /[\r\n]/.test(text)
-    rest += text
-    if (hasEnd) {
-      const lines = rest.split(/\r\n|\n|\r/)
-      rest = lines.pop()!
-      for (const line of lines) {
-        const [, field, value] = /^([^:]*):? ?(.*)/s.exec(line) as unknown as [line: string, field: string, value: string]
+    text = cr + text
+    // Only the new piece is searched: a long line comes in many, and searching all of them again would be quadratic.
+    text.split(/\r\n?|\n/).forEach((piece, index) => {
+      if (index > cr.length) {
+        const [, field, value] = /^([^:]*):? ?(.*)/s.exec(rest) as unknown as [line: string, field: string, value: string]
         if (field === 'data') data += '\n' + value
         if (field === 'event') name = value
         if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value)
-        if (!line) {
+        if (!rest) {
           if (data) onEvent(name, data.slice(1))
           name = data = ''
         }
+        rest = ''
       }
-    }
+      rest += piece
+    })
+    cr = /\r?$/.exec(text)![0]
     return rest.length + data.length
   }
 }

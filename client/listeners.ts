@@ -6,7 +6,7 @@ type Listener = (...args: any[]) => unknown
  * @param onError gets what a listener throws; the other listeners run all the same. Default: an uncaught error.
  */
 export function createListeners (onError: (error: unknown) => void = (error) => setTimeout(() => { throw error })) {
-  const sets: Record<string, Set<Listener[]>> = { __proto__: null } as never
+  const sets: Record<string, Set<Listener[]>> = Object.create(null)
   return [
     (name: string, listener: Listener): (() => void) => {
       // An array of its own: a function that is added twice is called twice, and each can be removed.

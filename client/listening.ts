@@ -32,12 +32,10 @@ export function createListening (on: ReturnType<typeof createListeners>[0], isCl
     ]
     try {
       for (;;) {
-        if (buffer.length) yield buffer.shift()
-        else if (isClosed()) return
-        else {
-          resume()
-          await new Promise<void>((resolve) => { arrived = resolve })
-        }
+        while (buffer.length) yield buffer.shift()
+        if (isClosed()) return
+        resume()
+        await new Promise<void>((resolve) => { arrived = resolve })
       }
     } finally {
       resume()

@@ -105,10 +105,9 @@ export function resolveNumbers<Options extends object> (options: Options, defaul
   for (const name in defaults) {
     const value = resolved[name] ?? defaults[name]
     // With 0, nothing would ever come.
-    const least = +/^(request|open)Timeout|Length/.test(name)
-    const whole = typeof value === 'number' ? Math.ceil(value) : NaN
-    if (!(value >= 0 && whole >= least)) throw new RangeError(`${name} must be a number, at least ${least}`)
-    resolved[name] = Math.min(mostMs, whole)
+    const least = +/[nt]Timeout|Length/.test(name)
+    if (!(typeof value === 'number' && value >= 0 && Math.ceil(value) >= least)) throw new RangeError(`${name} must be a number >= ${least}`)
+    resolved[name] = Math.min(mostMs, Math.ceil(value))
   }
   return resolved
 }

@@ -1,9 +1,10 @@
 import type { AnyContract, EventInput, ReceivedReply, RequestDefinition } from '../schemas/contract.ts'
-import { ClientError, type ErrorFields } from './client-error.ts'
+import { ask, type ReplyOptions } from './ask.ts'
+import type { ErrorFields } from './client-error.ts'
 import type { createListeners } from './listeners.ts'
 import { stateChange } from './listening.ts'
-import { resolveNumbers } from './options.ts'
-import { quietPromise } from './quiet-promise.ts'
+
+export type { ReplyOptions } from './ask.ts'
 
 type Events<Contract extends AnyContract> = Contract['events']
 
@@ -15,14 +16,6 @@ export type RequestName<Contract extends AnyContract> = {
 /** The reply to a request: after the schema's defaults and transforms, as JSON carries it. */
 export type ReplyOf<Contract extends AnyContract, Name extends RequestName<Contract>> = string extends keyof Events<Contract> ? any : ReceivedReply<Events<Contract>[Name]>
 
-/** Options of one request. */
-export interface ReplyOptions {
-  /** Longest wait for the reply, in milliseconds. Then the request rejects with `TETHER_TIMEOUT`. Default 0: no limit. */
-  timeoutMs?: number
-  /** Rejects the request with its reason when it is aborted. */
-  signal?: AbortSignal
-}
-
 /** The data is optional where `{}` would do. */
 type RequestArguments<Data> = {} extends Data ? [data?: Data, options?: ReplyOptions] : [data: Data, options?: ReplyOptions]
 
@@ -30,66 +23,52 @@ type RequestArguments<Data> = {} extends Data ? [data?: Data, options?: ReplyOpt
 export type Request<Contract extends AnyContract> = <Name extends RequestName<Contract>>(name: Name, ...given: RequestArguments<EventInput<Events<Contract>[Name]>>) => Promise<ReplyOf<Contract, Name>>
 
 /** Data of the update `tether.reply`. */
-interface Reply extends ErrorFields {
+export interface Reply extends ErrorFields {
   seq: number
 }
 
 /**
- * Keeps the requests of one connection until their replies come.
+ * Keeps the requests of a connection that sends events in its own way, until their replies come.
  *
  * @param getSession returns the session's id. In another session, the open requests are in doubt
  * @param emit sends an event, and gives its number. An abort of the signal takes back what was not sent yet
  * @returns a function that makes a request, and a function that rejects all open requests
  */
 export function createRequests (on: ReturnType<typeof createListeners>[0], getSession: () => string | undefined, emit: (name: string, data: unknown, signal: AbortSignal) => Promise<unknown>) {
-  /** By number. */
+  /** What takes the replies to accepted requests, by their numbers. */
   const open = new Map<unknown, (reply: ErrorFields) => void>()
   /** Replies that came before the number of their request, which its answer tells. */
-  const early = new Map<unknown, Reply>()
+  const early: Reply[] = []
   /** Requests without a number. */
   let waiting = 0
   let last: string | undefined
 
-  const fail = () => {
-    early.clear()
-    for (const finish of open.values()) finish({ code: 'TETHER_IN_DOUBT' })
+  const hear = (reply: Reply) => {
+    const finish = open.get(reply.seq)
+    if (open.delete(reply.seq)) finish!(reply)
+    else if (waiting) early.push(reply)
   }
 
-  on('tether.reply', (reply: Reply) => {
-    const finish = open.get(reply.seq)
-    if (finish) finish(reply)
-    else if (waiting) early.set(reply.seq, reply)
-  })
+  const fail = () => {
+    early.length = 0
+    open.forEach((finish) => finish({ code: 'TETHER_IN_DOUBT' }))
+  }
+
+  on('tether.reply', hear)
   on(stateChange, (state: string) => {
     if (state === 'closed' || last !== getSession()) fail()
     last = getSession()
   })
 
   return [
-    (name: string, data?: unknown, { timeoutMs, signal }: ReplyOptions = {}): Promise<any> => quietPromise((resolve, reject) => {
-      const ms = resolveNumbers({ timeoutMs }, { timeoutMs: 0 }).timeoutMs
-      if (signal?.aborted) throw signal.reason
+    (name: string, data?: unknown, options: ReplyOptions = {}) => ask(options, (finish, end) => {
       const life = new AbortController()
-      let number: unknown
-      const end = (settle: (value: any) => void, value: unknown) => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', abort)
-        open.delete(number)
-        life.abort(value)
-        settle(value)
-      }
-      const finish = (reply: ErrorFields) => reply.code ? end(reject, new ClientError(reply)) : end(resolve, reply.data)
-      const abort = () => end(reject, signal!.reason)
-      const timer = ms ? setTimeout(end, ms, reject, new ClientError({ code: 'TETHER_TIMEOUT' })) : undefined
-      signal?.addEventListener('abort', abort)
       waiting++
-      emit(name, data, life.signal).then((given) => {
-        const reply = early.get(number = given)
-        if (!life.signal.aborted) {
-          open.set(number, finish)
-          if (reply) finish(reply)
-        }
-      }, (error) => end(reject, error)).finally(() => { if (!--waiting) early.clear() })
+      emit(name, data, life.signal).then((number) => open.set(number, finish), end).finally(() => {
+        waiting--
+        early.splice(0).forEach(hear)
+      })
+      return () => life.abort()
     }),
     fail
   ] as const

@@ -1,6 +1,7 @@
 import type { AnyContract } from '../schemas/contract.ts'
 import type { TopicOutcome } from '../schemas/topic-outcome.ts'
 import type { Verdict } from '../schemas/verdict.ts'
+import { ask } from './ask.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
 import { defaults } from './defaults.ts'
@@ -210,7 +211,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     if (isUsed) {
       const subscription = connection.subscribe(data.topic as never, data.params as never)
       held.set(id, subscription)
-      subscription.ready.catch(({ code, message }: ClientError) => {
+      subscription.ready.catch(({ code = 'TETHER_REFUSED', message }: ClientError) => {
         if (leading !== connection || connection.state === 'closed') return
         const outcome = { ...data, name, ok: false, code, message }
         tell({ type: 'refused', outcome })
@@ -490,7 +491,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     if (change.isUsed) used.set(name, change)
     else used.delete(name)
     use(change)
-  }, true)
+  })
 
   const open = () => {
     leading?.open()
@@ -510,18 +511,13 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   }
 
   /** The leader measures; the way to it and back counts too. */
-  const measure = () => quietPromise<number>((resolve, reject) => {
+  const latency = () => leading?.latency() ?? (pinging ??= ask({ timeoutMs: requestTimeoutMs }, (finish, end) => {
     const at = performance.now()
-    measured = (error) => {
-      clearTimeout(timer)
-      measured = undefined
-      if (error) reject(new ClientError(error))
-      else resolve(performance.now() - at)
-    }
-    const timer = setTimeout(() => measured?.({ code: 'TETHER_TIMEOUT' }), requestTimeoutMs)
+    measured = (error) => error ? end(new ClientError(error)) : finish({ data: performance.now() - at })
     if (state === 'open') tell({ type: 'measure', tab })
-    else measured({ code: 'TETHER_NO_STREAM' })
-  })
+    else setTimeout(measured, 0, { code: 'TETHER_NO_STREAM' })
+    return () => { measured = pinging = undefined }
+  }))
 
   if (options.autoConnect ?? true) open()
   signal?.addEventListener('abort', close, { signal: life.signal })
@@ -532,13 +528,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     get state () { return state },
     get transport () { return transport },
     open,
-    latency: () => {
-      if (leading || pinging) return leading?.latency() ?? pinging!
-      const settled = () => { pinging = undefined }
-      pinging = measure()
-      pinging.then(settled, settled)
-      return pinging
-    },
+    latency,
     ...createListening(on, isClosed, () => {}),
     emit,
     request,

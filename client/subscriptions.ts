@@ -1,9 +1,9 @@
 import type { AnyContract, ReceivedData, TopicInput, TopicUpdates } from '../schemas/contract.ts'
-import { ClientError } from './client-error.ts'
+import { ask } from './ask.ts'
+import type { ErrorFields } from './client-error.ts'
 import type { Emitter } from './event-queue.ts'
 import type { createListeners } from './listeners.ts'
 import { anyUpdate, readyChange, stateChange } from './listening.ts'
-import { quietPromise } from './quiet-promise.ts'
 import { topicName } from './topic-name.ts'
 
 type Topics<Contract extends AnyContract> = NonNullable<Contract['topics']>
@@ -35,80 +35,77 @@ export type Subscribe<Contract extends AnyContract> = <Name extends TopicName<Co
 interface Entry {
   /** The data of its events. */
   data: { topic: string, params: object }
-  key: string
   /** The topic's name, as the server knows it. */
   name: string
   uses: number
   ready?: Promise<void>
-  /** Settles `ready`, while that is pending. */
-  settle?: ((error?: unknown) => void) | undefined
+  /** Takes the outcome for `ready`, while that is pending. */
+  settle?: ((outcome: ErrorFields) => void) | undefined
+  /** Rejects `ready`. */
+  fail?: (error: unknown) => void
 }
 
 /**
  * Counts the uses of each topic, and keeps the session's subscriptions alike.
  *
- * @param emit sends an event in its turn
- * @returns `subscribe`; and a function that sends the subscriptions of a new session by the function that it gets, or by `emit`.
- * With false it holds all back until its next call
+ * @param emit sends an event in its turn; none while the session cannot take subscriptions yet
+ * @returns `subscribe`; and a function that sets `emit`. The first one after none sends all subscriptions
  */
-export function createSubscriptions ([on, call]: ReturnType<typeof createListeners>, isClosed: () => boolean, emit: Emitter, isSent = false) {
+export function createSubscriptions ([on, call]: ReturnType<typeof createListeners>, isClosed: () => boolean, emit?: Emitter) {
+  /** By the topics' names, as the page knows them. */
   const entries = new Map<string, Entry>()
   /** Updates since the last outcome, while one is due. Their topic may have a name that only the server knows yet. */
   let early: Array<[update: string, name: string, data: unknown]> = []
 
-  /** Makes `ready` a promise that is pending. */
-  const begin = (entry: Entry) => {
+  /** Makes `ready` a promise that is pending, and sends the subscription. */
+  const begin = (entry: Entry, send?: Emitter) => {
     if (!entry.settle) {
-      entry.ready = quietPromise((resolve, reject) => {
-        entry.settle = (error) => {
-          entry.settle = undefined
-          error ? reject(error) : resolve()
-        }
+      entry.ready = ask({}, (finish, end) => {
+        entry.settle = finish
+        entry.fail = end
+        return () => { entry.settle = undefined }
       })
-      call(readyChange + '@@' + entry.key, entry.ready)
+      call(readyChange + '@@' + topicName(entry.data.topic, entry.data.params as Record<string, unknown>), entry.ready)
     }
-    return entry
+    // An event that gets lost with its session goes to the next one again.
+    send?.('tether.subscribe', entry.data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.fail!(error))
   }
 
-  const settleClosed = ({ settle }: Entry) => settle?.(new ClientError({ code: 'TETHER_CLOSED' }))
-
-  // An event that gets lost with its session goes to the next one again.
-  const request = (entry: Entry, send: Emitter) => send('tether.subscribe', begin(entry).data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.settle?.(error))
-
-  const pass = (update: string, entry: Entry, data: unknown) => call(update + '@@' + entry.key, data)
+  const settleClosed = () => {
+    if (isClosed()) for (const { settle } of entries.values()) settle?.({ code: 'TETHER_CLOSED' })
+  }
 
   on(anyUpdate, ({ name, data }) => {
     const [update, of] = name.split('@')
     if (of) {
-      early.push([update, of, data])
       let isDue
-      for (const entry of entries.values()) {
-        if (entry.name === of) pass(update, entry, data)
+      for (const [key, entry] of entries) {
+        if (entry.name === of) call(update + '@@' + key, data)
         isDue ||= entry.settle
       }
-      if (isDue) return
-    } else if (update !== 'tether.topic') return
-    else {
-      const entry = entries.get(topicName(data.topic, data.params))
+      if (isDue) early.push([update, of, data])
+    } else if (update === 'tether.topic') {
+      const key = topicName(data.topic, data.params)
+      const entry = entries.get(key)
       if (entry) {
-        if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) pass(update, entry, value)
+        if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) call(update + '@@' + key, value)
         entry.name = data.name
-        begin(entry).settle!(!data.ok && new ClientError(data))
+        begin(entry)
+        entry.settle!(data)
       }
+      early = []
     }
-    early = []
   })
 
-  on(stateChange, () => isClosed() && entries.forEach(settleClosed))
+  on(stateChange, settleClosed)
 
   const subscribe = (topic: string, params: object = {}): Subscription => {
     const key = topicName(topic, params as Record<string, unknown>)
-    const entry = entries.get(key) ?? { data: { topic, params: { ...params } }, key, name: key, uses: 0 }
+    const entry = entries.get(key) ?? { data: { topic, params: { ...params } }, name: key, uses: 0 }
     entries.set(key, entry)
     // A later use gets the retained values, too.
-    if (isSent && !entry.settle) request(entry, emit)
-    begin(entry)
-    if (isClosed()) settleClosed(entry)
+    if (!entry.settle) begin(entry, emit)
+    settleClosed()
     entry.uses++
     let stops: Array<() => void> | undefined = []
     return {
@@ -126,16 +123,16 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
         // A use that begins in the same turn keeps the subscription.
         await null
         if (entry.uses || !entries.delete(key)) return
-        if (isSent && [...entries.values()].every(({ name }) => name !== entry.name)) emit('tether.unsubscribe', entry.data).catch(() => {})
+        if ([...entries.values()].every(({ name }) => name !== entry.name)) emit?.('tether.unsubscribe', entry.data)
       }
     }
   }
 
   return [
     subscribe,
-    (send: Emitter | false = emit) => {
-      if (send && !isSent) for (const entry of entries.values()) request(entry, send)
-      isSent = !!send
+    (next?: Emitter) => {
+      if (!emit && next) for (const entry of entries.values()) begin(entry, next)
+      emit = next
     }
   ] as const
 }

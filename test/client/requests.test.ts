@@ -132,3 +132,20 @@ t.test('a request that has not left is taken back by its signal', async (t) => {
   t.same([await first, await third], [{ order: 1 }, { order: 2 }])
   t.same(orders.taken, ['1', '3'])
 })
+
+t.test('an event that is taken back before it leaves settles, so that who stores it can forget it', async (t) => {
+  const { orders, live } = await start(t, { autoConnect: false })
+  const emit = live.emit as unknown as (name: string, data: unknown, signal: AbortSignal) => Promise<void>
+  const controller = new AbortController()
+  const [taken, kept] = [emit('order', { article: '1' }, controller.signal), live.emit('order', { article: '2' })]
+  controller.abort(new Error('no longer needed'))
+  await t.rejects(within(taken, 'the end'), { message: 'no longer needed' })
+  live.open()
+  await kept
+  t.same(orders.taken, ['2'])
+  const late = new AbortController()
+  const sent = emit('order', { article: '3' }, late.signal)
+  await until(() => orders.taken.length === 2, 'the event')
+  late.abort()
+  await within(sent, 'the answer')
+})
