@@ -2,7 +2,8 @@ import type { Row, SortKey, Table, View } from '../../schemas/inspector.ts'
 import { byId, make, reconcile, say } from './dom.ts'
 import { bytes, count, duration } from './format.ts'
 
-const pageRows = 50
+/** A small screen is not filled with rows before all else. */
+const pageRows = matchMedia('(max-width: 40rem)').matches ? 20 : 50
 
 interface Column {
   readonly label: string

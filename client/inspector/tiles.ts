@@ -15,6 +15,9 @@ const fields: ReadonlyArray<{ readonly field: Field, readonly label: string, rea
 ]
 
 const keptMs = 300_000
+/** A chart is at least this long, also when little is known. */
+const leastMs = 60_000
+const minuteMs = 60_000
 
 /** The totals over time, a chart for each. */
 export class Tiles {
@@ -48,7 +51,8 @@ export class Tiles {
     const last = this.#samples.at(-1)
     if (last === undefined) return
     this.#samples = this.#samples.filter(({ at }) => at >= last.at - keptMs)
-    for (const tile of this.#tiles) tile.draw(this.#samples, last.at)
+    const from = Math.min(this.#samples[0]!.at, last.at - leastMs)
+    for (const tile of this.#tiles) tile.draw(this.#samples, from, last.at)
   }
 }
 
@@ -58,7 +62,8 @@ class Tile {
   readonly #span = make('p', 'span', ' ')
   readonly #chart = make('div', 'chart')
   readonly #plot: UPlot
-  #end = Date.now()
+  #from = 0
+  #end = leastMs
 
   constructor (parent: HTMLElement, field: typeof fields[number]) {
     this.#field = field
@@ -79,20 +84,21 @@ class Tile {
       legend: { show: false },
       cursor: { show: false },
       scales: {
-        x: { time: true, range: () => [this.#end - keptMs, this.#end] },
+        x: { time: true, range: () => [this.#from, this.#end] },
         y: { range: (_plot, _low, high) => [0, Math.max(1, (high ?? 0) * 1.15)] }
       },
       axes: [
-        { size: 22, gap: 3, font, stroke: soft, grid: { show: false }, ticks: { show: false }, splits: () => this.#minutes(), values: (_plot, splits) => splits.map(clock) },
-        { size: field.field === 'bufferedBytes' ? 58 : 40, gap: 4, font, stroke: soft, grid: { stroke: grid, width: 1 }, ticks: { show: false }, splits: (plot) => halves(plot.scales.y!.max ?? 1), values: (_plot, splits) => splits.map((value) => field.axis(value)) }
+        { size: 22, gap: 3, font, stroke: soft, grid: { show: false }, ticks: { show: false }, splits: () => this.#times(), values: (_plot, splits) => splits.map((at) => this.#ago(at)) },
+        { size: field.field === 'bufferedBytes' ? 58 : 40, gap: 4, font, stroke: soft, grid: { stroke: grid, width: 1 }, ticks: { show: false }, splits: (plot) => [0, roundBelow(plot.scales.y!.max ?? 1, field.field === 'bufferedBytes' ? 1_024 : 1_000)], values: (_plot, splits) => splits.map((value) => field.axis(value)) }
       ],
       series: [{}, { stroke: ink, width: 1.75, points: { show: false }, spanGaps: false }]
     }, [[], []], this.#chart)
     new ResizeObserver(() => { this.#plot.setSize(this.#size()) }).observe(this.#chart)
   }
 
-  draw (samples: readonly Sample[], end: number): void {
+  draw (samples: readonly Sample[], from: number, end: number): void {
     const { field, show } = this.#field
+    this.#from = from
     this.#end = end
     const values = samples.map((sample) => sample[field])
     const known = values.filter((value) => value !== null)
@@ -109,23 +115,25 @@ class Tile {
     return { width: Math.max(80, this.#chart.clientWidth), height: Math.max(60, this.#chart.clientHeight) }
   }
 
-  /** Whole minutes that fit beside each other. */
-  #minutes (): number[] {
-    const every = this.#chart.clientWidth < 200 ? 120_000 : 60_000
-    const splits: number[] = []
-    for (let at = Math.ceil((this.#end - keptMs) / every) * every; at < this.#end; at += every) splits.push(at)
-    return splits
+  /** Times of the labels, counted back from the end, so that they stand still. */
+  #times (): number[] {
+    const lengthMs = this.#end - this.#from
+    const mostLabels = Math.max(1, Math.floor(this.#chart.clientWidth / 70))
+    const everyMs = [minuteMs / 2, minuteMs, 2 * minuteMs].find((step) => lengthMs / step <= mostLabels) ?? 2 * minuteMs
+    const times: number[] = []
+    for (let at = this.#end - everyMs; at >= this.#from + everyMs / 4; at -= everyMs) times.unshift(at)
+    return times
+  }
+
+  #ago (at: number): string {
+    const ms = this.#end - at
+    return ms < minuteMs ? `−${Math.round(ms / 1_000)} s` : `−${Math.round(ms / minuteMs * 10) / 10} min`
   }
 }
 
-function clock (at: number): string {
-  const date = new Date(at)
-  return `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`
-}
-
-/** Nothing, and a round number that is at least half of the height. */
-function halves (most: number): number[] {
-  const power = 10 ** Math.floor(Math.log10(most))
-  const step = [5, 2, 1].map((factor) => factor * power).find((value) => value <= most) ?? most
-  return [0, step]
+/** A round number that is not more than `most`, and not less than its half. */
+function roundBelow (most: number, base: number): number {
+  const unit = base ** Math.max(0, Math.floor(Math.log(most) / Math.log(base)))
+  const power = unit * 10 ** Math.floor(Math.log10(most / unit))
+  return [5, 2, 1].map((factor) => factor * power).find((value) => value <= most) ?? most
 }

@@ -41,10 +41,9 @@ export class LocalNode {
   rows (view: View, from: number, end: number): Rows {
     const { endpoints, runtime } = this.#subject
     const now = runtime.time.now()
-    const { total, matching, sessions } = view.node !== '' && view.node !== this.name
-      ? select(endpoints, { ...view, url: '\n' }, 0, now)
-      : select(endpoints, view, end, now)
-    return { total, matching, rows: sessions.slice(from).map((session) => rowOf(session, this.name, this.#keys, now)) }
+    const isMeant = view.node === '' || view.node === this.name
+    const { total, matching, sessions } = select(isMeant ? endpoints : [], view, end, now)
+    return { total: isMeant ? total : this.#subject.registry.size, matching, rows: sessions.slice(from).map((session) => rowOf(session, this.name, this.#keys, now)) }
   }
 
   /** Null for a session that is gone. */
@@ -61,14 +60,16 @@ export class LocalNode {
       row: rowOf(session, this.name, this.#keys, now),
       groups: groupNames(session, namesOfDetail),
       topics: topicNames(session, namesOfDetail),
-      stream: stream === null ? null : {
-        transport: stream.protocol,
-        openMs: performance.now() - stream.openedAt,
-        verdict: stream.verdict,
-        encoding: stats.compression?.encoding ?? null,
-        writeBuffer: stream.writeBuffer,
-        isFull: !stream.writable
-      },
+      stream: stream === null
+        ? null
+        : {
+            transport: stream.protocol,
+            openMs: performance.now() - stream.openedAt,
+            verdict: stream.verdict,
+            encoding: stats.compression?.encoding ?? null,
+            writeBuffer: stream.writeBuffer,
+            isFull: !stream.writable
+          },
       outbox: { ...zonesOf(session), heldBytes: stats.heldBytes, waitingBytes: stats.queuedBytes, queueFrames: scope.limits.queueFrames, queueBytes: scope.limits.queueBytes, replayFrames: scope.limits.replayFrames },
       updates: stats.framesWritten,
       bytes: stats.bytesWritten,

@@ -71,8 +71,8 @@ export function rowOf (session: TetherSession, node: string, keys: SessionKeys, 
 }
 
 function firstOf (names: Iterable<string> | null | undefined): string | null {
-  for (const name of names ?? []) return name
-  return null
+  const [first = null] = names ?? []
+  return first
 }
 
 type Sorters<Of> = { readonly [Key in SortKey]: (of: Of, now: number) => SortValue }
@@ -111,7 +111,7 @@ function compare (left: SortValue, right: SortValue, descending: boolean): numbe
   if (left === right) return 0
   if (left === null) return 1
   if (right === null) return -1
-  return left < right === descending ? 1 : -1
+  return (left < right) === descending ? 1 : -1
 }
 
 type Test = (session: TetherSession) => boolean
