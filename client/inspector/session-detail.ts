@@ -105,7 +105,7 @@ export class SessionDetail {
       ['Pace', row.paceMs === 0 ? 'none by hand' : `a write in ${duration(row.paceMs)}, by hand`],
       ['Updates', `${count(figures.updates)} written, ${count(figures.conflated)} conflated, ${count(figures.dropped)} dropped`],
       ['Bytes', bytes(figures.bytes)],
-      ['Events', `${count(figures.events)} accepted, up to number ${count(figures.acceptedSeq)}`],
+      ['Events', `${count(figures.events)} accepted${figures.acceptedSeq === 0 ? '' : `, up to number ${count(figures.acceptedSeq)}`}`],
       ['Errors', count(figures.errors)],
       ['Groups', listed(groups)],
       ['Topics', listed(topics)]

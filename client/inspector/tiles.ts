@@ -103,7 +103,7 @@ class Tile {
     const values = samples.map((sample) => sample[field])
     const known = values.filter((value) => value !== null)
     say(this.#now, known.length === 0 ? '–' : show(values.at(-1) ?? known.at(-1)!))
-    say(this.#span, known.length === 0 ? ' ' : `least ${show(Math.min(...known))}, most ${show(Math.max(...known))}`)
+    say(this.#span, known.length === 0 ? ' ' : `${show(Math.min(...known))} to ${show(Math.max(...known))}`)
     this.#plot.setData([samples.map(({ at }) => at), values])
   }
 
