@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { conflate, defineContract, request } from './contract.ts'
+import { defaults } from './defaults.ts'
 
 // What the inspector and its page exchange. The page takes its types from here.
 
@@ -23,7 +24,7 @@ const View = Type.Object({
   sort: words(sortKeys),
   descending: Type.Boolean(),
   offset: count,
-  limit: Type.Integer({ minimum: 1, maximum: 100 }),
+  limit: Type.Integer({ minimum: 1, maximum: defaults.fixed.inspectorRows }),
   /** The beginning of a shortened id. */
   session: filter,
   url: filter,

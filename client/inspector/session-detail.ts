@@ -145,6 +145,7 @@ export class SessionDetail {
     const waits = `${count(row.commands)} ${row.commands === 1 ? 'waits' : 'wait'}`
     say(byId('running'), running === null ? `None runs, ${waits}.` : `${running.name} runs since ${duration(running.ms)}, ${waits}.`)
     byId('no-commands').hidden = commands.length > 0
+    byId('some-commands').hidden = commands.length === 0
     reconcile(byId('commands'), commands, ({ number }) => String(number), () => {
       const line = make('tr')
       for (let index = 0; index < 6; index++) line.append(make('td', index >= 2 && index <= 4 ? 'number' : ''))

@@ -28,7 +28,7 @@ interface PageState {
 /** For so long after another node has asked, somebody looks there. */
 const askedMs = 10_000
 
-/** The session of a page that nobody answered for comes back within this time, or ends. */
+/** How long the session of a page outlives its stream. */
 const reconnectMs = 10_000
 
 /**
@@ -142,12 +142,18 @@ export class Inspector {
 
   #tick (): void {
     const totals = this.#totals.take()
-    for (const session of this.#pages) {
-      // A page that does not read would not see the table before the next one.
-      if (session.stats.queuedFrames > 0) continue
-      session.send('totals', totals)
-      this.#refresh(session)
-    }
+    // A page that does not read would not see the table before the next one.
+    const reading = [...this.#pages].filter(({ stats }) => stats.queuedFrames === 0)
+    for (const session of reading) session.send('totals', totals)
+    this.#refreshEach(reading)
+  }
+
+  /** Serves one page in a turn of the event loop, so that other work gets its turn between two tables. */
+  #refreshEach (pages: readonly PageSession[]): void {
+    const [first, ...others] = pages
+    if (first === undefined) return
+    if (this.#pages.has(first)) this.#refresh(first)
+    if (others.length > 0) setImmediate(() => { this.#refreshEach(others) })
   }
 
   #refresh (session: PageSession): void {

@@ -19,7 +19,6 @@ export interface JointRows extends Rows {
   readonly silent: string[]
 }
 
-/** What the nodes ask for the first time in a while. */
 interface Limits {
   /** Most rows of a cluster that can be leafed through. */
   readonly rows: number

@@ -152,7 +152,7 @@ export function select (endpoints: readonly Endpoint[], view: View, count: numbe
 }
 
 /** A number for each value: the least comes first. */
-function placesOf (values: readonly SortValue[], descending: boolean): Float64Array {
+export function placesOf (values: readonly SortValue[], descending: boolean): Float64Array {
   const sign = descending ? -1 : 1
   const texts = [...new Set(values.filter((value) => typeof value === 'string'))].sort()
   const ranks = new Map(texts.map((text, rank) => [text, rank]))
@@ -160,7 +160,7 @@ function placesOf (values: readonly SortValue[], descending: boolean): Float64Ar
 }
 
 /** Indexes of the `count` least numbers, in order. Those of equal numbers are in the order of the indexes. */
-function firstIn (places: Float64Array, count: number): number[] {
+export function firstIn (places: Float64Array, count: number): number[] {
   if (count === 0 || places.length === 0) return []
   const last = places.slice().sort()[Math.min(count, places.length) - 1]!
   const found: number[] = []
