@@ -13,6 +13,7 @@ import { post, readWhole, request } from '../e2e/harness/request.ts'
 import { startServer, type Server } from '../e2e/harness/server.ts'
 import { until } from '../e2e/harness/until.ts'
 import { startNode, startNodes } from '../cluster/harness/nodes.ts'
+import { documented } from '../proxies/harness/documented.ts'
 import { buildPage, inspect, Page } from './harness/inspected.ts'
 
 buildPage()
@@ -479,4 +480,23 @@ t.test('topics: names in the row, a filter, an order', async (t) => {
   t.equal((await page.view({ topic: 'host?id=b' }, ({ matching }) => matching === 2)).matching, 2)
   t.equal((await page.view({ topic: 'host?id=a' }, ({ matching }) => matching === 1)).rows[0]!.topics.count, 2)
   t.strictSame(page.all('about')[0]!.urls, ['/topics', '/live'], 'all URLs')
+})
+
+t.test('the example of docs/inspector.md', async (t) => {
+  const lines = documented('js inspector', 'inspector').replace(/^import .*$/gm, '')
+  const AsyncFunction = (async () => {}).constructor as new (...parts: string[]) => (...values: unknown[]) => Promise<void>
+  const userOf = async (request: { headers: Record<string, unknown> }) => request.headers['x-role'] === undefined ? null : { role: request.headers['x-role'] }
+  const server = await startServer(t, { setup: (app) => new AsyncFunction('app', 'inspector', 'userOf', lines)(app, inspector, userOf) })
+  for (const [role, status] of [['operator', 200], ['guest', 403], [null, 403]] as const) {
+    t.equal((await request(server, '/inspector/', { headers: role === null ? {} : { 'x-role': role } })).status, status, String(role))
+  }
+})
+
+t.test('over HTTP/2 as well', async (t) => {
+  const server = await start(t, {}, { protocol: 'h2' })
+  await server.connect()
+  t.equal((await request(server, '/inspector/')).status, 200)
+  const page = await Page.open(server)
+  t.match((await page.view()).rows, [{ transport: 'http/2' }])
+  t.equal((await page.view({ transport: 'http/2' }, ({ matching }) => matching === 1)).rows.length, 1)
 })
