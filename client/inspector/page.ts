@@ -63,7 +63,7 @@ live.on('about', ({ node, urls, ...about }) => {
   list.begin(node, urls)
   detail.begin(about)
 })
-live.on('history', ({ samples }) => { tiles.set(samples) })
+live.on('history', ({ samples }) => { tiles.join(samples) })
 live.on('totals', (totals) => {
   tiles.add(totals.sample, isPaused)
   if (isPaused) held.totals = totals

@@ -31,8 +31,10 @@ export class Tiles {
     }
   }
 
-  set (samples: readonly Sample[]): void {
-    this.#samples = [...samples]
+  /** Adds what the server knows to what the page has seen: after a broken connection, the server may know less. */
+  join (samples: readonly Sample[]): void {
+    const known = new Set(this.#samples.map(({ at }) => at))
+    this.#samples = [...this.#samples, ...samples.filter(({ at }) => !known.has(at))].sort((left, right) => left.at - right.at)
     this.#draw()
   }
 

@@ -28,6 +28,8 @@ const validator = new OptionValidator(optionGroups.inspector)
 /** Nothing but the page's own files, whatever the application allows its other pages. */
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+const defaultPrefix = '/inspector'
+
 const inspectorPlugin: FastifyPluginAsync<InspectorOptions> = async (fastify, options) => {
   // Fastify passes its own options of `register` together with ours.
   const { prefix, logLevel, logSerializers, ...own } = (options ?? {}) as InspectorOptions & Record<string, unknown>
@@ -37,14 +39,17 @@ const inspectorPlugin: FastifyPluginAsync<InspectorOptions> = async (fastify, op
   const { everyMs, maxPages, maxCommands } = { ...defaults.inspector, ...own }
   const inspector = new Inspector(subject, { allow: { close: allow.close === true, slow: allow.slow === true }, everyMs, maxCommands }, fastify.log)
 
-  fastify.addHook('onRequest', async function authorizeInspector (request) {
-    if (!await mayInspect(authorize, request)) throw new InspectorRefusedError()
-  })
-  serveAssets(fastify)
-
   // A plugin of its own: its sessions take no place of the application's, are in none of its figures, and outlive a drain.
   const core = new TetherCore({ maxSessions: maxPages, maxSessionsPerOwner: 0, maxSessionsPerConnection: 0, maxDetached: maxPages })
-  core.on(fastify).stateful('/live', inspector.config)
+  const mount = async (scope: FastifyInstance): Promise<void> => {
+    scope.addHook('onRequest', async function authorizeInspector (request) {
+      if (!await mayInspect(authorize, request)) throw new InspectorRefusedError()
+    })
+    serveAssets(scope)
+    core.on(scope).stateful('/live', inspector.config)
+  }
+  if (prefix === undefined) await fastify.register(mount, { prefix: defaultPrefix })
+  else await mount(fastify)
   fastify.addHook('preClose', function endInspectorStreams () { return core.shutdown() })
   fastify.addHook('onClose', async function stopInspector () { inspector.stop() })
 }
@@ -81,7 +86,7 @@ function serveAssets (fastify: FastifyInstance): void {
 
 /**
  * A page that shows the sessions of an application: `await app.register(inspector, { authorize, prefix: '/inspector' })`, after
- * `app.register(tether)`. It finds all URLs of `stateful`, later ones too. While nobody looks, it does nothing.
+ * `app.register(tether)`. The prefix of Fastify says where it is; default `/inspector`. It finds all URLs of `stateful`, later ones too. While nobody looks, it does nothing.
  *
  * Registration fails with `FST_ERR_TETHER_OPTION` without `authorize` and for an option that is not allowed, and with
  * `FST_ERR_TETHER_ARGUMENT` where `fastify-tether` is not registered.

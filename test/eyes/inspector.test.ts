@@ -116,7 +116,7 @@ t.test('the page: its files, its policy, and addresses with and without a slash'
     const server = await startServer(t, {
       setup: async (app) => {
         if (withHelmet) await app.register(helmet)
-        await inspect(app)
+        await app.register(inspector, { authorize: () => true })
         await inspect(app, { prefix: '/deep/er' })
       }
     })
@@ -133,6 +133,7 @@ t.test('the page: its files, its policy, and addresses with and without a slash'
         t.equal((await request(server, `${prefix}/${file}`, { headers: { 'if-none-match': String(headers.etag) } })).status, 304)
       }
     }
+    t.equal((await request(server, '/page.js')).status, 404)
     t.match((await request(server, '/inspector/page.js')).text, /uPlot[^]*MIT License/, 'the licence of what is bundled')
   }
 })
@@ -271,6 +272,10 @@ t.test('nothing is observed, remembered or timed while nobody looks', async (t) 
   await two.got('totals', () => true, two.all('totals').length + 2)
   t.equal(watch.observers.length, 1)
   two.reader.destroy()
+  const back = await Page.open(server)
+  t.ok(back.all('history')[0]!.samples.length > 1, 'a page that comes back soon finds what was noted')
+  await back.detail(row!, ({ commands }) => commands.length === 1)
+  back.reader.destroy()
   await until(() => watch.observers.length === 0, 'the rest')
   t.equal(endpoint.commandWatch.isOn, false)
   const three = await Page.open(server)

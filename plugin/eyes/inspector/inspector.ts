@@ -3,6 +3,7 @@ import { EventError } from '../../../schemas/event-error.ts'
 import { inspectorContract, type Target, type View } from '../../../schemas/inspector.ts'
 import type { StatefulConfig } from '../../routes/stateful-config.ts'
 import type { Session } from '../../sessions/api.ts'
+import type { TetherSession } from '../../sessions/session.ts'
 import { Journal } from './journal.ts'
 import { LocalNode, type Deed } from './local-node.ts'
 import { Nodes } from './nodes.ts'
@@ -19,11 +20,14 @@ interface PageState {
   view: View | null
   /** Null for no session. */
   target: Target | null
-  /** When its last table was made; 0 for never. */
-  tableAt: number
+  /** Until the next table; null while none is due. */
+  timer: NodeJS.Timeout | null
   /** Whether other nodes are being asked for it. */
   isAsking: boolean
 }
+
+/** For so long after the last page has gone, it may come back: for a new session, or after a broken connection. */
+const lingerMs = 2_000
 
 /** For so long after another node has asked, somebody looks there. */
 const askedMs = 10_000
@@ -32,8 +36,8 @@ const askedMs = 10_000
 const reconnectMs = 10_000
 
 /**
- * The sessions of an application, for pages that are sessions themselves. While no page is open it has no timer, observes
- * nothing and remembers nothing.
+ * The sessions of an application, for pages that are sessions themselves. Soon after the last page
+ * has gone it has no timer, observes nothing and remembers nothing.
  */
 export class Inspector {
   readonly config: StatefulConfig<Events, Updates, PageState>
@@ -45,7 +49,9 @@ export class Inspector {
   readonly #local: LocalNode
   readonly #pages = new Set<PageSession>()
   #timer: NodeJS.Timeout | null = null
-  #askedTimer: NodeJS.Timeout | null = null
+  #restTimer: NodeJS.Timeout | null = null
+  /** Not before this time it rests. */
+  #restAt = 0
   #stopObserving: (() => void) | null = null
 
   constructor (subject: InspectedSubject, settings: InspectorSettings, log: FastifyBaseLogger) {
@@ -55,7 +61,10 @@ export class Inspector {
     this.#journal = new Journal(limits.inspectorSessions, settings.maxCommands)
     this.#totals = new TotalsHistory(subject, limits.inspectorSamples)
     this.#local = new LocalNode(subject, settings.allow, this.#journal, log)
-    this.#nodes = new Nodes(this.#local, subject.cluster, { rows: limits.inspectorClusterRows, waitMs: limits.inspectorNodeMs }, () => { this.#asked() })
+    this.#nodes = new Nodes(this.#local, subject.cluster, { rows: limits.inspectorClusterRows, waitMs: limits.inspectorNodeMs }, () => {
+      this.#observe()
+      this.#restIn(askedMs)
+    })
     this.config = {
       contract: inspectorContract,
       // A page gets everything anew when it comes back.
@@ -64,11 +73,11 @@ export class Inspector {
       maxLifetimeMs: limits.inspectorLifetimeMs,
       persist: 'never',
       route: { schema: { hide: true } },
-      initialState: () => ({ view: null, target: null, tableAt: 0, isAsking: false }),
+      initialState: () => ({ view: null, target: null, timer: null, isAsking: false }),
       on: {
         view: (session, view) => {
           session.state.view = view
-          if (performance.now() - session.state.tableAt >= settings.everyMs) return this.#sendTable(session)
+          this.#serve(session)
         },
         select: (session, target) => {
           session.state.target = target.key === '' ? null : target
@@ -81,9 +90,6 @@ export class Inspector {
       onDisconnect: (session) => { this.#leave(session) }
     }
   }
-
-  /** Whether anything is observed. */
-  get isOn (): boolean { return this.#stopObserving !== null }
 
   async #act (target: Target, deed: Deed): Promise<{ done: boolean }> {
     if (!this.#settings.allow[deed.deed]) throw new EventError('NOT_ALLOWED', `The inspector was registered without allow.${deed.deed}`)
@@ -101,59 +107,58 @@ export class Inspector {
       urls: this.#subject.endpoints.map(({ url }) => url)
     })
     session.send('history', { samples: [...this.#totals.samples] })
-    if (this.#timer !== null) return
-    this.#timer = setInterval(() => { this.#tick() }, everyMs)
-    this.#timer.unref()
-    session.send('totals', this.#totals.take())
+    if (this.#timer === null) this.#sample()
+    this.#serve(session)
   }
 
   #leave (session: PageSession): void {
     this.#pages.delete(session)
-    if (this.#pages.size > 0) return
-    if (this.#timer !== null) clearInterval(this.#timer)
-    this.#timer = null
-    this.#totals.stop()
-    if (this.#askedTimer === null) this.#rest()
+    if (this.#pages.size === 0) this.#restIn(lingerMs)
   }
 
   #observe (): void {
     this.#stopObserving ??= this.#subject.runtime.watch.add(this.#journal)
   }
 
+  /** Rests after this time, unless somebody looks then. */
+  #restIn (ms: number): void {
+    this.#restAt = Math.max(this.#restAt, performance.now() + ms)
+    if (this.#restTimer !== null) return
+    this.#restTimer = setTimeout(() => {
+      this.#restTimer = null
+      if (this.#pages.size > 0) return
+      const leftMs = this.#restAt - performance.now()
+      if (leftMs > 0) this.#restIn(leftMs)
+      else this.#rest()
+    }, ms)
+    this.#restTimer.unref()
+  }
+
   #rest (): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#totals.stop()
     this.#stopObserving?.()
     this.#stopObserving = null
     this.#journal.clear()
   }
 
-  /** A page of another node looks at the sessions of this one. */
-  #asked (): void {
-    this.#observe()
-    if (this.#askedTimer !== null) {
-      this.#askedTimer.refresh()
-      return
-    }
-    this.#askedTimer = setTimeout(() => {
-      this.#askedTimer = null
-      if (this.#pages.size === 0) this.#rest()
-    }, askedMs)
-    this.#askedTimer.unref()
-  }
-
-  #tick (): void {
+  /** Takes a sample of the totals now, and the next in `everyMs`. */
+  #sample (): void {
+    this.#timer = setTimeout(() => { this.#sample() }, this.#settings.everyMs).unref()
     const totals = this.#totals.take()
-    // A page that does not read would not see the table before the next one.
-    const reading = [...this.#pages].filter(({ stats }) => stats.queuedFrames === 0)
-    for (const session of reading) session.send('totals', totals)
-    this.#refreshEach(reading)
+    for (const session of this.#pages) if (!isBehind(session)) session.send('totals', totals)
   }
 
-  /** Serves one page in a turn of the event loop, so that other work gets its turn between two tables. */
-  #refreshEach (pages: readonly PageSession[]): void {
-    const [first, ...others] = pages
-    if (first === undefined) return
-    if (this.#pages.has(first)) this.#refresh(first)
-    if (others.length > 0) setImmediate(() => { this.#refreshEach(others) })
+  /** Sends a table now, unless the last one is younger than `everyMs`, and then the next ones. Each page has its own times, so that other work gets its turn between two tables. */
+  #serve (session: PageSession): void {
+    const { state } = session
+    if (state.timer !== null || state.view === null) return
+    state.timer = setTimeout(() => {
+      state.timer = null
+      if (this.#pages.has(session)) this.#serve(session)
+    }, this.#settings.everyMs).unref()
+    if (!isBehind(session)) this.#refresh(session)
   }
 
   #refresh (session: PageSession): void {
@@ -168,10 +173,9 @@ export class Inspector {
   }
 
   async #sendTable (session: PageSession): Promise<void> {
-    const { state } = session
-    if (state.view === null) return
-    const { view } = state
-    const startedAt = state.tableAt = performance.now()
+    const { view } = session.state
+    if (view === null) return
+    const startedAt = performance.now()
     const asked = this.#nodes.rows(view)
     // Until here this node works; from here on others do.
     const tookMs = performance.now() - startedAt
@@ -189,9 +193,12 @@ export class Inspector {
   /** Ends all that it does. */
   stop (): void {
     this.#pages.clear()
-    if (this.#timer !== null) clearInterval(this.#timer)
-    if (this.#askedTimer !== null) clearTimeout(this.#askedTimer)
-    this.#timer = this.#askedTimer = null
+    if (this.#restTimer !== null) clearTimeout(this.#restTimer)
     this.#rest()
   }
+}
+
+/** A page that does not read would not see a table before the next one. */
+function isBehind (session: PageSession): boolean {
+  return (session as unknown as TetherSession).stream?.writable === false
 }

