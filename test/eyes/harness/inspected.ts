@@ -14,7 +14,7 @@ export function buildPage (): void {
 }
 
 /** Registers an inspector at `/inspector` that anybody may see, and that is fast. */
-export async function inspect (app: FastifyInstance, options: Partial<InspectorOptions> = {}): Promise<void> {
+export async function inspect (app: FastifyInstance, options: Partial<InspectorOptions> & { prefix?: string } = {}): Promise<void> {
   await app.register(inspector, { prefix: '/inspector', authorize: () => true, everyMs: 40, ...options })
 }
 
