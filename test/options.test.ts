@@ -18,7 +18,7 @@ const read = (name: string) => readFileSync(`${root}${name}`, 'utf8')
 
 /** The comments of the members of an exported type, as an editor shows them. Inherited members count where asked for. */
 const commentsOf = (() => {
-  const files = ['plugin/index.ts', 'plugin/entries/memory.ts', 'plugin/entries/local.ts', 'plugin/entries/nats.ts', 'plugin/entries/redis.ts', 'plugin/entries/metrics.ts', 'client/options.ts', 'client/indexed-db.ts', 'client/shared.ts', 'client/websocket-link.ts']
+  const files = ['plugin/index.ts', 'plugin/entries/memory.ts', 'plugin/entries/local.ts', 'plugin/entries/nats.ts', 'plugin/entries/redis.ts', 'plugin/entries/metrics.ts', 'plugin/entries/inspector.ts', 'client/options.ts', 'client/indexed-db.ts', 'client/shared.ts', 'client/websocket-link.ts']
   const program = ts.createProgram(files.map((file) => root + file), {
     target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, allowImportingTsExtensions: true, skipLibCheck: true, types: ['node']
   })
