@@ -47,6 +47,8 @@ export const defaults = Object.freeze({
   redis: Object.freeze(defaultsOf(optionTable.redis)),
   /** Options of `prometheus(app, options)` and `otel(app, meter, options)`. */
   metrics: Object.freeze(defaultsOf(optionTable.metrics)),
+  /** Options of `app.register(inspector, options)`. */
+  inspector: Object.freeze(defaultsOf(optionTable.inspector)),
   /** Fixed limits that no option changes. */
   fixed: Object.freeze({
     /** How long `app.close()` waits for clients to read the last bytes of their streams. */
@@ -181,6 +183,17 @@ export const defaults = Object.freeze({
     redisInboxMessages: 10_000,
     redisInboxMs: 60_000,
     /** Most entries of a record's journal in Redis. */
-    redisJournalEntries: 10_000
+    redisJournalEntries: 10_000,
+    /** Most rows of one table of the inspector, and most rows of a cluster that can be leafed through. */
+    inspectorRows: 100,
+    inspectorClusterRows: 1_000,
+    /** Samples of the totals that the inspector keeps while a page of it is open. */
+    inspectorSamples: 300,
+    /** Sessions whose latest commands the inspector remembers while a page of it is open. */
+    inspectorSessions: 2_000,
+    /** How long a page of the inspector keeps its session. Then `authorize` is asked again. */
+    inspectorLifetimeMs: 900_000,
+    /** How long the inspector waits for another node. */
+    inspectorNodeMs: 1_000
   })
 } as const)

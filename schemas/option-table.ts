@@ -6,7 +6,7 @@
 
 /** A whole number. Its name ends in `Ms` where the unit is milliseconds. */
 export type WholeNumberRow = {
-  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies' | 'labels' | 'versions' | 'topics' | 'subscriptions' | 'values'
+  readonly unit: 'sessions' | 'bytes' | 'ms' | 'commands' | 'events' | 'updates' | 'frames' | 'entries' | 'calls' | 'copies' | 'labels' | 'pages' | 'versions' | 'topics' | 'subscriptions' | 'values'
 } & (
   /** Words in place of a number where another option decides the default. */
   { readonly default: number } | { readonly defaultInWords: string }
@@ -302,6 +302,14 @@ export const optionTable = {
     maxUrls: { unit: 'labels', default: 100, least: 1 },
     /** Names of updates, and of events, that are labels of figures, for each URL. Those beyond this share the label `other`. Default 100; at least 1. */
     maxNames: { unit: 'labels', default: 100, least: 1 }
+  },
+  inspector: {
+    /** Least milliseconds from one table to the next, and from one sample of the totals to the next. Default 1,000; at least 1. */
+    everyMs: { unit: 'ms', default: 1_000, least: 1 },
+    /** Pages that may be open at one time. A further one is refused. Default 16; at least 1. */
+    maxPages: { unit: 'pages', default: 16, least: 1 },
+    /** Commands of one session that are remembered while a page is open, the latest ones. Default 20; 0: none. */
+    maxCommands: { unit: 'commands', default: 20, zero: 'none' }
   }
 } as const satisfies OptionTables
 

@@ -165,6 +165,17 @@ export const optionGroups = {
     where: 'prometheus() and otel()',
     schema: Type.Object(schemasOf(optionTable.metrics), closed)
   },
+  inspector: {
+    where: 'app.register(inspector)',
+    schema: Type.Object({
+      authorize: Type.Unsafe<unknown>({ callable: true, description: 'a function that tells of a request whether it may see the inspector' }),
+      allow: Type.Optional(Type.Object({
+        close: Type.Optional(Type.Boolean()),
+        slow: Type.Optional(Type.Boolean())
+      }, { ...closed, description: 'an object with close and slow, each true or false; default neither' })),
+      ...schemasOf(optionTable.inspector)
+    }, closed)
+  },
   contract: {
     where: 'defineContract()',
     schema: Type.Object({ events: Type.Unknown(), updates: Type.Unknown(), topics: Type.Unknown() })

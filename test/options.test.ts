@@ -18,7 +18,7 @@ const read = (name: string) => readFileSync(`${root}${name}`, 'utf8')
 
 /** The comments of the members of an exported type, as an editor shows them. Inherited members count where asked for. */
 const commentsOf = (() => {
-  const files = ['plugin/index.ts', 'plugin/entries/memory.ts', 'plugin/entries/local.ts', 'plugin/entries/nats.ts', 'plugin/entries/redis.ts', 'plugin/entries/metrics.ts', 'client/options.ts', 'client/indexed-db.ts', 'client/shared.ts', 'client/websocket-link.ts']
+  const files = ['plugin/index.ts', 'plugin/entries/memory.ts', 'plugin/entries/local.ts', 'plugin/entries/nats.ts', 'plugin/entries/redis.ts', 'plugin/entries/metrics.ts', 'plugin/entries/inspector.ts', 'client/options.ts', 'client/indexed-db.ts', 'client/shared.ts', 'client/websocket-link.ts']
   const program = ts.createProgram(files.map((file) => root + file), {
     target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, allowImportingTsExtensions: true, skipLibCheck: true, types: ['node']
   })
@@ -83,7 +83,8 @@ const groups: Record<string, Group> = {
   memory: { file: 'plugin/entries/memory.ts', typeName: 'MemoryOptions', schema: optionGroups.memory.schema, rows: optionTable.hub, defaults: defaults.memory, heading: '`memory(options)`' },
   local: { file: 'plugin/entries/local.ts', typeName: 'LocalOptions', schema: optionGroups.local.schema, rows: { ...optionTable.hub, ...optionTable.local }, defaults: defaults.local, heading: '`local(options)`' },
   redis: { file: 'plugin/entries/redis.ts', typeName: 'RedisOptions', schema: optionGroups.redis.schema, rows: optionTable.redis, defaults: defaults.redis, heading: '`redis(client, options)`' },
-  metrics: { file: 'plugin/entries/metrics.ts', typeName: 'MetricsOptions', schema: optionGroups.metrics.schema, rows: optionTable.metrics, defaults: defaults.metrics, heading: '`prometheus(app, options)` and `otel(app, meter, options)`' }
+  metrics: { file: 'plugin/entries/metrics.ts', typeName: 'MetricsOptions', schema: optionGroups.metrics.schema, rows: optionTable.metrics, defaults: defaults.metrics, heading: '`prometheus(app, options)` and `otel(app, meter, options)`' },
+  inspector: { file: 'plugin/entries/inspector.ts', typeName: 'InspectorOptions', schema: optionGroups.inspector.schema, rows: optionTable.inspector, defaults: defaults.inspector, heading: '`app.register(inspector, options)`' }
 }
 
 t.test('the groups are all there', async (t) => {

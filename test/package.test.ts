@@ -39,16 +39,16 @@ const tarball = join(scratch, packed.filename)
 const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
 
 t.test('the tarball holds the built library, its sources, its documents and nothing else', async (t) => {
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/metrics.js', 'dist/plugin/entries/metrics.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/plugin/entries/testing.js', 'testing/index.js', 'testing/index.d.ts', 'dist/client/injected.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/inspector.js', 'dist/plugin/entries/inspector.d.ts', 'dist/inspector/page.html', 'dist/inspector/page.css', 'dist/inspector/page.js', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/metrics.js', 'dist/plugin/entries/metrics.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/plugin/entries/testing.js', 'testing/index.js', 'testing/index.d.ts', 'dist/client/injected.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
     t.ok(paths.includes(path), path)
   }
-  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.(md|json|yml)|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts|testing\/index\.(js|d\.ts))$/.test(path)), [])
+  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.(md|json|yml)|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|dist\/inspector\/page\.(html|css|js)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts|testing\/index\.(js|d\.ts))$/.test(path)), [])
 })
 
 t.test('every map leads to a source that is there', async (t) => {
   const maps = paths.filter((path) => path.endsWith('.map'))
   for (const kind of ['.js', '.d.ts']) {
-    t.strictSame(maps.filter((path) => path.endsWith(`${kind}.map`)).length, paths.filter((path) => path.startsWith('dist/') && path.endsWith(kind)).length, `each ${kind} has one`)
+    t.strictSame(maps.filter((path) => path.endsWith(`${kind}.map`)).length, paths.filter((path) => /^dist\/(?!inspector\/)/.test(path) && path.endsWith(kind)).length, `each ${kind} has one`)
   }
   const lost = maps.flatMap((map) => {
     const { sources, sourceRoot } = JSON.parse(readFileSync(join(stage, map), 'utf8'))
@@ -179,6 +179,20 @@ t.test('in a plain JavaScript project', async (t) => {
     await t.rejects(run(process.execPath, ['-e', 'import("fastify-tether/dist/plugin/session.js")'], { cwd: project }), /ERR_PACKAGE_PATH_NOT_EXPORTED/)
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', 'console.log(Object.keys(await import("fastify-tether")).join())'], { cwd: project })
     t.equal(stdout.trim(), 'EventError,conflate,default,defaults,defineContract,errorTable,request,tether,text,topic')
+  })
+
+  t.test('the inspector has its page, without a package of its own', async (t) => {
+    writeFileSync(join(project, 'inspector.js'), `
+      import Fastify from 'fastify'
+      import tether from 'fastify-tether'
+      import inspector from 'fastify-tether/inspector'
+      const app = Fastify()
+      await app.register(tether)
+      await app.register(inspector, { prefix: '/inspector', authorize: () => true })
+      for (const file of ['', 'page.js', 'page.css']) console.log((await app.inject('/inspector/' + file)).statusCode)
+    `)
+    const { stdout } = await run(process.execPath, ['inspector.js'], { cwd: project })
+    t.equal(stdout.trim(), '200\n200\n200')
   })
 
   t.test('the contract tests run without a package of their own', async (t) => {

@@ -3,6 +3,7 @@ import type { CommandMessage, SessionCloseMessage, SessionOpenMessage, StreamClo
 
 /** An exporter of one registered plugin: what the process's channels publish of all plugins, it gets of this one alone. */
 export interface Observer {
+  readonly streamOpened?: (message: StreamOpenMessage) => void
   readonly sessionClosed?: (message: SessionCloseMessage) => void
   readonly streamClosed?: (message: StreamCloseMessage) => void
   readonly commandEnded?: (message: CommandMessage) => void
@@ -28,7 +29,7 @@ export class Watch {
 
   get seesSessionOpen (): boolean { return sessionOpen.hasSubscribers }
   get seesSessionClose (): boolean { return this.observers.length > 0 || sessionClose.hasSubscribers }
-  get seesStreamOpen (): boolean { return streamOpen.hasSubscribers }
+  get seesStreamOpen (): boolean { return this.observers.length > 0 || streamOpen.hasSubscribers }
   get seesStreamClose (): boolean { return this.observers.length > 0 || streamClose.hasSubscribers }
 
   /** Adds an observer. Returns the function that removes it. */
@@ -47,6 +48,7 @@ export class Watch {
   }
 
   streamOpened (message: StreamOpenMessage): void {
+    tell(this.observers, 'streamOpened', message)
     streamOpen.publish(message)
   }
 
@@ -56,7 +58,7 @@ export class Watch {
   }
 }
 
-type Told = 'sessionClosed' | 'streamClosed' | 'commandEnded'
+type Told = 'streamOpened' | 'sessionClosed' | 'streamClosed' | 'commandEnded'
 
 /** Tells all observers. What one throws changes nothing: an exporter of the application must not break its sessions. */
 export function tell<Name extends Told> (observers: readonly Observer[], name: Name, message: Parameters<NonNullable<Observer[Name]>>[0]): void {

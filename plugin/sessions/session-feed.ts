@@ -66,6 +66,8 @@ export class SessionFeed implements StreamReader, Holder {
   #idPrefix: string | null = null
   #stalledSince = 0
   #trimAt = Infinity
+  /** See {@link slow}. */
+  #handPaceMs = 0
   /** Whether it takes no more frames. */
   #isOver = false
   #settleClosed: (() => void) | null = null
@@ -409,7 +411,15 @@ export class SessionFeed implements StreamReader, Holder {
   get shortId (): string { return this.#owner.shortId }
   get idPrefix (): string | null { return this.#idPrefix }
   get counted (): boolean { return this.#idPrefix === null }
-  get paceMs (): number { return this.#limits.minIntervalMs }
+  get paceMs (): number { return Math.max(this.#limits.minIntervalMs, this.#handPaceMs) }
+  /** The pace that {@link slow} has set; 0 for none. */
+  get handPaceMs (): number { return this.#handPaceMs }
+
+  /** Makes its streams, the present one too, no faster than one write in `paceMs`; 0 for as fast as before. Call it out of step. */
+  slow (paceMs: number): void {
+    this.#handPaceMs = paceMs
+    this.#stream?.repace()
+  }
 
   get isPressed (): boolean {
     return isPressed(this.outbox, this.#limits, this.#runtime.limits.writeBytes)

@@ -92,6 +92,12 @@ export class SessionInbox implements CommandOwner {
   get acceptedSeq (): number { return this.#acceptedSeq }
   /** Commands that wait. */
   get length (): number { return this.#channel.length }
+  /** The command that runs, and since when, on the clock of the session's time source; null for none. */
+  get running (): { readonly name: string, readonly since: number } | null {
+    const command = this.#channel.current
+    return command === null || command.startedAt === 0 ? null : { name: command.name, since: command.startedAt }
+  }
+
   /** Whether no command waits or runs. */
   get isIdle (): boolean { return this.#channel.isIdle }
   /** Whether the caller runs within the present command. */

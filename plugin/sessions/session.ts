@@ -280,6 +280,12 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.scope.topics?.refresh(this)
   }
 
+  /** Sets the least milliseconds from one write of updates to the next, beyond `minIntervalMs`; 0 for none. */
+  slow (paceMs: number): void {
+    this.unsettle()
+    this.feed.slow(paceMs)
+  }
+
   /** Its client has all updates up to a number. */
   acknowledge (number: number): void {
     // A client that has lost count names a number far ahead.

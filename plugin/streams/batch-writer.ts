@@ -97,9 +97,15 @@ export class BatchWriter {
     this.#counters = reader.counters
     reader.counters.adoptFromAll(this.#earlyWrites, this.#earlyBytes)
     this.#earlyBytes = 0
-    if (reader.paceMs > 0) this.#pace = { intervalMs: reader.paceMs, lastUpdateAt: -Infinity, flushEnd: 0 }
+    this.repace()
     this.#control += opening
     if (opening !== '') this.#isOpening = false
+  }
+
+  /** Takes the reader's pace, which holds for the next updates. */
+  repace (): void {
+    const intervalMs = this.#reader?.paceMs ?? 0
+    this.#pace = intervalMs > 0 ? { intervalMs, lastUpdateAt: this.#pace?.lastUpdateAt ?? -Infinity, flushEnd: this.#pace?.flushEnd ?? 0 } : null
   }
 
   /** Writes no further updates. Later text still counts for the detached reader. */

@@ -43,6 +43,8 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   }
 
   get url (): string { return this.#record.url }
+  get verdict (): string | null { return this.#record.verdict }
+  get openedAt (): number { return this.#record.openedAt }
   get protocol (): Protocol { return this.#carrier.protocol }
   get compression (): StreamCompression | null { return this.#carrier.compression ?? null }
   get writeBuffer (): number { return this.#options.writeBuffer }
@@ -125,6 +127,13 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     }
     this.#reader?.onFlushed()
     return true
+  }
+
+  repace (): void {
+    if (this.#gone) return
+    this.#writer.repace()
+    this.#clock.paced()
+    this.#runtime.scheduler.schedule(this)
   }
 
   noteWrite (at: number): void {

@@ -12,7 +12,9 @@ export class StreamRecord {
   readonly #watch: Watch
   #url: string
   #isAnnounced = false
-  readonly #openedAt = performance.now()
+  /** On the clock of `performance.now()`. */
+  readonly openedAt = performance.now()
+  #verdict: string | null = null
   #session: string | null = null
   /** Minus the reader's earlier counts, until {@link settle} adds the final ones. */
   #updates = 0
@@ -26,10 +28,13 @@ export class StreamRecord {
   }
 
   get url (): string { return this.#url }
+  /** The verdict of its hello; null for none. */
+  get verdict (): string | null { return this.#verdict }
 
   /** Tells those who watch that the stream is open; its end will be told, too. */
   announce (protocol: Protocol, url: string | null, verdict: string | null): void {
     this.#isAnnounced = true
+    this.#verdict = verdict
     this.#url = url ?? this.#url
     if (this.#watch.seesStreamOpen) this.#watch.streamOpened({ session: this.#session, url: this.#url, protocol, verdict })
   }
@@ -50,7 +55,7 @@ export class StreamRecord {
   /** Writes the line, and tells those who watch. `moreBytes` are bytes that no reader has counted. */
   end (reason: DisconnectReason, protocol: Protocol, moreBytes: number): void {
     const session = this.#session === null ? {} : { session: this.#session }
-    const exactMs = performance.now() - this.#openedAt
+    const exactMs = performance.now() - this.openedAt
     const ms = Math.round(exactMs)
     const updates = this.#updates
     const bytes = this.#bytes + moreBytes

@@ -80,6 +80,10 @@ export interface Stream extends Flushable {
   readonly heldWeight: number
   /** URL pattern of its route. */
   readonly url: string
+  /** The verdict of its hello; null before, and for a stream without a session. */
+  readonly verdict: string | null
+  /** When it was opened, on the clock of `performance.now()`. */
+  readonly openedAt: number
   /**
    * Tells those who watch that it is open. For its user, once the reader is attached.
    *
@@ -100,6 +104,8 @@ export interface Stream extends Flushable {
    * destroyed. A second call can only shorten that time. `closeCode` is for a WebSocket; default 1000.
    */
   close: (goodbye: string, withinMs: number, reason: DisconnectReason, closeCode?: number) => void
+  /** The pace of its reader has changed. */
+  repace: () => void
   /** A write of others has filled the carrier. */
   filled: () => void
   /** Notes the time of a write that others made. */

@@ -4,6 +4,7 @@ import '@fastify/websocket'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'tstyche'
+import inspector, { type InspectorOptions } from '../../plugin/entries/inspector.ts'
 import tether, { defineContract, tether as named, text, type DisconnectReason, type Handler, type Protocol, type Tether, type TetherOptions, type TetherStats, type Transport, type Upgrade, type WebSocketUpgrade } from '../../plugin/index.ts'
 
 const contract = defineContract({
@@ -12,6 +13,17 @@ const contract = defineContract({
 })
 
 const config = { contract, on: { pause: () => {} } }
+
+describe('the inspector', () => {
+  test('needs to know who may see it', async () => {
+    const app = Fastify()
+    await app.register(inspector, { authorize: () => true })
+    await app.register(inspector, { prefix: '/inspector', authorize: async (request) => request.headers.host === 'a', allow: { close: true, slow: false }, everyMs: 2_000 })
+    expect<InspectorOptions>().type.not.toBeAssignableFrom<{}>()
+    expect<InspectorOptions>().type.not.toBeAssignableFrom<{ authorize: boolean }>()
+    expect<InspectorOptions>().type.not.toBeAssignableFrom<{ authorize: () => true, allow: { kill: true } }>()
+  })
+})
 
 describe('the plugin', () => {
   test('is the default export, and has a name', () => {

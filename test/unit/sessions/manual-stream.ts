@@ -5,6 +5,8 @@ import type { DisconnectReason, Stream, StreamReader } from '../../../plugin/str
 export class ManualStream implements Stream {
   readonly protocol = 'http/1.1'
   readonly url = ''
+  readonly verdict = null
+  readonly openedAt = 0
   readonly compression = null
   readonly heartbeatMs = 0
   readonly stallTimeoutMs: number
@@ -34,6 +36,8 @@ export class ManualStream implements Stream {
   get writable (): boolean { return this.room > 0 && !this.gone }
 
   announce (): void {}
+
+  repace (): void {}
 
   attach (reader: StreamReader, opening: string): void {
     this.#reader = reader
