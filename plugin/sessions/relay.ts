@@ -53,18 +53,27 @@ export class Relay implements LogSubscriber {
    *
    * @param position null for a position that is not known: the session gets a gap
    * @param isComplete whether the log still has all of that
+   * @returns the newest text of each value of its topics, by key; null if it got a gap
    */
-  replay (session: TetherSession, position: LogPosition | null, isComplete: boolean): void {
-    if (position === null || !isComplete) session.feed.lose()
-    if (position === null) return
+  replay (session: TetherSession, position: LogPosition | null, isComplete: boolean): ReadonlyMap<string, string> | null {
+    const values = new Map<string, string>()
+    let isLossy = position === null || !isComplete
+    if (isLossy) session.feed.lose()
+    if (position === null) return null
     const ref = refOf(session.id)
     this.#log.replay(position, {
       deliver: ({ url, group, except, frame }) => {
-        if (url === this.#url && except !== ref && isFor(session, group, frame)) session.feed.append(frame)
+        if (url !== this.#url || except === ref || !isFor(session, group, frame)) return
+        session.feed.append(frame)
+        if (frame.key !== null && topicOf(frame) !== null) values.set(frame.key, frame.text)
       },
-      lost: () => { session.feed.lose() },
+      lost: () => {
+        isLossy = true
+        session.feed.lose()
+      },
       pause: () => { session.feed.scheduleAppended() }
     })
+    return isLossy ? null : values
   }
 
   deliver ({ group, except, frame }: Broadcast): void {

@@ -23,6 +23,8 @@ export interface SubscriptionSnapshot {
   readonly params: Readonly<Record<string, unknown>>
   /** The parameters as the client sent them. */
   readonly given: Readonly<Record<string, unknown>>
+  /** Names the retained values that the session has; empty for none. */
+  readonly held: string
 }
 
 /** Figures of the topics of one endpoint. */
@@ -59,8 +61,16 @@ export interface TopicsPart<Session> {
   subscribeByUrl: (session: Session, query: unknown) => void
   /** The subscriptions of a session that moves. */
   snapshot: (session: Session) => SubscriptionSnapshot[]
-  /** Takes a session into the topics of a snapshot, as if it had always been there: nobody is asked, and nothing is sent. */
+  /** Takes a session into the topics of a snapshot: nobody is asked. Call {@link resume} in the same turn. */
   restore: (session: Session, subscriptions: readonly SubscriptionSnapshot[]) => void
+  /**
+   * Sends a restored session the values that it does not have. It gets a gap instead if this node's producers published
+   * meanwhile what is not retained: after a gap it gets all values when its client comes.
+   *
+   * @param replayed texts of the values that it got from the log since its snapshot, by key; null if it got a gap already
+   * @param takenAt when the snapshot was made, in milliseconds of the wall clock
+   */
+  resume: (session: Session, subscriptions: readonly SubscriptionSnapshot[], replayed: ReadonlyMap<string, string> | null, takenAt: number) => void
   /** Takes a session out of all its topics. */
   forget: (session: Session) => void
   /** Ends all producers. */

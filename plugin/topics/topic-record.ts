@@ -36,6 +36,8 @@ export class TopicRecord implements Deadline, TopicMembership {
   /** Aborts the producer; null while there is none. */
   producer: AbortController | null = null
   published = 0
+  /** When an update was last published for this node alone that is not retained, on the wall clock; 0 for never. */
+  unretainedAt = 0
   /** When its producer ends; Infinity while it has subscribers. */
   lingersUntil = Infinity
   dueAt = 0

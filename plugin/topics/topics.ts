@@ -13,6 +13,7 @@ import type { Endpoint } from '../sessions/endpoint.ts'
 import type { EventHandler } from '../sessions/session-inbox.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { SubscriptionSnapshot, TopicFigures, TopicLog, TopicsPart } from '../sessions/topics-part.ts'
+import { HeldValues, packHeld } from './held-values.ts'
 import { outcomeFrame } from './outcome-frame.ts'
 import { SubscriptionBatch, type Refusal, type SubscriptionDesk } from './subscription-batch.ts'
 import { TopicRecord, type TopicKind } from './topic-record.ts'
@@ -86,9 +87,12 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
   /** @returns the number of subscribers on this node */
   publish (kind: TopicKind, name: string, update: string, data: unknown, log: TopicLog | null): number {
     const frame = kind.compiled.encode(update, name, data)
-    const size = this.#records.get(name)?.audience.size ?? 0
-    if (log === null) this.#deliver(kind, name, frame)
-    else log.publish(null, frame, null)
+    const record = this.#records.get(name)
+    const size = record?.audience.size ?? 0
+    if (log === null) {
+      if (record !== undefined && frame.key === null && this.#endpoint.broadcastLog !== null) record.unretainedAt = Date.now()
+      this.#deliver(kind, name, frame)
+    } else log.publish(null, frame, null)
     return size
   }
 
@@ -245,7 +249,7 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
   // Moving
 
   snapshot (session: TetherSession): SubscriptionSnapshot[] {
-    return Array.from((session.subscriptions ?? []) as Iterable<[TopicRecord, Readonly<Record<string, unknown>>]>, ([record, given]) => ({ topic: record.kind.compiled.name, name: record.name, params: record.params!, given }))
+    return Array.from((session.subscriptions ?? []) as Iterable<[TopicRecord, Readonly<Record<string, unknown>>]>, ([record, given]) => ({ topic: record.kind.compiled.name, name: record.name, params: record.params!, given, held: packHeld(record.shelf.frames.values()) }))
   }
 
   restore (session: TetherSession, subscriptions: readonly SubscriptionSnapshot[]): void {
@@ -256,8 +260,26 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
       if (record === undefined || session.subscriptions?.has(record) === true) continue
       this.#add(session, record, given)
       record.params ??= params
+    }
+  }
+
+  resume (session: TetherSession, subscriptions: readonly SubscriptionSnapshot[], replayed: ReadonlyMap<string, string> | null, takenAt: number): void {
+    const joined = subscriptions.flatMap(({ name, held }) => {
+      const record = this.#records.get(name)
+      return record !== undefined && session.subscriptions?.has(record) === true ? [{ record, held }] : []
+    })
+    // Nobody knows which of these it got at its last node.
+    const isLossy = joined.some(({ record }) => record.unretainedAt >= takenAt)
+    if (isLossy) session.feed.lose()
+    for (const { record, held } of joined) {
+      if (replayed !== null && !isLossy) this.#sendMissing(session, record, new HeldValues(held, replayed))
       this.#startIfFirst(record)
     }
+  }
+
+  #sendMissing (session: TetherSession, { shelf }: TopicRecord, held: HeldValues): void {
+    const missing = [...shelf.frames.values()].filter((frame) => !held.has(frame))
+    if (missing.length > 0) session.feed.sendAll(missing)
   }
 
   // What clients do without events of their own
