@@ -90,8 +90,8 @@ export function resolveSessionOptions (config: SessionOptions, hasRequests = fal
   const hasTopics = Object.keys((config as Partial<AnyStatefulConfig>).contract?.topics ?? {}).length > 0
   // The subscriptions of a page leave in one request.
   const maxBatch = config.maxBatch ?? (hasTopics ? Math.max(filled.maxBatch, filled.maxSubscriptions) : filled.maxBatch)
-  // A batch is accepted whole or not at all.
-  return Object.freeze({ ...filled, maxBatch: Math.min(maxBatch, filled.commandBuffer, hasRequests ? filled.maxRequests : Infinity) })
+  // A batch is accepted whole or not at all. Subscriptions have no replies: beside them, the requests of a batch are counted by themselves.
+  return Object.freeze({ ...filled, maxBatch: Math.min(maxBatch, filled.commandBuffer, hasRequests && !hasTopics ? filled.maxRequests : Infinity) })
 }
 
 /**
