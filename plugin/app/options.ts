@@ -99,13 +99,12 @@ export function resolveSessionOptions (config: SessionOptions, hasRequests = fal
  *
  * @param config has passed `checkConfig`
  */
-export function topicKinds (contract: CompiledContract, config: AnyStatefulConfig, isClustered: boolean): TopicKinds {
+export function topicKinds (contract: CompiledContract, config: AnyStatefulConfig): TopicKinds {
   const { where } = optionGroups.topic
   const { queueFrames = defaults.stateful.queueFrames } = config
   return new Map(Array.from(contract.topics, (compiled): [string, TopicKind] => {
     const given: AnyTopicConfig = config.topics?.[compiled.name] ?? {}
     const place = `topic "${compiled.name}" in ${where}`
-    if (isClustered && given.run === 'cluster') throw new OptionError(`option "run" of ${place} must be "node" where the option cluster joins nodes; got 'cluster'`)
     if (given.maxRetained !== undefined && given.maxRetained > queueFrames) throw new OptionError(`option "maxRetained" of ${place} must be at most queueFrames, ${queueFrames}, since a subscriber gets all values at once; got ${given.maxRetained}`)
     const limits = fill(given, defaults.topic)
     return [compiled.name, { compiled, config: given, limits: Object.freeze({ ...limits, maxRetained: Math.min(limits.maxRetained, queueFrames) }) }]

@@ -57,7 +57,7 @@ export class TestEndpoint {
     const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions({})
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, undefined, this.#time)
     const contract = CompiledContract.of(config.contract)
-    const kinds = topicKinds(contract, config, false)
+    const kinds = topicKinds(contract, config)
     const endpoint = this.endpoint = new Endpoint({
       contract,
       limits: resolveSessionOptions(config, contract.hasRequests),
