@@ -95,7 +95,7 @@ export class ProducerSeat {
     if (this.#isSeeking) return
     this.#isSeeking = true
     while (this.#state === 'seeking' && this.#owner.isWanted && !this.#network.isClosed) {
-      if (!await this.#attempt()) await this.#network.pause(this.#network.retryMs)
+      if (!await this.#attempt().catch(() => false)) await this.#network.pause(this.#network.retryMs)
     }
     this.#isSeeking = false
     if (this.#state === 'seeking') this.#state = 'idle'
@@ -179,8 +179,8 @@ export class ProducerSeat {
     owner.produce(epoch)
     this.#watch()
     // What it published at once is among the values.
-    await network.node.synced().catch(() => {})
-    owner.settled()
+    const settle = () => { if (this.isProducing && this.#epoch === epoch) owner.settled() }
+    network.node.synced().then(settle, settle)
     return true
   }
 
@@ -239,15 +239,17 @@ export class ProducerSeat {
     if (this.#state !== 'producing') return
     if (this.#owner.isDraining) return this.release()
     const { clock, leaseMs, recordMs, others, node } = this.#network
+    const now = clock.now()
     let hasLeft = false
     for (const [name, seenAt] of this.#followers) {
-      if (clock.now() - seenAt <= leaseMs && others?.includes(name) === true) continue
+      // A node that has just started may not be known here.
+      if (now - seenAt <= (others?.includes(name) === true ? leaseMs : leaseMs / 2)) continue
       this.#followers.delete(name)
       hasLeft = true
     }
     if (hasLeft) this.#owner.followersChanged()
     if (this.#state !== 'producing') return
-    if (node.isRecovering || clock.now() - this.#writtenAt > recordMs / 2) this.#renew()
+    if (node.isRecovering || now - this.#writtenAt > recordMs / 2) this.#renew()
     this.#watch()
   }
 

@@ -16,7 +16,7 @@ export interface SubscriptionDesk {
   isSubscribed: (session: TetherSession, name: string) => boolean
   configOf: (subscription: Subscription) => AnyTopicConfig
   /** Waits until the values of a topic are here, a short time at most; undefined if they are. Call {@link forgo} afterwards. */
-  await: (subscription: Subscription) => Promise<void> | undefined
+  await: (session: TetherSession, subscription: Subscription) => Promise<void> | undefined
   forgo: (subscription: Subscription) => void
   /** Subscribes the session, or tells it that it is refused. The promise is that of `session.send`. */
   conclude: (session: TetherSession, subscription: Subscription, refusal: Refusal | null) => Promise<boolean>
@@ -106,7 +106,7 @@ export class SubscriptionBatch {
 
   /** Concludes a subscription, at once or when the values of its topic are here. */
   #decided (subscription: Subscription, refusal: Refusal | null): Promise<void> | undefined {
-    const wait = refusal === null ? this.#desk.await(subscription) : undefined
+    const wait = refusal === null ? this.#desk.await(this.#session, subscription) : undefined
     if (wait === undefined) {
       this.#conclude(subscription, refusal)
       return undefined

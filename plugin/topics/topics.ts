@@ -417,9 +417,11 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk, Topi
     for (const done of [...record.waiting]) done()
   }
 
-  await ({ topic, name, params }: Subscription): Promise<void> | undefined {
+  await (session: TetherSession, { topic, name, params }: Subscription): Promise<void> | undefined {
     const network = this.#network
-    if (network === null || network.others === null) return undefined
+    if (network === null || network.others === null || !session.isOpen) return undefined
+    // It will be refused.
+    if ((session.subscriptions?.size ?? 0) >= this.#endpoint.limits.maxSubscriptions) return undefined
     const record = this.#records.get(name) ?? this.#create(this.#kinds.get(topic.name)!, name)
     if (record === undefined || !this.#needsValues(record)) return undefined
     record.params ??= params

@@ -5,10 +5,13 @@ import type { EngineSource } from '../../plugin/cluster/engine.ts'
 import { local } from '../../plugin/entries/local.ts'
 import { memory } from '../../plugin/entries/memory.ts'
 import { redis } from '../../plugin/entries/redis.ts'
-import type { TopicReader, TopicsConfig, TopicServer } from '../e2e/harness/topics.ts'
+import { connect } from '../../client/index.ts'
+import type { contract, TopicReader, TopicsConfig, TopicServer } from '../e2e/harness/topics.ts'
 import { turns, until } from '../e2e/harness/until.ts'
 import { makeDirectory } from './harness/local-under-test.ts'
 import { clientKinds } from './harness/redis-clients.ts'
+import { effort } from '../harness/effort.ts'
+import { randomFrom } from '../harness/random.ts'
 import { program, startRedis } from './harness/redis-process.ts'
 import { acquaint, goTo, startTopicNode, updatesOf, verdictOf } from './harness/topic-nodes.ts'
 
@@ -194,7 +197,7 @@ t.test('a node that starts later has the values of a topic without a producer, h
   const topic = one.live.topic('host', { id: 'a' })
   const big = 'x'.repeat(3_000)
   for (let core = 0; core < 200; core++) topic.publish('cpu', { core, v: core })
-  for (let size = 0; size < 30; size++) one.live.topic('page', { size }).publish('row', `${size} ${big}`)
+  for (let size = 0; size < 30; size++) one.live.topic('page', { size, dark: false }).publish('row', `${size} ${big}`)
   await one.live.synced()
   const two = await startTopicNode(t, hub)
   await acquaint(one, two)
@@ -227,4 +230,96 @@ t.test('a node that missed a part of the log asks for the values again', async (
   hub.mend(one.app.tether.cluster!.node)
   await until(() => updatesOf(tab).at(-1) === 'cpu {"core":0,"v":2}', 'the value that was lost', 10_000)
   t.strictSame(updatesOf(await subscribed(one)), ['cpu {"core":0,"v":2}'])
+})
+
+t.test('a page of 60 widgets, behind a balancer that picks any node for each request', async (t) => {
+  const hub = memory({ deadlineMs: 300 })
+  let starts = 0
+  const config: TopicsConfig = {
+    topics: { host: { run: 'cluster', start: ({ id }, { publish }) => { starts++; publish('cpu', { core: 0, v: Number(id) }) } } }
+  }
+  const nodes = [await startTopicNode(t, hub, config), await startTopicNode(t, hub, config)]
+  await acquaint(...nodes)
+  const random = randomFrom(1)
+  const sizes: number[] = []
+  const client = connect<typeof contract>('http://anywhere/live', {
+    retryMs: 10,
+    retryMaxMs: 100,
+    fetch: (url, init) => {
+      const { origin } = nodes[Math.floor(random() * nodes.length)]!
+      if (typeof init?.body === 'string') sizes.push([JSON.parse(init.body) as unknown].flat().length)
+      return fetch(`${origin}${new URL(String(url)).pathname}`, init)
+    }
+  })
+  t.teardown(() => client.close())
+  const got = Array.from({ length: 60 }, (): number[] => [])
+  const widgets = got.map((values, index) => {
+    const widget = client.subscribe('host', { id: String(index) })
+    widget.on('cpu', ({ v }) => { values.push(v) })
+    return widget
+  })
+  await Promise.all(widgets.map(({ ready }) => ready))
+  t.strictSame(sizes, [60], 'one request')
+  t.strictSame(got.map((values) => values.at(-1)), Array.from({ length: 60 }, (_, index) => index), 'the last values first')
+  for (let round = 0; round < 6; round++) {
+    for (const node of nodes) for (const session of node.live.sessions) if (round % 2 === 0) (session as unknown as { stream: { destroy: (reason: string) => void } | null }).stream?.destroy('client')
+    for (let index = 0; index < 60; index++) nodes[index % 2]!.live.topic('host', { id: String(index) }).publish('cpu', { core: 1, v: 1_000 * (round + 1) + index })
+    for (const [index, values] of got.entries()) await until(() => values.at(-1) === 1_000 * (round + 1) + index, 'the update')
+  }
+  for (const [index, values] of got.entries()) t.strictSame(values, [index, ...Array.from({ length: 6 }, (_, round) => 1_000 * (round + 1) + index)], 'each once')
+  t.equal(starts, 60)
+})
+
+t.test('whatever comes and goes, never do two nodes produce at a time, and one does while somebody is subscribed', async (t) => {
+  const lease = 300
+  for (let round = 0; round < effort; round++) {
+    const random = randomFrom(round)
+    const hub = memory({ deadlineMs: 100 })
+    const runs: Array<{ readonly node: number, readonly signal: AbortSignal }> = []
+    const faults: string[] = []
+    const nodes: TopicServer[] = []
+    for (let index = 0; index < 3; index++) {
+      nodes.push(await startTopicNode(t, hub, {
+        topics: {
+          host: {
+            run: 'cluster',
+            lingerMs: 20,
+            start: (_params, { signal, publish }) => {
+              const other = runs.find((run) => !run.signal.aborted)
+              if (other !== undefined) faults.push(`node ${index} starts beside node ${other.node}`)
+              runs.push({ node: index, signal })
+              publish('log', `begin ${runs.length}`)
+            }
+          }
+        }
+      }, { leaseMs: lease }))
+    }
+    await acquaint(...nodes)
+    const tabs: Array<{ readonly tab: TopicReader, isSubscribed: boolean }> = []
+    for (const node of [...nodes, ...nodes]) tabs.push({ tab: await node.open(), isSubscribed: false })
+    for (let step = 0; step < 40; step++) {
+      const one = tabs[Math.floor(random() * tabs.length)]!
+      const node = nodes[Math.floor(random() * nodes.length)]!.app.tether.cluster!.node
+      const chance = random()
+      if (chance < 0.7) {
+        const { status } = await (one.isSubscribed ? one.tab.unsubscribe('host', { id: 'a' }) : one.tab.subscribe('host', { id: 'a' }))
+        // Without its lease, a node refuses events, and its pages send them again.
+        if (status !== 503) one.isSubscribed = !one.isSubscribed
+      } else if (chance < 0.8) hub.cut(node)
+      else hub.mend(node)
+      const until = performance.now() + random() * 80
+      while (performance.now() < until) await turns(1)
+    }
+    for (const { app } of nodes) hub.mend(app.tether.cluster!.node)
+    for (const { app } of nodes) await until(() => app.tether.cluster!.status === 'ready', 'ready')
+    const isWanted = tabs.some(({ isSubscribed }) => isSubscribed)
+    await until(() => runs.filter(({ signal }) => !signal.aborted).length === (isWanted ? 1 : 0), `${isWanted ? 'one' : 'none'} runs`)
+    t.strictSame(faults, [])
+    t.ok(runs.length > 2, `${runs.length} producers`)
+    if (isWanted) {
+      nodes[0]!.live.topic('host', { id: 'a' }).publish('log', 'last')
+      for (const { tab, isSubscribed } of tabs) if (isSubscribed) await until(() => updatesOf(tab).at(-1) === 'log "last"', 'the last update')
+    }
+    for (const { app } of nodes) await app.close()
+  }
 })
