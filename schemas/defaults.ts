@@ -137,6 +137,10 @@ export const defaults = Object.freeze({
     flushSliceMs: 4,
     /** Most milliseconds that a POST with `Prefer: wait` waits for a reply. */
     replyWaitMs: 60_000,
+    /** Most milliseconds that a subscription waits for the values of other nodes. They come later otherwise. */
+    topicValuesMs: 1_000,
+    /** Bytes of the values in one message between nodes. A single larger value still passes. */
+    topicReplyBytes: 262_144,
     /** `Retry-After` of a 429 and a 503, in whole seconds. */
     retryAfterSeconds: 1,
     /** Least `retry:` for a client that is refused at a session limit, and the greatest random part on top. */

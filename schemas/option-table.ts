@@ -78,7 +78,7 @@ export const optionTable = {
     maxBatch: { unit: 'events', default: 32, least: 1 },
     /**
      * Requests of one session that wait or run, or whose reply its client has not acknowledged. Beyond this, a POST with a
-     * further one gets 429. Default 32; at least 1.
+     * further one gets 429; one that has more itself gets 400. Default 32; at least 1.
      */
     maxRequests: { unit: 'events', default: 32, least: 1 },
     /**

@@ -206,11 +206,11 @@ t.test('in a plain JavaScript project', async (t) => {
 
   t.test('the examples of docs/testing.md run with node:test, Vitest and Jest', async (t) => {
     const project = await install('project-with-runners', 'vitest', 'jest', '@jest/globals')
-    for (const name of ['app.js', 'handler.test.js', 'time.test.js', 'injected.test.js', 'handler.vitest.js', 'handler.jest.js']) writeFileSync(join(project, name), documented(`js ${name}`, 'testing'))
+    for (const name of ['app.js', 'handler.test.js', 'time.test.js', 'move.test.js', 'injected.test.js', 'handler.vitest.js', 'handler.jest.js']) writeFileSync(join(project, name), documented(`js ${name}`, 'testing'))
     const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...inherited } = process.env
     const node = (...args: string[]) => run(process.execPath, args, { cwd: project, env: { ...inherited, CI: 'true', NO_COLOR: '1' } })
     const runners: Array<[string, () => Promise<{ stdout: string, stderr: string }>, RegExp, RegExp]> = [
-      ['node:test', () => node('--test', '--test-reporter=tap', 'handler.test.js', 'time.test.js', 'injected.test.js'), /^# pass 4$/m, /^# fail 1$/m],
+      ['node:test', () => node('--test', '--test-reporter=tap', 'handler.test.js', 'time.test.js', 'move.test.js', 'injected.test.js'), /^# pass 5$/m, /^# fail 1$/m],
       ['Vitest', () => node(join(modules, 'vitest/vitest.mjs'), 'run', '--root', project, '--dir', project, 'handler.vitest.js', '--config', 'vitest.config.js'), /2 passed/, /1 failed/],
       ['Jest', () => node('--experimental-vm-modules', join(modules, 'jest/bin/jest.js'), '--testMatch', '**/handler.jest.js', '--transform', '{}'), /2 passed/, /1 failed/]
     ]

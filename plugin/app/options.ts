@@ -90,8 +90,8 @@ export function resolveSessionOptions (config: SessionOptions, hasRequests = fal
   const hasTopics = Object.keys((config as Partial<AnyStatefulConfig>).contract?.topics ?? {}).length > 0
   // The subscriptions of a page leave in one request.
   const maxBatch = config.maxBatch ?? (hasTopics ? Math.max(filled.maxBatch, filled.maxSubscriptions) : filled.maxBatch)
-  // A batch is accepted whole or not at all.
-  return Object.freeze({ ...filled, maxBatch: Math.min(maxBatch, filled.commandBuffer, hasRequests ? filled.maxRequests : Infinity) })
+  // A batch is accepted whole or not at all. Subscriptions have no replies: beside them, the requests of a batch are counted by themselves.
+  return Object.freeze({ ...filled, maxBatch: Math.min(maxBatch, filled.commandBuffer, hasRequests && !hasTopics ? filled.maxRequests : Infinity) })
 }
 
 /**
@@ -99,13 +99,12 @@ export function resolveSessionOptions (config: SessionOptions, hasRequests = fal
  *
  * @param config has passed `checkConfig`
  */
-export function topicKinds (contract: CompiledContract, config: AnyStatefulConfig, isClustered: boolean): TopicKinds {
+export function topicKinds (contract: CompiledContract, config: AnyStatefulConfig): TopicKinds {
   const { where } = optionGroups.topic
   const { queueFrames = defaults.stateful.queueFrames } = config
   return new Map(Array.from(contract.topics, (compiled): [string, TopicKind] => {
     const given: AnyTopicConfig = config.topics?.[compiled.name] ?? {}
     const place = `topic "${compiled.name}" in ${where}`
-    if (isClustered && given.run === 'cluster') throw new OptionError(`option "run" of ${place} must be "node" where the option cluster joins nodes; got 'cluster'`)
     if (given.maxRetained !== undefined && given.maxRetained > queueFrames) throw new OptionError(`option "maxRetained" of ${place} must be at most queueFrames, ${queueFrames}, since a subscriber gets all values at once; got ${given.maxRetained}`)
     const limits = fill(given, defaults.topic)
     return [compiled.name, { compiled, config: given, limits: Object.freeze({ ...limits, maxRetained: Math.min(limits.maxRetained, queueFrames) }) }]

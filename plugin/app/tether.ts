@@ -18,6 +18,7 @@ import type { TetherSession } from '../sessions/session.ts'
 import { createEventStreamUpgrade } from '../sse/sse-upgrade.ts'
 import { createRuntime, type Runtime } from '../streams/runtime.ts'
 import type { UpgradeOptions } from '../streams/transport.ts'
+import { TopicNetwork } from '../topics/topic-network.ts'
 import { Topics } from '../topics/topics.ts'
 import { createWebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
 import type { DrainOptions, Tether, TetherOptions } from './api.ts'
@@ -36,6 +37,7 @@ export class TetherCore {
   readonly #cluster: ClusterNode | null
   readonly #endpoints: Endpoint[] = []
   readonly #ownership: Ownership | null
+  readonly #network: TopicNetwork | null
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -56,6 +58,7 @@ export class TetherCore {
     this.#shutdown = new Shutdown(runtime, registry)
     this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }) })
     this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, fixed, clock: systemClock, log: () => this.#cluster!.log })
+    this.#network = cluster === null ? null : new TopicNetwork({ node: this.#cluster!, leaseMs: cluster.leaseMs, fixed, clock: systemClock })
   }
 
   /** Makes `app.tether` for one instance. Its routes go to that instance. */
@@ -89,7 +92,8 @@ export class TetherCore {
 
   /** Leaves the other nodes; for Fastify's `onClose`. */
   async leave (): Promise<void> {
-    await this.#ownership?.leave(this.#runtime.limits.shutdownMs)
+    const { shutdownMs } = this.#runtime.limits
+    await Promise.all([this.#ownership?.leave(shutdownMs), this.#network?.leave(shutdownMs)])
     await this.#cluster?.stop()
   }
 
@@ -111,7 +115,7 @@ export class TetherCore {
     checkConfig(instance.prefix, url, config)
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
     const contract = CompiledContract.of(config.contract)
-    const kinds = topicKinds(contract, config, this.#cluster !== null)
+    const kinds = topicKinds(contract, config)
     const endpoint = new Endpoint({
       contract,
       limits: resolveSessionOptions(config, contract.hasRequests),
@@ -122,7 +126,7 @@ export class TetherCore {
       registry: this.#registry,
       cluster: this.#cluster,
       url: `${instance.prefix}${url}`,
-      topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds),
+      topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds, this.#network),
       keeperFor: this.#keeperFor(config),
       log: instance.log
     })

@@ -175,6 +175,11 @@ export class ClusterNode implements Cluster {
     return this.#history.reach(position, from, deadlineMs)
   }
 
+  /** Waits until this node has read past a place in the log, at most for a time. Returns whether it has. */
+  passes (at: Offset, withinMs: number): Promise<boolean> {
+    return this.#history.passes(at, withinMs)
+  }
+
   /** Goes through what a node at `position` had not read. Call {@link reach} before. */
   replay (position: LogPosition, missed: MissedBroadcasts): void {
     this.#reader.replay(position, missed)
@@ -188,9 +193,11 @@ export class ClusterNode implements Cluster {
   /**
    * How another node stands. Nobody is dead before the engine was there for a lease, since nodes that could not renew it
    * need that time. Rejects if the engine does not answer.
+   *
+   * @param isFresh whether to ask the engine also for a node that was there when it last told
    */
-  async stateOf (node: string): Promise<'alive' | 'dead' | 'unknown'> {
-    if (this.#membership.has(node)) return 'alive'
+  async stateOf (node: string, isFresh = false): Promise<'alive' | 'dead' | 'unknown'> {
+    if (!isFresh && this.#membership.has(node)) return 'alive'
     await this.#membership.read()
     if (this.#membership.has(node)) return 'alive'
     return this.#isUp && this.#parts.clock.now() >= this.#upAt + this.#parts.options.leaseMs ? 'dead' : 'unknown'

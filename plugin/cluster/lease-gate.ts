@@ -46,6 +46,9 @@ export class LeaseGate {
     return until === 0 || (this.#isVerified && this.#parts.clock.now() < until)
   }
 
+  /** Until when the lease runs surely; 0 before the first. */
+  get until (): number { return this.#parts.leaseUntil() }
+
   /** A lease begins that is no renewal. Called before {@link LeaseGateParts.leaseUntil} says so. */
   began (): void {
     if (this.#parts.leaseUntil() > 0) this.#isVerified = false

@@ -10,6 +10,8 @@ export interface Broadcast {
   /** The ref of the session that does not get it; null for none. */
   readonly except: string | null
   readonly frame: Frame
+  /** The epoch of the topic's producer; absent for what no producer of the cluster publishes. */
+  readonly epoch?: number | undefined
 }
 
 /** What an entry says of itself, whatever it carries. */
@@ -29,7 +31,7 @@ export interface ReadEntry extends EntryHead {
   readonly isLast: boolean
 }
 
-// An entry is JSON: [format, node, counter, urls, items, isLast]. An item is [index in urls, group, except, key, text].
+// An entry is JSON: [format, node, counter, urls, items, isLast]. An item is [index in urls, group, except, key, text, epoch], the last only if it has one.
 // Later versions add behind the end, which earlier ones ignore. What earlier ones must not ignore gets another format.
 const format = 1
 
@@ -44,10 +46,10 @@ const dataField = 'data: '
 /** Writes an entry. */
 export function packEntry ({ node, counter }: EntryHead, broadcasts: readonly Broadcast[], isLast = false): Buffer {
   const urls: string[] = []
-  const items = broadcasts.map(({ url, group, except, frame }) => {
+  const items = broadcasts.map(({ url, group, except, frame, epoch }) => {
     let index = urls.indexOf(url)
     if (index === -1) index = urls.push(url) - 1
-    return [index, group, except, frame.key, frame.text]
+    return epoch === undefined ? [index, group, except, frame.key, frame.text] : [index, group, except, frame.key, frame.text, epoch]
   })
   return Buffer.from(JSON.stringify([format, node, counter, urls, items, isLast]))
 }
@@ -80,14 +82,15 @@ export function urlOf (entry: ReadEntry, item: unknown): string | null {
  * @returns null for an item that is not allowed
  */
 export function readBroadcast (url: string, item: unknown): Broadcast | null {
-  const [, group, except, key, text] = item as unknown[]
+  const [, group, except, key, text, epoch] = item as unknown[]
   if (group !== null && (typeof group !== 'string' || group === '')) return null
   if (except !== null && (typeof except !== 'string' || !refShape.test(except))) return null
   if (typeof text !== 'string' || (key !== null && typeof key !== 'string')) return null
   const name = updateNameOf(text)
   // Keys of two updates must not meet.
   if (name === null || (key !== null && !key.startsWith(`${name}\n`))) return null
-  return { url, group, except, frame: new Frame(text, key) }
+  const broadcast = { url, group, except, frame: new Frame(text, key) }
+  return Number.isSafeInteger(epoch) ? { ...broadcast, epoch: epoch as number } : broadcast
 }
 
 /** The name of the update that a text is, empty for one that is written without it; null for any other text. */

@@ -67,6 +67,12 @@ export class LogHistory {
     }
   }
 
+  /** Waits until this node has read past a place, at most for a time. Returns whether it has. */
+  async passes (at: Offset, withinMs: number): Promise<boolean> {
+    if (!this.#hasPassed(at)) await this.#arrival(at, withinMs)
+    return this.#hasPassed(at)
+  }
+
   #hasPassed (at: Offset): boolean {
     const { passed } = this.#parts.reader
     return passed !== null && passed >= at

@@ -6,8 +6,8 @@ import { LogTail, type MissedBroadcasts, type TailEntry, type TailLimits } from 
 
 /** The sessions of one URL, on this node. */
 export interface LogSubscriber {
-  /** Delivers a broadcast. Calls come in the order of the log. */
-  deliver: (broadcast: Broadcast) => void
+  /** Delivers a broadcast of the entry at a place. Calls come in the order of the log. */
+  deliver: (broadcast: Broadcast, at: Offset) => void
   /** Broadcasts that should come here in the log are lost. */
   lost: () => void
 }
@@ -132,7 +132,7 @@ export class LogReader {
     this.tail.push({ at, node: mark, counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy, isAfterHole: missed })
     for (const broadcast of read) {
       if (broadcast === undefined) this.#refuse(entry)
-      else if (broadcast !== null) this.#deliver(this.#subscribers.get(broadcast.url), broadcast)
+      else if (broadcast !== null) this.#deliver(this.#subscribers.get(broadcast.url), broadcast, at)
     }
     if (entry.isLast && node !== own) onLeaving(node)
   }
@@ -147,11 +147,11 @@ export class LogReader {
     })
   }
 
-  #deliver (subscribers: ReadonlySet<LogSubscriber> | undefined, broadcast: Broadcast): void {
+  #deliver (subscribers: ReadonlySet<LogSubscriber> | undefined, broadcast: Broadcast, at: Offset): void {
     if (subscribers === undefined) return
     this.#tellLoss()
     this.frames++
-    for (const subscriber of subscribers) subscriber.deliver(broadcast)
+    for (const subscriber of subscribers) subscriber.deliver(broadcast, at)
   }
 
   #refuse ({ node }: ReadEntry): void {

@@ -1,4 +1,4 @@
-/** Where a session is; or, by a claim, which session it is for. */
+/** Where a session is; or, by a claim, which session it is for. A topic's record says where its producer is: it is live, or ended. */
 export type SessionRecord = LiveRecord | MovingRecord | FrozenRecord | EndedRecord | ClaimRecord
 
 interface Held {

@@ -1,2 +1,2 @@
 export { testSession } from './testing/test-session.ts'
-export type { Dispatch, ReportedError, SentUpdate, TestRequest, TestSession, TestSessionOptions } from './testing/test-session.ts'
+export type { Dispatch, MoveOptions, ReportedError, SentUpdate, TestRequest, TestSession, TestSessionOptions, TopicCall } from './testing/test-session.ts'

@@ -6,25 +6,27 @@ import { parseLastEventId } from '../protocol/claim.ts'
 import type { Outcome, Submission } from '../sessions/acceptance.ts'
 
 /** A submission on its way to the node of its session. */
-export interface ForwardedSubmission extends Omit<Submission, 'lastEventId'> {
+export interface ForwardedSubmission extends Omit<Submission, 'lastEventId' | 'waiter'> {
   /** Number of the last update that the client has; null if it names none. The id of the session stays here. */
   readonly acknowledged: number | null
+  /** Under which its reply goes back; null where nobody waits for it. */
+  readonly replyTo: number | null
 }
 
 /** What goes to the other node. JSON keeps it: it came as JSON, or as the fields of a form. */
-export function packSubmission (id: string, { lastEventId, ...submission }: Submission): ForwardedSubmission {
+export function packSubmission (id: string, { lastEventId, waiter: _, ...submission }: Submission, replyTo: number | null = null): ForwardedSubmission {
   const last = typeof lastEventId === 'string' ? parseLastEventId(lastEventId) : null
-  return { ...submission, acknowledged: last?.id === id ? last.seq : null }
+  return { ...submission, acknowledged: last?.id === id ? last.seq : null, replyTo }
 }
 
 /** Reads a submission of another node. Gives null for anything else. */
 export function readSubmission (value: unknown): ForwardedSubmission | null {
   if (!isRecord(value)) return null
-  const { event, body, isForm, bytes, sender, acknowledged } = value
+  const { event, body, isForm, bytes, sender, acknowledged, replyTo = null } = value
   const isWhole = (number: unknown) => number === null || (Number.isSafeInteger(number) && (number as number) >= 0)
   const isText = (text: unknown) => text === null || typeof text === 'string'
-  if (!isText(event) || !isText(sender) || typeof isForm !== 'boolean' || !isWhole(bytes) || !isWhole(acknowledged)) return null
-  return { event, body, isForm, bytes, sender, acknowledged } as ForwardedSubmission
+  if (!isText(event) || !isText(sender) || typeof isForm !== 'boolean' || !isWhole(bytes) || !isWhole(acknowledged) || !isWhole(replyTo)) return null
+  return { event, body, isForm, bytes, sender, acknowledged, replyTo } as ForwardedSubmission
 }
 
 /** An outcome on its way back. */

@@ -16,6 +16,7 @@ import { refOf, shortSessionId } from '../sessions/session-id.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import { decodeSnapshot, encodeSnapshot, type FreezeReason, type SessionSnapshot } from '../sessions/snapshot.ts'
 import { packOutcome, packSubmission, readOutcome, readSubmission } from './forwarded-event.ts'
+import { ForwardedReplies } from './forwarded-replies.ts'
 import { HeldSession } from './held-session.ts'
 import { seal, unseal } from './claim-seal.ts'
 import { RecentValues } from './recent-values.ts'
@@ -31,7 +32,7 @@ export interface OwnershipNode extends Pick<ClusterNode, 'node' | 'stateOf' | 'i
 export interface OwnershipParts {
   readonly node: OwnershipNode
   readonly options: { readonly leaseMs: number, readonly handoverMs: number, readonly forwardMs: number }
-  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs'>
+  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs' | 'nodeCalls' | 'replyWaitMs'>
   readonly clock: Clock
   /** Gives the logger. */
   readonly log: () => ClusterLogger
@@ -81,6 +82,7 @@ export class Ownership {
   /** Revisions of the records of claims. */
   readonly #claims: RecentValues
   readonly #writes: Turns
+  readonly #replies: ForwardedReplies
   readonly #endpoints: Endpoint[] = []
   readonly #acceptances = new WeakMap<Endpoint, Acceptance>()
   #sweep: unknown
@@ -94,7 +96,8 @@ export class Ownership {
     this.#writes = new Turns(fixed.recordWrites)
     node.gate.serve({ verify: () => this.#verify(), isolated: () => { this.#isolated() } })
     node.calls.respond(requests.take, (from, data) => this.#give(from, data))
-    node.calls.respond(requests.post, (_from, data) => this.#post(data))
+    node.calls.respond(requests.post, (from, data) => this.#post(from, data))
+    this.#replies = new ForwardedReplies({ calls: node.calls, clock: parts.clock, limits: fixed, forwardMs: parts.options.forwardMs })
   }
 
   /** Begins to keep the records from expiring. */
@@ -132,6 +135,7 @@ export class Ownership {
     const { clock } = this.#parts
     if (this.#transfers.size > 0) await this.#within(Promise.all(this.#transfers.values()), clock.now() + withinMs)
     this.#isClosed = true
+    this.#replies.stop()
     clock.clearTimeout(this.#sweep)
   }
 
@@ -263,16 +267,21 @@ export class Ownership {
       if (typeof found === 'string') return found
       isFirst = false
       const { owner } = found
+      const replyTo = submission.waiter == null ? null : this.#replies.open(owner, submission.waiter)
+      let outcome: Outcome | null = null
       let reply: Reply
       try {
-        reply = await calls.ask(owner, requests.post, { ref, url: endpoint.url, boundTo, submission: packSubmission(id, submission) }, Math.max(1, until - clock.now()))
+        reply = await calls.ask(owner, requests.post, { ref, url: endpoint.url, boundTo, submission: packSubmission(id, submission, replyTo) }, Math.max(1, until - clock.now()))
+        if (reply.name === outcomes.outcome) outcome = readOutcome(reply.data)
       } catch {
         this.#owners.delete(ref)
         return 'unavailable'
+      } finally {
+        if (replyTo !== null && outcome?.isAccepted !== true) this.#replies.close(replyTo)
       }
       if (reply.name === outcomes.outcome) {
         this.#owners.set(ref, owner)
-        return readOutcome(reply.data) ?? 'unavailable'
+        return outcome ?? 'unavailable'
       }
       this.#owners.delete(ref)
       if (reply.name === outcomes.none && known === undefined && await this.#isStill(ref, owner)) return 'absent'
@@ -563,7 +572,7 @@ export class Ownership {
   // Requests of other nodes
 
   /** Accepts a submission for a session that is here. */
-  async #post (data: unknown): Promise<Reply> {
+  async #post (from: string, data: unknown): Promise<Reply> {
     const asked = readAsked(data)
     const submission = asked === null ? null : readSubmission(asked.submission)
     if (asked === null || submission === null) return { name: replies.failed, data: null }
@@ -578,8 +587,9 @@ export class Ownership {
     if (!this.#parts.node.gate.isOpen) return { name: outcomes.stays, data: null }
     const { session, endpoint } = held
     if (session.boundTo !== boundTo) return { name: outcomes.outcome, data: packOutcome(refusedFor(new BindingError())) }
-    const { acknowledged, ...rest } = submission
-    const outcome = this.#acceptanceOf(endpoint).accept(session, { ...rest, lastEventId: undefined })
+    const { acknowledged, replyTo, ...rest } = submission
+    const waiter = replyTo === null ? null : this.#replies.waiterFor(from, replyTo)
+    const outcome = this.#acceptanceOf(endpoint).accept(session, { ...rest, lastEventId: undefined, waiter })
     if (outcome.isAccepted && acknowledged !== null) session.acknowledge(acknowledged)
     return { name: outcomes.outcome, data: packOutcome(outcome) }
   }

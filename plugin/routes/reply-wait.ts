@@ -13,7 +13,9 @@ export class ReplyWait implements Deadline {
   readonly #http: FastifyReply
   readonly #seconds: number
   readonly #deadlines: { set: (deadline: Deadline, at: number) => void, remove: (deadline: Deadline) => void }
-  #accepted: object = {}
+  #accepted: object | null = null
+  /** A reply that came before the request was known to be accepted, as from another node. */
+  #early: { readonly reply: Reply | null } | null = null
   #isOver = false
 
   constructor (http: FastifyReply, seconds: number, deadlines: { set: (deadline: Deadline, at: number) => void, remove: (deadline: Deadline) => void }) {
@@ -26,12 +28,17 @@ export class ReplyWait implements Deadline {
   begin (accepted: object): void {
     this.#accepted = accepted
     this.#http.header('preference-applied', `wait=${this.#seconds}`)
+    if (this.#early !== null) return this.settle(this.#early.reply)
     this.#deadlines.set(this, performance.now() + this.#seconds * 1000)
   }
 
   /** Gets the reply; null if the session closed before the handler ran. */
   settle (reply: Reply | null): void {
     if (this.#isOver) return
+    if (this.#accepted === null) {
+      this.#early = { reply }
+      return
+    }
     this.#end()
     if (reply === null) this.#http.send(new SessionClosedError())
     else this.#write(reply.status, reply.status === 200 ? reply.json : `{"statusCode":${reply.status},"error":"${names[reply.status]}",${reply.json.slice(1)}`)

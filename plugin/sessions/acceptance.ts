@@ -129,22 +129,28 @@ export class Acceptance {
     const queued = events.some(isPing) ? events.filter((event) => !isPing(event)) : events
     const pings = events.length - queued.length
     if (pings > 0 && !session.admitPings(pings)) throw new PingLimitError()
-    const known = queued.length === 0 ? 0 : this.#queue(session, queued, submission)
+    const known = queued.length === 0 ? 0 : this.#queue(session, queued, events, submission)
     if (pings > 0) for (const event of events) if (isPing(event)) session.answerPing((event.data as Ping).id)
     return known
   }
 
-  /** Queues all events or none, and takes their numbers in the same step. Returns {@link Accepted.known}. */
-  #queue (session: TetherSession, events: readonly CheckedEvent[], { bytes, body, sender, waiter = null }: Submission): number {
-    const { contract } = this.#endpoint
+  /**
+   * Queues all events or none, and takes their numbers in the same step. Returns {@link Accepted.known}.
+   *
+   * @param all the events of the submission, which a fault names by their places
+   */
+  #queue (session: TetherSession, events: readonly CheckedEvent[], all: readonly CheckedEvent[], { bytes, body, sender, waiter = null }: Submission): number {
+    const { contract, limits: { maxRequests } } = this.#endpoint
     const due = session.acceptedSeq + 1
     let expected = due
     let skipped = 0
     let known = 0
     let requests = 0
-    for (const { name, seq } of events) {
+    for (const event of events) {
+      const { name, seq } = event
       if (seq > expected) throw new SequenceError(seq, due)
-      if ((seq === 0 || seq === expected) && contract.isRequest(name)) requests++
+      // It would never fit. The place tells a client where to divide.
+      if ((seq === 0 || seq === expected) && contract.isRequest(name) && ++requests > maxRequests) throw refusal([{ path: `/${all.indexOf(event)}`, message: `is request ${requests} of this POST, which may have ${maxRequests}` }])
       if (seq === 0) continue
       if (seq === expected) expected++
       else {

@@ -230,9 +230,10 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.sessions.set(id, session)
     for (const name of snapshot.groups) this.groups.readd(name, session)
     this.topics?.restore(session, snapshot.subscriptions)
-    this.#relay?.replay(session, snapshot.log, isComplete)
+    const replayed = this.#relay === null ? new Map<string, string>() : this.#relay.replay(session, snapshot.log, isComplete, this.topics?.epochsFor(snapshot.subscriptions))
     this.everyone.add(session)
     this.#relay?.add(session)
+    this.topics?.resume(session, snapshot.subscriptions, replayed, snapshot.takenAt)
     session.queueHook('onRestore', { ...this.context, from })
     if (!awaitsStream) this.awaitStream(session)
     return session

@@ -1,4 +1,5 @@
 import type { Broadcast } from '../cluster/log-entry.ts'
+import type { Offset } from '../cluster/engine.ts'
 import type { LogPosition } from '../cluster/log-position.ts'
 import type { LogSubscriber } from '../cluster/log-reader.ts'
 import type { Audience } from '../delivery/audience.ts'
@@ -7,12 +8,13 @@ import { topicOf, type Frame } from '../protocol/frame.ts'
 import type { BroadcastLog } from './broadcast-log.ts'
 import { refOf } from './session-id.ts'
 import type { TetherSession } from './session.ts'
+import type { EpochFilter, TopicsPart } from './topics-part.ts'
 
 /** The part of an endpoint that a relay delivers to. */
 interface Destination {
   readonly everyone: Audience<TetherSession>
   readonly groups: { audience: (name: string) => Audience<TetherSession> | undefined }
-  readonly topics: { deliver: (frame: Frame) => void } | null
+  readonly topics: Pick<TopicsPart<TetherSession>, 'deliver' | 'lost'> | null
   readonly runtime: { readonly broadcasts: Pick<BroadcastQueue, 'push'> }
 }
 
@@ -40,8 +42,8 @@ export class Relay implements LogSubscriber {
   }
 
   /** @param group null for all sessions */
-  publish (group: string | null, frame: Frame, except: TetherSession | null): void {
-    this.#log.publish({ url: this.#url, group, except: except === null ? null : refOf(except.id), frame })
+  publish (group: string | null, frame: Frame, except: TetherSession | null, epoch?: number): void {
+    this.#log.publish({ url: this.#url, group, except: except === null ? null : refOf(except.id), frame, epoch })
   }
 
   synced (): Promise<void> {
@@ -53,29 +55,41 @@ export class Relay implements LogSubscriber {
    *
    * @param position null for a position that is not known: the session gets a gap
    * @param isComplete whether the log still has all of that
+   * @param epochs says which updates of producers count; null without topics
+   * @returns the newest text of each value of its topics, by key; null if it got a gap
    */
-  replay (session: TetherSession, position: LogPosition | null, isComplete: boolean): void {
-    if (position === null || !isComplete) session.feed.lose()
-    if (position === null) return
+  replay (session: TetherSession, position: LogPosition | null, isComplete: boolean, epochs: EpochFilter | null = null): ReadonlyMap<string, string> | null {
+    const values = new Map<string, string>()
+    let isLossy = position === null || !isComplete
+    if (isLossy) session.feed.lose()
+    if (position === null) return null
     const ref = refOf(session.id)
     this.#log.replay(position, {
-      deliver: ({ url, group, except, frame }) => {
-        if (url === this.#url && except !== ref && isFor(session, group, frame)) session.feed.append(frame)
+      deliver: ({ url, group, except, frame, epoch }) => {
+        if (epochs?.read(url, frame) === true || url !== this.#url || except === ref || !isFor(session, group, frame)) return
+        if (epoch !== undefined && epochs?.admits(topicOf(frame)!, epoch) === false) return
+        session.feed.append(frame)
+        if (frame.key !== null && topicOf(frame) !== null) values.set(frame.key, frame.text)
       },
-      lost: () => { session.feed.lose() },
+      lost: () => {
+        isLossy = true
+        session.feed.lose()
+      },
       pause: () => { session.feed.scheduleAppended() }
     })
+    return isLossy ? null : values
   }
 
-  deliver ({ group, except, frame }: Broadcast): void {
+  deliver ({ group, except, frame, epoch }: Broadcast, at: Offset): void {
     const { everyone, groups, topics, runtime } = this.#destination
-    if (topics !== null && group === null && topicOf(frame) !== null) return topics.deliver(frame)
+    if (topics !== null && group === null && topicOf(frame) !== null) return topics.deliver(frame, at, epoch)
     const audience = group === null ? everyone : groups.audience(group)
     const left = except === null ? null : this.#sessions.get(except) ?? null
     if (audience !== undefined && audience.size > 0) runtime.broadcasts.push(audience, left, frame)
   }
 
   lost (): void {
+    this.#destination.topics?.lost()
     // Its hooks run later, so no session comes or goes meanwhile, but for those whose stream a write ends.
     for (const session of [...this.#destination.everyone.members]) session.noteLoss()
   }

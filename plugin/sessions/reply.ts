@@ -13,7 +13,7 @@ export interface Reply {
 export const failedReply: Reply = errorReply(500, 'TETHER_FAILED', 'The request failed')
 
 /** In place of a reply that the server no longer has. */
-const lostReply: Reply = errorReply(500, 'TETHER_IN_DOUBT', 'The request has run; its reply is lost')
+export const lostReply: Reply = errorReply(500, 'TETHER_IN_DOUBT', 'The request has run; its reply is lost')
 
 /** @throws if JSON cannot carry the error's data */
 export function refusedReply ({ code, message, data }: EventError): Reply {

@@ -128,7 +128,7 @@ export function encodeSnapshot (snapshot: SessionSnapshot): Buffer {
     // Nodes that only frames name have no number of a last entry.
     log === null ? null : [log.at, log.before], [...nodes].flat(), snapshot.framesAfter,
     [snapshot.takenAt, snapshot.ageMs, snapshot.detachedMs, snapshot.idleMs].map(Math.round), snapshot.leaveMs === null ? null : Math.round(snapshot.leaveMs),
-    snapshot.subscriptions.map(({ topic, name, params, given }) => [topic, name, params, given]), snapshot.replies
+    snapshot.subscriptions.map(({ topic, name, params, given, held, epoch }) => epoch === 0 ? [topic, name, params, given, held] : [topic, name, params, given, held, epoch]), snapshot.replies
   ]
   return Buffer.from(`[${format},${state ?? 'null'},${JSON.stringify(rest).slice(1)}`)
 }
@@ -257,8 +257,8 @@ export function decodeSnapshot (bytes: Buffer): SessionSnapshot {
 }
 
 function subscriptionOf (given: unknown): SubscriptionSnapshot {
-  const [topic, name, params, sent] = list(given)
-  return { topic: text(topic), name: text(name), params: record(params), given: record(sent) }
+  const [topic, name, params, sent, held = '', epoch = 0] = list(given)
+  return { topic: text(topic), name: text(name), params: record(params), given: record(sent), held: text(held), epoch: whole(epoch) }
 }
 
 function replyOf (given: unknown): RepliesSnapshot[number] {

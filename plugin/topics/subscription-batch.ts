@@ -15,6 +15,9 @@ export interface Refusal {
 export interface SubscriptionDesk {
   isSubscribed: (session: TetherSession, name: string) => boolean
   configOf: (subscription: Subscription) => AnyTopicConfig
+  /** Waits until the values of a topic are here, a short time at most; undefined if they are. Call {@link forgo} afterwards. */
+  await: (session: TetherSession, subscription: Subscription) => Promise<void> | undefined
+  forgo: (subscription: Subscription) => void
   /** Subscribes the session, or tells it that it is refused. The promise is that of `session.send`. */
   conclude: (session: TetherSession, subscription: Subscription, refusal: Refusal | null) => Promise<boolean>
   /** A batch of the session begins, or ends. */
@@ -36,6 +39,8 @@ export class SubscriptionBatch {
   readonly #subscription: Subscription
   /** Those that are being authorised, by the names of their topics. */
   readonly #undecided = new Map<string, Subscription>()
+  /** Those that are authorised, and wait for the values of their topics. */
+  readonly #admitted = new Set<Subscription>()
   /** Pending while a conclusion waits for room; null otherwise. */
   #turn: Promise<unknown> | null = null
   #isOver = false
@@ -63,8 +68,12 @@ export class SubscriptionBatch {
       const decision = this.#decide(subscription)
       if (decision instanceof Promise) {
         this.#undecided.set(subscription.name, subscription)
-        waits.push(decision.then((refusal) => this.#settle(subscription, refusal)))
-      } else this.#conclude(subscription, decision)
+        // Otherwise it was revoked, or came too late.
+        waits.push(decision.then((refusal) => this.#undecided.get(subscription.name) === subscription ? this.#decided(subscription, refusal) : undefined))
+      } else {
+        const wait = this.#decided(subscription, decision)
+        if (wait !== undefined) waits.push(wait)
+      }
     }
     if (waits.length === 0) return this.#turn ?? undefined
     return Promise.all(waits).then(() => this.#turn)
@@ -95,9 +104,19 @@ export class SubscriptionBatch {
     return refused
   }
 
-  #settle (subscription: Subscription, refusal: Refusal | null): void {
-    // Otherwise it was revoked, or came too late.
-    if (this.#undecided.get(subscription.name) === subscription) this.#conclude(subscription, refusal)
+  /** Concludes a subscription, at once or when the values of its topic are here. */
+  #decided (subscription: Subscription, refusal: Refusal | null): Promise<void> | undefined {
+    const wait = refusal === null ? this.#desk.await(this.#session, subscription) : undefined
+    if (wait === undefined) {
+      this.#conclude(subscription, refusal)
+      return undefined
+    }
+    this.#undecided.set(subscription.name, subscription)
+    this.#admitted.add(subscription)
+    return wait.then(() => {
+      if (this.#undecided.get(subscription.name) === subscription) this.#conclude(subscription, null)
+      this.#desk.forgo(subscription)
+    })
   }
 
   #conclude (subscription: Subscription, refusal: Refusal | null): void {
@@ -125,7 +144,7 @@ export class SubscriptionBatch {
   #end (): void {
     if (this.#isOver) return
     this.#isOver = true
-    for (const subscription of [...this.#undecided.values()]) this.#conclude(subscription, late)
+    for (const subscription of [...this.#undecided.values()]) this.#conclude(subscription, this.#admitted.has(subscription) ? null : late)
     this.#desk.end(this.#session, this)
   }
 }

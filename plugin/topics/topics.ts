@@ -7,24 +7,33 @@ import { Command } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Subscription, SubscriptionReader } from '../contract/subscription-reader.ts'
 import { RetainedValues } from '../delivery/retained-values.ts'
+import type { Offset } from '../cluster/engine.ts'
 import { topicOf, type Frame } from '../protocol/frame.ts'
 import type { LiveTopic } from '../sessions/api.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import type { EventHandler } from '../sessions/session-inbox.ts'
 import type { TetherSession } from '../sessions/session.ts'
-import type { SubscriptionSnapshot, TopicFigures, TopicLog, TopicsPart } from '../sessions/topics-part.ts'
+import type { EpochFilter, SubscriptionSnapshot, TopicFigures, TopicLog, TopicsPart } from '../sessions/topics-part.ts'
+import { HeldValues, packHeld } from './held-values.ts'
 import { outcomeFrame } from './outcome-frame.ts'
+import { ProducerSeat } from './producer-seat.ts'
 import { SubscriptionBatch, type Refusal, type SubscriptionDesk } from './subscription-batch.ts'
 import { TopicRecord, type TopicKind } from './topic-record.ts'
+import { EpochReader, type PlacedValue, type TopicDesk, type TopicNetwork } from './topic-network.ts'
 import { TopicView } from './topic-view.ts'
 
 /** Configuration of topics, by their names. */
 export type TopicKinds = ReadonlyMap<string, TopicKind>
 
+/** The places in the log of values that came from there. */
+const places = new WeakMap<Frame, Offset>()
+
 /** The topics of one `stateful` URL. */
-export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
+export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk, TopicDesk {
   readonly handlers: ReadonlyMap<string, EventHandler>
   readonly #endpoint: Endpoint
+  /** Null where no other node is. */
+  readonly #network: TopicNetwork | null
   readonly #kinds: TopicKinds
   readonly #reader: SubscriptionReader
   readonly #values: RetainedValues
@@ -40,8 +49,10 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
   #subscriptions = 0
   #isStopped = false
 
-  constructor (endpoint: Endpoint, kinds: TopicKinds) {
+  constructor (endpoint: Endpoint, kinds: TopicKinds, network: TopicNetwork | null = null) {
     this.#endpoint = endpoint
+    this.#network = network
+    network?.register(endpoint.url, this)
     this.#kinds = kinds
     this.#reader = endpoint.contract.subscriptions!
     this.#values = new RetainedValues(endpoint.runtime.budget, endpoint.limits.maxRetainedBytes)
@@ -86,9 +97,12 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
   /** @returns the number of subscribers on this node */
   publish (kind: TopicKind, name: string, update: string, data: unknown, log: TopicLog | null): number {
     const frame = kind.compiled.encode(update, name, data)
-    const size = this.#records.get(name)?.audience.size ?? 0
-    if (log === null) this.#deliver(kind, name, frame)
-    else log.publish(null, frame, null)
+    const record = this.#records.get(name)
+    const size = record?.audience.size ?? 0
+    if (log === null) {
+      if (record !== undefined && frame.key === null && this.#endpoint.broadcastLog !== null) record.unretainedAt = Date.now()
+      this.#deliver(kind, name, frame)
+    } else log.publish(null, frame, null)
     return size
   }
 
@@ -105,11 +119,25 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
 
   // Updates
 
-  deliver (frame: Frame): void {
+  deliver (frame: Frame, at: Offset, epoch: number | undefined): void {
     const name = topicOf(frame)!
     // During a deploy, another node may know topics that this node does not.
     const kind = this.#kinds.get(name.split('?', 1)[0]!)
-    if (kind !== undefined) this.#deliver(kind, name, frame)
+    if (kind === undefined) return
+    const record = this.#records.get(name)
+    if (record !== undefined && epoch !== undefined && !this.#admits(record, epoch)) return
+    if (frame.key !== null) places.set(frame, at)
+    this.#deliver(kind, name, frame)
+  }
+
+  /** Whether an update is one of the latest producer. The values of the one before go: nobody keeps them up to date. */
+  #admits (record: TopicRecord, epoch: number): boolean {
+    if (epoch < record.epoch) return false
+    if (epoch > record.epoch) {
+      record.epoch = epoch
+      this.#values.clear(record.shelf)
+    }
+    return true
   }
 
   #deliver (kind: TopicKind, name: string, frame: Frame): void {
@@ -131,9 +159,10 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
       this.#values.clear(oldest.shelf)
       this.#forgetIfUnused(oldest)
     }
-    const record = new TopicRecord(name, kind, { now: () => this.#endpoint.runtime.time.now(), onLingered: () => this.#stop(record), onEmptied: () => this.#forgetIfUnused(record) })
+    const record = new TopicRecord(name, kind, { now: () => this.#endpoint.runtime.time.now(), onLingered: () => { this.#lingered(record) }, onEmptied: () => this.#forgetIfUnused(record) })
     this.#records.set(name, record)
     this.#idle.add(record)
+    if (this.#network !== null && isOfCluster(kind)) record.seat = this.#seatOf(record, this.#network)
     return record
   }
 
@@ -190,7 +219,8 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
   }
 
   #startIfFirst (record: TopicRecord): void {
-    if (record.audience.size === 1 && record.producer === null && record.kind.config.start !== undefined) this.#start(record)
+    this.#settle(record)
+    if (record.seat === null && record.audience.size === 1 && record.producer === null && record.kind.config.start !== undefined) this.#start(record)
   }
 
   #add (session: TetherSession, record: TopicRecord, given: Readonly<Record<string, unknown>>): void {
@@ -217,6 +247,7 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
     // Earlier updates are still for the leaving subscriber.
     session.unsettle()
     session.subscriptions!.delete(record)
+    record.restored.delete(session)
     record.audience.delete(session)
     this.#subscriptions--
     if (record.audience.size === 0) this.#vacate(record)
@@ -230,6 +261,8 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
 
   /** Its last subscriber has left. */
   #vacate (record: TopicRecord): void {
+    if (record.isWanted) return
+    if (record.seat !== null) return this.#vacateSeat(record, record.seat)
     const { config, limits: { lingerMs } } = record.kind
     const { deadlines, draining, time } = this.#endpoint.runtime
     if (record.producer !== null && lingerMs > 0 && !draining) {
@@ -245,19 +278,46 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
   // Moving
 
   snapshot (session: TetherSession): SubscriptionSnapshot[] {
-    return Array.from((session.subscriptions ?? []) as Iterable<[TopicRecord, Readonly<Record<string, unknown>>]>, ([record, given]) => ({ topic: record.kind.compiled.name, name: record.name, params: record.params!, given }))
+    return Array.from((session.subscriptions ?? []) as Iterable<[TopicRecord, Readonly<Record<string, unknown>>]>, ([record, given]) => ({ topic: record.kind.compiled.name, name: record.name, params: record.params!, given, held: packHeld(record.shelf.frames.values()), epoch: record.epoch }))
   }
 
   restore (session: TetherSession, subscriptions: readonly SubscriptionSnapshot[]): void {
-    for (const { topic, name, params, given } of subscriptions) {
+    for (const { topic, name, params, given, epoch } of subscriptions) {
       // During a deploy, this node may not know the topic, or have no room for it.
       const kind = this.#kinds.get(topic)
       const record = this.#records.get(name) ?? (kind === undefined ? undefined : this.#create(kind, name))
       if (record === undefined || session.subscriptions?.has(record) === true) continue
       this.#add(session, record, given)
       record.params ??= params
+      record.epoch = Math.max(record.epoch, epoch)
+    }
+  }
+
+  epochsFor (subscriptions: readonly SubscriptionSnapshot[]): EpochFilter {
+    return new EpochReader(this.#endpoint.url, new Map(subscriptions.map(({ name, epoch }) => [name, epoch])))
+  }
+
+  resume (session: TetherSession, subscriptions: readonly SubscriptionSnapshot[], replayed: ReadonlyMap<string, string> | null, takenAt: number): void {
+    const joined = subscriptions.flatMap(({ name, held }) => {
+      const record = this.#records.get(name)
+      return record !== undefined && session.subscriptions?.has(record) === true ? [{ record, held }] : []
+    })
+    // Nobody knows which of these it got at its last node.
+    const isLossy = joined.some(({ record }) => record.unretainedAt >= takenAt)
+    if (isLossy) session.feed.lose()
+    for (const { record, held } of joined) {
+      if (replayed !== null && !isLossy) {
+        const values = new HeldValues(held, replayed)
+        this.#sendMissing(session, record.shelf.frames.values(), values)
+        if (this.#needsValues(record)) record.restored.set(session, values)
+      }
       this.#startIfFirst(record)
     }
+  }
+
+  #sendMissing (session: TetherSession, frames: Iterable<Frame>, held: HeldValues): void {
+    const missing = [...frames].filter((frame) => !held.has(frame))
+    if (missing.length > 0) session.feed.sendAll(missing)
   }
 
   // What clients do without events of their own
@@ -296,19 +356,209 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
     session.inbox.queueOwn(new Command(subscribeEvent, () => { session.feed.send(outcomeFrame(outcome)) }), true)
   }
 
+  // Values of other nodes
+
+  /** Whether other nodes may have values that this one lacks. A producer of this node alone has its own. */
+  #needsValues (record: TopicRecord): boolean {
+    return this.#network !== null && !record.isSettled && (record.seat !== null || record.kind.config.start === undefined)
+  }
+
+  /** Begins to fetch the values of a topic, unless they are here. */
+  #settle (record: TopicRecord): void {
+    record.seat?.wake()
+    if (!this.#needsValues(record) || record.seat !== null) return
+    const { others } = this.#network!
+    if (others?.length === 0) this.#settled(record)
+    else if (!record.isFetching) this.#fetch(record, this.#network!)
+  }
+
+  /** Asks all other nodes, again while one of them does not answer. */
+  async #fetch (record: TopicRecord, network: TopicNetwork): Promise<void> {
+    record.isFetching = true
+    while (record.isWanted && !record.isSettled && !network.isClosed) {
+      const { others } = network
+      const found = await Promise.all((others ?? []).map((node) => network.valuesAt(node, this.#endpoint.url, record.name).catch(() => null)))
+      const values = found.flatMap((given) => given ?? []).sort((one, two) => one.at < two.at ? -1 : one.at > two.at ? 1 : 0)
+      const last = values.at(-1)
+      // What comes from the log later is newer than these values.
+      const hasRead = last === undefined || await network.node.passes(last.at, network.valuesMs)
+      if (hasRead) this.#merge(record, values)
+      if (hasRead && others !== null && !found.includes(null)) this.#settled(record)
+      else await network.pause(network.retryMs)
+    }
+    record.isFetching = false
+  }
+
+  /** Takes values of other nodes that are newer than its own. */
+  #merge (record: TopicRecord, values: readonly PlacedValue[]): void {
+    const { kind, shelf, audience, restored } = record
+    const fresh: Frame[] = []
+    for (const { frame, at } of values) {
+      const own = shelf.frames.get(frame.key!)
+      const ownAt = own === undefined ? '' : places.get(own)
+      // A value without a place was published for this node alone.
+      if (ownAt === undefined || ownAt >= at) continue
+      places.set(frame, at)
+      this.#values.put(shelf, frame, kind.limits.maxRetained)
+      fresh.push(frame)
+    }
+    if (fresh.length === 0) return
+    for (const session of audience.members) {
+      const held = restored.get(session)
+      session.catchUp()
+      if (held === undefined) session.feed.sendAll(fresh)
+      else this.#sendMissing(session, fresh, held)
+    }
+  }
+
+  #settled (record: TopicRecord): void {
+    record.isSettled = true
+    record.restored.clear()
+    for (const done of [...record.waiting]) done()
+  }
+
+  await (session: TetherSession, { topic, name, params }: Subscription): Promise<void> | undefined {
+    const network = this.#network
+    if (network === null || network.others === null || !session.isOpen) return undefined
+    // It will be refused.
+    if ((session.subscriptions?.size ?? 0) >= this.#endpoint.limits.maxSubscriptions) return undefined
+    const record = this.#records.get(name) ?? this.#create(this.#kinds.get(topic.name)!, name)
+    if (record === undefined || !this.#needsValues(record)) return undefined
+    record.params ??= params
+    this.#expect(record)
+    this.#settle(record)
+    if (record.isSettled) {
+      this.forgo({ name })
+      return undefined
+    }
+    return new Promise((resolve) => {
+      const done = () => {
+        record.waiting.delete(done)
+        network.clock.clearTimeout(timer)
+        resolve()
+      }
+      const timer = network.clock.setTimeout(done, network.valuesMs)
+      record.waiting.add(done)
+    })
+  }
+
+  /** Somebody is about to subscribe. */
+  #expect (record: TopicRecord): void {
+    record.interests++
+    this.#idle.delete(record)
+    record.lingersUntil = Infinity
+    this.#endpoint.runtime.deadlines.remove(record)
+  }
+
+  forgo ({ name }: { readonly name: string }): void {
+    const record = this.#records.get(name)
+    if (record === undefined) return
+    record.interests--
+    if (!record.isWanted) this.#vacate(record)
+  }
+
+  lost (): void {
+    if (this.#network === null) return
+    for (const record of [...this.#records.values()]) {
+      if (!record.isSettled) continue
+      record.isSettled = false
+      if (!record.isWanted) continue
+      if (record.seat === null) this.#settle(record)
+      else record.seat.reread()
+    }
+  }
+
+  * valuesOf (name: string): Iterable<PlacedValue> {
+    for (const frame of this.#records.get(name)?.shelf.frames.values() ?? []) {
+      const at = places.get(frame)
+      if (at !== undefined) yield { frame, at }
+    }
+  }
+
+  // The producer of all nodes
+
+  #seatOf (record: TopicRecord, network: TopicNetwork): ProducerSeat {
+    const { runtime } = this.#endpoint
+    return new ProducerSeat(network, this.#endpoint.url, record.name, {
+      get isWanted () { return record.isWanted },
+      get isDraining () { return runtime.draining },
+      get epoch () { return record.epoch },
+      produce: (epoch) => {
+        this.#admits(record, epoch)
+        this.#start(record, epoch)
+      },
+      end: () => {
+        record.isSettled = false
+        this.#stop(record)
+      },
+      merge: (values, epoch) => {
+        this.#admits(record, epoch)
+        this.#merge(record, values)
+      },
+      settled: () => { this.#settled(record) },
+      followersChanged: () => { this.#linger(record) }
+    })
+  }
+
+  /** This node has no more subscribers. */
+  #vacateSeat (record: TopicRecord, seat: ProducerSeat): void {
+    if (seat.isProducing) return this.#linger(record)
+    seat.rest()
+    record.isSettled = false
+    this.#values.clear(record.shelf)
+    if (record.isIdle) this.#idle.add(record)
+    this.#forgetIfUnused(record)
+  }
+
+  /** The producer of all nodes goes on while one of them has subscribers, and for a time after that. */
+  #linger (record: TopicRecord): void {
+    const { deadlines, draining, time } = this.#endpoint.runtime
+    const { lingerMs } = record.kind.limits
+    if (record.isWanted || record.seat!.followers > 0) {
+      record.lingersUntil = Infinity
+      deadlines.remove(record)
+    } else if (record.producer === null || lingerMs === 0 || draining) record.seat!.release()
+    else if (record.lingersUntil === Infinity) {
+      record.lingersUntil = time.now() + lingerMs
+      deadlines.set(record, record.lingersUntil)
+    }
+  }
+
+  join (from: string, name: string): number | 'none' | 'pending' {
+    return this.#records.get(name)?.seat?.join(from) ?? 'none'
+  }
+
+  leave (from: string, name: string): void {
+    this.#records.get(name)?.seat?.leave(from)
+  }
+
+  began (name: string, epoch: number): void {
+    const record = this.#records.get(name)
+    if (record === undefined || !this.#admits(record, epoch)) return
+    record.seat?.began(epoch)
+  }
+
+  ended (name: string, epoch: number): void {
+    this.#records.get(name)?.seat?.ended(epoch)
+  }
+
   // Producers
 
-  #start (record: TopicRecord): void {
+  #start (record: TopicRecord, epoch?: number): void {
     const { config, compiled } = record.kind
     const controller = new AbortController()
     const { signal } = controller
     record.producer = controller
     this.#values.setProduced(record.shelf, true)
-    const publish = (update: string, data: unknown) => signal.aborted ? 0 : this.publish(record.kind, record.name, update, data, null)
+    const publish = epoch === undefined
+      ? (update: string, data: unknown) => signal.aborted ? 0 : this.publish(record.kind, record.name, update, data, null)
+      : (update: string, data: unknown) => signal.aborted || record.seat?.holds(epoch) !== true ? 0 : this.#publishToAll(record, update, data, epoch)
     const fail = (error: unknown) => {
       // A producer that is stopped may end by the error of its signal.
       if (signal.aborted && (error === signal.reason || (error as Error | null)?.name === 'AbortError')) return
       if (record.producer === controller) this.#stop(record)
+      // Otherwise the next look at who needs it would not end the seat.
+      if (record.seat?.isProducing === true) this.#linger(record)
       this.#endpoint.reportTopic(record.audience.members, error, `topics.${compiled.name}.start`)
     }
     try {
@@ -317,6 +567,11 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
     } catch (error) {
       fail(error)
     }
+  }
+
+  #publishToAll (record: TopicRecord, update: string, data: unknown, epoch: number): number {
+    this.#endpoint.broadcastLog!.publish({ url: this.#endpoint.url, group: null, except: null, frame: record.kind.compiled.encode(update, record.name, data), epoch })
+    return record.audience.size
   }
 
   /** Ends the producer of a record. Its values would not be kept up to date any more. */
@@ -333,9 +588,22 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk {
     producer?.abort()
   }
 
+  #lingered (record: TopicRecord): void {
+    if (record.seat === null) this.#stop(record)
+    else if (!record.isWanted && record.seat.followers === 0) record.seat.release()
+  }
+
   stop (): void {
     if (this.#isStopped) return
     this.#isStopped = true
-    for (const record of [...this.#records.values()]) if (record.producer !== null) this.#stop(record)
+    for (const record of [...this.#records.values()]) {
+      if (record.seat?.isProducing === true) record.seat.release()
+      else if (record.producer !== null) this.#stop(record)
+    }
   }
+}
+
+/** Whether one node produces a topic for all. */
+function isOfCluster ({ config }: TopicKind): boolean {
+  return config.start !== undefined && config.run === 'cluster'
 }

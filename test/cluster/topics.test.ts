@@ -62,10 +62,3 @@ t.test('each node with subscribers has a producer of its own, for itself', async
   for (const tab of tabs) await until(() => updates(tab).length === 2, 'both updates')
   t.strictSame(tabs.map(updates), [['log "1"', 'log "for all"'], ['log "2"', 'log "for all"']])
 })
-
-t.test('one producer for all nodes is refused where nodes are joined', async (t) => {
-  const config: TopicsConfig = { topics: { host: { run: 'cluster' } } }
-  await t.rejects(startTopics(t, config, { cluster: memory() }), { code: 'FST_ERR_TETHER_OPTION', message: /option "run" of topic "host"/ })
-  const { live } = await startTopics(t, config)
-  t.equal(live.topic('host', { id: 'a' }).size, 0, 'alone, a node is all nodes')
-})

@@ -1,8 +1,10 @@
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { EventError } from '../../plugin/index.ts'
+import { connect } from '../../client/index.ts'
+import { defineContract, EventError, request as requestOf } from '../../plugin/index.ts'
 import { openReader } from './harness/reader.ts'
 import { post, request } from './harness/request.ts'
-import { startTopics } from './harness/topics.ts'
+import { contract, startTopics, type TopicsConfig } from './harness/topics.ts'
 import { turns, until } from './harness/until.ts'
 
 const cpu = (core: number, v: number): [string, unknown] => ['cpu@host?id=a', { core, v }]
@@ -365,6 +367,24 @@ t.test('a page of 60 subscriptions is one request', async (t) => {
   await until(() => tab.outcomes().length === 60, 'all outcomes')
   t.ok(tab.outcomes().every(({ ok }) => ok))
   t.equal(server.live.stats.subscriptions, 60)
+})
+
+t.test('the same in a contract that has requests, too, and a POST with too many of these says where to divide it', async (t) => {
+  const mixed = defineContract({ ...contract, events: { add: requestOf(Type.Integer(), Type.Integer()) } })
+  let sum = 0
+  const server = await startTopics(t, { contract: mixed, maxRequests: 4, on: { add: (_session: unknown, more: number) => { sum += more; return sum } } } as object as TopicsConfig)
+  const tab = await server.open()
+  t.equal(tab.reader.controls[0]!.maxBatch, 64)
+  const many = Array.from({ length: 58 }, (_, index): [string, unknown] => ['tether.subscribe', { topic: 'host', params: { id: String(index) } }])
+  t.equal((await tab.send(...many, ['add', 1], ['add', 2])).status, 202)
+  await until(() => tab.outcomes().length === 58 && sum === 3, 'all outcomes')
+  const posted = (...events: Array<[string, unknown]>) => post(server, tab.reader.session, events.map(([event, data], index) => ({ event, data, seq: 61 + index })))
+  const refused = await posted(['tether.unsubscribe', { topic: 'all' }], ...Array.from({ length: 6 }, (): [string, unknown] => ['add', 1]))
+  t.match([refused.status, refused.json.code, refused.json.errors], [400, 'FST_ERR_VALIDATION', [{ path: '/5', message: 'is request 5 of this POST, which may have 4' }]])
+  t.equal(sum, 3, 'nothing of it ran')
+  const client = connect<typeof mixed>(`${server.origin}/live`, { retryMs: 10 })
+  t.teardown(() => client.close())
+  t.strictSame(await Promise.all(Array.from({ length: 10 }, () => client.request('add', 1))), [4, 5, 6, 7, 8, 9, 10, 11, 12, 13], 'the client divides')
 })
 
 t.test('an EventSource names its topics in the URL', async (t) => {

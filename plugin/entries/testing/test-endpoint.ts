@@ -2,11 +2,13 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ArgumentError } from '../../../schemas/errors.ts'
 import { resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, topicKinds } from '../../app/options.ts'
 import type { Protocol } from '../../carriers/carrier.ts'
+import type { Subscription } from '../../contract/subscription-reader.ts'
 import { CompiledContract } from '../../contract/compiled-contract.ts'
 import type { AnyStatefulConfig } from '../../routes/stateful-config.ts'
 import type { Handler } from '../../sessions/api.ts'
 import { Endpoint } from '../../sessions/endpoint.ts'
 import type { EventHandler } from '../../sessions/session-inbox.ts'
+import { decodeSnapshot, encodeSnapshot, type RestoreFrom, type SessionSnapshot } from '../../sessions/snapshot.ts'
 import { SessionRegistry } from '../../sessions/session-registry.ts'
 import type { TetherSession } from '../../sessions/session.ts'
 import { createRuntime } from '../../streams/runtime.ts'
@@ -22,13 +24,17 @@ export interface TestTab {
   call: (name: string, isHook: boolean, handle: () => unknown) => unknown
   /** A handler or hook threw. */
   report: (error: unknown, command: string) => void
+  /** A subscription was accepted. */
+  subscribing: (subscription: Subscription) => void
+  /** Its outcome was sent, or its session has closed. */
+  subscribed: (subscription: Subscription) => void
 }
 
 type Hooks = Record<string, ((...given: unknown[]) => unknown) | undefined>
 
 /** A test may wait for these. */
-const awaitedHooks = ['onConnect', 'onDisconnect']
-const otherHooks = ['onClose', 'onJoin', 'onLeave', 'onGap', 'onError']
+const awaitedHooks = ['onConnect', 'onDisconnect', 'onRestore']
+const otherHooks = ['onClose', 'onJoin', 'onLeave', 'onGap', 'onFreeze', 'onError']
 
 const nothing = () => {}
 const silent = { level: 'silent', fatal: nothing, error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, silent: nothing, child: () => silent } as unknown as FastifyBaseLogger
@@ -51,7 +57,7 @@ export class TestEndpoint {
     const { limits, maxBufferedBytes, maxCompressorBytes } = resolvePluginOptions({})
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, undefined, this.#time)
     const contract = CompiledContract.of(config.contract)
-    const kinds = topicKinds(contract, config, false)
+    const kinds = topicKinds(contract, config)
     const endpoint = this.endpoint = new Endpoint({
       contract,
       limits: resolveSessionOptions(config, contract.hasRequests),
@@ -61,7 +67,7 @@ export class TestEndpoint {
       trustedOrigins: new Set(),
       runtime,
       registry: new SessionRegistry<TetherSession>(limits, runtime.limits.tombstones, nothing, this.#time),
-      topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds),
+      topics: kinds.size === 0 ? null : (self) => this.#watchTopics(new Topics(self, kinds)),
       log: silent
     })
     this.#watchHandlers()
@@ -97,6 +103,26 @@ export class TestEndpoint {
     return session
   }
 
+  /** Makes a session again from the snapshot of one that has left. It is the tab's from its first moment on. */
+  async restore (tab: TestTab, id: string, snapshot: SessionSnapshot, from: RestoreFrom): Promise<TetherSession> {
+    const { endpoint } = this
+    const { registry } = endpoint
+    registry.reserve(null, null)
+    const { add } = registry
+    registry.add = (session) => {
+      this.#tabs.set(session, tab)
+      add.call(registry, session)
+    }
+    try {
+      return await endpoint.restore(id, decodeSnapshot(encodeSnapshot(snapshot)), { from, deadlineMs: 0 })
+    } catch (error) {
+      registry.release(null, null)
+      throw error
+    } finally {
+      registry.add = add
+    }
+  }
+
   /** Moves the time by `ms`, to one deadline after the other. Another call waits for this one. */
   async advance (ms: number): Promise<void> {
     if (!(Number.isFinite(ms) && ms >= 0)) throw new ArgumentError(`advance() takes milliseconds from 0, got ${String(ms)}`)
@@ -114,6 +140,16 @@ export class TestEndpoint {
   #call (session: unknown, name: string, isHook: boolean, handle: () => unknown): unknown {
     const tab = this.#tabs.get(session)
     return tab === undefined ? handle() : tab.call(name, isHook, handle)
+  }
+
+  #watchTopics (topics: Topics): Topics {
+    const conclude = topics.conclude.bind(topics)
+    topics.conclude = (session, subscription, refusal) => {
+      const sent = conclude(session, subscription, refusal)
+      this.#tabs.get(session)?.subscribed(subscription)
+      return sent
+    }
+    return topics
   }
 
   #watchHooks (): AnyStatefulConfig {
@@ -135,7 +171,12 @@ export class TestEndpoint {
       const watched = function (this: unknown, ...given: unknown[]): unknown {
         return call(given[0], name, false, () => handle.apply(this, given))
       }
-      handlers.set(name, { ...handler, handle: watched })
+      const { toCommand } = handler
+      const command: EventHandler['toCommand'] = (session, data) => {
+        this.#tabs.get(session)?.subscribing(data as Subscription)
+        return toCommand!(session, data)
+      }
+      handlers.set(name, { ...handler, handle: watched, ...toCommand === undefined ? {} : { toCommand: command } })
     }
   }
 }

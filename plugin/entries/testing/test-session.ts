@@ -1,14 +1,19 @@
 import { errorCodes, type FastifyRequest } from 'fastify'
-import type { EventInput, EventSchemas, ReceivedData, TopicDefinitions, UpdateDefinitions } from '../../../schemas/contract.ts'
-import { SessionClosedError } from '../../../schemas/errors.ts'
+import type { EventInput, EventSchemas, ReceivedData, TopicDefinitions, TopicInput, UpdateDefinitions } from '../../../schemas/contract.ts'
+import { defaults } from '../../../schemas/defaults.ts'
+import { ArgumentError, SessionClosedError, SessionMovedError, UnavailableError } from '../../../schemas/errors.ts'
+import { outcomeUpdate, subscribeEvent, unsubscribeEvent } from '../../../schemas/topic-events.ts'
+import type { TopicOutcome } from '../../../schemas/topic-outcome.ts'
 import type { Verdict } from '../../../schemas/verdict.ts'
 import { checkConfig } from '../../app/options.ts'
 import { isThenable } from '../../commands/command-channel.ts'
+import type { Subscription } from '../../contract/subscription-reader.ts'
 import type { AnyStatefulConfig, StatefulConfig } from '../../routes/stateful-config.ts'
 import { Acceptance } from '../../sessions/acceptance.ts'
 import type { Handler, Session } from '../../sessions/api.ts'
 import { nextArrival } from '../../sessions/opening.ts'
 import type { TetherSession } from '../../sessions/session.ts'
+import type { RestoreFrom, SessionSnapshot } from '../../sessions/snapshot.ts'
 import { FrameStream } from '../../streams/frame-stream.ts'
 import type { DisconnectReason } from '../../streams/stream.ts'
 import { parseBody } from './body.ts'
@@ -36,6 +41,15 @@ export type SentUpdate<Updates extends UpdateDefinitions> = {
 /** Posts an event of the contract. The data may be left out where `{}` would do. */
 export type Dispatch<Events extends EventSchemas> = <Name extends keyof Events & string>(name: Name, ...data: {} extends EventInput<Events[Name]> ? [data?: EventInput<Events[Name]>] : [data: EventInput<Events[Name]>]) => Promise<unknown>
 
+/** Subscribes to a topic of the contract, or ends that. The parameters may be left out where `{}` would do. */
+export type TopicCall<Topics extends TopicDefinitions, Result> = <Name extends keyof Topics & string>(topic: Name, ...params: {} extends TopicInput<Topics[Name]> ? [params?: TopicInput<Topics[Name]>] : [params: TopicInput<Topics[Name]>]) => Promise<Result>
+
+/** Where a session is before it goes on: see {@link RestoreFrom}. */
+export interface MoveOptions {
+  /** `'moved'`: in the memory of another node; `'frozen'`: in the engine; `'crashed'`: on a node that is dead. Default `'moved'`. */
+  from?: RestoreFrom
+}
+
 /** What a handler or hook threw. */
 export interface ReportedError {
   readonly error: unknown
@@ -57,6 +71,13 @@ export interface TestSession<Events extends EventSchemas, Updates extends Update
    * handler runs; or with `FST_ERR_TETHER_SESSION_CLOSED`. A rejection that nobody handles is no uncaught error.
    */
   readonly dispatch: Dispatch<Events>
+  /**
+   * Subscribes to a topic, as the page would. The promise resolves, when `authorize` has decided and the retained values are in
+   * `sent`, with the outcome: `ok`, or `code` and `message` of the refusal. It rejects as `dispatch` does.
+   */
+  readonly subscribe: TopicCall<Topics, TopicOutcome>
+  /** Ends a subscription. The promise resolves when that has happened, and rejects as `dispatch` does. */
+  readonly unsubscribe: TopicCall<Topics, void>
   /**
    * Every update of the session so far, in order: by `send`, by `broadcast`, and to its groups. Of updates that a slow
    * client would get conflated, it has each. A test may empty the list.
@@ -90,6 +111,16 @@ export interface TestSession<Events extends EventSchemas, Updates extends Update
    * @throws `FST_ERR_TETHER_ARGUMENT`, as a rejection, for another value
    */
   readonly advance: (ms: number) => Promise<void>
+  /**
+   * Moves the session as a cluster does: commands that wait run, the stream ends, `onDisconnect(…, 'moved')` and `onFreeze` run, and
+   * the state goes through `serialize`, JSON and `deserialize`. The session object is dead then.
+   *
+   * @returns a promise that resolves, when `onRestore` has run, with the session at its next node; `connect('resumed')` opens its stream, with
+   * `restored` for `onConnect`. It rejects with what `onRestore`, `serialize` or `deserialize` threw, with
+   * `FST_ERR_TETHER_SESSION_CLOSED`, with `FST_ERR_TETHER_UNAVAILABLE` if a handler ran for 5 real seconds, and with `FST_ERR_TETHER_ARGUMENT`
+   * where `persist` is `'never'`.
+   */
+  readonly move: (options?: MoveOptions) => Promise<TestSession<Events, Updates, State, Topics>>
   /** Makes another session of the same handler, such as another member of a group. It has the same time. */
   readonly other: (options?: TestSessionOptions<State>) => TestSession<Events, Updates, State, Topics>
 }
@@ -121,13 +152,19 @@ export function testSession<Events extends EventSchemas, Updates extends UpdateD
 type AnyTestSession = TestSession<any, any, any, any>
 
 function open (endpoint: TestEndpoint, options: TestSessionOptions<unknown>): AnyTestSession {
-  const tab = new Tab(endpoint, options)
+  return view(endpoint, Tab.open(endpoint, options))
+}
+
+function view (endpoint: TestEndpoint, tab: Tab): AnyTestSession {
   return Object.freeze({
     session: tab.session as Session<any, any>,
     live: endpoint.live as Handler<any, any, any>,
     sent: tab.sent as AnyTestSession['sent'],
     errors: tab.errors,
     dispatch: ((name: string, data?: unknown) => quiet(tab.dispatch(name, data))) as AnyTestSession['dispatch'],
+    subscribe: (topic: string, params: object = {}) => quiet(tab.dispatch(subscribeEvent, { topic, params }) as Promise<TopicOutcome>),
+    unsubscribe: (topic: string, params: object = {}) => quiet(tab.dispatch(unsubscribeEvent, { topic, params }).then(() => {})),
+    move: (options?: MoveOptions) => quiet(tab.move(options).then((moved) => view(endpoint, moved))),
     connect: (verdict?: Verdict, request?: TestRequest) => quiet(tab.connect(verdict, request)),
     disconnect: (reason?: DisconnectReason) => quiet(tab.disconnect(reason)),
     advance: (ms: number) => endpoint.advance(ms),
@@ -143,34 +180,48 @@ function quiet<Value> (promise: Promise<Value>): Promise<Value> {
 
 /** A client of the endpoint, with its session. */
 class Tab implements TestTab {
-  readonly session: TetherSession
+  session!: TetherSession
   readonly sent: Array<{ name: string, data: unknown }> = []
   readonly errors: ReportedError[] = []
   readonly #endpoint: TestEndpoint
   readonly #acceptance: Acceptance
   readonly #request: FastifyRequest
   /** Pending while `initialState` is. */
-  readonly #ready: Promise<void> | null
+  #ready: Promise<void> | null = null
   /** Number of the last update that was written to the stream before this one. */
   #received = 0
   /** Events and hooks that were caused here and have not begun, in order. */
   readonly #waiting: Run[] = []
   /** Those that run. */
   readonly #running = new Set<Run>()
+  #hasMoved = false
+  /** Subscriptions that a test waits for. */
+  readonly #subscribing = new Map<Subscription, Run>()
 
-  constructor (endpoint: TestEndpoint, options: TestSessionOptions<unknown>) {
+  private constructor (endpoint: TestEndpoint, request: FastifyRequest) {
     this.#endpoint = endpoint
     this.#acceptance = new Acceptance(endpoint.endpoint)
-    this.#request = requestOf(options.request)
-    const state: unknown = 'state' in options ? options.state : endpoint.initialState(this.#request)
+    this.#request = request
+  }
+
+  /** A tab with a new session. */
+  static open (endpoint: TestEndpoint, options: TestSessionOptions<unknown>): Tab {
+    const tab = new Tab(endpoint, requestOf(options.request))
+    const state: unknown = 'state' in options ? options.state : endpoint.initialState(tab.#request)
     const isPending = !('state' in options) && isThenable(state)
-    this.session = endpoint.admit(this, isPending ? undefined : state)
-    this.#ready = isPending ? this.#awaitState(state) : null
-    this.#ready?.catch(() => {})
-    const { outbox, feed } = this.session
+    tab.#take(endpoint.admit(tab, isPending ? undefined : state))
+    tab.#ready = isPending ? tab.#awaitState(state) : null
+    tab.#ready?.catch(() => {})
+    return tab
+  }
+
+  #take (session: TetherSession): void {
+    this.session = session
+    const { outbox, feed } = session
+    const { contract } = this.#endpoint.endpoint
     const append = outbox.append.bind(outbox)
     outbox.append = (frame) => {
-      this.sent.push(readFrame(frame.text, endpoint.endpoint.contract))
+      this.sent.push(readFrame(frame.text, contract))
       return append(frame)
     }
     const onGone = feed.onGone.bind(feed)
@@ -178,9 +229,28 @@ class Tab implements TestTab {
       this.#received = feed.lastWritten
       onGone(reason)
     }
-    this.session.whenClosed().then(() => {
-      for (const run of [...this.#waiting.splice(0), ...this.#running]) run.fail(new SessionClosedError())
+    session.whenClosed().then(() => {
+      for (const run of [...this.#waiting.splice(0), ...this.#running, ...this.#subscribing.values()]) run.fail(new SessionClosedError())
     })
+  }
+
+  /** Takes the session to its next node, and gives the tab that it has there. */
+  async move ({ from = 'moved' }: MoveOptions = {}): Promise<Tab> {
+    if (this.#ready !== null) await this.#ready
+    const endpoint = this.#endpoint
+    if (endpoint.endpoint.limits.persist === 'never') throw new ArgumentError('a session does not move where persist is "never"')
+    const { session } = this
+    if (!session.isOpen) throw new SessionClosedError()
+    const wasConnected = session.connected
+    const snapshot: SessionSnapshot | null = await session.freeze(from === 'frozen' ? 'draining' : 'moved', { deadlineMs: defaults.cluster.handoverMs })
+    if (snapshot === null) throw session.isOpen ? new UnavailableError() : new SessionClosedError()
+    this.#hasMoved = true
+    const next = new Tab(endpoint, this.#request)
+    const run = next.#expect('onRestore', true)
+    next.#take(await endpoint.restore(next, session.id, snapshot, from))
+    next.#received = wasConnected ? next.session.feed.lastWritten : this.#received
+    await run.settled
+    return next
   }
 
   async #awaitState (state: PromiseLike<unknown>): Promise<void> {
@@ -189,6 +259,8 @@ class Tab implements TestTab {
 
   async dispatch (name: string, data: unknown = {}): Promise<unknown> {
     if (this.#ready !== null) await this.#ready
+    // Its next tab has a session with the same id.
+    if (this.#hasMoved) throw new SessionMovedError()
     const text = JSON.stringify({ event: name, data })
     const bytes = Buffer.byteLength(text)
     if (bytes > this.#endpoint.maxEventBytes) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
@@ -211,7 +283,10 @@ class Tab implements TestTab {
     const received = session.connected ? session.feed.lastWritten : this.#received
     const attached = session.attach(stream, verdict, received, true, nextArrival())!
     const run = this.#expect('onConnect', true)
-    session.queueHook('onConnect', { ...context, request: request === undefined ? this.#request : requestOf(request), verdict: attached, protocol: stream.protocol })
+    session.queueHook('onConnect', { ...context, request: request === undefined ? this.#request : requestOf(request), verdict: attached, protocol: stream.protocol, restored: session.takeRestored() })
+    const { topics } = this.#endpoint.endpoint
+    if (attached === 'gap') topics?.refresh(session)
+    else if (attached !== 'resumed') topics?.subscribeByUrl(session, (request ?? this.#request).query)
     await run.settled
     return attached
   }
@@ -231,6 +306,19 @@ class Tab implements TestTab {
   }
 
   // Reports of the endpoint
+
+  subscribing (subscription: Subscription): void {
+    const index = this.#waiting.findIndex(({ name }) => name === subscribeEvent)
+    if (index !== -1) this.#subscribing.set(subscription, this.#waiting.splice(index, 1)[0]!)
+  }
+
+  subscribed (subscription: Subscription): void {
+    const run = this.#subscribing.get(subscription)
+    this.#subscribing.delete(subscription)
+    const outcome = this.sent.at(-1)
+    if (this.session.isOpen && outcome?.name === outcomeUpdate) run?.call(() => outcome.data)
+    else run?.fail(new SessionClosedError())
+  }
 
   call (name: string, isHook: boolean, handle: () => unknown): unknown {
     const index = this.#waiting.findIndex((run) => run.name === name && run.isHook === isHook)

@@ -72,9 +72,12 @@ async function openTopics (server: Server, live: { get: (id: string) => Session<
   await until(() => reader.controls.length > 0, 'the hello frame')
   const session = await until(() => live.get(reader.session), 'the session')
   let seq = Number(reader.controls[0]!.accepted ?? 0)
-  const send: TopicReader['send'] = (...events) => {
+  const send: TopicReader['send'] = async (...events) => {
     const envelopes = events.map(([event, data]) => ({ event, data, seq: ++seq }))
-    return post(server, reader.session, envelopes.length === 1 ? envelopes[0] : envelopes)
+    const answer = await post(server, reader.session, envelopes.length === 1 ? envelopes[0] : envelopes)
+    // The same numbers are for the next ones.
+    if (answer.status === 503) seq -= events.length
+    return answer
   }
   const seen = () => reader.updates.map(dataOf)
   const outcomes = () => seen().filter(([name]) => name === 'tether.topic').map(([, data]) => data as Record<string, unknown>)

@@ -25,7 +25,7 @@ const plain: SessionSnapshot = {
   detachedMs: 0,
   idleMs: 60_000,
   leaveMs: null,
-  subscriptions: [{ topic: 'host', name: 'host?id=a', params: { id: 'a', deep: false }, given: { id: 'a' } }],
+  subscriptions: [{ topic: 'host', name: 'host?id=a', params: { id: 'a', deep: false }, given: { id: 'a' }, held: 'a1b2c3d4', epoch: 7 }],
   replies: [[6, 'event: tether.reply\ndata: {"seq":6,"data":1}\n\n', 11], [7, 'event: tether.reply\ndata: {"seq":7,"data":2}\n\n', 0]]
 }
 
@@ -62,7 +62,7 @@ const snapshots: fc.Arbitrary<SessionSnapshot> = fc.record({
   detachedMs: numbers,
   idleMs: numbers,
   leaveMs: fc.option(numbers),
-  subscriptions: fc.array(fc.record({ topic: names, name: names, params: fc.dictionary(names, fc.oneof(names, numbers, fc.boolean())), given: fc.dictionary(names, fc.oneof(names, numbers, fc.boolean())) }), { maxLength: 3 }),
+  subscriptions: fc.array(fc.record({ topic: names, name: names, params: fc.dictionary(names, fc.oneof(names, numbers, fc.boolean())), given: fc.dictionary(names, fc.oneof(names, numbers, fc.boolean())), held: fc.string(), epoch: fc.nat() }), { maxLength: 3 }),
   replies: fc.array(fc.tuple(fc.integer({ min: 1 }), texts, numbers), { maxLength: 3 })
 })
 

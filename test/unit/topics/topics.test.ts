@@ -55,7 +55,7 @@ async function openWorld (tabs: number) {
     runtime,
     registry: new SessionRegistry(noLimits, 0, () => {}),
     log,
-    topics: (self) => new Topics(self, topicKinds(compiled, config as never, false))
+    topics: (self) => new Topics(self, topicKinds(compiled, config as never))
   })
   const opened: Tab[] = []
   for (let count = 0; count < tabs; count++) {
@@ -210,7 +210,7 @@ t.test('a session that moves keeps its topics, and nobody is asked', async (t) =
   await setImmediate()
   const { topics } = endpoint
   const snapshot = JSON.parse(JSON.stringify(topics!.snapshot(from!.session)))
-  t.strictSame(snapshot, [{ topic: 'host', name: 'host?id=0', params: { id: 0 }, given: { id: 0 } }])
+  t.strictSame(snapshot, [{ topic: 'host', name: 'host?id=0', params: { id: 0 }, given: { id: 0 }, held: '', epoch: 0 }])
   t.strictSame(topics!.snapshot(to!.session), [])
   from!.session.destroy()
   topics!.restore(to!.session, [...snapshot, ...snapshot, { ...snapshot[0], topic: 'gone', name: 'gone' }])

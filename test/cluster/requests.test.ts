@@ -1,0 +1,72 @@
+// Replies to requests that are posted at another node than their session's, over real sockets.
+import { existsSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import type { EngineSource } from '../../plugin/cluster/engine.ts'
+import { local } from '../../plugin/entries/local.ts'
+import { memory } from '../../plugin/entries/memory.ts'
+import { redis } from '../../plugin/entries/redis.ts'
+import { startOrders, type OrderOptions, type Orders } from '../e2e/harness/orders.ts'
+import { request, type Answer } from '../e2e/harness/request.ts'
+import { until } from '../e2e/harness/until.ts'
+import { makeDirectory } from './harness/local-under-test.ts'
+import { clientKinds } from './harness/redis-clients.ts'
+import { program, startRedis } from './harness/redis-process.ts'
+
+/** Posts a request, and is willing to wait for the reply. */
+const ask = (server: Orders, session: string, data: object, wait = 10): Promise<Answer> =>
+  request(server, '/live/order', { headers: { 'x-tether-session': session, prefer: `wait=${wait}` }, body: data })
+
+async function startPair (t: Test, engine: () => EngineSource, options: OrderOptions = {}): Promise<[Orders, Orders]> {
+  const nodes = [await startOrders(t, { ...options, tether: { cluster: engine() } }), await startOrders(t, { ...options, tether: { cluster: engine() } })] as [Orders, Orders]
+  for (const { app } of nodes) await until(() => app.tether.cluster!.nodes().length === 2 && app.tether.cluster!.status === 'ready', 'both nodes')
+  return nodes
+}
+
+async function waitElsewhere (t: Test, engine: () => EngineSource): Promise<void> {
+  const [one, two] = await startPair(t, engine)
+  const { session } = await one.open()
+  t.match(await ask(two, session, { article: 'book' }), { status: 200, json: { order: 1 }, headers: { 'preference-applied': 'wait=10' } })
+  t.match(await ask(two, session, { article: 'sold out' }), { status: 422, json: { code: 'SOLD_OUT', message: 'There is none left', data: { left: 0 } } })
+  t.match(await ask(two, session, { article: 'broken' }), { status: 500, json: { code: 'TETHER_FAILED' } })
+  t.match(await ask(two, session, { article: 5 }), { status: 400, json: { code: 'FST_ERR_VALIDATION' } })
+  const held = ask(two, session, { article: 'slow' })
+  await until(() => one.gates.length === 1, 'the slow one')
+  one.gates[0]!('at last')
+  t.match(await held, { status: 200, json: { order: 4, note: 'at last' } })
+  const late = await ask(two, session, { article: 'slow' }, 0)
+  t.match(late, { status: 202, json: { seq: 0 } }, 'not in time: it is accepted, and runs on')
+  await until(() => one.gates.length === 2, 'the second slow one')
+  one.gates[1]!('too late')
+  t.match(await ask(two, session, { article: 'large', count: 200_000 }), { status: 200, json: { note: 'x'.repeat(200_000) } })
+  t.strictSame(two.taken, [], 'all ran at the node of the session')
+}
+
+t.test('a request that is posted at another node waits for its reply', async (t) => {
+  const hub = memory()
+  await waitElsewhere(t, () => hub)
+})
+
+t.test('the same over the local hub', async (t) => {
+  const directory = makeDirectory({ after: (end) => { t.teardown(end) } })
+  await waitElsewhere(t, () => local({ directory }))
+})
+
+t.test('the same over Redis', { skip: existsSync(program) ? false : `no ${program}` }, async (t) => {
+  const server = await startRedis({ after: (end: () => unknown) => { t.teardown(end) } })
+  const client = clientKinds[0]!.client(server.port)
+  await waitElsewhere(t, () => redis(client))
+})
+
+t.test('a reply that is lost on its way is sent again', async (t) => {
+  let messages = 0
+  let lost = 0
+  const hub = memory({ weather: ({ what }) => what === 'message' && ++messages === lost ? 'lost' : 0 })
+  const [one, two] = await startPair(t, () => hub, {})
+  const { session } = await one.open()
+  messages = 0
+  const held = ask(two, session, { article: 'slow' }, 30)
+  await until(() => one.gates.length === 1 && messages === 2, 'the handler runs, and the other node knows')
+  lost = 3
+  one.gates[0]!('again')
+  t.match(await held, { status: 200, json: { note: 'again' } })
+})
