@@ -166,6 +166,13 @@ export const defaults = Object.freeze({
     /** Entries of the log, and their bytes, that a node keeps or reads again for sessions that come from other nodes. Beyond either, they get a gap. */
     logTailEntries: 16_384,
     logTailBytes: 16_777_216,
+    /** Most characters of the name of an event of the cluster, or of a value. */
+    clusterNameLength: 128,
+    /** Errors of listeners to events of the cluster that are logged within a time, and that time. */
+    busErrors: 10,
+    busErrorsMs: 10_000,
+    /** How long a start waits, once the engine answers, until the node has the values that others share. */
+    valueStartMs: 500,
     /** How long one read waits in Redis for something new; the memory of Redis is checked as often. */
     redisBlockMs: 1_000,
     /** How far back each new connection to Redis reads again. */

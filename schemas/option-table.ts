@@ -234,7 +234,11 @@ export const optionTable = {
      */
     queueFrames: { unit: 'updates', default: 65_536, least: 1 },
     /** Bytes of these broadcasts. A single larger one still passes. Default 33,554,432; at least 1. */
-    queueBytes: { unit: 'bytes', default: 33_554_432, least: 1 }
+    queueBytes: { unit: 'bytes', default: 33_554_432, least: 1 },
+    /** Values that the nodes share. Beyond this, a change of a further one throws. All nodes need the same. Default 1,000; at least 1. */
+    maxValues: { unit: 'values', default: 1_000, least: 1 },
+    /** Bytes of the names of these values, and of the values as JSON. Beyond this, a change throws. All nodes need the same. Default 262,144; at least 1. */
+    maxValueBytes: { unit: 'bytes', default: 262_144, least: 1 }
   },
   nats: {
     /**

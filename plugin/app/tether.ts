@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Limits } from '../../schemas/limits.ts'
-import type { Cluster } from '../cluster/api.ts'
+import type { BusListener, BusListenerOptions, Cluster } from '../cluster/api.ts'
 import { ClusterNode } from '../cluster/cluster-node.ts'
 import { systemClock } from '../cluster/hub/clock.ts'
 import { CompiledContract } from '../contract/compiled-contract.ts'
@@ -146,6 +146,9 @@ function viewOf (node: ClusterNode): Cluster {
     node: node.node,
     get status () { return node.status },
     nodes: () => node.nodes(),
-    stats: () => node.stats()
+    stats: () => node.stats(),
+    emit: (name: string, data?: unknown) => { node.emit(name, data) },
+    on: (name: string, listener: BusListener, options?: BusListenerOptions) => node.on(name, listener, options),
+    value: <Value>(name: string, initial: Value) => node.value(name, initial)
   })
 }
