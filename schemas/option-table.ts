@@ -52,6 +52,11 @@ export const optionTable = {
      * ends with its stream.
      */
     maxDetached: { unit: 'sessions', defaultInWords: 'a quarter of maxSessions', zero: 'a session ends with its stream' },
+    /**
+     * Sessions that this node has moved into the cluster's engine, and that are still there. Beyond this, a session stays in memory, or is
+     * closed where it would have gone there. Without a cluster it has no effect. Default as many as `maxSessions`; 0: no session goes there.
+     */
+    maxFrozen: { unit: 'sessions', defaultInWords: 'as many as maxSessions', zero: 'no session goes there' },
     /** Sessions made by `prepare` that no page has claimed yet. Beyond this, `prepare` gives null. Default 128; 0: `prepare` always gives null. */
     maxPending: { unit: 'sessions', default: 128, zero: 'prepare always gives null' },
     /** Milliseconds that a prepared session waits for its page. Default 30,000; at least 1. */

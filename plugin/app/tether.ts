@@ -10,7 +10,9 @@ import { normalOrigin } from '../routes/origin.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import { chooseTransports, createMaker } from '../routes/transport-choice.ts'
 import type { Handler } from '../sessions/api.ts'
+import { Directory } from '../ownership/directory.ts'
 import { Ownership } from '../ownership/ownership.ts'
+import type { SessionDirectory } from '../sessions/directory.ts'
 import { Endpoint } from '../sessions/endpoint.ts'
 import type { SessionKeeper } from '../sessions/keeper.ts'
 import { SessionRegistry } from '../sessions/session-registry.ts'
@@ -36,6 +38,7 @@ export class TetherCore {
   readonly #cluster: ClusterNode | null
   readonly #endpoints: Endpoint[] = []
   readonly #ownership: Ownership | null
+  readonly #directory: Directory | null
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -43,7 +46,7 @@ export class TetherCore {
    */
   constructor (options: TetherOptions, fixed: Limits = defaults.fixed) {
     this.#options = options
-    const { limits, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
+    const { limits, maxFrozen, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
     const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') }, runtime.time, evict)
     const relief = new MemoryRelief(runtime.budget, function * () {
@@ -55,7 +58,8 @@ export class TetherCore {
     this.#registry = registry
     this.#shutdown = new Shutdown(runtime, registry)
     this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }) })
-    this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, fixed, clock: systemClock, log: () => this.#cluster!.log })
+    this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, maxFrozen, fixed, clock: systemClock, log: () => this.#cluster!.log })
+    this.#directory = cluster === null ? null : new Directory({ node: this.#cluster!, options: cluster, clock: systemClock, ownership: this.#ownership! })
   }
 
   /** Makes `app.tether` for one instance. Its routes go to that instance. */
@@ -107,6 +111,11 @@ export class TetherCore {
     return ownership === null || config.persist === 'never' ? undefined : (endpoint) => ownership.keeperFor(endpoint)
   }
 
+  #directoryFor (): ((endpoint: Endpoint) => SessionDirectory) | undefined {
+    const directory = this.#directory
+    return directory === null ? undefined : (endpoint) => directory.directoryFor(endpoint)
+  }
+
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
     checkConfig(instance.prefix, url, config)
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
@@ -124,6 +133,7 @@ export class TetherCore {
       url: `${instance.prefix}${url}`,
       topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds),
       keeperFor: this.#keeperFor(config),
+      directoryFor: this.#directoryFor(),
       log: instance.log
     })
     this.#endpoints.push(endpoint)

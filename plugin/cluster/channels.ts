@@ -15,6 +15,11 @@ export const channels = {
   values: 'values'
 } as const
 
+/** Whether the nodes tell each other something there, which the application has not sent. */
+export function isInternal (destination: string): boolean {
+  return destination.startsWith('sizes:')
+}
+
 /** Whether what goes to a destination ends up in streams. */
 export function carriesUpdates (destination: string): boolean {
   return /^(user:|ref:)?\//.test(destination)

@@ -5,7 +5,7 @@ import { EngineError } from '../../schemas/errors.ts'
 import { logThrown } from '../../schemas/thrown.ts'
 import type { BusListener, BusListenerOptions, Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus, ClusterValue } from './api.ts'
 import { Bus } from './bus.ts'
-import { channels } from './channels.ts'
+import { channels, isInternal } from './channels.ts'
 import type { Engine, Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { LeaseGate } from './lease-gate.ts'
@@ -69,6 +69,8 @@ export class ClusterNode implements Cluster {
   #timer: unknown
   #onFirstUp: (() => void) | null = null
   #isReadingNodes = false
+  /** Broadcasts that the application has not called. */
+  #internal = 0
 
   /** Throws what the engine's `engineFor` throws. */
   constructor (parts: ClusterNodeParts) {
@@ -149,7 +151,7 @@ export class ClusterNode implements Cluster {
   stats (): ClusterStats {
     const { lagMs, frames, bytes, called, dropped } = this.#publisher
     const { frames: delivered, duplicates, rejected, losses } = this.#reader
-    return { lagMs, queuedFrames: frames, queuedBytes: bytes, published: called, delivered, dropped, duplicates, rejected, losses }
+    return { lagMs, queuedFrames: frames, queuedBytes: bytes, published: called - this.#internal, delivered, dropped, duplicates, rejected, losses }
   }
 
   emit (name: string, data?: unknown): void {
@@ -173,6 +175,7 @@ export class ClusterNode implements Cluster {
 
   /** Brings a broadcast to all nodes, this one too: it is delivered when it is back from the log. Never throws; drops beyond a limit. */
   publish (broadcast: Broadcast): void {
+    if (isInternal(broadcast.url)) this.#internal++
     this.#publisher.publish(broadcast)
   }
 
@@ -212,6 +215,16 @@ export class ClusterNode implements Cluster {
   /** Goes through what a node at `position` had not read. Call {@link reach} before. */
   replay (position: LogPosition, missed: MissedBroadcasts): void {
     this.#reader.replay(position, missed)
+  }
+
+  /** The time by the wall clocks of all nodes, as last told: the earliest and the latest. */
+  get wallTime (): { readonly earliest: number, readonly latest: number } {
+    return this.#membership.wallTime
+  }
+
+  /** Whether a node lives, as last told. */
+  hasNode (name: string): boolean {
+    return this.#membership.has(name)
   }
 
   /** Tells the others a change of its figures at once. */

@@ -1,3 +1,4 @@
+import { isInternal } from './channels.ts'
 import type { Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { readBroadcast, unpackEntry, urlOf, type Broadcast, type ReadEntry } from './log-entry.ts'
@@ -14,6 +15,8 @@ export interface LogSubscriber {
    * @param reason the gravest; `'joined'` where the node begins to read, and nothing is lost that it had
    */
   lost: (reason: LossReason | 'joined') => void
+  /** Another node has begun to read, and knows nothing that was there before. */
+  newcomer?: () => void
 }
 
 /** Why broadcasts were lost. */
@@ -127,7 +130,10 @@ export class LogReader {
     if (known === undefined) {
       this.#known.set(node, { mark, counter, seenAt: now })
       this.#forget(now)
-      if (node !== own) onComing(node, counter === 1)
+      if (node !== own) {
+        onComing(node, counter === 1)
+        for (const subscribers of this.#subscribers.values()) for (const subscriber of subscribers) subscriber.newcomer?.()
+      }
     } else {
       known.counter = counter
       known.seenAt = now
@@ -158,7 +164,7 @@ export class LogReader {
   #deliver (subscribers: ReadonlySet<LogSubscriber> | undefined, broadcast: Broadcast, from: string): void {
     if (subscribers === undefined) return
     this.#tellLoss()
-    this.frames++
+    if (!isInternal(broadcast.url)) this.frames++
     for (const subscriber of subscribers) subscriber.deliver(broadcast, from)
   }
 
