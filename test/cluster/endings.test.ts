@@ -98,6 +98,9 @@ t.test('only the last hooks run, wherever the session ends', async (t) => {
   await until(() => hooks.includes('onJoin'), 'onJoin')
   tab.reader.destroy()
   await until(() => one!.live.get(tab.session) === undefined, 'the freeze')
+  // What the node writes behind the record is there after the record.
+  one!.live.broadcast('note', { text: 'behind' })
+  await one!.live.synced()
   // The node that had it is gone.
   hub.cut(one!.cluster.node)
   await until(() => closed.length === 1, 'the end')
