@@ -31,7 +31,7 @@ export function sseLink (url: string, { credentials, fetch: own, headers, reques
     }
     return {
       known: +get('x-tether-known'),
-      ...await response.json().catch(() => {}),
+      ...await response.json().catch(() => {}) as object,
       // `fetch` follows most redirections of a POST with a GET for JSON, which gets a 406 and reaches no session.
       status: response.redirected && status === 406 ? 0 : status,
       // Not that of a body from elsewhere.

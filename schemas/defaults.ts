@@ -163,6 +163,12 @@ export const defaults = Object.freeze({
     nodeCallBytes: 33_554_432,
     /** How long the record of a session in memory outlives its node; it is written again within half of this time. */
     recordMs: 3_600_000,
+    /** How often a node looks for sessions in the engine whose time is over, how many at a time, and how many of them it ends at a time. */
+    dueMs: 1_000,
+    dueKeys: 256,
+    dueWrites: 64,
+    /** How long the record of a session whose time is over waits for a node that ends it. */
+    overMs: 3_600_000,
     /** Least wait before a write of a record is tried again that got no answer. */
     recordRetryMs: 100,
     /** Records that are read or written at a time for many sessions: at a drain, and when a lease begins. */
@@ -172,6 +178,21 @@ export const defaults = Object.freeze({
     /** Entries of the log, and their bytes, that a node keeps or reads again for sessions that come from other nodes. Beyond either, they get a gap. */
     logTailEntries: 16_384,
     logTailBytes: 16_777_216,
+    /** Changes of the sizes of groups are told to the other nodes together after so long, and so many groups in one broadcast. */
+    groupSizesMs: 100,
+    /** Least time from one request for the sizes of the others to the next. */
+    groupSizesAskMs: 1_000,
+    groupSizesEntry: 1_000,
+    /** Most groups of other nodes whose sizes a node knows, and bytes of their names. */
+    knownGroups: 100_000,
+    knownGroupBytes: 8_388_608,
+    /** Most characters of the name of an event of the cluster, or of a value. */
+    clusterNameLength: 128,
+    /** Errors of listeners to events of the cluster that are logged within a time, and that time. */
+    busErrors: 10,
+    busErrorsMs: 10_000,
+    /** How long a start waits, once the engine answers, until the node has the values that others share. */
+    valueStartMs: 500,
     /** How long one read waits in Redis for something new; the memory of Redis is checked as often. */
     redisBlockMs: 1_000,
     /** How far back each new connection to Redis reads again. */

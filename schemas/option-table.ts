@@ -52,6 +52,11 @@ export const optionTable = {
      * ends with its stream.
      */
     maxDetached: { unit: 'sessions', defaultInWords: 'a quarter of maxSessions', zero: 'a session ends with its stream' },
+    /**
+     * Sessions that this node has moved into the cluster's engine, and that are still there. Beyond this, a session stays in memory, or is
+     * closed where it would have gone there. Without a cluster it has no effect. Default as many as `maxSessions`; 0: no session goes there.
+     */
+    maxFrozen: { unit: 'sessions', defaultInWords: 'as many as maxSessions', zero: 'no session goes there' },
     /** Sessions made by `prepare` that no page has claimed yet. Beyond this, `prepare` gives null. Default 128; 0: `prepare` always gives null. */
     maxPending: { unit: 'sessions', default: 128, zero: 'prepare always gives null' },
     /** Milliseconds that a prepared session waits for its page. Default 30,000; at least 1. */
@@ -234,7 +239,11 @@ export const optionTable = {
      */
     queueFrames: { unit: 'updates', default: 65_536, least: 1 },
     /** Bytes of these broadcasts. A single larger one still passes. Default 33,554,432; at least 1. */
-    queueBytes: { unit: 'bytes', default: 33_554_432, least: 1 }
+    queueBytes: { unit: 'bytes', default: 33_554_432, least: 1 },
+    /** Values that the nodes share. Beyond this, a change of a further one throws. All nodes need the same. Default 1,000; at least 1. */
+    maxValues: { unit: 'values', default: 1_000, least: 1 },
+    /** Bytes of the names of these values, and of the values as JSON. Beyond this, a change throws. All nodes need the same. Default 262,144; at least 1. */
+    maxValueBytes: { unit: 'bytes', default: 262_144, least: 1 }
   },
   nats: {
     /**

@@ -62,7 +62,7 @@ export interface OptionGroup {
 /** An engine, or an object that names one. The option validator checks the parts of the object. */
 const clusterOption = Type.Optional(Type.Unsafe<unknown>({
   cluster: true,
-  description: 'an engine, such as local() of "fastify-tether/local" returns, or an object with engine, name, leaseMs, logMs, queueFrames and queueBytes'
+  description: 'an engine, such as local() of "fastify-tether/local" returns, or an object with engine, name, leaseMs, logMs, queueFrames, queueBytes and others'
 }))
 
 /** All groups of options. An option in the wrong group gets an error that names the right one. */

@@ -36,7 +36,7 @@ function fill<Defaults extends object> (given: object, fallback: Defaults): Defa
 }
 
 /** Resolves the options of `app.register`, without Fastify's own. */
-export function resolvePluginOptions (options: TetherOptions): { readonly limits: SessionLimits, readonly maxBufferedBytes: number, readonly maxCompressorBytes: number, readonly cluster: Required<ClusterOptions> | null } {
+export function resolvePluginOptions (options: TetherOptions): { readonly limits: SessionLimits, readonly maxFrozen: number, readonly maxBufferedBytes: number, readonly maxCompressorBytes: number, readonly cluster: Required<ClusterOptions> | null } {
   validators.plugin.check(options)
   const { maxDetachedShare, ...fallback } = defaults.plugin
   const { maxSessions, maxSessionsPerOwner, maxSessionsPerConnection, maxPending, pendingMs, maxBufferedBytes, maxCompressorBytes } = fill(options, fallback)
@@ -50,6 +50,7 @@ export function resolvePluginOptions (options: TetherOptions): { readonly limits
       maxPending,
       pendingMs
     },
+    maxFrozen: options.maxFrozen ?? maxSessions,
     maxBufferedBytes,
     maxCompressorBytes,
     cluster: options.cluster === undefined ? null : resolveCluster(options.cluster)

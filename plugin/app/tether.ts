@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import type { Limits } from '../../schemas/limits.ts'
-import type { Cluster } from '../cluster/api.ts'
+import type { BusListener, BusListenerOptions, Cluster } from '../cluster/api.ts'
 import { ClusterNode } from '../cluster/cluster-node.ts'
 import { systemClock } from '../cluster/hub/clock.ts'
 import { CompiledContract } from '../contract/compiled-contract.ts'
@@ -10,7 +10,9 @@ import { normalOrigin } from '../routes/origin.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import { chooseTransports, createMaker } from '../routes/transport-choice.ts'
 import type { Handler } from '../sessions/api.ts'
+import { Directory } from '../ownership/directory.ts'
 import { Ownership } from '../ownership/ownership.ts'
+import type { SessionDirectory } from '../sessions/directory.ts'
 import { Endpoint } from '../sessions/endpoint.ts'
 import type { SessionKeeper } from '../sessions/keeper.ts'
 import { SessionRegistry } from '../sessions/session-registry.ts'
@@ -38,6 +40,7 @@ export class TetherCore {
   readonly #endpoints: Endpoint[] = []
   readonly #ownership: Ownership | null
   readonly #network: TopicNetwork | null
+  readonly #directory: Directory | null
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -45,7 +48,7 @@ export class TetherCore {
    */
   constructor (options: TetherOptions, fixed: Limits = defaults.fixed) {
     this.#options = options
-    const { limits, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
+    const { limits, maxFrozen, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
     const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') }, runtime.time, evict)
     const relief = new MemoryRelief(runtime.budget, function * () {
@@ -57,8 +60,9 @@ export class TetherCore {
     this.#registry = registry
     this.#shutdown = new Shutdown(runtime, registry)
     this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }) })
-    this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, fixed, clock: systemClock, log: () => this.#cluster!.log })
+    this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, maxFrozen, fixed, clock: systemClock, log: () => this.#cluster!.log })
     this.#network = cluster === null ? null : new TopicNetwork({ node: this.#cluster!, leaseMs: cluster.leaseMs, fixed, clock: systemClock })
+    this.#directory = cluster === null ? null : new Directory({ node: this.#cluster!, options: cluster, clock: systemClock, ownership: this.#ownership! })
   }
 
   /** Makes `app.tether` for one instance. Its routes go to that instance. */
@@ -111,6 +115,11 @@ export class TetherCore {
     return ownership === null || config.persist === 'never' ? undefined : (endpoint) => ownership.keeperFor(endpoint)
   }
 
+  #directoryFor (): ((endpoint: Endpoint) => SessionDirectory) | undefined {
+    const directory = this.#directory
+    return directory === null ? undefined : (endpoint) => directory.directoryFor(endpoint)
+  }
+
   #stateful (instance: FastifyInstance, url: string, config: AnyStatefulConfig): Handler {
     checkConfig(instance.prefix, url, config)
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
@@ -128,6 +137,7 @@ export class TetherCore {
       url: `${instance.prefix}${url}`,
       topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds, this.#network),
       keeperFor: this.#keeperFor(config),
+      directoryFor: this.#directoryFor(),
       log: instance.log
     })
     this.#endpoints.push(endpoint)
@@ -150,6 +160,9 @@ function viewOf (node: ClusterNode): Cluster {
     node: node.node,
     get status () { return node.status },
     nodes: () => node.nodes(),
-    stats: () => node.stats()
+    stats: () => node.stats(),
+    emit: (name: string, data?: unknown) => { node.emit(name, data) },
+    on: (name: string, listener: BusListener, options?: BusListenerOptions) => node.on(name, listener, options),
+    value: <Value>(name: string, initial: Value) => node.value(name, initial)
   })
 }

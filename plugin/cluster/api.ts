@@ -54,6 +54,44 @@ export interface ClusterStats {
   losses: number
 }
 
+/** Gets an event of the bus. An error that it throws, or rejects with, is logged. */
+export type BusListener<Data = any> = (data: Data, origin: EventOrigin) => unknown
+
+/** Where an event of the bus comes from. */
+export interface EventOrigin {
+  /** The name of the node that called `emit`. */
+  readonly node: string
+  /** Whether it is this node. */
+  readonly isSelf: boolean
+}
+
+export interface BusListenerOptions {
+  /** Called when events were lost on their way to this node, perhaps of this name: nobody knows. */
+  onLost?: () => void
+}
+
+/** A value that all nodes share: it changes on each of them in the order of the log. */
+export interface ClusterValue<Value = unknown> {
+  readonly name: string
+  /** Gives the value as this node knows it, at once; the first value while nobody has changed it. An object is a copy. */
+  readonly get: () => Value
+  /**
+   * Replaces the value.
+   *
+   * @returns a promise that never rejects: `true` when this node has applied the change; `false` if the change is lost, or refused
+   * because another took the room of `maxValues` or `maxValueBytes`. The caller may ignore it.
+   * @throws `FST_ERR_TETHER_ARGUMENT` for what JSON cannot hold, and beyond `maxValues` or `maxValueBytes`.
+   */
+  readonly set: (value: Value) => Promise<boolean>
+  /**
+   * Adds to a number. Additions of several nodes all count.
+   *
+   * @returns the same as `set` does; also `false` if a change before it has put something else in the number's place.
+   * @throws the errors of `set`, and `FST_ERR_TETHER_ARGUMENT` for a value that is no number.
+   */
+  readonly add: Value extends number ? (by: number) => Promise<boolean> : never
+}
+
 /** The nodes of the application: `app.tether.cluster`. */
 export interface Cluster {
   /** This node's name, which is new at each start. */
@@ -63,4 +101,25 @@ export interface Cluster {
   nodes: () => ClusterMember[]
   /** The current figures. */
   stats: () => ClusterStats
+  /**
+   * Sends an event to the listeners of all nodes, this one's too. It never blocks. It counts among the broadcasts of
+   * `queueFrames` and `queueBytes`, and keeps their order.
+   *
+   * @throws `FST_ERR_TETHER_ARGUMENT` for a wrong name, and for data that JSON cannot hold.
+   */
+  emit: (name: string, data?: unknown) => void
+  /**
+   * Listens to the events of a name, in the order of the log. Events that this node emits come back to it as copies.
+   *
+   * @returns a function that ends it
+   * @throws `FST_ERR_TETHER_ARGUMENT` for a wrong name or listener.
+   */
+  on: <Data = any>(name: string, listener: BusListener<Data>, options?: BusListenerOptions) => () => void
+  /**
+   * Gives a value that all nodes share, for as long as any node lives. Each call of a name gives the same value.
+   *
+   * @param initial the value while nobody has changed it; the same on all nodes
+   * @throws `FST_ERR_TETHER_ARGUMENT` for a wrong name, and for a value that JSON cannot hold.
+   */
+  value: <Value>(name: string, initial: Value) => ClusterValue<Value>
 }

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Limits } from '../../schemas/limits.ts'
+import { EngineError } from '../../schemas/errors.ts'
 import { logThrown } from '../../schemas/thrown.ts'
-import type { Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus } from './api.ts'
+import type { BusListener, BusListenerOptions, Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus, ClusterValue } from './api.ts'
+import { Bus } from './bus.ts'
+import { channels, isInternal } from './channels.ts'
 import type { Engine, Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { LeaseGate } from './lease-gate.ts'
@@ -15,6 +18,7 @@ import { Membership } from './membership.ts'
 import { NodeCalls } from './node-calls.ts'
 import { Publisher } from './publisher.ts'
 import { RecordStore } from './record-store.ts'
+import { SharedValues } from './shared-values.ts'
 import type { Frame } from '../protocol/frame.ts'
 
 /** A node renews its lease so often within it. */
@@ -31,7 +35,7 @@ const silent: ClusterLogger = { info () {}, warn () {}, error () {} }
 
 export interface ClusterNodeParts {
   readonly options: Required<ClusterOptions>
-  readonly fixed: Pick<Limits, 'clusterStartMs' | 'shutdownMs' | 'logEntryFrames' | 'logEntryBytes' | 'logUnreadEntries' | 'logRetryMs' | 'logMaxRetryMs' | 'logLargeAttempts' | 'nodeCalls' | 'nodeCallBytes' | 'recordRetryMs' | 'logTailEntries' | 'logTailBytes'>
+  readonly fixed: Pick<Limits, 'clusterStartMs' | 'shutdownMs' | 'logEntryFrames' | 'logEntryBytes' | 'logUnreadEntries' | 'logRetryMs' | 'logMaxRetryMs' | 'logLargeAttempts' | 'nodeCalls' | 'nodeCallBytes' | 'recordRetryMs' | 'logTailEntries' | 'logTailBytes' | 'busErrors' | 'busErrorsMs' | 'clusterNameLength' | 'valueStartMs'>
   readonly clock: Clock
   /** What the other nodes see of this one, at any time. */
   readonly figures: () => { readonly sessions: number, readonly draining: boolean }
@@ -52,6 +56,8 @@ export class ClusterNode implements Cluster {
   readonly #reader: LogReader
   readonly #history: LogHistory
   readonly #membership: Membership
+  readonly #bus: Bus
+  readonly #values: SharedValues
   readonly #startedAt = Date.now()
   log: ClusterLogger = silent
   #phase: 'new' | 'open' | 'closed' = 'new'
@@ -63,10 +69,12 @@ export class ClusterNode implements Cluster {
   #timer: unknown
   #onFirstUp: (() => void) | null = null
   #isReadingNodes = false
+  /** Broadcasts that the application has not called. */
+  #internal = 0
 
   /** Throws what the engine's `engineFor` throws. */
   constructor (parts: ClusterNodeParts) {
-    const { options: { engine, name, leaseMs, logMs, queueFrames, queueBytes }, fixed, clock } = parts
+    const { options: { engine, name, leaseMs, logMs, queueFrames, queueBytes, maxValues, maxValueBytes }, fixed, clock } = parts
     this.#parts = parts
     this.#engine = engine.engineFor({ name, logMs })
     this.#publisher = new Publisher({
@@ -106,6 +114,22 @@ export class ClusterNode implements Cluster {
     this.records = new RecordStore({ engine: this.#engine, clock, retryMs: fixed.recordRetryMs })
     this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message) })
     this.gate = new LeaseGate({ clock, isolatedMs: parts.options.isolatedMs, leaseUntil: () => this.#membership.leaseUntil })
+    const publish = (broadcast: Broadcast) => { this.publish(broadcast) }
+    this.#bus = new Bus({ node: this.node, clock, limits: fixed, publish, log: () => this.log })
+    this.#values = new SharedValues({
+      node: this.node,
+      clock,
+      limits: { maxValues, maxValueBytes, queueFrames, queueBytes, clusterNameLength: fixed.clusterNameLength, retryMs: fixed.recordRetryMs, leaseMs },
+      calls: this.calls,
+      publish,
+      synced: () => this.synced(),
+      readNodes: () => this.#readAll(),
+      position: () => this.position(),
+      reach: (position, from, deadlineMs) => this.reach(position, from, deadlineMs),
+      replay: (position, missed) => { this.replay(position, missed) }
+    })
+    this.subscribe(channels.bus, this.#bus)
+    this.subscribe(channels.values, this.#values)
   }
 
   // For the application
@@ -127,18 +151,31 @@ export class ClusterNode implements Cluster {
   stats (): ClusterStats {
     const { lagMs, frames, bytes, called, dropped } = this.#publisher
     const { frames: delivered, duplicates, rejected, losses } = this.#reader
-    return { lagMs, queuedFrames: frames, queuedBytes: bytes, published: called, delivered, dropped, duplicates, rejected, losses }
+    return { lagMs, queuedFrames: frames, queuedBytes: bytes, published: called - this.#internal, delivered, dropped, duplicates, rejected, losses }
+  }
+
+  emit (name: string, data?: unknown): void {
+    this.#bus.emit(name, data)
+  }
+
+  on (name: string, listener: BusListener, options?: BusListenerOptions): () => void {
+    return this.#bus.on(name, listener, options)
+  }
+
+  value<Value> (name: string, initial: Value): ClusterValue<Value> {
+    return this.#values.value(name, initial)
   }
 
   // For other parts of the plugin
 
-  /** Adds the sessions of a URL to the receivers of its broadcasts. */
+  /** Adds the receivers of what goes to a URL, or to a channel. */
   subscribe (url: string, subscriber: LogSubscriber): void {
     this.#reader.subscribe(url, subscriber)
   }
 
   /** Brings a broadcast to all nodes, this one too: it is delivered when it is back from the log. Never throws; drops beyond a limit. */
   publish (broadcast: Broadcast): void {
+    if (isInternal(broadcast.url)) this.#internal++
     this.#publisher.publish(broadcast)
   }
 
@@ -183,6 +220,16 @@ export class ClusterNode implements Cluster {
   /** Goes through what a node at `position` had not read. Call {@link reach} before. */
   replay (position: LogPosition, missed: MissedBroadcasts): void {
     this.#reader.replay(position, missed)
+  }
+
+  /** The time by the wall clocks of all nodes, as last told: the earliest and the latest. */
+  get wallTime (): { readonly earliest: number, readonly latest: number } {
+    return this.#membership.wallTime
+  }
+
+  /** Whether a node lives, as last told. */
+  hasNode (name: string): boolean {
+    return this.#membership.has(name)
   }
 
   /** Tells the others a change of its figures at once. */
@@ -248,6 +295,25 @@ export class ClusterNode implements Cluster {
     } finally {
       clock.clearTimeout(timer)
     }
+    if (this.#isUp) await this.#knowValues(fixed.valueStartMs)
+  }
+
+  /** Waits until this node knows the values that others share, so that the application can read them from its start on. */
+  async #knowValues (withinMs: number): Promise<void> {
+    const { clock } = this.#parts
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimeout(resolve, withinMs)
+      this.#values.whenCertain().then(() => {
+        clock.clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  async #readAll (): Promise<ClusterMember[]> {
+    if (!this.#isUp || this.#membership.leaseUntil <= this.#parts.clock.now()) throw new EngineError('has given no lease')
+    await this.#membership.read()
+    return this.#membership.nodes
   }
 
   /** Writes what waits, within a fixed time, and leaves. Never rejects. */
@@ -258,6 +324,7 @@ export class ClusterNode implements Cluster {
     this.#phase = 'closed'
     this.#isUp = false
     this.gate.close()
+    this.#values.close()
     this.calls.close()
     this.records.close()
     this.#parts.clock.clearTimeout(this.#timer)
@@ -301,6 +368,7 @@ export class ClusterNode implements Cluster {
   #renew (): void {
     this.#membership.renew().then(() => {
       this.gate.renewed()
+      this.#values.renewed(this.#membership.nodes)
       this.#onFirstUp?.()
       this.#onFirstUp = null
     }, (error: unknown) => { this.#refused(error) })

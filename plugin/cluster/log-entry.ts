@@ -1,14 +1,16 @@
 import { nameFault } from '../../schemas/name.ts'
 import { Frame } from '../protocol/frame.ts'
+import { carriesUpdates } from './channels.ts'
 
 /** One broadcast on its way through the log. */
 export interface Broadcast {
-  /** The full URL pattern of the endpoint whose sessions get it. */
+  /** The full URL pattern of the endpoint whose sessions get it, or a channel of `channels`. */
   readonly url: string
-  /** The group that gets it; null for all sessions. */
+  /** The group that gets it, null for all sessions; on a channel who it is for, or its name. */
   readonly group: string | null
   /** The ref of the session that does not get it; null for none. */
   readonly except: string | null
+  /** An update; JSON on a channel that carries no updates. */
   readonly frame: Frame
   /** The epoch of the topic's producer; absent for what no producer of the cluster publishes. */
   readonly epoch?: number | undefined
@@ -76,16 +78,18 @@ export function urlOf (entry: ReadEntry, item: unknown): string | null {
 }
 
 /**
- * Reads an item. Its text goes to streams as it is, so that it must be one update and nothing else. It need not be
+ * Reads an item. Text that goes to streams goes there as it is, so that it must be one update and nothing else. It need not be
  * in this node's contract: during a deploy, others may know updates that this node does not.
  *
  * @returns null for an item that is not allowed
  */
 export function readBroadcast (url: string, item: unknown): Broadcast | null {
   const [, group, except, key, text, epoch] = item as unknown[]
-  if (group !== null && (typeof group !== 'string' || group === '')) return null
+  const isUpdate = carriesUpdates(url)
+  if (group !== null && (typeof group !== 'string' || (group === '' && url.startsWith('/')))) return null
   if (except !== null && (typeof except !== 'string' || !refShape.test(except))) return null
   if (typeof text !== 'string' || (key !== null && typeof key !== 'string')) return null
+  if (!isUpdate) return key === null ? { url, group, except, frame: new Frame(text) } : null
   const name = updateNameOf(text)
   // Keys of two updates must not meet.
   if (name === null || (key !== null && !key.startsWith(`${name}\n`))) return null

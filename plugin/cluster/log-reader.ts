@@ -1,3 +1,4 @@
+import { isInternal } from './channels.ts'
 import type { Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { readBroadcast, unpackEntry, urlOf, type Broadcast, type ReadEntry } from './log-entry.ts'
@@ -6,10 +7,16 @@ import { LogTail, type MissedBroadcasts, type TailEntry, type TailLimits } from 
 
 /** The sessions of one URL, on this node. */
 export interface LogSubscriber {
-  /** Delivers a broadcast of the entry at a place. Calls come in the order of the log. */
-  deliver: (broadcast: Broadcast, at: Offset) => void
-  /** Broadcasts that should come here in the log are lost. */
-  lost: () => void
+  /** Delivers a broadcast of the entry at a place, by the node `from`. Calls come in the order of the log. */
+  deliver: (broadcast: Broadcast, at: Offset, from: string) => void
+  /**
+   * Broadcasts that should come here in the log are lost. Called once for consecutive losses.
+   *
+   * @param reason the gravest; `'joined'` where the node begins to read, and nothing is lost that it had
+   */
+  lost: (reason: LossReason | 'joined') => void
+  /** Another node has begun to read, and knows nothing that was there before. */
+  newcomer?: () => void
 }
 
 /** Why broadcasts were lost. */
@@ -38,6 +45,9 @@ export interface LogReaderParts {
   readonly onLoss: (reason: LossReason, node: string | null) => void
 }
 
+/** From the least grave on. */
+const gravity: ReadonlyArray<LossReason | 'joined'> = ['unreadable', 'missing', 'away', 'joined']
+
 /** Nodes that are remembered at least, however old. */
 const leastKnown = 64
 
@@ -56,7 +66,8 @@ export class LogReader {
   readonly #known = new Map<string, KnownNode>()
   /** Until when unknown nodes may have been there before; null before the first `up`. */
   #joiningUntil: number | null = null
-  #hasLoss = false
+  /** The gravest loss that is still to be told; null for none. */
+  #loss: LossReason | 'joined' | null = null
   /** When the node last knew that it misses nothing. */
   #completeAt = 0
   /** Whether the node was away for too long since its last entry. */
@@ -90,7 +101,7 @@ export class LogReader {
     if (this.#joiningUntil === null) {
       this.#joiningUntil = now + this.#parts.joiningMs
       // Sessions that opened before may have missed something.
-      this.#lose()
+      this.#lose('joined')
     } else if (now - this.#completeAt >= logMs) {
       this.#wasAway = true
       this.#note('away', null)
@@ -119,7 +130,10 @@ export class LogReader {
     if (known === undefined) {
       this.#known.set(node, { mark, counter, seenAt: now })
       this.#forget(now)
-      if (node !== own) onComing(node, counter === 1)
+      if (node !== own) {
+        onComing(node, counter === 1)
+        for (const subscribers of this.#subscribers.values()) for (const subscriber of subscribers) subscriber.newcomer?.()
+      }
     } else {
       known.counter = counter
       known.seenAt = now
@@ -132,7 +146,7 @@ export class LogReader {
     this.tail.push({ at, node: mark, counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy, isAfterHole: missed })
     for (const broadcast of read) {
       if (broadcast === undefined) this.#refuse(entry)
-      else if (broadcast !== null) this.#deliver(this.#subscribers.get(broadcast.url), broadcast, at)
+      else if (broadcast !== null) this.#deliver(this.#subscribers.get(broadcast.url), broadcast, at, node)
     }
     if (entry.isLast && node !== own) onLeaving(node)
   }
@@ -147,11 +161,11 @@ export class LogReader {
     })
   }
 
-  #deliver (subscribers: ReadonlySet<LogSubscriber> | undefined, broadcast: Broadcast, at: Offset): void {
+  #deliver (subscribers: ReadonlySet<LogSubscriber> | undefined, broadcast: Broadcast, at: Offset, from: string): void {
     if (subscribers === undefined) return
     this.#tellLoss()
-    this.frames++
-    for (const subscriber of subscribers) subscriber.deliver(broadcast, at)
+    if (!isInternal(broadcast.url)) this.frames++
+    for (const subscriber of subscribers) subscriber.deliver(broadcast, at, from)
   }
 
   #refuse ({ node }: ReadEntry): void {
@@ -160,22 +174,24 @@ export class LogReader {
   }
 
   #note (reason: LossReason, node: string | null): void {
-    if (this.#hasLoss) return
-    this.losses++
-    this.#parts.onLoss(reason, node)
-    this.#lose()
+    if (this.#loss === null) {
+      this.losses++
+      this.#parts.onLoss(reason, node)
+    }
+    this.#lose(reason)
   }
 
   /** Losses without a delivery between them are told once: before the next delivery, or in the next turn. */
-  #lose (): void {
-    this.#hasLoss = true
-    this.#parts.clock.defer(() => { this.#tellLoss() })
+  #lose (reason: LossReason | 'joined'): void {
+    if (this.#loss === null) this.#parts.clock.defer(() => { this.#tellLoss() })
+    if (this.#loss === null || gravity.indexOf(reason) > gravity.indexOf(this.#loss)) this.#loss = reason
   }
 
   #tellLoss (): void {
-    if (!this.#hasLoss) return
-    this.#hasLoss = false
-    for (const subscribers of this.#subscribers.values()) for (const subscriber of subscribers) subscriber.lost()
+    const reason = this.#loss
+    if (reason === null) return
+    this.#loss = null
+    for (const subscribers of this.#subscribers.values()) for (const subscriber of subscribers) subscriber.lost(reason)
   }
 
   // For sessions that move

@@ -5,6 +5,14 @@ import type { ClusterMember } from './api.ts'
 /** What a node tells of itself. */
 export type Card = Omit<ClusterMember, 'name' | 'isSelf'>
 
+/** Another node. */
+interface Other {
+  readonly card: Card
+  /** Its wall clock when it wrote its card, and this node's clock when that was first read here. */
+  readonly wroteAt: number
+  readonly readAt: number
+}
+
 export interface MembershipParts {
   readonly node: string
   readonly engine: Pick<Engine, 'renew' | 'nodes'>
@@ -18,7 +26,7 @@ export interface MembershipParts {
 /** The lease of one node, and the other nodes as last told. */
 export class Membership {
   readonly #parts: MembershipParts
-  readonly #others = new Map<string, Card>()
+  #others = new Map<string, Other>()
   #leaseUntil = 0
   #reads = 0
 
@@ -31,7 +39,7 @@ export class Membership {
 
   get nodes (): ClusterMember[] {
     const { node, card } = this.#parts
-    return [{ name: node, isSelf: true, ...card() }, ...Array.from(this.#others, ([name, other]) => ({ name, isSelf: false, ...other }))]
+    return [{ name: node, isSelf: true, ...card() }, ...Array.from(this.#others, ([name, { card: other }]) => ({ name, isSelf: false, ...other }))]
   }
 
   has (node: string): boolean {
@@ -42,7 +50,7 @@ export class Membership {
   async renew (): Promise<void> {
     const { engine, leaseMs, clock, card, onNewLease } = this.#parts
     const askedAt = clock.now()
-    await engine.renew(leaseMs, Buffer.from(JSON.stringify(card())))
+    await engine.renew(leaseMs, Buffer.from(JSON.stringify({ ...card(), wroteAt: Date.now() })))
     if (clock.now() >= this.#leaseUntil) onNewLease?.()
     this.#leaseUntil = Math.max(this.#leaseUntil, askedAt + leaseMs)
     await this.read()
@@ -54,8 +62,32 @@ export class Membership {
     const found = await this.#parts.engine.nodes()
     // A later answer may have come before.
     if (read < this.#reads) return
-    this.#others.clear()
-    for (const [name, bytes] of found) if (name !== this.#parts.node) this.#others.set(name, readCard(bytes))
+    const readAt = this.#parts.clock.now()
+    const earlier = this.#others
+    this.#others = new Map()
+    for (const [name, bytes] of found) {
+      if (name === this.#parts.node) continue
+      const other = readCard(bytes)
+      const known = earlier.get(name)
+      this.#others.set(name, { ...other, readAt: known?.wroteAt === other.wroteAt ? known.readAt : readAt })
+    }
+  }
+
+  /**
+   * The time by the wall clocks of all nodes: the earliest that any of them may have, and the latest. A card is up to a renewal old
+   * when it is read, so that a difference below half of `leaseMs` does not count.
+   */
+  get wallTime (): { readonly earliest: number, readonly latest: number } {
+    const { clock, leaseMs } = this.#parts
+    let earliest = Date.now()
+    let latest = earliest
+    for (const { wroteAt, readAt } of this.#others.values()) {
+      if (wroteAt === 0) continue
+      const least = wroteAt + clock.now() - readAt
+      earliest = Math.min(earliest, least + leaseMs / 2)
+      latest = Math.max(latest, least)
+    }
+    return { earliest, latest }
   }
 
   /** A node has said that it leaves. */
@@ -65,11 +97,11 @@ export class Membership {
 }
 
 /** Reads the card of another node. What is missing or not allowed gets a value that says nothing. */
-function readCard (bytes: Buffer): Card {
-  let given: Partial<Record<keyof Card, unknown>> | null = null
+function readCard (bytes: Buffer): Pick<Other, 'card' | 'wroteAt'> {
+  let given: Partial<Record<keyof Card | 'wroteAt', unknown>> | null = null
   try {
     given = JSON.parse(bytes.toString())
   } catch {}
   const number = (value: unknown) => typeof value === 'number' && Number.isFinite(value) ? value : 0
-  return { sessions: number(given?.sessions), startedAt: number(given?.startedAt), draining: given?.draining === true }
+  return { card: { sessions: number(given?.sessions), startedAt: number(given?.startedAt), draining: given?.draining === true }, wroteAt: number(given?.wroteAt) }
 }

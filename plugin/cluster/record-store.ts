@@ -1,5 +1,5 @@
 import { EngineError, EngineFullError } from '../../schemas/errors.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, PutOptions } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { packRecord, unpackRecord, type SessionRecord } from './session-record.ts'
 
@@ -10,7 +10,7 @@ export interface StoredRecord {
 }
 
 export interface RecordStoreParts {
-  readonly engine: Pick<Engine, 'get' | 'put'>
+  readonly engine: Pick<Engine, 'get' | 'put' | 'due'>
   readonly clock: Clock
   /** Milliseconds until a write without an answer is tried again. */
   readonly retryMs: number
@@ -38,16 +38,18 @@ export class RecordStore {
    * Writes a record if its revision is `ifRevision`; null means that there is none. A write without an answer is tried
    * again until its outcome is known.
    *
+   * @param keep milliseconds until it expires, or these and when it comes due
    * @param mayGoOn whether to try again; if not, the write rejects, and may have happened all the same
    * @returns the new revision; null if the record has another revision
    */
-  async write (ref: string, record: SessionRecord, ifRevision: string | null, ttlMs: number, mayGoOn: () => boolean = () => true): Promise<string | null> {
+  async write (ref: string, record: SessionRecord, ifRevision: string | null, keep: number | PutOptions, mayGoOn: () => boolean = () => true): Promise<string | null> {
     const { engine } = this.#parts
     const value = packRecord(record)
+    const options = typeof keep === 'number' ? { ttlMs: keep } : keep
     let isInDoubt = false
     for (;;) {
       try {
-        const revision = await engine.put(ref, value, ifRevision, { ttlMs })
+        const revision = await engine.put(ref, value, ifRevision, options)
         if (revision !== null || !isInDoubt) return revision
         const found = await engine.get(ref)
         return found?.value.equals(value) === true ? found.revision : null
@@ -58,6 +60,14 @@ export class RecordStore {
       }
       await new Promise<void>((resolve) => { this.#parts.clock.setTimeout(resolve, this.#parts.retryMs) })
     }
+  }
+
+  /** Whether the engine tells which records come due. */
+  get hasDue (): boolean { return this.#parts.engine.due !== undefined }
+
+  /** Refs of records that are due at a time of the wall clock, the earliest first; none where the engine cannot tell. */
+  async due (now: number, limit: number): Promise<string[]> {
+    return await this.#parts.engine.due?.(now, limit) ?? []
   }
 
   /** Tries no write again. */

@@ -14,17 +14,24 @@ export interface LiveRecord extends Held {
   readonly owner: string
 }
 
+/** A snapshot in the engine. */
+interface Resting extends Held {
+  readonly snapshot: Buffer
+  /** When the session is over, in milliseconds of the wall clock; null where nothing has to be done then. */
+  readonly endsAt: number | null
+}
+
 /** A node may take it out of the record; nobody else, while that node is alive. */
-export interface MovingRecord extends Held {
+export interface MovingRecord extends Resting {
   readonly status: 'moving'
   readonly owner: string
-  readonly snapshot: Buffer
 }
 
 /** Any node may take it out of the record. */
-export interface FrozenRecord extends Held {
+export interface FrozenRecord extends Resting {
   readonly status: 'frozen'
-  readonly snapshot: Buffer
+  /** The node that it counts for; null for none. */
+  readonly by: string | null
 }
 
 /** It is over. */
@@ -41,7 +48,7 @@ export interface ClaimRecord extends Held {
   readonly sealed: Buffer
 }
 
-// A record is a line of JSON, [format, status, url, epoch, owner, isForGood], and behind it the snapshot, or what a claim has sealed.
+// A record is a line of JSON, [format, status, url, epoch, owner, isForGood, endsAt, by], and behind it the snapshot, or what a claim has sealed.
 // Later versions add behind the end of the line. What earlier ones must not ignore gets another format.
 const format = 1
 const lineEnd = 10
@@ -51,7 +58,10 @@ const nodeName = /^[A-Za-z0-9_-]{1,64}$/
 export function packRecord (record: SessionRecord): Buffer {
   const { status, url, epoch } = record
   const owner = 'owner' in record ? record.owner : null
-  const line = Buffer.from(`${JSON.stringify([format, status, url, epoch, owner, status === 'ended' && record.isForGood])}\n`)
+  const line = Buffer.from(`${JSON.stringify([
+    format, status, url, epoch, owner, status === 'ended' && record.isForGood,
+    'endsAt' in record ? record.endsAt : null, status === 'frozen' ? record.by : null
+  ])}\n`)
   if (record.status === 'claim') return Buffer.concat([line, record.sealed])
   return 'snapshot' in record ? Buffer.concat([line, record.snapshot]) : line
 }
@@ -67,14 +77,15 @@ export function unpackRecord (bytes: Buffer): SessionRecord | null {
     return null
   }
   if (!Array.isArray(value)) return null
-  const [given, status, url, epoch, owner, isForGood] = value as unknown[]
+  const [given, status, url, epoch, owner, isForGood, until, from] = value as unknown[]
   if (given !== format || typeof url !== 'string' || !Number.isSafeInteger(epoch) || (epoch as number) < 1) return null
   const held = { url, epoch: epoch as number }
   const snapshot = bytes.subarray(end + 1)
   const isOwned = typeof owner === 'string' && nodeName.test(owner)
   if (status === 'live' && isOwned) return { ...held, status, owner }
-  if (status === 'moving' && isOwned && snapshot.length > 0) return { ...held, status, owner, snapshot }
-  if (status === 'frozen' && snapshot.length > 0) return { ...held, status, snapshot }
+  const endsAt = Number.isSafeInteger(until) ? until as number : null
+  if (status === 'moving' && isOwned && snapshot.length > 0) return { ...held, status, owner, snapshot, endsAt }
+  if (status === 'frozen' && snapshot.length > 0) return { ...held, status, snapshot, endsAt, by: typeof from === 'string' && nodeName.test(from) ? from : null }
   if (status === 'claim' && snapshot.length > 0) return { ...held, status, sealed: snapshot }
   if (status === 'ended' && typeof isForGood === 'boolean') return { ...held, status, isForGood }
   return null

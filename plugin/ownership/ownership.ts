@@ -2,28 +2,32 @@ import type { ClusterLogger, ClusterNode } from '../cluster/cluster-node.ts'
 import type { Clock } from '../cluster/hub/clock.ts'
 import type { LeaseGate } from '../cluster/lease-gate.ts'
 import { replies, type NodeCalls, type Reply } from '../cluster/node-calls.ts'
+import type { PutOptions } from '../cluster/engine.ts'
 import type { RecordStore, StoredRecord } from '../cluster/record-store.ts'
 import type { FrozenRecord, MovingRecord, SessionRecord } from '../cluster/session-record.ts'
 import { closeCodes } from '../../schemas/close-code.ts'
-import { BindingError } from '../../schemas/errors.ts'
+import { BindingError, UnavailableError } from '../../schemas/errors.ts'
 import type { Limits } from '../../schemas/limits.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { goodbyeFrame } from '../protocol/control-frame.ts'
 import { Acceptance, refusedFor, type Outcome, type Submission } from '../sessions/acceptance.ts'
 import type { Endpoint } from '../sessions/endpoint.ts'
 import type { SessionKeeper, Whereabouts } from '../sessions/keeper.ts'
-import { refOf, shortSessionId } from '../sessions/session-id.ts'
-import type { TetherSession } from '../sessions/session.ts'
+import { createSessionId, refOf, shortSessionId } from '../sessions/session-id.ts'
+import { endOf } from '../sessions/session-end.ts'
+import type { CloseOptions, TetherSession } from '../sessions/session.ts'
 import { decodeSnapshot, encodeSnapshot, type FreezeReason, type SessionSnapshot } from '../sessions/snapshot.ts'
 import { packOutcome, packSubmission, readOutcome, readSubmission } from './forwarded-event.ts'
+import { DueWatch } from './due-watch.ts'
 import { ForwardedReplies } from './forwarded-replies.ts'
+import { FrozenSessions } from './frozen-sessions.ts'
 import { HeldSession } from './held-session.ts'
 import { seal, unseal } from './claim-seal.ts'
 import { RecentValues } from './recent-values.ts'
 import { Turns } from './turns.ts'
 
 /** The node, as ownership sees it. */
-export interface OwnershipNode extends Pick<ClusterNode, 'node' | 'stateOf' | 'isRecovering'> {
+export interface OwnershipNode extends Pick<ClusterNode, 'node' | 'stateOf' | 'hasNode' | 'isRecovering' | 'wallTime'> {
   readonly records: RecordStore
   readonly calls: NodeCalls
   readonly gate: LeaseGate
@@ -32,14 +36,16 @@ export interface OwnershipNode extends Pick<ClusterNode, 'node' | 'stateOf' | 'i
 export interface OwnershipParts {
   readonly node: OwnershipNode
   readonly options: { readonly leaseMs: number, readonly handoverMs: number, readonly forwardMs: number }
-  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs' | 'nodeCalls' | 'replyWaitMs'>
+  /** Most sessions that this node has moved into the engine and that are still there. */
+  readonly maxFrozen: number
+  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs' | 'nodeCalls' | 'replyWaitMs' | 'dueMs' | 'dueKeys' | 'dueWrites' | 'overMs'>
   readonly clock: Clock
   /** Gives the logger. */
   readonly log: () => ClusterLogger
 }
 
 /** Requests between nodes. */
-const requests = { take: 'take', post: 'post' } as const
+const requests = { take: 'take', post: 'post', thawed: 'thawed' } as const
 
 /** Outcomes of a request, besides those that every request may have. */
 const outcomes = {
@@ -56,8 +62,26 @@ const outcomes = {
 /** How long the record of an ended session is kept that was not closed for good. */
 const endedMs = 1_000
 
+/** How long it takes at least until a session whose time is over is tried again that could not be restored. */
+const leastAgainMs = 60_000
+
 /** How long a session stays in memory at least that an event took out of the engine. */
 const thawedMs = 1_000
+
+/** Where a session is that is not in this node's memory. */
+export interface Place {
+  /** The node that has it, or that it is on its way to; null where this node may take it out of the engine. */
+  readonly node: string | null
+  readonly isMoving: boolean
+  /** Of its record. */
+  readonly revision: string
+}
+
+/** A record with a snapshot. */
+interface RestingRecord {
+  readonly revision: string
+  readonly record: MovingRecord | FrozenRecord
+}
 
 /** Where a session is, as its record says. */
 type Found = Whereabouts | { readonly owner: string }
@@ -83,6 +107,8 @@ export class Ownership {
   readonly #claims: RecentValues
   readonly #writes: Turns
   readonly #replies: ForwardedReplies
+  readonly #frozen: FrozenSessions
+  readonly #dueWatch: DueWatch
   readonly #endpoints: Endpoint[] = []
   readonly #acceptances = new WeakMap<Endpoint, Acceptance>()
   #sweep: unknown
@@ -94,9 +120,21 @@ export class Ownership {
     this.#owners = new RecentValues(fixed.knownOwners)
     this.#claims = new RecentValues(fixed.knownOwners)
     this.#writes = new Turns(fixed.recordWrites)
+    this.#frozen = new FrozenSessions(parts.maxFrozen)
+    this.#dueWatch = new DueWatch({
+      clock: parts.clock,
+      limits: fixed,
+      mayAct: () => node.gate.isOpen && this.#endpoints.some(({ runtime }) => !runtime.draining),
+      due: (limit) => node.records.due(node.wallTime.earliest, limit),
+      end: (ref) => this.#endDue(ref)
+    })
     node.gate.serve({ verify: () => this.#verify(), isolated: () => { this.#isolated() } })
     node.calls.respond(requests.take, (from, data) => this.#give(from, data))
     node.calls.respond(requests.post, (from, data) => this.#post(from, data))
+    node.calls.respond(requests.thawed, (_from, data) => {
+      this.#frozen.delete(String(data))
+      return { name: requests.thawed, data: null }
+    })
     this.#replies = new ForwardedReplies({ calls: node.calls, clock: parts.clock, limits: fixed, forwardMs: parts.options.forwardMs })
   }
 
@@ -105,6 +143,7 @@ export class Ownership {
     if (this.#isClosed) return
     const { clock, fixed } = this.#parts
     this.#sweep = clock.setTimeout(this.#refresh, fixed.recordMs / 8)
+    if (this.#parts.node.records.hasDue) this.#dueWatch.start()
   }
 
   /** Sessions that this node owns. */
@@ -125,7 +164,7 @@ export class Ownership {
       forward: (id, boundTo, submission) => this.#forward(endpoint, id, boundTo, submission),
       ended: (session) => { this.#ended(session) },
       detached: (session) => { this.#detached(session) },
-      canFreeze: (session) => gate.isOpen && (session.connected || session.proven || session.phase === 'unclaimed') && this.#held.get(refOf(session.id))?.isLeaving === false,
+      canFreeze: (session) => gate.isOpen && (session.connected || session.proven || session.phase === 'unclaimed') && this.#held.get(session.ref)?.isLeaving === false && this.#frozen.hasRoom(this.#parts.clock.now()),
       freeze: (session, deadlineMs, retryMs) => this.#freeze(session, deadlineMs, retryMs)
     }
   }
@@ -133,6 +172,7 @@ export class Ownership {
   /** Waits for the records that are being written, at most for a time, and stops. */
   async leave (withinMs: number): Promise<void> {
     const { clock } = this.#parts
+    this.#dueWatch.stop()
     if (this.#transfers.size > 0) await this.#within(Promise.all(this.#transfers.values()), clock.now() + withinMs)
     this.#isClosed = true
     this.#replies.stop()
@@ -143,7 +183,7 @@ export class Ownership {
 
   async #announce (endpoint: Endpoint, session: TetherSession): Promise<boolean> {
     const { node: { node, records, gate }, clock, options, fixed } = this.#parts
-    const ref = refOf(session.id)
+    const ref = session.ref
     if (this.#held.has(ref)) return true
     const until = clock.now() + options.forwardMs
     let revision: string | null
@@ -160,7 +200,7 @@ export class Ownership {
   }
 
   #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number): void {
-    const ref = refOf(session.id)
+    const ref = session.ref
     this.#held.set(ref, new HeldSession(ref, session, endpoint, epoch, revision, this.#parts.clock.now(), this.#freezeDue))
     // It may have ended while its record was written.
     if (session.phase === 'closed') this.#ended(session)
@@ -168,7 +208,7 @@ export class Ownership {
 
   /** A session lost its stream. */
   #detached (session: TetherSession): void {
-    const held = this.#held.get(refOf(session.id))
+    const held = this.#held.get(session.ref)
     if (held === undefined || held.session !== session || held.isLeaving) return
     const { persist, freezeMs } = held.endpoint.limits
     if (persist === 'detach') this.#freezeSoon(session)
@@ -185,7 +225,7 @@ export class Ownership {
   }
 
   #ended (session: TetherSession): void {
-    const held = this.#held.get(refOf(session.id))
+    const held = this.#held.get(session.ref)
     if (held === undefined || held.session !== session || held.isLeaving) return
     this.#held.delete(held.ref)
     held.release()
@@ -373,7 +413,7 @@ export class Ownership {
 
   #nodeParts () {
     const { node, clock, options } = this.#parts
-    return { node: { node: node.node, records: node.records, stateOf: (name: string) => node.stateOf(name), isRecovering: () => node.isRecovering }, clock, options }
+    return { node: { node: node.node, records: node.records, stateOf: (name: string) => node.stateOf(name), isRecovering: () => node.isRecovering, calls: node.calls, hasNode: (name: string) => node.hasNode(name) }, clock, options }
   }
 
   /** Asks the owner of a session to hand it over. Gives the outcome; null if none came in time. */
@@ -399,12 +439,19 @@ export class Ownership {
       return 'unavailable'
     }
     if (snapshot.boundTo !== boundTo) return 'foreign'
+    // Whichever node looks next for those that are over ends it.
+    if (record.endsAt !== null && this.#parts.node.wallTime.earliest >= record.endsAt) return 'absent'
     if (endpoint.runtime.draining || !this.#parts.node.gate.isOpen) return 'unavailable'
     if (!endpoint.registry.reserve(snapshot.owner, null)) {
       this.#giveBack(refOf(id), endpoint, stored)
       return 'full'
     }
-    const arrival = this.#takeOver(endpoint, id, stored, snapshot, isClaimed)
+    const arrival = this.#takeOver(endpoint, refOf(id), stored, snapshot,
+      () => endpoint.restore(id, snapshot, { from: record.status === 'moving' ? 'moved' : 'frozen', deadlineMs: this.#parts.options.handoverMs, awaitsStream: isClaimed }),
+      (held) => {
+        // An event brought it here, and more may follow.
+        if (!isClaimed && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
+      })
     this.#transfer(refOf(id), arrival)
     if (await this.#within(arrival, until)) return await arrival
     // It goes on after the request's time: the record may name this node already.
@@ -417,9 +464,14 @@ export class Ownership {
     return 'unavailable'
   }
 
-  async #takeOver (endpoint: Endpoint, id: string, { revision, record }: { readonly revision: string, readonly record: MovingRecord | FrozenRecord }, snapshot: SessionSnapshot, awaitsStream: boolean): Promise<Whereabouts | null> {
-    const { node: { node, records, gate }, fixed, options } = this.#parts
-    const ref = refOf(id)
+  /**
+   * Makes this node the owner of a session, in the slot that the caller reserved.
+   *
+   * @param restore makes the session
+   * @param settle is called as soon as the session is here
+   */
+  async #takeOver (endpoint: Endpoint, ref: string, { revision, record }: RestingRecord, snapshot: SessionSnapshot, restore: () => Promise<TetherSession>, settle: (held: HeldSession) => void): Promise<Whereabouts | null> {
+    const { node: { node, records, gate }, fixed } = this.#parts
     const epoch = record.status === 'moving' && record.owner === node ? record.epoch : record.epoch + 1
     const live: SessionRecord = { status: 'live', url: endpoint.url, epoch, owner: node }
     let written: string | null
@@ -434,30 +486,31 @@ export class Ownership {
       endpoint.registry.release(snapshot.owner, null)
       return null
     }
+    const by = record.status === 'frozen' ? record.by : null
     let session: TetherSession
     try {
-      session = await endpoint.restore(id, snapshot, { from: record.status === 'moving' ? 'moved' : 'frozen', deadlineMs: options.handoverMs, awaitsStream })
+      session = await restore()
     } catch (error) {
       endpoint.registry.release(snapshot.owner, null)
-      this.#report(error, id, 'a session of the cluster cannot be restored here')
+      this.#report(error, ref, 'a session of the cluster cannot be restored here')
       // A node of another version may be able to.
-      await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.snapshot }, written, this.#frozenMs(endpoint, snapshot)).catch(() => null)
+      await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.snapshot, endsAt: record.endsAt, by }, written, this.#keepAgain(endpoint, record)).catch(() => null)
       return 'unavailable'
     }
+    if (by !== null) this.#thawed(ref, by)
     this.#hold(endpoint, session, written, epoch)
     const held = this.#held.get(ref)
-    // An event brought it here, and more may follow.
-    if (!awaitsStream && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held?.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
+    if (held !== undefined) settle(held)
     // Where a lease ended meanwhile, another node may have taken it.
     if (held !== undefined && term !== gate.term) await this.#verifyOne(held).catch(() => { this.#lose(held) })
     return 'here'
   }
 
   /** This node has no room for a session that moves to it: any other may have it. */
-  #giveBack (ref: string, endpoint: Endpoint, { revision, record }: { readonly revision: string, readonly record: MovingRecord | FrozenRecord }): void {
+  #giveBack (ref: string, endpoint: Endpoint, { revision, record }: RestingRecord): void {
     const { node: { node, records } } = this.#parts
     if (record.status !== 'moving' || record.owner !== node) return
-    const written = records.write(ref, { status: 'frozen', url: record.url, epoch: record.epoch + 1, snapshot: record.snapshot }, revision, Math.max(endpoint.limits.reconnectMs, endedMs))
+    const written = records.write(ref, { status: 'frozen', url: record.url, epoch: record.epoch + 1, snapshot: record.snapshot, endsAt: record.endsAt, by: null }, revision, this.#keepAgain(endpoint, record))
     this.#transfer(ref, written.catch(() => null))
   }
 
@@ -500,9 +553,14 @@ export class Ownership {
   }
 
   async #freeze (session: TetherSession, deadlineMs: number, retryMs?: number): Promise<boolean> {
-    const held = this.#held.get(refOf(session.id))
+    const held = this.#held.get(session.ref)
     if (held === undefined || held.isLeaving) return false
-    return await this.#leave(held, held.endpoint.runtime.draining ? 'draining' : 'moved', null, deadlineMs, retryMs)
+    const { ref } = held
+    if (!this.#frozen.hasRoom(this.#parts.clock.now())) return false
+    this.#frozen.set(ref, Infinity)
+    const isLeft = await this.#leave(held, held.endpoint.runtime.draining ? 'draining' : 'moved', null, deadlineMs, retryMs)
+    if (!isLeft) this.#frozen.delete(ref)
+    return isLeft
   }
 
   /**
@@ -534,13 +592,15 @@ export class Ownership {
     }
     this.#held.delete(ref)
     held.release()
-    const frozenMs = this.#frozenMs(endpoint, snapshot, retryMs)
+    const { node } = this.#parts.node
+    const { endsAt, keep } = this.#keepFor(endpoint, snapshot, retryMs)
+    if (to === null) this.#frozen.set(ref, this.#parts.clock.now() + keep.ttlMs)
     try {
-      const next = { url: endpoint.url, epoch: epoch + 1, snapshot: encodeSnapshot(snapshot) }
-      const record: SessionRecord = to === null ? { ...next, status: 'frozen' } : { ...next, status: 'moving', owner: to }
+      const next = { url: endpoint.url, epoch: epoch + 1, snapshot: encodeSnapshot(snapshot), endsAt }
+      const record: SessionRecord = to === null ? { ...next, status: 'frozen', by: node } : { ...next, status: 'moving', owner: to }
       const written = await this.#writes.run(async () => {
         await held.writing
-        return await records.write(ref, record, held.revision, frozenMs)
+        return await records.write(ref, record, held.revision, keep)
       })
       if (written === null) this.#parts.log().warn({ session: session.shortId }, 'another node has taken a session')
       return true
@@ -564,9 +624,105 @@ export class Ownership {
     }
   }
 
-  /** How long a record with a snapshot is kept. Its client has the whole grace if its stream was open. */
-  #frozenMs ({ limits: { reconnectMs } }: Endpoint, { detachedMs }: SessionSnapshot, retryMs = 0): number {
-    return Math.max(reconnectMs - detachedMs, this.#parts.options.handoverMs) + retryMs
+  /** When a session ends that nobody takes out of the engine, and how long its record is kept. Its client has the whole grace if its stream was open. */
+  #keepFor ({ limits }: Endpoint, snapshot: SessionSnapshot, retryMs = 0): { readonly endsAt: number | null, readonly keep: PutOptions } {
+    const { node: { records, wallTime }, options, fixed } = this.#parts
+    const graceMs = Math.max(limits.reconnectMs - snapshot.detachedMs, options.handoverMs) + retryMs
+    const end = records.hasDue ? endOf(snapshot, limits, graceMs) : null
+    if (end === null) return { endsAt: null, keep: { ttlMs: graceMs } }
+    const endsAt = Math.ceil(wallTime.latest + end.ms)
+    return { endsAt, keep: { ttlMs: end.ms + fixed.overMs, dueAt: endsAt } }
+  }
+
+  /** How long a record is kept that goes back. One that is over already comes due again, ever later. */
+  #keepAgain ({ limits: { reconnectMs } }: Endpoint, { endsAt }: MovingRecord | FrozenRecord): PutOptions {
+    if (endsAt === null) return { ttlMs: Math.max(reconnectMs, endedMs) }
+    const { node: { wallTime: { latest } }, fixed } = this.#parts
+    const overMs = latest - endsAt
+    return { ttlMs: Math.max(fixed.overMs - overMs, endedMs), dueAt: overMs < 0 ? endsAt : Math.ceil(latest + Math.max(overMs, leastAgainMs)) }
+  }
+
+  /** Tells the node that a session counted for: somebody has taken it out of the engine. */
+  #thawed (ref: string, by: string): void {
+    const { node: { node, calls, hasNode }, options } = this.#nodeParts()
+    if (by === node) this.#frozen.delete(ref)
+    else if (hasNode(by)) calls.ask(by, requests.thawed, ref, options.forwardMs).catch(() => {})
+  }
+
+  // Ends of sessions in the engine
+
+  /** Where a session is that this node does not have; null if there is none. Rejects with `FST_ERR_TETHER_UNAVAILABLE` if nobody can tell. */
+  async placeOf (endpoint: Endpoint, ref: string): Promise<Place | null> {
+    const { node: { node, records, stateOf, isRecovering }, clock, options } = this.#nodeParts()
+    const transfer = this.#transfers.get(ref)
+    if (transfer !== undefined && !await this.#within(transfer, clock.now() + options.handoverMs)) throw new UnavailableError()
+    const stored = await records.read(ref).catch(() => { throw new UnavailableError() })
+    if (stored === null) {
+      if (isRecovering()) throw new UnavailableError()
+      return null
+    }
+    const { record, revision } = stored
+    if (record.url !== endpoint.url || record.status === 'ended' || record.status === 'claim') return null
+    if (record.status === 'frozen') return this.#isOver(record) ? null : { node: null, isMoving: false, revision }
+    const isMoving = record.status === 'moving'
+    if (record.owner === node) return { node: isMoving ? null : node, isMoving: false, revision }
+    const state = await stateOf(record.owner).catch(() => 'unknown')
+    if (state === 'unknown') throw new UnavailableError()
+    if (state === 'alive') return { node: record.owner, isMoving, revision }
+    return isMoving ? { node: null, isMoving: false, revision } : null
+  }
+
+  #isOver ({ endsAt }: MovingRecord | FrozenRecord): boolean {
+    return endsAt !== null && this.#parts.node.wallTime.earliest >= endsAt
+  }
+
+  /** Brings a session here that the engine has, and closes it for the application. Gives false if it is no longer there. */
+  async closeFrozen (endpoint: Endpoint, ref: string, reason: string | undefined, reconnect: boolean): Promise<boolean> {
+    const stored = await this.#parts.node.records.read(ref).catch(() => { throw new UnavailableError() })
+    if (stored === null || !('snapshot' in stored.record)) return false
+    if (endpoint.runtime.draining || !this.#parts.node.gate.isOpen) throw new UnavailableError()
+    const ended = await this.#end(endpoint, ref, { ...stored, record: stored.record }, () => ({ reason, options: { reconnect } }))
+    if (ended === 'unavailable') throw new UnavailableError()
+    return ended === 'here'
+  }
+
+  /** Ends a session whose time is over. Gives false for one that is not for this node. */
+  async #endDue (ref: string): Promise<boolean> {
+    const stored = await this.#parts.node.records.read(ref)
+    if (stored === null || !('snapshot' in stored.record) || !this.#isOver(stored.record) || this.#held.has(ref)) return false
+    const { record } = stored
+    const endpoint = this.#endpoints.find(({ url }) => url === record.url)
+    if (endpoint === undefined || endpoint.runtime.draining) return false
+    if (record.status === 'moving' && record.owner !== this.#parts.node.node && await this.#parts.node.stateOf(record.owner) !== 'dead') return false
+    const reasonOf = (snapshot: SessionSnapshot) => ({
+      reason: endOf(snapshot, endpoint.limits, endpoint.limits.reconnectMs - snapshot.detachedMs)?.reason,
+      options: { reconnect: true }
+    })
+    return await this.#end(endpoint, ref, { ...stored, record }, reasonOf) === 'here'
+  }
+
+  /** Takes a session out of its record, under a new id, and closes it. Waits until its hooks have run. */
+  async #end (endpoint: Endpoint, ref: string, stored: RestingRecord, wayOf: (snapshot: SessionSnapshot) => { readonly reason: string | undefined, readonly options: CloseOptions }): Promise<Whereabouts | null> {
+    if (this.#isClosed || this.#transfers.has(ref)) return null
+    let snapshot: SessionSnapshot
+    try {
+      snapshot = decodeSnapshot(stored.record.snapshot)
+    } catch (error) {
+      this.#report(error, ref, 'a session of the cluster cannot be read')
+      return null
+    }
+    if (!endpoint.registry.reserve(snapshot.owner, null)) return 'unavailable'
+    let closed: Promise<void> | null = null
+    const ending = this.#takeOver(endpoint, ref, stored, snapshot,
+      () => endpoint.restore(createSessionId(), snapshot, { from: 'frozen', deadlineMs: 0, ref, isOver: true }),
+      ({ session }) => {
+        const { reason, options } = wayOf(snapshot)
+        closed = session.close(reason, options)
+      })
+    this.#transfer(ref, ending)
+    const ended = await ending
+    await closed
+    return ended
   }
 
   // Requests of other nodes

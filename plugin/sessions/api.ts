@@ -47,6 +47,8 @@ export interface SessionStats extends Figures {
 export interface Session<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> {
   /** The session's id, 24 characters. It is a secret of the session's client. */
   readonly id: string
+  /** Names the session to the application and to other nodes, 22 characters. It is no secret. See `live.find`. */
+  readonly ref: string
   /** The application's own state. `initialState` makes it; handlers may change or replace it. */
   state: State
   /** Whether a stream is open now. */
@@ -93,11 +95,50 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
   close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<void>
 }
 
+/** A session as `live.find` finds it, on whatever node. */
+export interface FoundSession<Updates extends UpdateDefinitions = UpdateDefinitions> {
+  /** Names the session to the application, 22 characters. It is no secret: nobody can open the session with it. */
+  readonly ref: string
+  /** Name of the node that had it when it was found, as in `app.tether.cluster.nodes()`; null while the engine has it. Without a cluster `'local'`. */
+  readonly node: string | null
+  /** Whether its stream was open then. */
+  readonly connected: boolean
+  /**
+   * Sends an update to the session, wherever it is by then. In a cluster it goes through the log, among the broadcasts; a session that the engine has gets it
+   * when it comes back. It never blocks.
+   *
+   * @returns a promise that never rejects: in a cluster `true` when the update has passed the log; without one as of `session.send`
+   * @throws the errors of `session.send`.
+   */
+  readonly send: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => Promise<boolean>
+  /**
+   * Closes the session, wherever it is by then, as `session.close` does. One that the engine has comes to this node for that, so that its hooks run.
+   *
+   * @returns a promise: `true` when the session has closed here, or has begun to close at its node; `false` if it is gone. Rejects with
+   * `FST_ERR_TETHER_UNAVAILABLE` if its node, or the engine, does not answer.
+   */
+  readonly close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<boolean>
+}
+
+/** All sessions of one owner. */
+export interface User<Updates extends UpdateDefinitions = UpdateDefinitions> {
+  /** What `bind` gives for it, as a string. */
+  readonly id: string
+  /**
+   * Sends an update to all sessions of the owner; in a cluster on all nodes, among the broadcasts, and to those that the engine has as soon as they come
+   * back. It never blocks.
+   *
+   * @returns the number of open sessions on this node
+   * @throws the errors of `session.send`; then no session gets the update.
+   */
+  readonly send: <Name extends keyof Updates & string>(name: Name, data: UpdateData<Updates[Name]>) => number
+}
+
 /** A named set of sessions. It holds no memory while it has no members. */
 export interface Group<State = unknown, Updates extends UpdateDefinitions = UpdateDefinitions> extends Iterable<Session<State, Updates>> {
   /** The name given to `live.group(name)`. */
   readonly name: string
-  /** Number of members on this node. */
+  /** Number of members; in a cluster on all nodes, as these have last told. */
   readonly size: number
   /** The same group on this node alone: its broadcasts go to no other node. Without a cluster, the group itself. */
   readonly local: Group<State, Updates>
@@ -110,6 +151,14 @@ export interface Group<State = unknown, Updates extends UpdateDefinitions = Upda
   add: (session: Session<State, Updates>) => boolean
   /** Removes a session and queues `onLeave`. Returns false for a session that is no member. */
   delete: (session: Session<State, Updates>) => boolean
+  /**
+   * Lists members; in a cluster on all nodes, this one's first. Sessions that the engine has are not among them.
+   *
+   * @param options `limit` is the most of them; default 100.
+   * @returns a promise; rejects with `FST_ERR_TETHER_ARGUMENT` for a wrong limit, and with `FST_ERR_TETHER_UNAVAILABLE` if a
+   * node does not answer within `forwardMs`.
+   */
+  members: (options?: { limit?: number | undefined }) => Promise<Array<FoundSession<Updates>>>
   /** Whether a session is a member. */
   has: (session: Session<State, Updates>) => boolean
   /**
@@ -206,6 +255,19 @@ export interface Handler<State = unknown, Updates extends UpdateDefinitions = Up
    * a cluster, at once. Rejects with `FST_ERR_TETHER_ENGINE` if the application closes before.
    */
   synced: () => Promise<void>
+  /**
+   * Returns all sessions of one owner, whether it has any or not.
+   *
+   * @param id what `bind` gives; a number is the same as its text
+   * @throws `FST_ERR_TETHER_ARGUMENT` for any other value.
+   */
+  user: (id: string | number) => User<Updates>
+  /**
+   * Finds an open session by its id or its ref; in a cluster on all nodes, and in the engine.
+   *
+   * @returns a promise; null if there is none. Rejects with `FST_ERR_TETHER_UNAVAILABLE` if its node, or the engine, does not answer.
+   */
+  find: (idOrRef: string) => Promise<FoundSession<Updates> | null>
   /** Returns the group of a name, with or without members. Throws a TypeError for an empty name. */
   group: (name: string) => Group<State, Updates>
   /**

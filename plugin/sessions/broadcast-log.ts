@@ -7,6 +7,10 @@ import type { Frame } from '../protocol/frame.ts'
 
 /** The log that joins the nodes, as an endpoint and its sessions see it. */
 export interface BroadcastLog {
+  /** The name of this node. */
+  readonly node: string
+  /** Whether a node lives, as last told. */
+  hasNode: (name: string) => boolean
   subscribe: (url: string, subscriber: LogSubscriber) => void
   publish: (broadcast: Broadcast) => void
   synced: () => Promise<void>

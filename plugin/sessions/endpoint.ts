@@ -13,16 +13,20 @@ import type { BroadcastLog } from './broadcast-log.ts'
 import { Cohorts } from './cohorts.ts'
 import { CommandWatch } from './command-watch.ts'
 import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
+import type { SessionDirectory } from './directory.ts'
+import { Finder } from './finder.ts'
+import { GroupSizes } from './group-sizes.ts'
 import { Groups } from './groups.ts'
 import type { SessionKeeper } from './keeper.ts'
 import { keepState, reviveState } from './kept-state.ts'
 import { LiveHandler } from './live-handler.ts'
 import { Relay } from './relay.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
+import { SessionIndex } from './session-index.ts'
 import type { EventHandler } from './session-inbox.ts'
 import { ownerOf, type ConnectionUse, type SessionRegistry } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
-import type { RestoreFrom, RestoreOptions, SessionSnapshot } from './snapshot.ts'
+import type { RestoreOptions, SessionSnapshot } from './snapshot.ts'
 import { TetherSession } from './session.ts'
 import type { TopicsPart } from './topics-part.ts'
 
@@ -43,6 +47,8 @@ export interface EndpointParts {
   readonly url?: string
   /** Makes what keeps its sessions in the cluster; absent where they stay on this node. */
   readonly keeperFor?: ((endpoint: Endpoint) => SessionKeeper) | undefined
+  /** Makes what finds its sessions on other nodes; absent without a cluster. */
+  readonly directoryFor?: ((endpoint: Endpoint) => SessionDirectory) | undefined
   /** Makes its topics; null for a contract without topics. */
   readonly topics?: ((endpoint: Endpoint) => TopicsPart<TetherSession>) | null
 }
@@ -60,6 +66,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   /** Sessions by id, including those that are closing. */
   readonly sessions = new Map<string, TetherSession>()
+  readonly index = new SessionIndex(this.sessions)
   /** Prepared sessions by their unused claims. */
   readonly claims = new Map<string, TetherSession>()
   /** Sessions that are not closing; they receive the broadcasts to all. */
@@ -76,6 +83,8 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly keeper: SessionKeeper | null
   readonly broadcastLog: BroadcastLog | null
   readonly topics: TopicsPart<TetherSession> | null
+  readonly groupSizes: GroupSizes | null
+  readonly finders: { readonly local: Finder, readonly all: Finder }
   readonly #relay: Relay | null
   readonly #bind: Bind | undefined
   /** Whether a state was seen that can move to another node, or none ever has to. */
@@ -108,6 +117,10 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.keeper = parts.keeperFor?.(this) ?? null
     this.broadcastLog = cluster
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)
+    this.groupSizes = cluster === null ? null : new GroupSizes({ url, log: cluster, groups: this.groups, deadlines: parts.runtime.deadlines, time: parts.runtime.time, limits: parts.runtime.limits })
+    const local = new Finder(this, null, null)
+    const directory = parts.directoryFor?.(this) ?? null
+    this.finders = { local, all: this.#relay === null ? local : new Finder(this, this.#relay, directory) }
     this.#isStateKept = cluster === null || parts.limits.persist === 'never'
     this.context = Object.freeze({ live: new LiveHandler(this, this.#relay) })
   }
@@ -166,8 +179,8 @@ export class Endpoint implements SessionScope<TetherSession> {
     if (session.claimCode !== null) this.claims.set(session.claimCode, session)
     this.registry.add(session)
     this.sessions.set(session.id, session)
+    this.index.add(session)
     this.everyone.add(session)
-    this.#relay?.add(session)
     const { watch } = this.runtime
     if (watch.seesSessionOpen) watch.sessionOpened({ session: session.shortId, url: this.url, prepared: isPrepared })
     return session
@@ -208,9 +221,9 @@ export class Endpoint implements SessionScope<TetherSession> {
    * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, and
    * with an error of `deserialize`, which is logged.
    */
-  async restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false }: RestoreOptions): Promise<TetherSession> {
+  async restore (id: string, snapshot: SessionSnapshot, options: RestoreOptions): Promise<TetherSession> {
     if (this.sessions.has(id) || this.#restoring.has(id)) throw new ArgumentError(`the session ${shortSessionId(id)} is at this node already`)
-    const restored = this.#restore(id, snapshot, from, deadlineMs, awaitsStream)
+    const restored = this.#restore(id, snapshot, options)
     this.#restoring.set(id, restored)
     try {
       return await restored
@@ -219,20 +232,25 @@ export class Endpoint implements SessionScope<TetherSession> {
     }
   }
 
-  async #restore (id: string, snapshot: SessionSnapshot, from: RestoreFrom, deadlineMs: number, awaitsStream: boolean): Promise<TetherSession> {
+  async #restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false, ref, isOver = false }: RestoreOptions): Promise<TetherSession> {
     const state = await this.#revive(id, snapshot)
     const { broadcastLog: log } = this
-    const isComplete = log === null || (snapshot.log !== null && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
+    const isComplete = isOver || log === null || (snapshot.log !== null && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
     // A drain that began meanwhile knows only the sessions of that moment.
     if (this.runtime.draining) throw new DrainingError()
-    const session = new TetherSession(this, state, { boundTo: snapshot.boundTo, owner: snapshot.owner, connection: null }, null, { id, snapshot, from })
+    const session = new TetherSession(this, state, { boundTo: snapshot.boundTo, owner: snapshot.owner, connection: null }, null, { id, ref, snapshot, from })
     this.registry.add(session)
     this.sessions.set(id, session)
     for (const name of snapshot.groups) this.groups.readd(name, session)
+    if (isOver) {
+      this.everyone.add(session)
+      this.index.add(session)
+      return session
+    }
     this.topics?.restore(session, snapshot.subscriptions)
     const replayed = this.#relay === null ? new Map<string, string>() : this.#relay.replay(session, snapshot.log, isComplete, this.topics?.epochsFor(snapshot.subscriptions))
     this.everyone.add(session)
-    this.#relay?.add(session)
+    this.index.add(session)
     this.topics?.resume(session, snapshot.subscriptions, replayed, snapshot.takenAt)
     session.queueHook('onRestore', { ...this.context, from })
     if (!awaitsStream) this.awaitStream(session)
@@ -293,7 +311,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   closed (session: TetherSession): void {
     this.closing(session)
     this.sessions.delete(session.id)
-    this.#relay?.delete(session)
+    this.index.delete(session)
     this.keeper?.ended(session)
     if (session.isClosedForGood) this.registry.bury(session.id, session.everConnected ? null : session.claimCode, this.limits.reconnectMs)
     this.registry.remove(session)

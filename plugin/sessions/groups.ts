@@ -1,6 +1,8 @@
 import { ArgumentError } from '../../schemas/errors.ts'
 import { Audience } from '../delivery/audience.ts'
-import type { Group, Session } from './api.ts'
+import type { FoundSession, Group, Session } from './api.ts'
+import type { Finder } from './finder.ts'
+import type { GroupSizes } from './group-sizes.ts'
 import type { Relay } from './relay.ts'
 import type { SessionScope } from './session-scope.ts'
 import type { TetherSession } from './session.ts'
@@ -9,6 +11,10 @@ import type { TetherSession } from './session.ts'
 interface GroupScope extends SessionScope<TetherSession> {
   /** All its sessions that are not closing. */
   readonly everyone: Audience<TetherSession>
+  /** Sizes on other nodes; null for this node alone. */
+  readonly groupSizes: GroupSizes | null
+  /** Finds members here, or on all nodes. */
+  readonly finders: { readonly local: Finder, readonly all: Finder }
 }
 
 /** The groups of one `stateful` URL. */
@@ -21,6 +27,22 @@ export class Groups {
   }
 
   get size (): number { return this.#audiences.size }
+  get names (): Iterable<string> { return this.#audiences.keys() }
+
+  /** Number of members on this node. */
+  sizeOf (name: string): number {
+    return this.#audiences.get(name)?.size ?? 0
+  }
+
+  /** Number of members on all nodes, as last told. */
+  sizeOfAll (name: string): number {
+    return this.sizeOf(name) + (this.#scope.groupSizes?.othersOf(name) ?? 0)
+  }
+
+  findMembers (name: string, limit: number | undefined, isLocal: boolean): Promise<FoundSession[]> {
+    const { finders } = this.#scope
+    return (isLocal ? finders.local : finders.all).members(name, limit)
+  }
 
   /** @param relay to other nodes; null for this node alone */
   group (name: string, relay: Relay | null = null): SessionGroup {
@@ -50,6 +72,7 @@ export class Groups {
     // Earlier broadcasts are not for the new member.
     session.unsettle()
     audience.add(session)
+    this.#scope.groupSizes?.changed(name)
     ;(session.groups ??= new Set()).add(name)
     session.queueHook('onJoin', name, this.#scope.context)
     return true
@@ -60,6 +83,7 @@ export class Groups {
     let audience = this.#audiences.get(name)
     if (audience === undefined) this.#audiences.set(name, audience = new Audience())
     audience.add(session)
+    this.#scope.groupSizes?.changed(name)
     ;(session.groups ??= new Set()).add(name)
   }
 
@@ -70,6 +94,7 @@ export class Groups {
     session.unsettle()
     audience.delete(session)
     if (audience.size === 0) this.#audiences.delete(name)
+    this.#scope.groupSizes?.changed(name)
     session.groups?.delete(name)
     session.queueHook('onLeave', name, this.#scope.context)
     return true
@@ -114,7 +139,11 @@ export class SessionGroup implements Group {
     return this.#relay === null ? this : new SessionGroup(this.name, this.#groups, null)
   }
 
-  get size (): number { return this.#groups.members(this.name)?.size ?? 0 }
+  get size (): number { return this.#relay === null ? this.#groups.sizeOf(this.name) : this.#groups.sizeOfAll(this.name) }
+
+  members ({ limit }: { limit?: number | undefined } = {}): Promise<FoundSession[]> {
+    return this.#groups.findMembers(this.name, limit, this.#relay === null)
+  }
 
   add (session: Session): boolean {
     return this.#groups.add(this.name, session as TetherSession)

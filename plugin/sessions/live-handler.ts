@@ -1,15 +1,21 @@
-import { UnknownTopicError } from '../../schemas/errors.ts'
+import { ArgumentError, UnknownTopicError } from '../../schemas/errors.ts'
 import { protocolCounts } from '../carriers/carrier.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { AnyRequest } from '../streams/transport.ts'
-import type { Group, Handler, HandlerStats, LiveTopic, Session } from './api.ts'
+import type { CompiledContract } from '../contract/compiled-contract.ts'
+import type { FoundSession, Group, Handler, HandlerStats, LiveTopic, Session, User } from './api.ts'
+import type { Finder } from './finder.ts'
 import type { Groups } from './groups.ts'
 import type { Relay } from './relay.ts'
+import type { SessionIndex } from './session-index.ts'
 import type { TetherSession } from './session.ts'
 import type { TopicsPart } from './topics-part.ts'
 
 /** The part of an endpoint that its handler shows. */
 interface HandlerSource {
+  readonly contract: CompiledContract
+  readonly index: SessionIndex
+  readonly finders: { readonly local: Finder, readonly all: Finder }
   readonly groups: Groups
   readonly sessions: ReadonlyMap<string, TetherSession>
   readonly claims: ReadonlyMap<string, TetherSession>
@@ -39,6 +45,16 @@ export class LiveHandler implements Handler {
 
   group (name: string): Group {
     return this.#endpoint.groups.group(name, this.#relay)
+  }
+
+  user (id: string | number): User {
+    if (typeof id !== 'string' && !Number.isFinite(id)) throw new ArgumentError(`a user is what bind gives, a string or a finite number; got ${String(id)}`)
+    return new LiveUser(String(id), this.#endpoint, this.#relay)
+  }
+
+  find (idOrRef: string): Promise<FoundSession | null> {
+    const { finders } = this.#endpoint
+    return (this.#relay === null ? finders.local : finders.all).find(idOrRef)
   }
 
   topic (name: string, params: unknown = {}): LiveTopic {
@@ -77,5 +93,27 @@ export class LiveHandler implements Handler {
       protocols[stream.protocol]++
     }
     return { sessions: this.#endpoint.sessions.size, connected, protocols, groups: this.#endpoint.groups.size, ...this.#endpoint.topics?.figures ?? noTopics }
+  }
+}
+
+/** The application's view of the sessions of one owner. */
+class LiveUser implements User {
+  readonly id: string
+  readonly #endpoint: HandlerSource
+  readonly #relay: Relay | null
+
+  constructor (id: string, endpoint: HandlerSource, relay: Relay | null) {
+    this.id = id
+    this.#endpoint = endpoint
+    this.#relay = relay
+  }
+
+  send (name: string, data: unknown): number {
+    const { contract, index } = this.#endpoint
+    const frame = contract.encode(name, data)
+    const sessions = index.ofOwner(this.id)
+    if (this.#relay !== null) this.#relay.publishTo('user', this.id, frame)
+    else for (const session of sessions) session.sendFrame(frame)
+    return sessions.length
   }
 }

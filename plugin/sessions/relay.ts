@@ -1,3 +1,4 @@
+import { channels } from '../cluster/channels.ts'
 import type { Broadcast } from '../cluster/log-entry.ts'
 import type { Offset } from '../cluster/engine.ts'
 import type { LogPosition } from '../cluster/log-position.ts'
@@ -6,7 +7,7 @@ import type { Audience } from '../delivery/audience.ts'
 import type { BroadcastQueue } from '../delivery/broadcast-queue.ts'
 import { topicOf, type Frame } from '../protocol/frame.ts'
 import type { BroadcastLog } from './broadcast-log.ts'
-import { refOf } from './session-id.ts'
+import type { SessionIndex } from './session-index.ts'
 import type { TetherSession } from './session.ts'
 import type { EpochFilter, TopicsPart } from './topics-part.ts'
 
@@ -15,35 +16,38 @@ interface Destination {
   readonly everyone: Audience<TetherSession>
   readonly groups: { audience: (name: string) => Audience<TetherSession> | undefined }
   readonly topics: Pick<TopicsPart<TetherSession>, 'deliver' | 'lost'> | null
+  readonly index: SessionIndex
   readonly runtime: { readonly broadcasts: Pick<BroadcastQueue, 'push'> }
 }
 
 /** Joins the sessions of one URL to those of the same URL on other nodes: broadcasts go into the log, and come out of it. */
 export class Relay implements LogSubscriber {
   readonly #url: string
+  /** Where updates for single sessions go. */
+  readonly #channels: { readonly user: string, readonly ref: string }
   readonly #log: BroadcastLog
   readonly #destination: Destination
-  /** Sessions by their ref. */
-  readonly #sessions = new Map<string, TetherSession>()
 
   constructor (url: string, log: BroadcastLog, destination: Destination) {
     this.#url = url
     this.#log = log
     this.#destination = destination
+    this.#channels = { user: channels.user(url), ref: channels.ref(url) }
     log.subscribe(url, this)
-  }
-
-  add (session: TetherSession): void {
-    this.#sessions.set(refOf(session.id), session)
-  }
-
-  delete (session: TetherSession): void {
-    this.#sessions.delete(refOf(session.id))
+    // Losses are told once, for the URL.
+    const lost = () => {}
+    log.subscribe(this.#channels.user, { deliver: ({ group, frame }) => { if (group !== null) for (const session of destination.index.ofOwner(group)) session.sendFrame(frame) }, lost })
+    log.subscribe(this.#channels.ref, { deliver: ({ group, frame }) => { if (group !== null) destination.index.ofRef(group)?.sendFrame(frame) }, lost })
   }
 
   /** @param group null for all sessions */
   publish (group: string | null, frame: Frame, except: TetherSession | null, epoch?: number): void {
-    this.#log.publish({ url: this.#url, group, except: except === null ? null : refOf(except.id), frame, epoch })
+    this.#log.publish({ url: this.#url, group, except: except === null ? null : except.ref, frame, epoch })
+  }
+
+  /** Sends an update to the sessions of one owner, or to one session, wherever they are. */
+  publishTo (kind: 'user' | 'ref', name: string, frame: Frame): void {
+    this.#log.publish({ url: this.#channels[kind], group: name, except: null, frame })
   }
 
   synced (): Promise<void> {
@@ -63,10 +67,14 @@ export class Relay implements LogSubscriber {
     let isLossy = position === null || !isComplete
     if (isLossy) session.feed.lose()
     if (position === null) return null
-    const ref = refOf(session.id)
+    const { ref, boundTo } = session
+    const { user, ref: one } = this.#channels
+    const isForIt = (url: string, group: string | null, except: string | null, frame: Frame) => url === this.#url
+      ? except !== ref && isFor(session, group, frame)
+      : group !== null && ((url === user && group === boundTo) || (url === one && group === ref))
     this.#log.replay(position, {
       deliver: ({ url, group, except, frame, epoch }) => {
-        if (epochs?.read(url, frame) === true || url !== this.#url || except === ref || !isFor(session, group, frame)) return
+        if (epochs?.read(url, frame) === true || !isForIt(url, group, except, frame)) return
         if (epoch !== undefined && epochs?.admits(topicOf(frame)!, epoch) === false) return
         session.feed.append(frame)
         if (frame.key !== null && topicOf(frame) !== null) values.set(frame.key, frame.text)
@@ -81,10 +89,10 @@ export class Relay implements LogSubscriber {
   }
 
   deliver ({ group, except, frame, epoch }: Broadcast, at: Offset): void {
-    const { everyone, groups, topics, runtime } = this.#destination
+    const { everyone, groups, topics, index, runtime } = this.#destination
     if (topics !== null && group === null && topicOf(frame) !== null) return topics.deliver(frame, at, epoch)
     const audience = group === null ? everyone : groups.audience(group)
-    const left = except === null ? null : this.#sessions.get(except) ?? null
+    const left = except === null ? null : index.ofRef(except) ?? null
     if (audience !== undefined && audience.size > 0) runtime.broadcasts.push(audience, left, frame)
   }
 

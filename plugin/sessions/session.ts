@@ -22,7 +22,7 @@ import { NumberTakers } from './number-takers.ts'
 import { PingAllowance } from './ping-allowance.ts'
 import { SessionClock, type ClockOwner, type Phase } from './session-clock.ts'
 import { SessionFeed, type FeedOwner } from './session-feed.ts'
-import { createSessionId, shortSessionId } from './session-id.ts'
+import { createSessionId, refOf, shortSessionId } from './session-id.ts'
 import { Replies } from './replies.ts'
 import { replyFrame, type Reply } from './reply.ts'
 import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
@@ -47,6 +47,8 @@ export interface CloseOptions {
 /** Where a session was before. */
 export interface SessionOrigin {
   readonly id: string
+  /** Its ref where that does not follow from the id: nobody here knows the id that it had. */
+  readonly ref?: string | undefined
   readonly snapshot: SessionSnapshot
   readonly from: RestoreFrom
 }
@@ -98,6 +100,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   replies: Replies | null = null
   /** Null before its first ping. */
   #pings: PingAllowance | null = null
+  /** Worked out at its first use. */
+  #ref: string | null
   #phase: Phase
   /** Whether the session still has a place in the pool of prepared sessions. */
   #isPooled: boolean
@@ -117,6 +121,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   constructor (scope: SessionScope<TetherSession>, state: unknown, { boundTo, owner, connection }: Applicant, claimCode: string | null, origin: SessionOrigin | null = null) {
     const { runtime } = scope
     this.id = origin?.id ?? createSessionId()
+    this.#ref = origin?.ref ?? null
     this.scope = scope
     this.state = state
     this.boundTo = boundTo
@@ -137,6 +142,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   // For handlers
 
   get connected (): boolean { return this.feed.stream !== null }
+  get ref (): string { return this.#ref ??= refOf(this.id) }
 
   get signal (): AbortSignal {
     if (this.#abort === null) {
@@ -171,9 +177,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   }
 
   send (name: string, data: unknown): Promise<boolean> {
-    const frame = this.scope.contract.encode(name, data)
-    this.catchUp()
-    return this.feed.send(frame)
+    return this.sendFrame(this.scope.contract.encode(name, data))
   }
 
   update<Result> (run: (session: this) => Result): Promise<Awaited<Result>> {
@@ -201,6 +205,12 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   get acceptedSeq (): number { return this.inbox.acceptedSeq }
   /** Why it closes; before, the reason for a close without one. */
   get closeReason (): CloseReason { return this.#closeReason }
+  /** @returns as `send` does */
+  sendFrame (frame: Frame): Promise<boolean> {
+    this.catchUp()
+    return this.feed.send(frame)
+  }
+
   /** Milliseconds since it was made. */
   get ageMs (): number { return this.scope.runtime.time.now() - this.#clock.createdAt }
   get shortId (): string { return shortSessionId(this.id) }

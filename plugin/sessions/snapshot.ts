@@ -35,6 +35,10 @@ export interface RestoreOptions {
    * caller whose stream fails calls `endpoint.detached(session)`. Default false.
    */
   readonly awaitsStream?: boolean
+  /** The session's ref where nobody knows its id, which is a new one then. */
+  readonly ref?: string
+  /** Whether the caller closes the session at once: it gets no updates, and `onRestore` does not run. Default false. */
+  readonly isOver?: boolean
 }
 
 /** An update that a snapshot holds: by its text, or by its place in the log. */

@@ -55,6 +55,8 @@ export class MemoryEngine extends HubEngine implements Member {
   #next = 0
   /** Whether the last report was `up`. */
   #isUp = false
+  /** Whether `down` is still to be reported. */
+  #owesDown = false
   #canConnect = true
   #noticing: unknown
 
@@ -158,6 +160,8 @@ export class MemoryEngine extends HubEngine implements Member {
     const on = this.#on!
     this.#hub = hub
     hub.join(this.#node, this)
+    // What the new connection brings may come in an earlier turn.
+    this.#down.send(0, 0, () => { this.#tellDown() })
     if (this.#known === null) this.#next = hub.store.tail
     else if (this.#known === hub) this.#next = hub.store.numberAfter(this.#reported)
     else {
@@ -204,7 +208,14 @@ export class MemoryEngine extends HubEngine implements Member {
     this.#calls.rejectAll('has broken the connection')
     if (!this.#isUp) return
     this.#isUp = false
-    this.#home.clock.defer(() => { if (!this.#isClosed) this.#on!.down() })
+    this.#owesDown = true
+    this.#home.clock.defer(() => { this.#tellDown() })
+  }
+
+  #tellDown (): void {
+    if (!this.#owesDown || this.#isClosed) return
+    this.#owesDown = false
+    this.#on!.down()
   }
 
   #endNotice (): void {

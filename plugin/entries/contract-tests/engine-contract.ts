@@ -368,6 +368,27 @@ const withDue: Record<string, Case> = {
     await eventually(async () => (await due(9_000)).length === 3, 'one is due no more')
     equal(await one.engine.put(early, bytes('v'), 'no-such-revision', { ...minute, dueAt: 8_000 }), null)
     same(await due(10_000), [early, middle, late], 'a write that was refused moves nothing')
+  },
+
+  'of nodes that take what is due, one gets each record': async (bench) => {
+    const peers = await bench.peers(3)
+    const keys = range(12).map(() => randomName('k'))
+    await Promise.all(keys.map((key, index) => peers[index % 3]!.engine.put(key, bytes('over'), null, { ...minute, dueAt: 1_000 + index })))
+    const taken: string[] = []
+    await Promise.all(peers.map(async ({ engine, name }) => {
+      for (let round = 0; round < 50; round++) {
+        const due = await engine.due!(60_000, 5)
+        if (due.length === 0) return
+        for (const key of due) {
+          const found = await engine.get(key)
+          // Another node may have it by now.
+          if (found === null || text(found.value) !== 'over') continue
+          if (await engine.put(key, bytes(name), found.revision, minute) !== null) taken.push(key)
+        }
+      }
+    }))
+    same(taken.toSorted(), keys.toSorted(), 'each once')
+    for (const { engine } of peers) await eventually(async () => (await engine.due!(60_000, 100)).length === 0, 'nothing is due any more')
   }
 }
 

@@ -50,3 +50,26 @@ t.test('a late list does not replace a later one', async (t) => {
   await Promise.all(reads)
   t.strictSame(membership.nodes.map(({ name }) => name), ['self', 'new'])
 })
+
+t.test('the wall clocks of all nodes bound the time', async (t) => {
+  const wall = Date.now()
+  const cards = { ahead: wall + 60_000, behind: wall - 60_000 }
+  const { clock, membership } = start({ nodes: async () => new Map(Object.entries(cards).map(([name, wroteAt]) => [name, Buffer.from(JSON.stringify({ ...card, wroteAt }))])) })
+  const near = (time: number, expected: number) => Math.abs(time - expected) < 5_000
+  t.ok(near(membership.wallTime.earliest, wall) && near(membership.wallTime.latest, wall), 'alone')
+  await membership.read()
+  t.ok(near(membership.wallTime.latest, wall + 60_000))
+  t.ok(near(membership.wallTime.earliest, wall - 60_000))
+  // The clock of a node goes on while its card is the same.
+  await clock.pass(30_000)
+  await membership.read()
+  t.ok(near(membership.wallTime.latest, wall + 90_000))
+})
+
+t.test('nodes whose clocks agree change nothing', async (t) => {
+  const { membership } = start({ nodes: async () => new Map([['late', Buffer.from(JSON.stringify({ ...card, wroteAt: Date.now() - 300 }))], ['old', Buffer.from(JSON.stringify(card))]]) })
+  await membership.read()
+  const before = Date.now()
+  const { earliest, latest } = membership.wallTime
+  for (const time of [earliest, latest]) t.ok(time >= before && time <= Date.now())
+})

@@ -141,3 +141,20 @@ t.test('bad options are refused by name', async (t) => {
     [() => local({ durable: 'yes' } as any), /option "durable" of local\(\)/]
   ] as const) t.throws(make, { code: 'FST_ERR_TETHER_OPTION', message })
 })
+
+t.test('the end of a connection is told before what the next one brings, whichever turn is first', async (t) => {
+  class LateClock extends VirtualClock {
+    override readonly defer = (run: () => void) => { this.setTimeout(run, 5) }
+  }
+  const clock = new LateClock()
+  const hub = memory({ clock, weather: ({ what }) => what === 'entry' ? 3 : 0 })
+  const engine = hub.engineFor({ name: 'shop', logMs: 60_000 })
+  const told: string[] = []
+  await engine.open('n', { entry: () => told.push('entry'), message () {}, up: () => told.push('up'), down: () => told.push('down'), forgot: () => told.push('forgot') })
+  await clock.pass(20)
+  engine.append(Buffer.from('a')).catch(() => {})
+  await clock.pass(5)
+  hub.empty()
+  await clock.pass(20)
+  t.strictSame(told, ['up', 'down', 'forgot', 'up'])
+})

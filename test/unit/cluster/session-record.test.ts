@@ -4,8 +4,9 @@ import { packRecord, unpackRecord, type SessionRecord } from '../../../plugin/cl
 const held = { url: '/live', epoch: 3 }
 const records: SessionRecord[] = [
   { ...held, status: 'live', owner: 'host-1-abc_D' },
-  { ...held, status: 'moving', owner: 'b', snapshot: Buffer.from('{"a":"\n"}\n\0') },
-  { ...held, status: 'frozen', snapshot: Buffer.from([0, 10, 255]) },
+  { ...held, status: 'moving', owner: 'b', snapshot: Buffer.from('{"a":"\n"}\n\0'), endsAt: 1_700_000_000_000 },
+  { ...held, status: 'frozen', snapshot: Buffer.from([0, 10, 255]), endsAt: null, by: null },
+  { ...held, status: 'frozen', snapshot: Buffer.from([1]), endsAt: 5, by: 'host-1-abc_D' },
   { ...held, status: 'claim', sealed: Buffer.from([1, 2]) },
   { ...held, status: 'ended', isForGood: true },
   { ...held, url: '/"ä\n', status: 'ended', isForGood: false }
@@ -17,7 +18,8 @@ t.test('a record is read as it was written', async (t) => {
 
 t.test('what is no record, or is of a later format, is refused', async (t) => {
   const line = (...parts: unknown[]) => Buffer.from(`${JSON.stringify(parts)}\nsnapshot`)
-  t.not(unpackRecord(line(1, 'frozen', '/live', 1, null, false, 'of a later version')), null)
+  t.not(unpackRecord(line(1, 'frozen', '/live', 1, null, false, null, null, 'of a later version')), null)
+  t.match(unpackRecord(line(1, 'frozen', '/live', 1, null, false)), { endsAt: null, by: null }, 'of an earlier version')
   const refused: Array<[what: string, bytes: Buffer]> = [
     ['nothing', Buffer.alloc(0)],
     ['no line', Buffer.from('[1,"live","/live",1,"a",false]')],

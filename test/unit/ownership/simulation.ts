@@ -13,7 +13,7 @@ import { Ownership } from '../../../plugin/ownership/ownership.ts'
 import { Acceptance } from '../../../plugin/sessions/acceptance.ts'
 import type { Endpoint } from '../../../plugin/sessions/endpoint.ts'
 import type { SessionKeeper, Whereabouts } from '../../../plugin/sessions/keeper.ts'
-import { createSessionId } from '../../../plugin/sessions/session-id.ts'
+import { createSessionId, refOf } from '../../../plugin/sessions/session-id.ts'
 import type { TetherSession } from '../../../plugin/sessions/session.ts'
 import type { SessionSnapshot } from '../../../plugin/sessions/snapshot.ts'
 import { defaults } from '../../../schemas/defaults.ts'
@@ -27,6 +27,7 @@ export const leaseMs = 1_000
 
 class SimulatedSession {
   readonly id: string
+  readonly ref: string
   readonly node: SimulatedNode
   readonly boundTo: string | null
   readonly owner = null
@@ -44,6 +45,7 @@ class SimulatedSession {
 
   constructor (id: string, node: SimulatedNode, boundTo: string | null) {
     this.id = id
+    this.ref = refOf(id)
     this.node = node
     this.boundTo = boundTo
   }
@@ -135,7 +137,7 @@ export class SimulatedNode {
     const { clock, hub } = world
     const options = { ...defaults.cluster, leaseMs, handoverMs: 400, forwardMs: 300, engine: hub }
     this.cluster = new ClusterNode({ options, fixed: defaults.fixed, clock, figures: () => ({ sessions: this.sessions.size, draining: false }) })
-    this.ownership = new Ownership({ node: this.cluster, options, fixed: { ...defaults.fixed, recordMs: world.recordMs }, clock, log: () => silent })
+    this.ownership = new Ownership({ node: this.cluster, options, maxFrozen: Infinity, fixed: { ...defaults.fixed, recordMs: world.recordMs }, clock, log: () => silent })
     const reserve = () => {
       if (this.slots === 0) return false
       this.slots--

@@ -1,0 +1,18 @@
+import { ArgumentError } from '../../schemas/errors.ts'
+import { messageOf } from '../../schemas/thrown.ts'
+
+/**
+ * Writes data of the application as JSON.
+ *
+ * @throws `FST_ERR_TETHER_ARGUMENT` for data that JSON cannot hold
+ */
+export function jsonOf (data: unknown, what: string): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(data)
+  } catch (error) {
+    throw new ArgumentError(`${what} cannot be written as JSON: ${messageOf(error)}`)
+  }
+  if (text === undefined) throw new ArgumentError(`${what} cannot be written as JSON: it is ${typeof data}`)
+  return text
+}
