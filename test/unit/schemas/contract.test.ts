@@ -37,7 +37,7 @@ t.test('what is no contract', async (t) => {
     t.throws(() => defineContract({ events: bad as never }), refused('"events" of a contract must be an object'))
     t.throws(() => defineContract({ updates: bad as never }), refused('"updates" of a contract must be an object'))
   }
-  t.throws(() => defineContract({ event: {} } as never), refused('a contract has no part "event", only "events" and "updates"'))
+  t.throws(() => defineContract({ event: {} } as never), refused('a contract has no part "event", only "events", "updates" and "topics". Did you mean "events"?'))
 })
 
 t.test('what is no definition', async (t) => {

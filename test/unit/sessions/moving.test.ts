@@ -108,7 +108,7 @@ t.test('the old object is dead, and its hooks run in order', async (t) => {
   const { signal } = session!
   const { id } = session!
   session!.send('n', 1)
-  stream.flush(0)
+  stream.flush(performance.now())
   await setImmediate()
   one.told()
   const snapshot = await session!.freeze('moved', brief)
@@ -136,7 +136,7 @@ t.test('the same session goes on at another node', async (t) => {
   const { session, stream } = await one.get(null)
   one.endpoint.context.live.group('a').add(session as never)
   for (let n = 1; n <= 3; n++) session!.send('n', n)
-  stream.flush(0)
+  stream.flush(performance.now())
   await setImmediate()
   t.match(await one.post(session!.id, 'quick', 5, 1), { isAccepted: true, seq: 1 })
   const snapshot = await session!.freeze('replaced', brief)
@@ -148,7 +148,7 @@ t.test('the same session goes on at another node', async (t) => {
   restored.send('n', 4)
   t.match(await two.post(restored.id, 'quick', 5, 1), { isAccepted: true, seq: 1, known: 1 }, 'an event that was accepted there')
   const again = await two.get(restored.id, 2)
-  again.stream.flush(0)
+  again.stream.flush(performance.now())
   t.match(again.stream.got, [/"verdict":"resumed","seq":2.*"accepted":1/, '3 event: n\ndata: 3\n\n', '4 event: n\ndata: 4\n\n'])
   const third = await two.get(restored.id, 4)
   t.equal(third.session, restored)
@@ -160,11 +160,11 @@ t.test('a reply that its client did not acknowledge comes from the next node', a
   const { session, stream } = await one.get(null)
   t.match(await one.post(session!.id, 'double', 4, 1), { isAccepted: true, seq: 1 })
   await setImmediate()
-  stream.flush(0)
+  stream.flush(performance.now())
   const restored = await two.restore(session!.id, (await session!.freeze('moved', brief))!)
   t.equal(restored.replies?.size, 1)
   const again = await two.get(restored.id, 0)
-  again.stream.flush(0)
+  again.stream.flush(performance.now())
   t.match(again.stream.got, [/"verdict":"resumed","seq":0/, '1 event: tether.reply\ndata: {"seq":1,"data":8}\n\n'])
   await two.get(restored.id, 1)
   t.equal(restored.replies?.size, 0)
@@ -190,7 +190,7 @@ t.test('a session may be frozen and restored at its own node, many times', async
     session = await one.restore(session!.id, snapshot!, 'frozen')
   }
   const { stream } = await one.get(session!.id, 0)
-  stream.flush(0)
+  stream.flush(performance.now())
   t.match(stream.got, [/"verdict":"resumed","seq":0/, /^1 .*1/s, /^2 .*2/s, /^3 .*3/s])
 })
 
@@ -267,7 +267,7 @@ t.test('what the last hooks do goes along', async (t) => {
   const restored = await two.restore(session!.id, snapshot!)
   t.same(restored.state, { seen: [8, 9] })
   const { stream } = await two.get(restored.id, 0)
-  stream.flush(0)
+  stream.flush(performance.now())
   t.match(stream.got[1], /^1 .*data: 1/s)
 })
 
@@ -409,7 +409,7 @@ t.test('a session without a first stream moves too', async (t) => {
   t.match(snapshot, { everConnected: false, counted: null })
   const restored = await two.restore(session.id, snapshot, 'frozen', true)
   const { stream } = await two.get(restored.id)
-  stream.flush(0)
+  stream.flush(performance.now())
   t.match(stream.got, [/"verdict":"new"/, /^1 /])
   t.same(two.told(), ['onRestore frozen', 'onConnect new frozen'])
 })
@@ -418,7 +418,7 @@ t.test('after a crash, what nobody was sent is numbered above what the client ha
   const [one, two] = [start(t), start(t)]
   const { session, stream } = await one.get(null)
   for (const n of [1, 2]) session!.send('n', n)
-  stream.flush(0)
+  stream.flush(performance.now())
   stream.destroy('client')
   session!.send('n', 3)
   const snapshot = (await session!.freeze('moved', brief))!
@@ -426,7 +426,7 @@ t.test('after a crash, what nobody was sent is numbered above what the client ha
     const restored = await two.restore(session!.id, snapshot, 'crashed')
     restored.send('n', 4)
     const { stream } = await two.get(restored.id, seq)
-    stream.flush(0)
+    stream.flush(performance.now())
     restored.destroy()
     return stream.got
   }
