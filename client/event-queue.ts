@@ -164,8 +164,8 @@ export function createEventQueue (
       const { status, code, errors, expected, known, seq, retryAfterMs } = answer
       let why = /TETHER_BINDING$/.test(code!) ? 'binding' : !isFinal(answer) && 'unanswered'
       const isProxys = !isFinal(answer) && mayBeProxys.test(status as never)
-      // An answer of the server's own says that nothing was accepted; a proxy's may come after it was.
-      if ((/^4/.test(status as never) && !isProxys) || (status === 503 && code)) doubtful = before
+      // An answer of the server's own says that nothing was accepted; a proxy's, or one of a cluster that cannot reach the session, may come after it was.
+      if ((/^4/.test(status as never) && !isProxys) || (status === 503 && code && !/UNAVAILABLE$/.test(code))) doubtful = before
       if (status === 409 && expected! > 0) {
         accepted = expected! - 1
         doubtful = 0

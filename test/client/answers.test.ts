@@ -163,6 +163,26 @@ t.test('a refusal without a code of ours may be another\'s: it stands when it co
   }
 })
 
+t.test('a 503 of a cluster leaves in doubt whether an event was accepted', async (t) => {
+  for (const [code, seqs] of [
+    // The session had accepted it: another number would run it again.
+    ['FST_ERR_TETHER_UNAVAILABLE', [1, 1]],
+    // Nothing was accepted, so another sender has number 1.
+    ['FST_ERR_TETHER_SESSION_MOVED', [1, 1, 2]],
+    ['FST_ERR_TETHER_DRAINING', [1, 1, 2]]
+  ] as const) {
+    const server = await startStreams(t, (response, method, number, { body }) => {
+      if (method === 'GET') return open(response, hello({ verdict: 'resumed' }))
+      if (number === 1) response.writeHead(503).end(JSON.stringify({ code }))
+      else response.writeHead(202).end(JSON.stringify({ seq: (body as { seq: number }).seq, known: number === 2 ? 1 : 0 }))
+    })
+    const { client } = watch(t, server.url)
+    await client.emit('ping')
+    client.close()
+    t.same(server.asked.flatMap(({ method, body }) => method === 'POST' && body.seq ? [body.seq] : []), seqs, code)
+  }
+})
+
 t.test('bodies of any shape hold up no queue', async (t) => {
   const shapes = ['null', '[]', '"text"', '5', '{"errors":5}', '{"errors":[null]}', '{"errors":[{}]}', '{"errors":[{"path":5}]}', '{"errors":"x"}', '{"code":{}}', '{"expected":"x"}', '{"expected":-1}', '{"expected":null}', '{"known":"x","seq":"y"}']
   for (const shape of shapes) {
