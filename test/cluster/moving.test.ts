@@ -1,7 +1,7 @@
 // Sessions that move between nodes, over real sockets.
 import t from 'tap'
 import type { Engine, EngineSource } from '../../plugin/cluster/engine.ts'
-import { memory } from '../../plugin/entries/memory.ts'
+import { memory, type MemoryPassage } from '../../plugin/entries/memory.ts'
 import { counting, exactly } from '../e2e/harness/claim.ts'
 import type { LiveConfig } from '../e2e/harness/live.ts'
 import { openReader } from '../e2e/harness/reader.ts'
@@ -83,6 +83,32 @@ t.test('events reach the session from any node, once and in order', async (t) =>
   await until(() => saidAt(one!, session).length === 4, 'all events')
   t.strictSame(saidAt(one!, session), ['a', 'b', 'c', 'form'])
   t.equal(two!.live.get(session), undefined, 'it stays where it is')
+})
+
+t.test('an event that comes while a session moves leaves it where its page opens its stream', async (t) => {
+  const names: string[] = []
+  let isSlow = false
+  let asks = 0
+  const weather = ({ node, what, isAnswer }: MemoryPassage) => {
+    if (!isSlow || isAnswer) return 0
+    if (what === 'put' && node === names[1]) return 150
+    return what === 'send' && node === names[2] && asks++ === 0 ? 400 : 0
+  }
+  const { nodes: [one, two, three] } = await startNodes(t, 3, { live: keeping }, { weather, deadlineMs: 2_000 })
+  for (const { cluster } of [one!, two!, three!]) names.push(cluster.node)
+  const tab = await Tab.open(one!)
+  isSlow = true
+  const going = tab.goTo(two!)
+  await until(() => one!.live.get(tab.session) === undefined, 'the session has left')
+  // The third node reads that it is on its way to the second, and asks that one when the stream is open there.
+  const posted = post(three!, tab.session, say('a', 1))
+  await going
+  isSlow = false
+  t.match(await posted, { status: 202, json: { seq: 1 } })
+  await until(() => saidAt(two!, tab.session).length === 1, 'the event')
+  t.equal(three!.live.get(tab.session), undefined)
+  t.notOk(tab.reader.ended, 'its stream goes on')
+  t.strictSame(tab.verdicts, ['new', 'resumed'])
 })
 
 t.test('a page that leaves ends its session from any node', async (t) => {
