@@ -156,7 +156,7 @@ export class Ownership {
     return {
       get isServing () { return gate.isOpen },
       announce: (session) => this.#announce(endpoint, session),
-      fetch: (id, boundTo) => this.#fetch(endpoint, id, boundTo),
+      fetch: (id, boundTo, hasLeft) => this.#fetch(endpoint, id, boundTo, hasLeft),
       announceClaim: (session) => this.#announceClaim(endpoint, session),
       claimed: (claim) => this.#claimed(endpoint, claim),
       claimEnded: (claim) => { this.#claimEnded(claim) },
@@ -285,8 +285,8 @@ export class Ownership {
 
   // Requests for sessions that are not here
 
-  async #fetch (endpoint: Endpoint, id: string, boundTo: string | null): Promise<Whereabouts> {
-    const found = await this.#locate(endpoint, id, boundTo, true)
+  async #fetch (endpoint: Endpoint, id: string, boundTo: string | null, hasLeft: () => boolean): Promise<Whereabouts> {
+    const found = await this.#locate(endpoint, id, boundTo, true, hasLeft)
     return typeof found === 'object' ? 'unavailable' : found
   }
 
@@ -341,8 +341,9 @@ export class Ownership {
    * Finds a session.
    *
    * @param isClaimed whether it must come here; otherwise it stays at its node
+   * @param hasLeft whether the client has left meanwhile: then the session stays, since a later stream may have it
    */
-  async #locate (endpoint: Endpoint, id: string, boundTo: string | null, isClaimed: boolean): Promise<Found> {
+  async #locate (endpoint: Endpoint, id: string, boundTo: string | null, isClaimed: boolean, hasLeft = () => false): Promise<Found> {
     const { node: { node, records, stateOf, isRecovering }, clock, options } = this.#nodeParts()
     const ref = refOf(id)
     const until = clock.now() + options.handoverMs
@@ -368,6 +369,7 @@ export class Ownership {
       }
       // Another request may have begun to bring it here.
       if (endpoint.sessions.has(id) || this.#transfers.has(ref)) continue
+      if (hasLeft()) return 'unavailable'
       if (stored === null) return isRecovering() ? 'unavailable' : 'absent'
       const { record } = stored
       if (record.url !== endpoint.url) return 'absent'
@@ -401,6 +403,7 @@ export class Ownership {
       }
       if (!isClaimed && record.status === 'live') return { owner }
       if (endpoint.registry.isFull) return 'full'
+      if (hasLeft()) return 'unavailable'
       const answer = await this.#take(owner, { ref, url: endpoint.url, boundTo, isClaimed }, until)
       if (answer === outcomes.none) {
         if (refuted === stored.revision) return 'absent'
