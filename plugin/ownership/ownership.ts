@@ -156,7 +156,7 @@ export class Ownership {
     return {
       get isServing () { return gate.isOpen },
       announce: (session) => this.#announce(endpoint, session),
-      fetch: (id, boundTo) => this.#fetch(endpoint, id, boundTo),
+      fetch: (id, boundTo, hasLeft) => this.#fetch(endpoint, id, boundTo, hasLeft),
       announceClaim: (session) => this.#announceClaim(endpoint, session),
       claimed: (claim) => this.#claimed(endpoint, claim),
       claimEnded: (claim) => { this.#claimEnded(claim) },
@@ -285,8 +285,8 @@ export class Ownership {
 
   // Requests for sessions that are not here
 
-  async #fetch (endpoint: Endpoint, id: string, boundTo: string | null): Promise<Whereabouts> {
-    const found = await this.#locate(endpoint, id, boundTo, true)
+  async #fetch (endpoint: Endpoint, id: string, boundTo: string | null, hasLeft: () => boolean): Promise<Whereabouts> {
+    const found = await this.#locate(endpoint, id, boundTo, true, hasLeft)
     return typeof found === 'object' ? 'unavailable' : found
   }
 
@@ -341,8 +341,9 @@ export class Ownership {
    * Finds a session.
    *
    * @param isClaimed whether it must come here; otherwise it stays at its node
+   * @param hasLeft whether the client has left meanwhile: then the session stays, since a later stream may have it
    */
-  async #locate (endpoint: Endpoint, id: string, boundTo: string | null, isClaimed: boolean): Promise<Found> {
+  async #locate (endpoint: Endpoint, id: string, boundTo: string | null, isClaimed: boolean, hasLeft = () => false): Promise<Found> {
     const { node: { node, records, stateOf, isRecovering }, clock, options } = this.#nodeParts()
     const ref = refOf(id)
     const until = clock.now() + options.handoverMs
@@ -368,6 +369,7 @@ export class Ownership {
       }
       // Another request may have begun to bring it here.
       if (endpoint.sessions.has(id) || this.#transfers.has(ref)) continue
+      if (hasLeft()) return 'unavailable'
       if (stored === null) return isRecovering() ? 'unavailable' : 'absent'
       const { record } = stored
       if (record.url !== endpoint.url) return 'absent'
@@ -401,7 +403,8 @@ export class Ownership {
       }
       if (!isClaimed && record.status === 'live') return { owner }
       if (endpoint.registry.isFull) return 'full'
-      const answer = await this.#take(owner, ref, endpoint.url, boundTo, until)
+      if (hasLeft()) return 'unavailable'
+      const answer = await this.#take(owner, { ref, url: endpoint.url, boundTo, isClaimed }, until)
       if (answer === outcomes.none) {
         if (refuted === stored.revision) return 'absent'
         refuted = stored.revision
@@ -417,10 +420,10 @@ export class Ownership {
   }
 
   /** Asks the owner of a session to hand it over. Gives the outcome; null if none came in time. */
-  async #take (owner: string, ref: string, url: string, boundTo: string | null, until: number): Promise<string | null> {
+  async #take (owner: string, asked: Omit<Asked, 'submission'>, until: number): Promise<string | null> {
     const { node: { calls }, clock } = this.#parts
     try {
-      return (await calls.ask(owner, requests.take, { ref, url, boundTo }, Math.max(1, until - clock.now()))).name
+      return (await calls.ask(owner, requests.take, asked, Math.max(1, until - clock.now()))).name
     } catch {
       return null
     }
@@ -520,7 +523,7 @@ export class Ownership {
   async #give (from: string, data: unknown): Promise<Reply> {
     const asked = readAsked(data)
     if (asked === null) return { name: replies.failed, data: null }
-    const { ref, boundTo } = asked
+    const { ref, boundTo, isClaimed } = asked
     const { node: { gate }, clock, options } = this.#parts
     const transfer = this.#transfers.get(ref)
     if (transfer !== undefined) {
@@ -532,6 +535,8 @@ export class Ownership {
     if (!gate.isOpen || held.endpoint.url !== asked.url) return { name: outcomes.stays, data: null }
     const { session } = held
     if (session.boundTo !== boundTo) return { name: outcomes.foreign, data: null }
+    // It has arrived since the node asked. Its events go to it here: its page may have its stream here already.
+    if (!isClaimed) return { name: outcomes.gone, data: null }
     if (!session.isOpen) return { name: outcomes.stays, data: null }
     return { name: await this.#leave(held, 'replaced', from, options.handoverMs) ? outcomes.gone : outcomes.stays, data: null }
   }
@@ -848,11 +853,18 @@ export class Ownership {
 }
 
 /** What every request about a session says. */
-interface Asked { readonly ref: string, readonly url: string, readonly boundTo: string | null, readonly submission: unknown }
+interface Asked {
+  readonly ref: string
+  readonly url: string
+  readonly boundTo: string | null
+  /** Whether the session must come to the node that asks. Otherwise it may stay with the node that has it. */
+  readonly isClaimed: boolean
+  readonly submission: unknown
+}
 
 function readAsked (value: unknown): Asked | null {
   if (!isRecord(value)) return null
-  const { ref, url, boundTo, submission } = value
+  const { ref, url, boundTo, isClaimed, submission } = value
   if (typeof ref !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(ref) || typeof url !== 'string' || (boundTo !== null && typeof boundTo !== 'string')) return null
-  return { ref, url, boundTo, submission }
+  return { ref, url, boundTo, isClaimed: isClaimed !== false, submission }
 }

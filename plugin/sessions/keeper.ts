@@ -23,8 +23,8 @@ export interface SessionKeeper extends Freezer<TetherSession> {
   readonly isServing: boolean
   /** Makes a new session known to the other nodes. Gives false if that does not succeed; then it must not be served. */
   announce: (session: TetherSession) => Promise<boolean>
-  /** Brings a session to this node, from another one or from the engine. */
-  fetch: (id: string, boundTo: string | null) => Promise<Whereabouts>
+  /** Brings a session to this node, from another one or from the engine, unless its client has left before. */
+  fetch: (id: string, boundTo: string | null, hasLeft: () => boolean) => Promise<Whereabouts>
   /** Makes the claim of a prepared session known to the other nodes. Gives false if that does not succeed. */
   announceClaim: (session: TetherSession) => Promise<boolean>
   /** The id of the session that a claim is for, on whatever node; or why there is none. */

@@ -118,15 +118,17 @@ async function bring (endpoint: Endpoint, keeper: SessionKeeper, claim: Claim, r
   let id = claim.id!
   // A browser whose stream a newer one replaced must stop its retries on every node.
   if (claim.taken) return await keeper.isKept(id) ? 'gone' : expired
+  // It may have opened a stream at another node since.
+  const hasLeft = () => isGone(request)
   let isByClaim = claim.prepared
-  let where: Whereabouts = isByClaim ? 'absent' : await keeper.fetch(id, boundTo)
+  let where: Whereabouts = isByClaim ? 'absent' : await keeper.fetch(id, boundTo, hasLeft)
   if (where === 'absent') {
     const claimed = await keeper.claimed(id)
     if (claimed === 'unavailable') return claimed
     if (claimed === 'absent') return expired
     id = claimed.id
     isByClaim = true
-    where = await keeper.fetch(id, boundTo)
+    where = await keeper.fetch(id, boundTo, hasLeft)
   }
   if (where === 'ended') return 'gone'
   if (where === 'absent' || where === 'foreign') return expired
@@ -165,6 +167,11 @@ function judge (endpoint: Endpoint, claim: Claim, request: FastifyRequest): Judg
 function abort (endpoint: Endpoint, session: TetherSession, isNew: boolean): void {
   if (isNew) session.destroy()
   else endpoint.awaitStream(session)
+}
+
+/** Whether the connection of a request has ended, or its stream on one. */
+function isGone ({ raw: { socket } }: FastifyRequest): boolean {
+  return socket?.destroyed || socket?.writableEnded
 }
 
 function refused (_told: void): null {

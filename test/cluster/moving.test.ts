@@ -1,10 +1,10 @@
 // Sessions that move between nodes, over real sockets.
 import t from 'tap'
 import type { Engine, EngineSource } from '../../plugin/cluster/engine.ts'
-import { memory } from '../../plugin/entries/memory.ts'
+import { memory, type MemoryPassage } from '../../plugin/entries/memory.ts'
 import { counting, exactly } from '../e2e/harness/claim.ts'
 import type { LiveConfig } from '../e2e/harness/live.ts'
-import { openReader } from '../e2e/harness/reader.ts'
+import { openReader, startReader } from '../e2e/harness/reader.ts'
 import { refused } from '../e2e/harness/refusal.ts'
 import { post, readWhole, request } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
@@ -83,6 +83,53 @@ t.test('events reach the session from any node, once and in order', async (t) =>
   await until(() => saidAt(one!, session).length === 4, 'all events')
   t.strictSame(saidAt(one!, session), ['a', 'b', 'c', 'form'])
   t.equal(two!.live.get(session), undefined, 'it stays where it is')
+})
+
+t.test('an event that comes while a session moves leaves it where its page opens its stream', async (t) => {
+  const names: string[] = []
+  let isSlow = false
+  let asks = 0
+  const weather = ({ node, what, isAnswer }: MemoryPassage) => {
+    if (!isSlow || isAnswer) return 0
+    if (what === 'put' && node === names[1]) return 150
+    return what === 'send' && node === names[2] && asks++ === 0 ? 400 : 0
+  }
+  const { nodes: [one, two, three] } = await startNodes(t, 3, { live: keeping }, { weather, deadlineMs: 2_000 })
+  for (const { cluster } of [one!, two!, three!]) names.push(cluster.node)
+  const tab = await Tab.open(one!)
+  isSlow = true
+  const going = tab.goTo(two!)
+  await until(() => one!.live.get(tab.session) === undefined, 'the session has left')
+  // The third node reads that it is on its way to the second, and asks that one when the stream is open there.
+  const posted = post(three!, tab.session, say('a', 1))
+  await going
+  isSlow = false
+  t.match(await posted, { status: 202, json: { seq: 1 } })
+  await until(() => saidAt(two!, tab.session).length === 1, 'the event')
+  t.equal(three!.live.get(tab.session), undefined)
+  t.notOk(tab.reader.ended, 'its stream goes on')
+  t.strictSame(tab.verdicts, ['new', 'resumed'])
+})
+
+t.test('a request whose client has left does not take the session from a later stream', async (t) => {
+  const names: string[] = []
+  let isSlow = false
+  const weather = ({ node, what }: MemoryPassage) => isSlow && what === 'get' && node === names[1] ? 150 : 0
+  const { nodes: [one, two] } = await startNodes(t, 2, { live: keeping }, { weather, deadlineMs: 2_000 })
+  for (const { cluster } of [one!, two!]) names.push(cluster.node)
+  const tab = await Tab.open(one!)
+  isSlow = true
+  let isAsked = false
+  two!.app.server.once('request', () => { isAsked = true })
+  const early = startReader(two!, '/live', { headers: counting(tab.session, 0) })
+  await until(() => isAsked, 'the request')
+  early.destroy()
+  await tab.goTo(one!)
+  // The second node answers in the order of the requests.
+  t.match(await post(two!, tab.session, say('a', 1)), { status: 202, json: { seq: 1 } })
+  t.strictSame(saidAt(one!, tab.session), ['a'])
+  t.equal(two!.live.get(tab.session), undefined)
+  t.notOk(tab.reader.ended, 'its stream goes on')
 })
 
 t.test('a page that leaves ends its session from any node', async (t) => {

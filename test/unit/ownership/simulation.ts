@@ -187,7 +187,7 @@ export class SimulatedNode {
     if (!this.keeper.isServing) return 'unavailable'
     const session = this.sessions.get(id)
     if (session !== undefined && session.moving === null) return 'here'
-    return await this.keeper.fetch(id, boundTo)
+    return await this.keeper.fetch(id, boundTo, () => false)
   }
 
   /** Posts an event. Gives the status, and the last number accepted. */
