@@ -33,6 +33,8 @@ export type Subscribe<Contract extends AnyContract> = <Name extends TopicName<Co
 
 /** One topic with its parameters, as the page gave them. */
 interface Entry {
+  /** The topic's name, as the page knows it. */
+  key: string
   /** The data of its events. */
   data: { topic: string, params: object }
   /** The topic's name, as the server knows it. */
@@ -65,10 +67,19 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
         entry.fail = end
         return () => { entry.settle = undefined }
       })
-      call(readyChange + '@@' + topicName(entry.data.topic, entry.data.params as Record<string, unknown>), entry.ready)
+      call(readyChange + '@@' + entry.key, entry.ready)
     }
     // An event that gets lost with its session goes to the next one again.
     send?.('tether.subscribe', entry.data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.fail!(error))
+  }
+
+  /** Ends what has no use. */
+  const sweep = () => {
+    for (const { key, name, uses, data } of entries.values()) {
+      if (uses) continue
+      entries.delete(key)
+      if ([...entries.values()].every((other) => other.name !== name)) emit?.('tether.unsubscribe', data)
+    }
   }
 
   const settleClosed = () => {
@@ -101,12 +112,16 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
 
   const subscribe = (topic: string, params: object = {}): Subscription => {
     const key = topicName(topic, params as Record<string, unknown>)
-    const entry = entries.get(key) ?? { data: { topic, params: { ...params } }, name: key, uses: 0 }
-    entries.set(key, entry)
+    let entry = entries.get(key)!
+    if (!entry) {
+      // It makes room. A use that begins in the same turn keeps its subscription.
+      sweep()
+      entries.set(key, entry = { key, data: { topic, params: { ...params } }, name: key, uses: 0 })
+    }
+    entry.uses++
     // A later use gets the retained values, too.
     if (!entry.settle) begin(entry, emit)
     settleClosed()
-    entry.uses++
     let stops: Array<() => void> | undefined = []
     return {
       on: (name, listener) => {
@@ -120,10 +135,8 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
         for (const stop of stops) stop()
         stops = undefined
         entry.uses--
-        // A use that begins in the same turn keeps the subscription.
         await null
-        if (entry.uses || !entries.delete(key)) return
-        if ([...entries.values()].every(({ name }) => name !== entry.name)) emit?.('tether.unsubscribe', entry.data)
+        sweep()
       }
     }
   }

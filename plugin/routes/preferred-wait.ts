@@ -11,7 +11,7 @@ export function preferredWait (header: string | readonly string[] | undefined): 
   for (const preference of plain.split(',')) {
     const [name = '', value = ''] = preference.split(';', 1)[0]!.split('=', 2)
     if (name.trim().toLowerCase() !== 'wait') continue
-    return /^\d{1,9}$/.test(value.trim()) ? Number(value) : null
+    return /^\d+$/.test(value.trim()) ? Number(value) : null
   }
   return null
 }

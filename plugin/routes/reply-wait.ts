@@ -28,6 +28,8 @@ export class ReplyWait implements Deadline {
   begin (accepted: object): void {
     this.#accepted = accepted
     this.#http.header('preference-applied', `wait=${this.#seconds}`)
+    // Not even a reply that is there already.
+    if (this.#seconds === 0) return this.due()
     if (this.#early !== null) return this.settle(this.#early.reply)
     this.#deadlines.set(this, performance.now() + this.#seconds * 1000)
   }

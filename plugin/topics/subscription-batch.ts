@@ -1,5 +1,5 @@
 import { EventError } from '../../schemas/event-error.ts'
-import { refusedCode, revokedCode, subscribeEvent } from '../../schemas/topic-events.ts'
+import { refusedCode, revokedCode, subscribeEvent, unsubscribeEvent } from '../../schemas/topic-events.ts'
 import { Command } from '../commands/command-channel.ts'
 import type { Subscription } from '../contract/subscription-reader.ts'
 import type { TetherSession } from '../sessions/session.ts'
@@ -20,6 +20,7 @@ export interface SubscriptionDesk {
   forgo: (subscription: Subscription) => void
   /** Subscribes the session, or tells it that it is refused. The promise is that of `session.send`. */
   conclude: (session: TetherSession, subscription: Subscription, refusal: Refusal | null) => Promise<boolean>
+  unsubscribe: (session: TetherSession, name: string) => void
   /** A batch of the session begins, or ends. */
   begin: (session: TetherSession, batch: SubscriptionBatch) => void
   end: (session: TetherSession, batch: SubscriptionBatch) => void
@@ -29,9 +30,33 @@ const refused: Refusal = { code: refusedCode, message: 'the subscription is refu
 const revoked: Refusal = { code: revokedCode, message: 'the subscription was taken back' }
 const late: Refusal = { code: refusedCode, message: 'the subscription was not authorised in time' }
 
+/** The end of a subscription. A {@link SubscriptionBatch} runs those of other topics that stand between its subscriptions. */
+export class Unsubscription {
+  readonly name: string
+  readonly #desk: SubscriptionDesk
+  readonly #session: TetherSession
+
+  constructor (desk: SubscriptionDesk, session: TetherSession, name: string) {
+    this.#desk = desk
+    this.#session = session
+    this.name = name
+  }
+
+  /** The command that runs it. */
+  toCommand (): Command {
+    const command = new Command(unsubscribeEvent, () => this.run())
+    command.joint = this
+    return command
+  }
+
+  run (): void {
+    this.#desk.unsubscribe(this.#session, this.name)
+  }
+}
+
 /**
- * Subscriptions of one session that directly follow each other. They are authorised at the same time, and concluded one at a
- * time, while the client takes what they send.
+ * Subscriptions of one session that directly follow each other, but for the end of others. They are authorised at the same
+ * time, and concluded one at a time, while the client takes what they send.
  */
 export class SubscriptionBatch {
   readonly #desk: SubscriptionDesk
@@ -60,11 +85,16 @@ export class SubscriptionBatch {
 
   #run (): Promise<unknown> | undefined {
     const names = new Set([this.#subscription.name])
-    // A second subscription to one topic is for the time after the first.
-    const following = this.#session.inbox.takeFollowing((joint) => joint instanceof SubscriptionBatch && names.size < names.add(joint.#subscription.name).size) as SubscriptionBatch[]
+    // A second subscription to one topic is for the time after the first, and so is the end of the first.
+    const following = this.#session.inbox.takeFollowing((joint) => joint instanceof Unsubscription ? !names.has(joint.name) : joint instanceof SubscriptionBatch && names.size < names.add(joint.#subscription.name).size)
+    const subscriptions = [this.#subscription]
+    for (const joint of following) {
+      if (joint instanceof SubscriptionBatch) subscriptions.push(joint.#subscription)
+      else (joint as Unsubscription).run()
+    }
     this.#desk.begin(this.#session, this)
     const waits: Array<Promise<unknown>> = []
-    for (const subscription of [this.#subscription, ...following.map((batch) => batch.#subscription)]) {
+    for (const subscription of subscriptions) {
       const decision = this.#decide(subscription)
       if (decision instanceof Promise) {
         this.#undecided.set(subscription.name, subscription)

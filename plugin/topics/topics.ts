@@ -17,7 +17,7 @@ import type { EpochFilter, SubscriptionSnapshot, TopicFigures, TopicLog, TopicsP
 import { HeldValues, packHeld } from './held-values.ts'
 import { outcomeFrame } from './outcome-frame.ts'
 import { ProducerSeat } from './producer-seat.ts'
-import { SubscriptionBatch, type Refusal, type SubscriptionDesk } from './subscription-batch.ts'
+import { SubscriptionBatch, Unsubscription, type Refusal, type SubscriptionDesk } from './subscription-batch.ts'
 import { TopicRecord, type TopicKind } from './topic-record.ts'
 import { EpochReader, type PlacedValue, type TopicDesk, type TopicNetwork } from './topic-network.ts'
 import { TopicView } from './topic-view.ts'
@@ -63,7 +63,11 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk, Topi
         isSync,
         toCommand: (session: TetherSession, subscription: Subscription) => new SubscriptionBatch(this, session, subscription).toCommand()
       }],
-      [unsubscribeEvent, { handle: (session, subscription) => this.#unsubscribe(session as TetherSession, (subscription as Subscription).name), isSync: true }]
+      [unsubscribeEvent, {
+        handle: () => {},
+        isSync: true,
+        toCommand: (session: TetherSession, { name }: Subscription) => new Unsubscription(this, session, name).toCommand()
+      }]
     ])
   }
 
@@ -238,7 +242,7 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk, Topi
     return shelf.frames.size === 0 ? undefined : session.feed.sendAll([...shelf.frames.values()])
   }
 
-  #unsubscribe (session: TetherSession, name: string): void {
+  unsubscribe (session: TetherSession, name: string): void {
     const record = this.#records.get(name)
     if (record !== undefined && session.subscriptions?.has(record) === true) this.#leave(session, record)
   }

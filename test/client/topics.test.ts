@@ -151,6 +151,54 @@ t.test('a page of 60 widgets is one request, with authorize of any length', asyn
   await widgets[0]!.ready
 })
 
+for (const order of ['all at once', 'one after the other']) {
+  t.test(`a page of 60 widgets changes its parameters ${order}`, async (t) => {
+    let running = 0
+    let most = 0
+    const { client, live, posts } = await start(t, {
+      topics: {
+        host: {
+          authorize: async () => {
+            most = Math.max(most, ++running)
+            await turns()
+            running--
+            return true
+          }
+        }
+      }
+    })
+    const show = (zone: string) => Array.from({ length: 60 }, (_, index) => () => client.subscribe('host', { id: String(index), zone }))
+    const before = show('a').map((open) => open())
+    await Promise.all(before.map(({ ready }) => ready))
+    most = 0
+    // React ends all before it begins any; Vue and Svelte change one component after the other.
+    if (order === 'all at once') for (const host of before) host.close()
+    const after = show('b').map((open, index) => {
+      before[index]!.close()
+      return open()
+    })
+    await Promise.all(after.map(({ ready }) => ready))
+    t.equal(live.stats.subscriptions, 60)
+    t.strictSame([...live.topics].filter(({ name }) => name.endsWith('zone=a')), [])
+    t.ok(most > 1, 'authorised at the same time')
+    t.strictSame(posts.map(({ length }) => length), [60, 64, 56])
+  })
+}
+
+t.test('the same parameters in another spelling keep the subscription', async (t) => {
+  const { client, live } = await start(t)
+  const spelled = client.subscribe('page', { size: 10, dark: false })
+  await spelled.ready
+  spelled.close()
+  const short = client.subscribe('page', {} as never)
+  const got: unknown[] = []
+  short.on('row', (row) => got.push(row))
+  await short.ready
+  await client.emit('say', { text: 'behind all' })
+  live.topic('page', { size: 10, dark: false }).publish('row', 'x')
+  await until(() => got.length === 1, 'the update')
+})
+
 t.test('a cut line resumes, and nothing is subscribed again', async (t) => {
   const { client, live, network, posts, verdicts } = await start(t)
   const got: string[] = []

@@ -248,7 +248,8 @@ t.test('who has no stream waits for the reply in its POST', async (t) => {
 
     const late = await ask(server, session, 'slow', { prefer: 'wait=0' })
     t.match([late.status, late.headers['preference-applied'], late.json], [202, 'wait=0', { seq: 0 }], 'not in time: it is accepted, and runs on')
-    const held = ask(server, session, 'slow', { prefer: 'wait="999999999"' })
+    t.match([(await ask(server, session, 'book', { prefer: 'wait=0' })).status], [202], 'also where the reply is there at once')
+    const held = ask(server, session, 'slow', { prefer: 'wait="99999999999999"' })
     await until(() => server.gates.length === 1, 'the first')
     server.gates[0]!('the first')
     await until(() => server.gates.length === 2, 'the second')

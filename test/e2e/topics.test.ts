@@ -168,6 +168,37 @@ t.test('an unsubscription behind a subscription that is being authorised comes a
   await until(() => live.stats.subscriptions === 0, 'the end')
 })
 
+t.test('subscriptions with the end of others between them are authorised at the same time', async (t) => {
+  const { promise, open: allow } = gate()
+  const asked: string[] = []
+  const { live, open } = await startTopics(t, {
+    maxSubscriptions: 2,
+    maxBatch: 8,
+    topics: {
+      host: {
+        authorize: async (_session, { id }) => {
+          asked.push(id)
+          if (id > 'b') await promise
+          return true
+        }
+      }
+    }
+  })
+  const tab = await open()
+  const host = (id: string) => ({ topic: 'host', params: { id } })
+  await tab.send(['tether.subscribe', host('a')], ['tether.subscribe', host('b')])
+  await tab.told('host?id=b')
+  await tab.send(
+    ['tether.unsubscribe', host('a')], ['tether.subscribe', host('c')], ['tether.unsubscribe', host('b')], ['tether.subscribe', host('d')],
+    ['tether.unsubscribe', host('c')], ['tether.subscribe', host('a')])
+  await until(() => asked.length === 4, 'both')
+  t.strictSame(asked, ['a', 'b', 'c', 'd'], 'the end of one that is being authorised comes after it')
+  allow()
+  await tab.told('host?id=a', 2)
+  t.strictSame(tab.outcomes().map(({ name, ok }) => [name, ok]), ['a', 'b', 'c', 'd', 'a'].map((id) => [`host?id=${id}`, true]))
+  t.strictSame([...live.topics].map(({ name }) => name).sort(), ['host?id=a', 'host?id=d'])
+})
+
 t.test('authorize that does not settle in time refuses', async (t) => {
   const errors: string[] = []
   const { promise, open: allow } = gate<boolean>()
