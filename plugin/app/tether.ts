@@ -59,7 +59,7 @@ export class TetherCore {
     this.#runtime = runtime
     this.#registry = registry
     this.#shutdown = new Shutdown(runtime, registry)
-    this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }) })
+    this.#cluster = cluster === null ? null : new ClusterNode({ options: cluster, fixed, clock: systemClock, figures: () => ({ sessions: registry.size, draining: runtime.draining }), traceLink: () => runtime.watch.traceLink })
     this.#ownership = cluster === null ? null : new Ownership({ node: this.#cluster!, options: cluster, maxFrozen, fixed, clock: systemClock, log: () => this.#cluster!.log })
     this.#network = cluster === null ? null : new TopicNetwork({ node: this.#cluster!, leaseMs: cluster.leaseMs, fixed, clock: systemClock })
     this.#directory = cluster === null ? null : new Directory({ node: this.#cluster!, options: cluster, clock: systemClock, ownership: this.#ownership! })

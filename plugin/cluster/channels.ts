@@ -24,3 +24,8 @@ export function isInternal (destination: string): boolean {
 export function carriesUpdates (destination: string): boolean {
   return /^(user:|ref:)?\//.test(destination)
 }
+
+/** The URL pattern whose sessions get what goes to a destination; null for one without sessions. */
+export function endpointOf (destination: string): string | null {
+  return carriesUpdates(destination) ? destination.slice(destination.indexOf('/')) : null
+}

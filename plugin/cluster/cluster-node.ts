@@ -5,7 +5,7 @@ import { EngineError } from '../../schemas/errors.ts'
 import { logThrown } from '../../schemas/thrown.ts'
 import type { BusListener, BusListenerOptions, Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus, ClusterValue } from './api.ts'
 import { Bus } from './bus.ts'
-import { channels, isInternal } from './channels.ts'
+import { channels, endpointOf, isInternal } from './channels.ts'
 import type { Engine, Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { LeaseGate } from './lease-gate.ts'
@@ -19,6 +19,7 @@ import { NodeCalls } from './node-calls.ts'
 import { Publisher } from './publisher.ts'
 import { RecordStore } from './record-store.ts'
 import { SharedValues } from './shared-values.ts'
+import type { TraceLink } from '../metrics/watch.ts'
 import type { Frame } from '../protocol/frame.ts'
 
 /** A node renews its lease so often within it. */
@@ -39,6 +40,8 @@ export interface ClusterNodeParts {
   readonly clock: Clock
   /** What the other nodes see of this one, at any time. */
   readonly figures: () => { readonly sessions: number, readonly draining: boolean }
+  /** Takes traces to other nodes, while somebody traces. */
+  readonly traceLink?: () => TraceLink | null
 }
 
 /**
@@ -107,12 +110,13 @@ export class ClusterNode implements Cluster {
         if (!this.#membership.has(node)) this.#readNodes()
       },
       onLeaving: (node) => { this.#membership.left(node) },
-      onLoss: (reason, node) => { this.log.warn({ reason, node }, 'broadcasts of the cluster are lost, and the sessions get a gap') }
+      onLoss: (reason, node) => { this.log.warn({ reason, node }, 'broadcasts of the cluster are lost, and the sessions get a gap') },
+      traced: (broadcast, from, deliver) => { this.#deliverTraced(broadcast, from, deliver) }
     })
     this.#history = new LogHistory({ reader: this.#reader, clock, limits: fixed, range: async (after, limit) => await this.#engine.range(after, limit) })
     this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }), onNewLease: () => { this.gate.began() } })
     this.records = new RecordStore({ engine: this.#engine, clock, retryMs: fixed.recordRetryMs })
-    this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message) })
+    this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message), traceLink: parts.traceLink })
     this.gate = new LeaseGate({ clock, isolatedMs: parts.options.isolatedMs, leaseUntil: () => this.#membership.leaseUntil })
     const publish = (broadcast: Broadcast) => { this.publish(broadcast) }
     this.#bus = new Bus({ node: this.node, clock, limits: fixed, publish, log: () => this.log })
@@ -176,7 +180,14 @@ export class ClusterNode implements Cluster {
   /** Brings a broadcast to all nodes, this one too: it is delivered when it is back from the log. Never throws; drops beyond a limit. */
   publish (broadcast: Broadcast): void {
     if (isInternal(broadcast.url)) this.#internal++
-    this.#publisher.publish(broadcast)
+    const trace = this.#parts.traceLink?.()?.carry()
+    this.#publisher.publish(trace === undefined ? broadcast : { ...broadcast, trace })
+  }
+
+  #deliverTraced ({ url, group, trace }: Broadcast, from: string, deliver: () => void): void {
+    const link = this.#parts.traceLink?.()
+    if (link === undefined || link === null) return deliver()
+    link.deliver(trace!, { url: endpointOf(url), event: url === channels.bus ? group : null, node: from }, deliver)
   }
 
   /** Resolves when this node's broadcasts so far were delivered here, or are lost. Rejects if the node leaves before. */

@@ -1,6 +1,7 @@
 import { nameFault } from '../../schemas/name.ts'
 import { Frame } from '../protocol/frame.ts'
 import { carriesUpdates } from './channels.ts'
+import { isTrace } from './trace.ts'
 
 /** One broadcast on its way through the log. */
 export interface Broadcast {
@@ -14,6 +15,8 @@ export interface Broadcast {
   readonly frame: Frame
   /** The epoch of the topic's producer; absent for what no producer of the cluster publishes. */
   readonly epoch?: number | undefined
+  /** The trace in which it was called; absent for none. */
+  readonly trace?: string | undefined
 }
 
 /** What an entry says of itself, whatever it carries. */
@@ -33,7 +36,7 @@ export interface ReadEntry extends EntryHead {
   readonly isLast: boolean
 }
 
-// An entry is JSON: [format, node, counter, urls, items, isLast]. An item is [index in urls, group, except, key, text, epoch], the last only if it has one.
+// An entry is JSON: [format, node, counter, urls, items, isLast]. An item is [index in urls, group, except, key, text, epoch, trace], the last two only if it has them.
 // Later versions add behind the end, which earlier ones ignore. What earlier ones must not ignore gets another format.
 const format = 1
 
@@ -48,10 +51,13 @@ const dataField = 'data: '
 /** Writes an entry. */
 export function packEntry ({ node, counter }: EntryHead, broadcasts: readonly Broadcast[], isLast = false): Buffer {
   const urls: string[] = []
-  const items = broadcasts.map(({ url, group, except, frame, epoch }) => {
+  const items = broadcasts.map(({ url, group, except, frame, epoch, trace }) => {
     let index = urls.indexOf(url)
     if (index === -1) index = urls.push(url) - 1
-    return epoch === undefined ? [index, group, except, frame.key, frame.text] : [index, group, except, frame.key, frame.text, epoch]
+    const item = [index, group, except, frame.key, frame.text]
+    if (epoch !== undefined || trace !== undefined) item.push(epoch ?? null)
+    if (trace !== undefined) item.push(trace)
+    return item
   })
   return Buffer.from(JSON.stringify([format, node, counter, urls, items, isLast]))
 }
@@ -84,16 +90,17 @@ export function urlOf (entry: ReadEntry, item: unknown): string | null {
  * @returns null for an item that is not allowed
  */
 export function readBroadcast (url: string, item: unknown): Broadcast | null {
-  const [, group, except, key, text, epoch] = item as unknown[]
+  const [, group, except, key, text, epoch, trace] = item as unknown[]
   const isUpdate = carriesUpdates(url)
   if (group !== null && (typeof group !== 'string' || (group === '' && url.startsWith('/')))) return null
   if (except !== null && (typeof except !== 'string' || !refShape.test(except))) return null
   if (typeof text !== 'string' || (key !== null && typeof key !== 'string')) return null
-  if (!isUpdate) return key === null ? { url, group, except, frame: new Frame(text) } : null
+  const traced = isTrace(trace) ? { trace } : null
+  if (!isUpdate) return key === null ? { url, group, except, frame: new Frame(text), ...traced } : null
   const name = updateNameOf(text)
   // Keys of two updates must not meet.
   if (name === null || (key !== null && !key.startsWith(`${name}\n`))) return null
-  const broadcast = { url, group, except, frame: new Frame(text, key) }
+  const broadcast = { url, group, except, frame: new Frame(text, key), ...traced }
   return Number.isSafeInteger(epoch) ? { ...broadcast, epoch: epoch as number } : broadcast
 }
 

@@ -43,6 +43,8 @@ export interface LogReaderParts {
   readonly onLeaving: (node: string) => void
   /** Called once for consecutive losses, with the node whose entries are missing; null where nobody knows. */
   readonly onLoss: (reason: LossReason, node: string | null) => void
+  /** Delivers a broadcast that has a trace by calling `deliver` once. */
+  readonly traced: (broadcast: Broadcast, from: string, deliver: () => void) => void
 }
 
 /** From the least grave on. */
@@ -165,7 +167,8 @@ export class LogReader {
     if (subscribers === undefined) return
     this.#tellLoss()
     if (!isInternal(broadcast.url)) this.frames++
-    for (const subscriber of subscribers) subscriber.deliver(broadcast, at, from)
+    if (broadcast.trace !== undefined) return this.#parts.traced(broadcast, from, () => { deliverTo(subscribers, broadcast, at, from) })
+    deliverTo(subscribers, broadcast, at, from)
   }
 
   #refuse ({ node }: ReadEntry): void {
@@ -235,4 +238,8 @@ export class LogReader {
     if (this.#known.size <= leastKnown) return
     for (const [node, { seenAt }] of this.#known) if (now - seenAt > this.#parts.forgetMs) this.#known.delete(node)
   }
+}
+
+function deliverTo (subscribers: ReadonlySet<LogSubscriber>, broadcast: Broadcast, at: Offset, from: string): void {
+  for (const subscriber of subscribers) subscriber.deliver(broadcast, at, from)
 }

@@ -1,4 +1,5 @@
 import { UnavailableError } from '../../schemas/errors.ts'
+import type { TraceLink } from '../metrics/watch.ts'
 import type { Clock } from './hub/clock.ts'
 import { packMessage, unpackMessage, type NodeMessage } from './node-message.ts'
 
@@ -21,6 +22,8 @@ export interface NodeCallsParts {
   readonly limits: CallLimits
   readonly clock: Clock
   readonly send: (node: string, message: Buffer) => Promise<void>
+  /** Takes traces along; null while nobody traces. */
+  readonly traceLink?: (() => TraceLink | null) | undefined
 }
 
 /** Replies that a node gives by itself. */
@@ -75,9 +78,9 @@ export class NodeCalls {
    * @throws `FST_ERR_TETHER_UNAVAILABLE` without a reply in time, and beyond a limit
    */
   ask (node: string, name: string, data: unknown, withinMs: number): Promise<Reply> {
-    const { limits, clock, send } = this.#parts
+    const { limits, clock, send, traceLink } = this.#parts
     const id = ++this.#lastId
-    const message = packMessage({ kind: 'request', id, name, data })
+    const message = packMessage({ kind: 'request', id, name, data, trace: traceLink?.()?.carry() })
     return new Promise((resolve, reject) => {
       if (this.#isClosed || this.#waiting.size >= limits.calls || this.#bytes + message.length > limits.bytes) return reject(new UnavailableError())
       this.#bytes += message.length
@@ -102,14 +105,14 @@ export class NodeCalls {
     } else this.#serve(from, message, bytes.length)
   }
 
-  #serve (from: string, { id, name, data }: NodeMessage, bytes: number): void {
+  #serve (from: string, { id, name, data, trace }: NodeMessage, bytes: number): void {
     if (id <= (this.#lastOf.get(from) ?? 0)) return
     this.#lastOf.delete(from)
     this.#lastOf.set(from, id)
     if (this.#lastOf.size > rememberedNodes) this.#lastOf.delete(this.#lastOf.keys().next().value!)
     const responder = this.#responders.get(name)
     if (responder === undefined) return this.#reply(from, id, { name: replies.unknown, data: null })
-    const { limits } = this.#parts
+    const { limits, traceLink } = this.#parts
     if (this.#served >= limits.calls || this.#servedBytes + bytes > limits.bytes) return this.#reply(from, id, { name: replies.busy, data: null })
     this.#served++
     this.#servedBytes += bytes
@@ -118,7 +121,9 @@ export class NodeCalls {
       this.#servedBytes -= bytes
       this.#reply(from, id, reply)
     }
-    new Promise<Reply>((resolve) => { resolve(responder(from, data)) }).then(settle, () => { settle({ name: replies.failed, data: null }) })
+    const link = trace === undefined ? null : traceLink?.() ?? null
+    const respond = () => responder(from, data)
+    new Promise<Reply>((resolve) => { resolve(link === null ? respond() : link.within(trace!, respond)) }).then(settle, () => { settle({ name: replies.failed, data: null }) })
   }
 
   #reply (to: string, id: number, { name, data }: Reply): void {

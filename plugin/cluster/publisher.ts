@@ -309,8 +309,8 @@ export class Publisher {
   }
 }
 
-function weightOf ({ frame }: Broadcast): number {
-  return frame.bytes + itemBytes
+function weightOf ({ frame, trace }: Broadcast): number {
+  return frame.bytes + itemBytes + (trace === undefined ? 0 : trace.length)
 }
 
 function left (): Error {

@@ -7,7 +7,8 @@ import { OptionValidator } from '../app/option-validator.ts'
 import type { LabelLimits } from '../eyes/catalogue.ts'
 import { exportToOtel, type OtelMeter } from '../eyes/otel.ts'
 import { exportToPrometheus, type PrometheusRegister } from '../eyes/prometheus.ts'
-import { traceCommands, type OtelTracer } from '../eyes/traces.ts'
+import type { OtelTracer } from '../eyes/trace-link.ts'
+import { traceCommands } from '../eyes/traces.ts'
 
 export type { OtelMeter, OtelTracer, PrometheusRegister }
 

@@ -1,11 +1,8 @@
 import { ArgumentError } from '../../schemas/errors.ts'
 import type { CommandMessage } from '../metrics/messages.ts'
+import { createTraceLink, type OtelTracer } from './trace-link.ts'
+import type { Watch } from '../metrics/watch.ts'
 import type { Subject } from './subject.ts'
-
-/** The members that are used of a `Tracer` of `@opentelemetry/api`. */
-export interface OtelTracer {
-  startActiveSpan: (name: string, options: { attributes?: Record<string, string | number> }, run: (span: any) => any) => any
-}
 
 interface Span {
   setStatus: (status: { code: number, message?: string }) => unknown
@@ -27,7 +24,8 @@ const failed = 2
 export function traceCommands ({ runtime }: Subject, tracer: OtelTracer): () => void {
   if (typeof (tracer as Partial<OtelTracer> | null | undefined)?.startActiveSpan !== 'function') throw new ArgumentError('traces() takes a tracer of @opentelemetry/api, such as trace.getTracer("app") returns')
   const spans = new WeakMap<CommandMessage, Span>()
-  return runtime.watch.add({
+  const unlink = linkTraces(runtime.watch, tracer)
+  const unwatch = runtime.watch.add({
     runCommand: (message, run) => tracer.startActiveSpan(`tether ${message.command}`, { attributes: attributesOf(message) }, (span: Span) => {
       spans.set(message, span)
       return run()
@@ -43,6 +41,19 @@ export function traceCommands ({ runtime }: Subject, tracer: OtelTracer): () => 
       span.end()
     }
   })
+  return () => {
+    unlink()
+    unwatch()
+  }
+}
+
+/** Takes traces along to other nodes, if `@opentelemetry/api` is there. The latest tracer counts. */
+function linkTraces (watch: Watch, tracer: OtelTracer): () => void {
+  const link = createTraceLink(tracer)
+  if (link === null) return () => {}
+  const before = watch.traceLink
+  watch.traceLink = link
+  return () => { if (watch.traceLink === link) watch.traceLink = before }
 }
 
 function attributesOf ({ session, url, command, kind, seq, waitedMs }: CommandMessage): Record<string, string | number> {

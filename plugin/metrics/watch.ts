@@ -11,6 +11,26 @@ export interface Observer {
   readonly runCommand?: (message: CommandMessage, run: () => unknown) => unknown
 }
 
+/** What takes a trace from one node of a cluster to another. */
+export interface TraceLink {
+  /** The running trace as text for other nodes; undefined where none runs. Never throws. */
+  readonly carry: () => string | undefined
+  /** Runs a function once in the trace that another node has carried here. What `run` throws is thrown. */
+  readonly within: <Result>(carried: string, run: () => Result) => Result
+  /** The same for the delivery of a broadcast, which has a span of its own. */
+  readonly deliver: (carried: string, delivery: DeliveryMessage, run: () => void) => void
+}
+
+/** A broadcast that has come by the cluster's log. */
+export interface DeliveryMessage {
+  /** The URL pattern whose sessions get it; null for an event of `cluster.emit` and a change of a value. */
+  readonly url: string | null
+  /** The name of an event of `cluster.emit`; null for anything else. */
+  readonly event: string | null
+  /** The node that sent it. */
+  readonly node: string
+}
+
 // Held here: a channel that nobody refers to loses its subscribers.
 const sessionOpen = channel('tether:session.open')
 const sessionClose = channel('tether:session.close')
@@ -26,6 +46,8 @@ export class Watch {
   observers: readonly Observer[] = []
   /** Names of updates that each URL counts apart; 0 while nobody wants to know. */
   maxNames = 0
+  /** Takes traces to other nodes; null while nobody traces. */
+  traceLink: TraceLink | null = null
 
   get seesSessionOpen (): boolean { return sessionOpen.hasSubscribers }
   get seesSessionClose (): boolean { return this.observers.length > 0 || sessionClose.hasSubscribers }

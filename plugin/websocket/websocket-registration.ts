@@ -23,14 +23,16 @@ interface SocketServer {
  * Enables WebSockets on the routes of an instance. If the application has registered
  * `@fastify/websocket`, that serves them. Otherwise this function registers one for these routes
  * alone; it gets its requests from the router.
+ *
+ * @returns whether that of the application serves them
  */
-export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number, faults: SocketFaults): Promise<void> {
+export async function enableWebSockets (routes: FastifyInstance, mode: string, maxPayload: number, faults: SocketFaults): Promise<boolean> {
   // A hook of the application may refuse an upgrade before its `@fastify/websocket` sees it. Then nothing reads from the connection any more.
   routes.addHook('onResponse', function endRefusedTetherUpgrade (request, _reply, done) {
     if (wantsWebSocket(request.raw.headers) && isRouted(request.raw) && request.ws !== true) request.raw.socket.destroySoon()
     done()
   })
-  if (routes.hasDecorator('websocketServer')) return
+  if (routes.hasDecorator('websocketServer')) return true
   UpgradeRelay.install(routes)
   routes.addHook('onSend', function answerTetherHandshake (request, _reply, payload, done) {
     claimHandshake(request.raw)
@@ -44,6 +46,22 @@ export async function enableWebSockets (routes: FastifyInstance, mode: string, m
     // The socket is closed already, with the code of its fault.
     errorHandler: (error: Error, _socket: unknown, request: { log: FastifyInstance['log'] }) => { noteFault(error, request, faults) }
   })
+  return false
+}
+
+/**
+ * Counts the faults of a WebSocket that the `@fastify/websocket` of the application serves. Its `errorHandler` runs as ever, but
+ * what that logs as an error is at level `debug`: the default one would log each faulty frame.
+ */
+export function noteFaultsOf (peer: WebSocketPeer, request: FastifyRequest, faults: SocketFaults): void {
+  const { log } = request
+  const quiet = Object.create(log, { error: { value: log.debug.bind(log) } }) as typeof log
+  const emitter = peer as unknown as EventEmitter
+  emitter.prependListener('error', (error: Error) => {
+    noteFault(error, { log }, faults)
+    request.log = quiet
+  })
+  emitter.on('error', () => { request.log = log })
 }
 
 /** Accepts a WebSocket handshake that the router delivered. Returns false if the request is none. */

@@ -1,7 +1,7 @@
 import { ModeError, UpgradeRequiredError } from '../../schemas/errors.ts'
 import type { SessionTransport } from '../sessions/session-transport.ts'
 import { maxMessageBytes } from './websocket-receiver.ts'
-import { acceptHandshake, enableWebSockets, isHttp2Only, type SocketHandler } from './websocket-registration.ts'
+import { acceptHandshake, enableWebSockets, isHttp2Only, noteFaultsOf, type SocketHandler } from './websocket-registration.ts'
 import { acceptSocket, jsonParser } from './websocket-route.ts'
 import { webSocketOptions, type ResolvedWebSocketOptions } from './websocket-upgrade.ts'
 
@@ -19,9 +19,14 @@ export const webSocketTransport: SessionTransport<ResolvedWebSocketOptions> = {
     const resolved = Object.freeze({ ...options, goodbye: true })
     const parse = jsonParser(routes)
     const handler: SocketHandler = (peer, request) => { acceptSocket({ endpoint, acceptance, peer, request, parse }, resolved) }
-    await enableWebSockets(routes, mode, maxMessageBytes(endpoint.limits.maxEventBytes), endpoint.runtime)
+    const isForeign = await enableWebSockets(routes, mode, maxMessageBytes(endpoint.limits.maxEventBytes), endpoint.runtime)
     return {
-      routeOptions: { wsHandler: handler },
+      routeOptions: {
+        wsHandler: ((peer, request) => {
+          if (isForeign) noteFaultsOf(peer, request, endpoint.runtime)
+          handler(peer, request)
+        }) satisfies SocketHandler
+      },
       takesUpgrades: true,
       onRequest: () => {},
       serve (request, reply) {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import t from 'tap'
 import WebSocket from 'ws'
@@ -123,29 +124,31 @@ t.test('session.log names the session in each line, by the beginning of its id',
   t.notOk(JSON.stringify(server.log).includes(session.id))
 })
 
-t.test('what a stranger sends over a WebSocket is counted, and fills no log at the usual levels', async (t) => {
-  const server = await startLive(t, { live: { mode: 'websocket', maxEventBytes: 1_000 } })
-  const wrong: Array<[what: string, send: (socket: WebSocket) => void]> = [
-    ['a binary message', (socket) => { socket.send(Buffer.from([1])) }],
-    ['no opening', (socket) => { socket.send('hello') }],
-    ['a reserved bit', (socket) => { (socket as unknown as { _socket: Socket })._socket.write(Buffer.from([0xf1, 0x81, 0, 0, 0, 0, 0])) }],
-    ['a frame that is not masked', (socket) => { (socket as unknown as { _socket: Socket })._socket.write(Buffer.from([0x81, 0x01, 0x41])) }],
-    ['too many bytes', (socket) => { socket.send(JSON.stringify({ session: 'new', text: 'x'.repeat(100_000) })) }]
-  ]
-  for (const [index, [what, send]] of wrong.entries()) {
-    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/live`)
-    socket.on('error', () => {})
-    const closed = once(socket, 'close')
-    await once(socket, 'open')
-    server.log.splice(0)
-    send(socket)
-    await closed
-    await until(() => server.app.tether.stats().socketFaults === index + 1, what)
-    await until(() => server.app.tether.stats().streams === 0, 'the end of the stream')
-    t.strictSame(server.log.filter(({ level, msg }) => level >= 30 && msg !== message), [], what)
-    t.ok(server.log.some(({ level }) => level === 20), `${what} is at level debug`)
-  }
-})
+for (const isForeign of [false, true]) {
+  t.test(`what a stranger sends over a WebSocket is counted, and fills no log at the usual levels${isForeign ? ', with the @fastify/websocket of the application' : ''}`, async (t) => {
+    const server = await startLive(t, { live: { mode: 'websocket', maxEventBytes: 1_000 }, setup: async (app) => { if (isForeign) await app.register(websocket, { options: { maxPayload: 10_000 } }) } })
+    const wrong: Array<[what: string, send: (socket: WebSocket) => void]> = [
+      ['a binary message', (socket) => { socket.send(Buffer.from([1])) }],
+      ['no opening', (socket) => { socket.send('hello') }],
+      ['a reserved bit', (socket) => { (socket as unknown as { _socket: Socket })._socket.write(Buffer.from([0xf1, 0x81, 0, 0, 0, 0, 0])) }],
+      ['a frame that is not masked', (socket) => { (socket as unknown as { _socket: Socket })._socket.write(Buffer.from([0x81, 0x01, 0x41])) }],
+      ['too many bytes', (socket) => { socket.send(JSON.stringify({ session: 'new', text: 'x'.repeat(100_000) })) }]
+    ]
+    for (const [index, [what, send]] of wrong.entries()) {
+      const socket = new WebSocket(`ws://127.0.0.1:${server.port}/live`)
+      socket.on('error', () => {})
+      const closed = once(socket, 'close')
+      await once(socket, 'open')
+      server.log.splice(0)
+      send(socket)
+      await closed
+      await until(() => server.app.tether.stats().socketFaults === index + 1, what)
+      await until(() => server.app.tether.stats().streams === 0, 'the end of the stream')
+      t.strictSame(server.log.filter(({ level, msg }) => level >= 30 && msg !== message), [], what)
+      t.ok(server.log.some(({ level }) => level === 20), `${what} is at level debug`)
+    }
+  })
+}
 
 t.test('what we register has names', async (t) => {
   const app = Fastify()

@@ -28,6 +28,16 @@ t.test('an entry is read as it was written, whatever its data', async () => {
   }), { numRuns: 100 })
 })
 
+t.test('a trace stands behind what earlier versions read, and one that is not allowed is left out', async (t) => {
+  const broadcast = { url: '/live', group: null, except: null, frame: new Frame('event: note\ndata: 1\n\n') }
+  const pack = (given: Broadcast) => packEntry({ node: 'n', counter: 1 }, [given])
+  t.strictSame(unpackEntry(pack(broadcast))!.items, [[0, null, null, null, 'event: note\ndata: 1\n\n']])
+  t.strictSame(unpackEntry(pack({ ...broadcast, trace: '{}' }))!.items[0], [0, null, null, null, 'event: note\ndata: 1\n\n', null, '{}'])
+  t.strictSame(readAll(pack({ ...broadcast, trace: '{}' })), [{ ...broadcast, trace: '{}' }])
+  t.strictSame(readAll(pack({ ...broadcast, epoch: 3, trace: '{}' })), [{ ...broadcast, epoch: 3, trace: '{}' }])
+  for (const trace of ['', 'x'.repeat(1_025), 5, null, {}]) t.strictSame(readAll(pack({ ...broadcast, trace: trace as string })), [broadcast])
+})
+
 t.test('the last entry of a node says so', async (t) => {
   t.equal(unpackEntry(packEntry({ node: 'n', counter: 3 }, [], true))!.isLast, true)
 })

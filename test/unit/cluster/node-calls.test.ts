@@ -99,6 +99,34 @@ t.test('what a node does not know is refused by a reply, and what is no message 
   t.strictSame(replies, [])
 })
 
+t.test('a request takes its trace along', async (t) => {
+  const clock = new VirtualClock()
+  const ran: unknown[] = []
+  const traceLink = () => ({
+    carry: () => 'a trace',
+    within: <Result>(carried: string, run: () => Result) => {
+      ran.push(carried)
+      return run()
+    },
+    deliver () {}
+  })
+  const sent: Buffer[] = []
+  const one = new NodeCalls({ limits: { calls: 3, bytes: 1_000 }, clock, traceLink, send: async (_to, bytes) => { sent.push(bytes) } })
+  const asked = t.rejects(one.ask('two', 'any', null, 100), unavailable)
+  t.equal(String(sent[0]), '[1,0,1,"any",null,"a trace"]')
+  const two = new NodeCalls({ limits: { calls: 3, bytes: 1_000 }, clock, traceLink, send: async () => {} })
+  const earlier = new NodeCalls({ limits: { calls: 3, bytes: 1_000 }, clock, send: async () => {} })
+  for (const node of [two, earlier]) node.respond('any', () => { ran.push('responder'); return { name: 'done', data: null } })
+  two.receive('one', sent[0]!)
+  t.strictSame(ran, ['a trace', 'responder'])
+  earlier.receive('one', sent[0]!)
+  t.strictSame(ran, ['a trace', 'responder', 'responder'])
+  two.receive('one', Buffer.from('[1,0,2,"any",null,5]'))
+  t.equal(ran.length, 4, 'a trace that is none')
+  one.close()
+  await asked
+})
+
 t.test('only the node that was asked may reply', async (t) => {
   const clock = new VirtualClock()
   const node = new NodeCalls({ limits: { calls: 3, bytes: 1_000 }, clock, send: async () => {} })
