@@ -403,7 +403,8 @@ export class Ownership {
       }
       if (!isClaimed && record.status === 'live') return { owner }
       if (endpoint.registry.isFull) return 'full'
-      if (hasLeft()) return 'unavailable'
+      // A node that stood still must not take what it may not serve.
+      if (hasLeft() || !this.#parts.node.gate.isOpen) return 'unavailable'
       const answer = await this.#take(owner, { ref, url: endpoint.url, boundTo, isClaimed }, until)
       if (answer === outcomes.none) {
         if (refuted === stored.revision) return 'absent'

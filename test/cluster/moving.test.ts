@@ -132,6 +132,23 @@ t.test('a request whose client has left does not take the session from a later s
   t.notOk(tab.reader.ended, 'its stream goes on')
 })
 
+t.test('a node whose lease has run out meanwhile does not take the session', async (t) => {
+  const names: string[] = []
+  let isSlow = false
+  const weather = ({ node, what, isAnswer }: MemoryPassage) => {
+    if (!isSlow || isAnswer || node !== names[1]) return 0
+    return what === 'renew' ? 'lost' : what === 'get' ? 1_200 : 0
+  }
+  const { nodes: [one, two] } = await startNodes(t, 2, { live: keeping, cluster: { leaseMs: 900 } }, { weather, deadlineMs: 5_000 })
+  for (const { cluster } of [one!, two!]) names.push(cluster.node)
+  const tab = await Tab.open(one!)
+  isSlow = true
+  const answer = await readWhole(two!, '/live', counting(tab.session, 0))
+  refused(t, answer, 503, 'FST_ERR_TETHER_UNAVAILABLE', 'no lease')
+  t.ok(one!.live.get(tab.session), 'the session stays')
+  t.notOk(tab.reader.ended, 'its stream goes on')
+})
+
 t.test('a page that leaves ends its session from any node', async (t) => {
   const { nodes: [one, two] } = await startNodes(t, 2, { live: keeping })
   const tab = await Tab.open(one!)
