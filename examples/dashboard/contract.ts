@@ -34,8 +34,14 @@ const Host = Type.Object({
   cores: Count,
   memoryBytes: Count,
   node: Type.String(),
-  series: Type.Array(Series)
+  series: Type.Array(Series),
+  // Name of the node that has this tab's session, where there are several.
+  holder: Type.Optional(Type.String())
 })
+
+// Fields of `app.tether.cluster.nodes()`.
+const Nodes = Type.Array(Type.Object({ name: Type.String(), sessions: Count, draining: Type.Boolean() }))
+const OneNode = Type.Object({ name: Type.String() })
 
 const Notice = Type.Object({
   text: Type.String(),
@@ -64,7 +70,10 @@ export const contract = defineContract({
     'slow.begin': Type.Object({}),
     'slow.end': request(Type.Object({}), Stats),
     // The server destroys this tab's connection.
-    'line.cut': Type.Object({})
+    'line.cut': Type.Object({}),
+    // Only where there are several nodes: a new one takes the place of this one, at once or after its process was killed.
+    'node.replace': OneNode,
+    'node.kill': OneNode
   },
   updates: {
     stats: conflate(Stats),
@@ -74,6 +83,8 @@ export const contract = defineContract({
     padding: Type.Object({ text: Type.String() })
   },
   topics: {
+    // All nodes, as the one that has this tab's session knows them.
+    nodes: topic({ updates: { list: conflate(Nodes) } }),
     series: topic({
       params: Type.Object({ name: Series, perSecond: Type.Integer({ minimum: 1, maximum: 100 }) }),
       updates: {

@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
-import tether, { type Session } from 'fastify-tether'
+import tether, { type ClusterOptions, type Session } from 'fastify-tether'
+import { askNodes } from './ask-nodes.ts'
 import { contract, type Stats } from './contract.ts'
 import { HostMetrics } from './host-metrics.ts'
 import { machineSources } from './machine-sources.ts'
+import { feedNodes } from './node-feed.ts'
 import { fillLine } from './padding.ts'
 import { RateWindow } from './rate-window.ts'
 import { feedSeries } from './series-feed.ts'
@@ -33,16 +36,23 @@ const cutForMs = 3000
 interface Tab {
   /** Whether the page has reported that it stopped reading. */
   isSlow: boolean
-  /** Until when its cut line stays away. */
-  cutUntil: number
-  /** Destroys its connection. */
-  cut: () => void
+}
+
+/** Makes the dashboard one of several nodes. */
+export interface NodeOptions {
+  cluster: ClusterOptions
+  /** Called once somebody wants a new node in the place of this one. */
+  replace: () => void
 }
 
 type TabSession = Session<Tab, typeof contract.updates>
 
-/** The dashboard as a Fastify instance that does not listen yet. */
-export async function buildDashboard (): Promise<FastifyInstance> {
+/**
+ * The dashboard as a Fastify instance that does not listen yet.
+ *
+ * @param several what it needs as one of several nodes; it is the only one without
+ */
+export async function buildDashboard (several?: NodeOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: process.env.LOG_LEVEL ?? 'warn' },
     // A browser connects ahead of its requests: `close` would wait for such a connection until the browser ends it.
@@ -70,7 +80,8 @@ export async function buildDashboard (): Promise<FastifyInstance> {
   await app.register(fastifyStatic, { root: publicFolder, index: false, maxAge: 0 })
   await app.register(fastifyStatic, { root: directoryOf(import.meta.resolve('fastify-tether/client')), prefix: '/fastify-tether/client/', maxAge: 0, decorateReply: false })
   await app.register(fastifyStatic, { root: join(uplotFolder, 'dist'), prefix: uplotPrefix, maxAge: '365d', immutable: true, decorateReply: false })
-  await app.register(tether)
+  await app.register(tether, several === undefined ? {} : { cluster: several.cluster })
+  const { cluster } = app.tether
 
   const updates = new RateWindow(1000)
   const metrics = new HostMetrics([
@@ -88,11 +99,23 @@ export async function buildDashboard (): Promise<FastifyInstance> {
 
   const isOfSession = ({ url }: FastifyRequest) => url.startsWith('/live')
 
-  // A line that was cut stays away for a moment, for this tab's requests alone.
+  /** Until when cut lines stay away, by `ref` of their sessions. */
+  const away = new Map<string, number>()
+  const keepAway = ({ ref, until }: { ref: string, until: number }) => {
+    away.set(ref, until)
+    setTimeout(() => away.delete(ref), until - Date.now()).unref()
+  }
+  cluster?.on('line.cut', keepAway)
+
+  // A line that was cut stays away for a moment, for this tab's requests alone, at whatever node they arrive.
   app.addHook('onRequest', async (request) => {
-    const forMs = isOfSession(request) ? (sessionOf(request)?.state.cutUntil ?? 0) - Date.now() : 0
+    if (away.size === 0 || !isOfSession(request)) return
+    const forMs = (away.get(await refOf(request) ?? '') ?? 0) - Date.now()
     if (forMs > 0) await sleep(forMs, undefined, { ref: false })
   })
+
+  /** The connections of the sessions that this node has. */
+  const lines = new WeakMap<TabSession, Socket>()
 
   const live = app.tether.stateful('/live', {
     contract,
@@ -102,9 +125,12 @@ export async function buildDashboard (): Promise<FastifyInstance> {
     // some ten megabytes, and more with a proxy between.
     replayFrames: 4096,
     replayBytes: 64 * 1024 * 1024,
-    initialState: (): Tab => ({ isSlow: false, cutUntil: 0, cut: () => {} }),
+    initialState: (): Tab => ({ isSlow: false }),
     on: {
-      'notice.send': (session, { text }, { live }) => ({ tabs: live.broadcast('notice', { text, from: shortened(session.id), t: Date.now() }) }),
+      'notice.send': (session, { text }, { live }) => {
+        live.broadcast('notice', { text, from: shortened(session.id), t: Date.now() })
+        return { tabs: live.group('tabs').size }
+      },
       'slow.begin': (session) => {
         session.state.isSlow = true
         // Not awaited: it takes as long as the page reads nothing, and a handler holds up later commands.
@@ -115,20 +141,32 @@ export async function buildDashboard (): Promise<FastifyInstance> {
         session.state.isSlow = false
         return statsOf(session)
       },
-      'line.cut': ({ state }) => {
-        state.cutUntil = Date.now() + cutForMs
-        state.cut()
-      }
+      'line.cut': (session) => {
+        const cut = { ref: session.ref, until: Date.now() + cutForMs }
+        keepAway(cut)
+        cluster?.emit('line.cut', cut)
+        lines.get(session)?.destroy()
+      },
+      'node.replace': (_session, { name }) => cluster?.emit('node.replace', name),
+      'node.kill': (_session, { name }) => cluster?.emit('node.kill', name)
     },
     topics: {
+      nodes: {
+        authorize: () => cluster !== null,
+        start: (_params, { publish, signal }) => feedNodes(cluster!, publish, signal)
+      },
       series: {
+        // Each node has a producer of its own, the default: some figures are those of its process. And a node that is killed stops
+        // the charts of its own tabs alone.
         start: ({ name, perSecond }, { publish, signal }) => feedSeries(metrics, name, perSecond, publish, signal)
       }
     },
-    onConnect: (session, { request, verdict }) => {
-      session.state.cut = () => request.raw.socket.destroy()
-      session.send('host', host(metrics))
-      if (verdict === 'resumed' || verdict === 'gap') return
+    onConnect: (session, { request, live }) => {
+      const isNewHere = !lines.has(session)
+      lines.set(session, request.raw.socket)
+      session.send('host', { ...host(metrics), ...cluster !== null && { holder: cluster.node } })
+      if (!isNewHere) return
+      live.group('tabs').add(session)
       // What this tick has queued is no backlog.
       const timer = setInterval(() => setImmediate(() => session.send('stats', statsOf(session))), statsEveryMs)
       session.signal.addEventListener('abort', () => {
@@ -140,12 +178,21 @@ export async function buildDashboard (): Promise<FastifyInstance> {
 
   const sessionOf = ({ headers }: FastifyRequest): TabSession | undefined => live.get(String(headers['x-tether-session']))
 
+  const refOf = async (request: FastifyRequest) =>
+    sessionOf(request)?.ref ?? (await live.find(String(request.headers['x-tether-session'])).catch(() => null))?.ref
+
+  const figuresOf = (session: TabSession | undefined) => session && { ...statsOf(session), connected: session.connected }
+  const askOthers = cluster && askNodes(cluster, 'figures', (ref) => figuresOf([...live.sessions].find((session) => session.ref === ref)))
+
   // A page that has stopped reading its stream asks here how it looks from the server.
   app.get('/figures', async (request, reply) => {
-    const session = sessionOf(request)
-    reply.header('cache-control', 'no-store')
-    return session === undefined ? reply.code(404).send({}) : { ...statsOf(session), connected: session.connected }
+    const ref = askOthers === null || sessionOf(request) !== undefined ? undefined : await refOf(request)
+    const figures = ref === undefined ? figuresOf(sessionOf(request)) : await askOthers?.(ref)
+    return reply.code(figures === undefined ? 404 : 200).header('cache-control', 'no-store').send(figures ?? {})
   })
+
+  cluster?.on('node.replace', (name) => { if (name === cluster.node) several?.replace() })
+  cluster?.on('node.kill', (name) => { if (name === cluster.node) process.kill(process.pid, 'SIGKILL') })
 
   app.addHook('onReady', async () => metrics.start())
   app.addHook('onClose', async () => metrics.stop())

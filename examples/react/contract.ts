@@ -8,5 +8,5 @@ export const contract = defineContract({
   // The reply says how many tabs get the notice.
   events: { 'notice.send': request(Notice, Type.Object({ tabs: Type.Integer() })) },
   updates: { notice: Notice },
-  topics: dashboard.topics!
+  topics: { series: dashboard.topics!.series }
 })

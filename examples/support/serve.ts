@@ -1,5 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 
+/** An address to listen at. */
+export interface Address {
+  host: string
+  port: number
+}
+
 /**
  * Listens at HOST and PORT, prints the address, and closes the application at a signal.
  *
@@ -7,16 +13,31 @@ import type { FastifyInstance } from 'fastify'
  * @param command shell command that starts the example
  */
 export async function serve (build: () => Promise<FastifyInstance>, what: string, command: string): Promise<void> {
+  const app = await build()
+  await serveAs(what, command, {
+    listen: (address) => app.listen(address),
+    leave: async () => {
+      await app.tether.drain({ timeoutMs: 1000, retryMs: 1000, spreadMs: 1000 })
+      await app.close()
+    }
+  })
+}
+
+/**
+ * Does the same for what is no single application.
+ *
+ * @param parts `listen` gives the URL
+ */
+export async function serveAs (what: string, command: string, { listen, leave }: { listen: (address: Address) => Promise<string>, leave: () => Promise<void> }): Promise<void> {
   const host = process.env.HOST ?? '127.0.0.1'
   const port = Number(process.env.PORT ?? 3000)
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     fail(`PORT must be a whole number from 0 to 65535, not "${process.env.PORT}".`)
   }
 
-  const app = await build()
   try {
-    const address = await app.listen({ host, port })
-    console.log(`${what} is at ${address} (Ctrl+C ends it)`)
+    const url = await listen({ host, port })
+    console.log(`${what} is at ${url} (Ctrl+C ends it)`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') fail(`Port ${port} on ${host} is taken. Choose another one: PORT=${port + 1} ${command}`)
@@ -26,15 +47,14 @@ export async function serve (build: () => Promise<FastifyInstance>, what: string
   }
 
   let leaving = false
-  const leave = async () => {
+  const leaveOnce = async () => {
     // Ctrl+C can arrive twice: from the terminal and from npm.
     if (leaving) return
     leaving = true
-    await app.tether.drain({ timeoutMs: 1000, retryMs: 1000, spreadMs: 1000 })
-    await app.close()
+    await leave()
   }
-  process.on('SIGINT', leave)
-  process.on('SIGTERM', leave)
+  process.on('SIGINT', leaveOnce)
+  process.on('SIGTERM', leaveOnce)
 }
 
 function fail (message: string): never {

@@ -5,6 +5,7 @@ import { element, write } from './elements.js'
 import { Feed } from './feed.js'
 import { duration, memory } from './format.js'
 import { Line } from './line.js'
+import { NodesPanel } from './nodes-panel.js'
 import { NoticeForm, showNotice } from './notices.js'
 import { Reader } from './reader.js'
 import { showFrameRate, showReadouts } from './readouts.js'
@@ -29,6 +30,7 @@ const panel = new SessionPanel()
 const feed = new Feed(live, recorder, () => count('sample'))
 const reader = new Reader(live)
 const trial = new Trial({ live, line, reader, recorder, missing: () => panel.missing })
+const nodes = new NodesPanel(live, () => count('nodes'))
 const noticeForm = new NoticeForm(live, line)
 let host = /** @type {{ name: string, cores: number, memoryBytes: number, series: string[] } | null} */ (null)
 
@@ -43,6 +45,7 @@ const onUpdate = {
       recorder.label('lost', `, ${replayed === 1 ? '1 update' : `${replayed} updates`} replayed`)
     }
     showHost(told)
+    nodes.told(told)
   },
   padding: () => {},
   // Outcomes of subscriptions, and replies, have numbers as well.

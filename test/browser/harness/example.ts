@@ -20,7 +20,7 @@ export interface Example {
 }
 
 /** Runs `npm run <script> [file]` and waits for the line with the URL. */
-export async function startExample (t: Test, script: 'start' | 'start:htmx' | 'start:react' | 'example', port: number, ...file: string[]): Promise<Example> {
+export async function startExample (t: Test, script: 'start' | 'start:cluster' | 'start:htmx' | 'start:react' | 'example', port: number, ...file: string[]): Promise<Example> {
   const giveTurn = await takeBuildTurn()
   try {
     const example = spawnGroup(t, { PORT: String(port) }, 'npm', ['run', script, ...file])
