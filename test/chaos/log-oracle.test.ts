@@ -24,7 +24,7 @@ function judged (seen: readonly Seen[], { length = 0, own = 0, ran = [], lost = 
   for (let n = 1; n <= length; n++) log.add({ from: 'a', n, at: n, padding: '' })
   const truth: NodesTruth = {
     log,
-    sessions: new Map([[refOf(last), { own, last: 0 }]]),
+    sessions: new Map([[refOf(last), { own }]]),
     timesRun: (k) => ran[k - 1] ?? 0,
     mayBeLost: (ref) => lost.some((id) => refOf(id) === ref)
   }

@@ -12,7 +12,7 @@ export interface LogTruth {
 export interface NodesTruth {
   readonly log: LogTruth
   /** The sessions that live, by ref. */
-  readonly sessions: ReadonlyMap<string, SessionTruth>
+  readonly sessions: ReadonlyMap<string, Pick<SessionTruth, 'own'>>
   /** How often an event of the page ran. */
   timesRun: (k: number) => number
   /** Whether a session was in the memory of a node that was killed, or taken for dead. */

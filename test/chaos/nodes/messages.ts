@@ -28,6 +28,8 @@ export interface NodeTruth {
   readonly sessions: Readonly<Record<string, SessionTruth>>
   /** Unhandled rejections and exceptions, and logged errors. */
   readonly complaints: readonly string[]
+  /** How its cluster is, for the report of a run that went wrong. */
+  readonly status: string
 }
 
 /** A session's state. */
@@ -36,6 +38,9 @@ export interface SessionTruth {
   readonly own: number
   /** Number of the last event that ran. */
   readonly last: number
+  readonly connected: boolean
+  /** Its figures, for the report of a run that went wrong. */
+  readonly stats: string
 }
 
 /** A broadcast's data. */

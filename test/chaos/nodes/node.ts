@@ -35,9 +35,10 @@ function complain (what: string): void {
 process.on('unhandledRejection', (reason) => complain(`unhandled rejection: ${String((reason as Error)?.stack ?? reason)}`))
 process.on('uncaughtException', (error) => complain(`uncaught: ${error.stack}`))
 
-/** An answer of 503 is logged like an error, and is none: the client comes again. */
+/** What a node refuses with a 503 is logged like an error, and is none: the client comes again. */
 function logged (line: string): void {
-  if ((JSON.parse(line) as { res?: { statusCode: number } }).res?.statusCode !== 503) complain(line.trim())
+  const { res, err } = JSON.parse(line) as { res?: { statusCode: number }, err?: { statusCode?: number } }
+  if (res?.statusCode !== 503 && err?.statusCode !== 503) complain(line.trim())
 }
 
 const app = Fastify({ logger: { level: 'error', stream: { write: logged } }, forceCloseConnections: true })
@@ -137,7 +138,9 @@ function load ({ seed, broadcastsPerSecond, sendsPerSecond, seconds: usual }: Lo
 }
 
 function truth (): NodeTruth {
-  return { sessions: Object.fromEntries(endpoints.flatMap(({ live }) => [...live.sessions].map(({ ref, state: { own, last } }) => [ref, { own, last }]))), complaints }
+  const sessions = endpoints.flatMap(({ live }) => [...live.sessions].map(({ ref, connected, stats, state: { own, last } }) => [ref, { own, last, connected, stats: JSON.stringify(stats) }]))
+  const { status } = app.tether.cluster!
+  return { sessions: Object.fromEntries(sessions), complaints, status: `${status} ${JSON.stringify(app.tether.cluster!.stats())}` }
 }
 
 async function run (call: string, argument: unknown): Promise<unknown> {

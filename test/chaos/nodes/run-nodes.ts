@@ -7,7 +7,7 @@ import { BarePage } from './bare-page.ts'
 import { startMeeting, type EngineKind } from './engines.ts'
 import { judge, type NodesTruth, type Verdict } from './log-oracle.ts'
 import { LogWatch } from './log-watch.ts'
-import { urls, type DiaryLine, type SessionTruth, type Url } from './messages.ts'
+import { refOf, urls, type DiaryLine, type SessionTruth, type Url } from './messages.ts'
 import { buildNode, NodeProcess } from './node-process.ts'
 import { pageKinds, type Page } from './page.ts'
 import { TetherPage } from './tether-page.ts'
@@ -183,7 +183,13 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
     if (!isSettled) await new Promise((resolve) => { setTimeout(resolve, 2 * lookEveryMs + 2 * (performance.now() - lookedAt)) })
   }
   const faults: string[] = []
+  if (verdicts.some(({ isComplete }) => !isComplete)) for (const status of report.statuses) tell(status)
   for (const { page, index, url } of participants) {
+    if (!verdicts[index]!.isComplete && page.session !== null) {
+      // Where it is, and what it got last.
+      const held = report.held(refOf(page.session)).map(({ node, connected, stats }) => `node ${node}, ${connected ? 'connected' : 'without a stream'}, ${stats}`)
+      tell(`page ${index} is not complete; ${held.join('; ') || 'no node has its session'}; the last it saw: ${JSON.stringify(page.seen.slice(-4))}`)
+    }
     faults.push(...[...verdicts[index]!.faults, ...page.faults].map((fault) => `page ${index} ${page.kind} ${url}: ${fault}`))
   }
   faults.push(...watch.faults.map((fault) => `log: ${fault}`), ...report.faults.map((fault) => `node: ${fault}`))
@@ -209,7 +215,7 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
 }
 
 /** What all nodes wrote down, the dead ones too, and what the living ones have in memory. */
-async function tellings (started: readonly NodeProcess[], nodes: readonly NodeProcess[]): Promise<Pick<NodesTruth, 'sessions' | 'mayBeLost'> & { ran: Map<string, number>, faults: string[], moved: number, frozen: number, isolated: number }> {
+async function tellings (started: readonly NodeProcess[], nodes: readonly NodeProcess[]): Promise<Pick<NodesTruth, 'sessions' | 'mayBeLost'> & { ran: Map<string, number>, faults: string[], statuses: string[], held: (ref: string) => Array<SessionTruth & { node: number }>, moved: number, frozen: number, isolated: number }> {
   const truths = await Promise.all(nodes.map((node) => node.call('truth')))
   const sessions = new Map(truths.flatMap(({ sessions }) => Object.entries(sessions) as Array<[string, SessionTruth]>))
   const faults = truths.flatMap(({ complaints }) => complaints)
@@ -233,7 +239,12 @@ async function tellings (started: readonly NodeProcess[], nodes: readonly NodePr
     const owner = owners.get(ref)?.node
     return owner !== undefined && (owner.wasKilled || isolated.has(owner))
   }
-  return { sessions, ran, faults, moved, frozen, isolated: isolated.size, mayBeLost }
+  const held = (ref: string) => truths.flatMap(({ sessions }, index) => {
+    const found = sessions[ref]
+    return found === undefined ? [] : [{ ...found, node: started.indexOf(nodes[index]!) }]
+  })
+  const statuses = truths.map(({ status }, index) => `node ${started.indexOf(nodes[index]!)}: ${status}`)
+  return { sessions, ran, faults, statuses, held, moved, frozen, isolated: isolated.size, mayBeLost }
 }
 
 function linesOf (diary: string): DiaryLine[] {
