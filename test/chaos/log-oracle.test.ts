@@ -47,6 +47,7 @@ const right: Array<[string, Seen[], Facts, Array<[Outcome['is'], string?]>?]> = 
   ['exact numbers', [hello(), snapshot(0, 0, 1), all(1, 2), own(1, 3)], { length: 1, own: 1 }],
   ['a gap in a stream, what is held, a snapshot', [...start, all(1), gap(5), all(4), snapshot(0, 4), all(5)], { length: 5 }],
   ['a gap at a hello', [...start, own(1), hello('gap', 9), snapshot(7, 3), all(4)], { length: 4, own: 7 }],
+  ['a gap that covers the end of the log', [...start, all(1), hello('gap', 9), snapshot(0, 4)], { length: 4 }],
   ['events that ran once', start, { ran: [1, 1] }, [['accepted'], ['accepted']]],
   ['a session lost with a node, its events in doubt or not run', [...start, all(1), hello('expired', 0, 'next'), snapshot(0, 1), all(2)], { length: 2, lost: [session], last: 'next', ran: [1, 0, 0, 1, 1] }, [['accepted'], ['accepted'], ['doubt'], ['doubt'], ['accepted', 'next']]]
 ]
@@ -71,6 +72,7 @@ const wrong: Array<[string, Seen[], Facts, RegExp, Array<[Outcome['is'], string?
   ['resumed from elsewhere', [...start, own(1), hello('resumed', 3)], { own: 1 }, /resumed from 3, not from 2/],
   ['a second loss behind a gap', [...start, gap(9), all(3), all(5), snapshot(0, 5)], { length: 5 }, /broadcast 4 of the log after 2: lost without a word/],
   ['a loss behind the snapshot of a gap', [...start, all(1), gap(9), snapshot(0, 2), all(5)], { length: 5 }, /is the first one, and it got a snapshot before 2/],
+  ['the end of the log lost behind the snapshot of a gap', [...start, all(1), gap(9), snapshot(0, 2)], { length: 4 }, /3 broadcasts at the end of the log did not come/],
   ['a gap without a snapshot', [...start, gap(3)], {}, /a gap without a snapshot/],
   ['a gap where nothing is missing', [...start, gap(1), snapshot()], {}, /where 1 was there already/],
   ['a session that is gone without a reason', [...start, hello('expired', 0, 'next'), snapshot()], { last: 'next' }, /is gone, and its node was not killed/],

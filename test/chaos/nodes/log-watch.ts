@@ -88,7 +88,10 @@ export class LogWatch {
     if (this.#last !== null && at <= this.#last) return
     this.#last = at
     const entry = unpackEntry(bytes)
-    if (entry === null) return void this.faults.push(`an entry cannot be read: ${bytes.subarray(0, 100).toString()}`)
+    if (entry === null) {
+      this.faults.push(`an entry cannot be read: ${bytes.subarray(0, 100).toString()}`)
+      return
+    }
     const before = this.#counters.get(entry.node)
     // The same entry, written again because its answer was lost.
     if (before !== undefined && entry.counter <= before) return
