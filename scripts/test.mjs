@@ -110,7 +110,7 @@ function allSteps () {
     [[tapStage('unit', undefined, ['test/unit/all.ts'])]],
     [[tapStage('tap', undefined, suites(/^(?!unit\/|long\/)/))]],
     ...others.map((major) => [[tapStage(`on ${major}`, major, values.long ? suites(socketSuites, hubSuites) : suites(inShort.includes(major) ? streamSuites : socketSuites))]]),
-    ...values.long ? [[[tapStage('long', undefined, suites(/^(long|unit)\//))]], [[{ name: 'chaos', script: 'chaos' }]]] : [],
+    ...values.long ? [[[tapStage('long', undefined, suites(/^(long|unit)\//))]], [[{ name: 'chaos', script: 'chaos' }]], [[{ name: 'nodes', script: 'chaos', args: ['--nodes', '3', '--minutes', '1', '--updates', '100000', '--events', '10000'] }]]] : [],
     [
       [{ name: 'types', script: 'test:types', reader: tstycheReader }, { name: 'unused', script: 'check:unused' }],
       [{ name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }]
@@ -175,6 +175,6 @@ for (const [name, { passed, failed, skipped, seconds }] of results) {
   const parts = [`${passed} passed`, failed > 0 && `${failed} FAILED`, skipped > 0 && `${skipped} skipped`]
   console.log(`${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${parts.filter(Boolean).join(', ')}`)
 }
-if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites on Node.js 22 and 26, the local hub on each other Node.js, the files in test/long (every Redis client and cluster), more rounds and clients in test/cluster, ten times as many runs of each property of a unit test, and two minutes of chaos')
+if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites on Node.js 22 and 26, the local hub on each other Node.js, the files in test/long (every Redis client and cluster), more rounds and clients in test/cluster, ten times as many runs of each property of a unit test, two minutes of chaos, and one over nodes')
 process.exitCode = total.failed > 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)
