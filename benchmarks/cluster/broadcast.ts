@@ -57,7 +57,7 @@ async function measure ({ name, engine }: Kind, repeat: number, { perSecond, sec
     await pages.call('reset', true)
     const sent = await publisher.call('pace', { perSecond, seconds: duration, bytes }, withinMs)
     await pages.call('arrived', { frames: sent.frames, withinMs }, 2 * withinMs)
-    return await pages.call('latency', null)
+    return await pages.call('latency', undefined)
   }
   await flood(warmUpFrames, 10)
   await paced(Math.min(1, seconds))

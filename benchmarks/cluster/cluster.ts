@@ -40,7 +40,7 @@ export async function withCluster<Result> (name: string, engine: Engine, count: 
       const pages = await children.start<PagesCalls>(new URL('pages.ts', import.meta.url), { name: `${name}, pages`, startTimeoutMs })
       const by = performance.now() + acquaintMs
       for (const { process } of nodes) {
-        while (await process.call('nodes', null) !== count) {
+        while (await process.call('nodes', undefined) !== count) {
           if (performance.now() > by) throw new Error(`${name}: the nodes do not know each other in time`)
           await delay(20)
         }

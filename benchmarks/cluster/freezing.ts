@@ -35,7 +35,7 @@ export async function measureFreezing (repeat: number, { sessions, held }: Freez
       await pages.call('reset', false)
       await old.process.call('pace', { perSecond: 20, seconds: held / 20, bytes: 200 }, withinMs)
       await pages.call('arrived', { frames: held, withinMs }, 2 * withinMs)
-      const freezeMs = await old.process.call('drain', null, withinMs)
+      const freezeMs = await old.process.call('drain', undefined, withinMs)
       const bytesEach = (await usedBytes() - before) / sessions
       const { ms: thawMs, verdicts } = await pages.call('thaw', others.map(({ port }) => port), withinMs)
       if (verdicts.resumed !== sessions) throw new Error(`freezing, ${engine}: the verdicts of ${sessions} sessions are ${JSON.stringify(verdicts)}`)

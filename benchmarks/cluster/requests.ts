@@ -37,7 +37,7 @@ export async function measureRequests (repeat: number, { posts, streams }: Reque
       await pages.call('open', { ports: [owner], count: 1 })
       await pages.call('post', { ports: [owner, other], count: warmUp, seq: 1 }, withinMs)
       const [postOwner, postOther] = await pages.call('post', { ports: [owner, other], count: posts, seq: 1 + 2 * warmUp }, withinMs) as [number[], number[]]
-      await pages.call('close', null)
+      await pages.call('close', undefined)
       await pages.call('open', { ports: [owner], count: streams })
       // Each page goes over and comes back once before, and is then measured on its way.
       await pages.call('reopen', { owner, other }, withinMs)

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ArgumentError } from '../../../schemas/errors.ts'
+import { subscribeEvent, unsubscribeEvent } from '../../../schemas/topic-events.ts'
 import { resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, topicKinds } from '../../app/options.ts'
 import type { Protocol } from '../../carriers/carrier.ts'
 import type { Subscription } from '../../contract/subscription-reader.ts'
@@ -149,6 +150,8 @@ export class TestEndpoint {
       this.#tabs.get(session)?.subscribed(subscription)
       return sent
     }
+    const unsubscribe = topics.unsubscribe.bind(topics)
+    topics.unsubscribe = (session, name) => { this.#call(session, unsubscribeEvent, false, () => unsubscribe(session, name)) }
     return topics
   }
 
@@ -173,7 +176,7 @@ export class TestEndpoint {
       }
       const { toCommand } = handler
       const command: EventHandler['toCommand'] = (session, data) => {
-        this.#tabs.get(session)?.subscribing(data as Subscription)
+        if (name === subscribeEvent) this.#tabs.get(session)?.subscribing(data as Subscription)
         return toCommand!(session, data)
       }
       handlers.set(name, { ...handler, handle: watched, ...toCommand === undefined ? {} : { toCommand: command } })
