@@ -16,3 +16,13 @@ export function jsonOf (data: unknown, what: string): string {
   if (text === undefined) throw new ArgumentError(`${what} cannot be written as JSON: it is ${typeof data}`)
   return text
 }
+
+/** Reads a text that another node has written as a JSON array; null for any other text. */
+export function jsonArrayOf (text: string): unknown[] | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) ? value : null
+  } catch {
+    return null
+  }
+}

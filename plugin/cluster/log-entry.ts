@@ -1,6 +1,7 @@
 import { nameFault } from '../../schemas/name.ts'
 import { Frame } from '../protocol/frame.ts'
 import { carriesUpdates } from './channels.ts'
+import { jsonArrayOf } from './json-text.ts'
 import { isTrace } from './trace.ts'
 
 /** One broadcast on its way through the log. */
@@ -64,14 +65,9 @@ export function packEntry ({ node, counter }: EntryHead, broadcasts: readonly Br
 
 /** Reads an entry, but not its items: see {@link readBroadcast}. Gives null for what is no entry. */
 export function unpackEntry (bytes: Buffer): ReadEntry | null {
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString())
-  } catch {
-    return null
-  }
-  if (!Array.isArray(value)) return null
-  const [given, node, counter, urls, items, isLast] = value as unknown[]
+  const value = jsonArrayOf(bytes.toString())
+  if (value === null) return null
+  const [given, node, counter, urls, items, isLast] = value
   if (!Number.isSafeInteger(given) || typeof node !== 'string' || !nodeName.test(node) || !Number.isSafeInteger(counter) || (counter as number) < 1) return null
   const isReadable = given === format && Array.isArray(urls) && Array.isArray(items)
   return { node, counter: counter as number, urls: isReadable ? urls : null, items: isReadable ? items : [], isLast: isLast === true }

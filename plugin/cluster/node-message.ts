@@ -1,3 +1,4 @@
+import { jsonArrayOf } from './json-text.ts'
 import { isTrace } from './trace.ts'
 
 /** What one node sends to another: a request, or the reply to one. */
@@ -33,14 +34,9 @@ export function packMessage ({ kind, id, name, data, trace }: NodeMessage): Buff
 
 /** Reads a message. Gives null for what is none. */
 export function unpackMessage (bytes: Buffer): NodeMessage | ForeignMessage | null {
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString())
-  } catch {
-    return null
-  }
-  if (!Array.isArray(value)) return null
-  const [given, kind, id, name, data, trace] = value as unknown[]
+  const value = jsonArrayOf(bytes.toString())
+  if (value === null) return null
+  const [given, kind, id, name, data, trace] = value
   if (!Number.isSafeInteger(given) || !Number.isSafeInteger(id) || (id as number) < 1) return null
   if (given !== format) return { kind: 'foreign', id: kind === 0 ? id as number : null }
   if ((kind !== 0 && kind !== 1) || typeof name !== 'string' || name === '' || name.length > nameLength) return null

@@ -1,3 +1,5 @@
+import { jsonArrayOf } from './json-text.ts'
+
 /** Where a session is; or, by a claim, which session it is for. A topic's record says where its producer is: it is live, or ended. */
 export type SessionRecord = LiveRecord | MovingRecord | FrozenRecord | EndedRecord | ClaimRecord
 
@@ -70,14 +72,9 @@ export function packRecord (record: SessionRecord): Buffer {
 export function unpackRecord (bytes: Buffer): SessionRecord | null {
   const end = bytes.indexOf(lineEnd)
   if (end === -1) return null
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString('utf8', 0, end))
-  } catch {
-    return null
-  }
-  if (!Array.isArray(value)) return null
-  const [given, status, url, epoch, owner, isForGood, until, from] = value as unknown[]
+  const value = jsonArrayOf(bytes.toString('utf8', 0, end))
+  if (value === null) return null
+  const [given, status, url, epoch, owner, isForGood, until, from] = value
   if (given !== format || typeof url !== 'string' || !Number.isSafeInteger(epoch) || (epoch as number) < 1) return null
   const held = { url, epoch: epoch as number }
   const snapshot = bytes.subarray(end + 1)

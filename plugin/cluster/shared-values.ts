@@ -6,7 +6,7 @@ import { checkName } from './bus.ts'
 import { channels } from './channels.ts'
 import type { Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
-import { jsonOf } from './json-text.ts'
+import { jsonArrayOf, jsonOf } from './json-text.ts'
 import type { Broadcast } from './log-entry.ts'
 import type { LogPosition } from './log-position.ts'
 import type { LogSubscriber, LossReason } from './log-reader.ts'
@@ -327,14 +327,9 @@ function copyOf ({ text, value }: Held): unknown {
 
 /** Reads a change; null for anything else. */
 function changeOf (text: string): { readonly what: 'set' | 'add', readonly operand: Held, readonly first: Held } | null {
-  let given: unknown
-  try {
-    given = JSON.parse(text)
-  } catch {
-    return null
-  }
-  if (!Array.isArray(given)) return null
-  const [what, operand, first] = given as unknown[]
+  const given = jsonArrayOf(text)
+  if (given === null) return null
+  const [what, operand, first] = given
   if ((what !== 'set' && what !== 'add') || operand === undefined || first === undefined || (what === 'add' && typeof operand !== 'number')) return null
   return { what, operand: { text: JSON.stringify(operand), value: operand, bytes: 0 }, first: { text: JSON.stringify(first), value: first, bytes: 0 } }
 }

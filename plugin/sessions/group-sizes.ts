@@ -2,6 +2,7 @@ import { isRecord } from '../../schemas/record.ts'
 import type { TimeSource } from '../../schemas/time-source.ts'
 import { channels } from '../cluster/channels.ts'
 import type { Offset } from '../cluster/engine.ts'
+import { jsonArrayOf } from '../cluster/json-text.ts'
 import type { Broadcast } from '../cluster/log-entry.ts'
 import type { LogSubscriber, LossReason } from '../cluster/log-reader.ts'
 import type { Deadline } from '../delivery/deadline-queue.ts'
@@ -167,13 +168,8 @@ export class GroupSizes implements LogSubscriber, Deadline {
 }
 
 function readTold (text: string): readonly [Told, Record<string, unknown>] | null {
-  let given: unknown
-  try {
-    given = JSON.parse(text)
-  } catch {
-    return null
-  }
-  if (!Array.isArray(given)) return null
-  const [told, sizes] = given as unknown[]
+  const given = jsonArrayOf(text)
+  if (given === null) return null
+  const [told, sizes] = given
   return (told === 'some' || told === 'all' || told === 'ask') && isRecord(sizes) ? [told, sizes] : null
 }

@@ -1,6 +1,6 @@
 import { EventError } from '../../schemas/event-error.ts'
 import { refusedCode, revokedCode, subscribeEvent, unsubscribeEvent } from '../../schemas/topic-events.ts'
-import { Command } from '../commands/command-channel.ts'
+import { Command, isThenable } from '../commands/command-channel.ts'
 import type { Subscription } from '../contract/subscription-reader.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { AnyTopicConfig } from './topic-record.ts'
@@ -177,8 +177,4 @@ export class SubscriptionBatch {
     for (const subscription of [...this.#undecided.values()]) this.#conclude(subscription, this.#admitted.has(subscription) ? null : late)
     this.#desk.end(this.#session, this)
   }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
