@@ -12,7 +12,10 @@ export function createListeners (onError: (error: unknown) => void = (error) => 
       // An array of its own: a function that is added twice is called twice, and each can be removed.
       const own = [listener]
       ;(sets[name] ??= new Set()).add(own)
-      return () => { sets[name]!.delete(own.splice(0) && own) }
+      return () => {
+        sets[name]?.delete(own.splice(0) && own)
+        if (!sets[name]?.size) delete sets[name]
+      }
     },
     (name: string, first?: unknown, second?: unknown): void => {
       for (const [listener] of new Set(sets[name])) {

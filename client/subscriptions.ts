@@ -40,6 +40,8 @@ interface Entry {
   /** The topic's name, as the server knows it. */
   name: string
   uses: number
+  /** Names of topics whose subscriptions ended behind its own, while its outcome is due; a space behind each. */
+  ended: string
   ready?: Promise<void>
   /** Takes the outcome for `ready`, while that is pending. */
   settle?: ((outcome: ErrorFields) => void) | undefined
@@ -78,7 +80,9 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
     for (const { key, name, uses, data } of entries.values()) {
       if (uses) continue
       entries.delete(key)
-      if ([...entries.values()].every((other) => other.name !== name)) emit?.('tether.unsubscribe', data)
+      if ([...entries.values()].some((other) => other.name === name)) continue
+      emit?.('tether.unsubscribe', data)
+      for (const other of entries.values()) if (other.settle) other.ended += name + ' '
     }
   }
 
@@ -101,8 +105,11 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
       if (entry) {
         if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) call(update + '@@' + key, value)
         entry.name = data.name
-        begin(entry)
-        entry.settle!(data)
+        // Another spelling of its parameters was the same topic for the server, and its end was behind.
+        const isEnded = entry.ended.includes(data.name + ' ')
+        entry.ended = ''
+        begin(entry, isEnded ? emit : undefined)
+        if (!isEnded) entry.settle!(data)
       }
       early = []
     }
@@ -116,7 +123,7 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
     if (!entry) {
       // It makes room. A use that begins in the same turn keeps its subscription.
       sweep()
-      entries.set(key, entry = { key, data: { topic, params: { ...params } }, name: key, uses: 0 })
+      entries.set(key, entry = { key, data: { topic, params: { ...params } }, name: key, uses: 0, ended: '' })
     }
     entry.uses++
     // A later use gets the retained values, too.

@@ -199,6 +199,23 @@ t.test('the same parameters in another spelling keep the subscription', async (t
   await until(() => got.length === 1, 'the update')
 })
 
+t.test('the end of another spelling before the outcome keeps the subscription, too', async (t) => {
+  const { client, live } = await start(t)
+  const spelled = client.subscribe('page', { size: 10, dark: false })
+  await spelled.ready
+  const short = client.subscribe('page', {} as never)
+  const got: unknown[] = []
+  short.on('row', (row) => got.push(row))
+  spelled.close()
+  await short.ready
+  await client.emit('say', { text: 'behind all' })
+  t.equal(live.stats.subscriptions, 1)
+  live.topic('page', { size: 10, dark: false }).publish('row', 'x')
+  await until(() => got.length === 1, 'the update')
+  short.close()
+  await until(() => live.stats.subscriptions === 0, 'the end')
+})
+
 t.test('a cut line resumes, and nothing is subscribed again', async (t) => {
   const { client, live, network, posts, verdicts } = await start(t)
   const got: string[] = []
