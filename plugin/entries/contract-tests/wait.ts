@@ -1,15 +1,18 @@
+import { isThenable } from '../../commands/command-channel.ts'
+
 const pollMs = 4
 
 /**
- * Waits until `condition` returns a truthy value, and resolves with that.
+ * Waits until `condition` returns a truthy value, or a promise of one, and resolves with that.
  *
  * @param what names the awaited state, for the error of a missed deadline
  */
-export async function until<Value> (condition: () => Value, what: string, withinMs = 15_000): Promise<Exclude<Value, false | 0 | '' | null | undefined>> {
+export async function until<Value> (condition: () => Value | PromiseLike<Value>, what: string, withinMs = 15_000): Promise<Exclude<Value, false | 0 | '' | null | undefined>> {
   const startedAt = performance.now()
   const missed = new Error(`waited ${withinMs} ms in vain: ${what}`)
   for (;;) {
-    const value = condition()
+    const given = condition()
+    const value = isThenable(given) ? await given : given
     if (value) return value as Exclude<Value, false | 0 | '' | null | undefined>
     if (performance.now() - startedAt > withinMs) throw missed
     await new Promise((resolve) => setTimeout(resolve, pollMs))
