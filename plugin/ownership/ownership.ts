@@ -6,7 +6,7 @@ import type { PutOptions } from '../cluster/engine.ts'
 import type { RecordStore, StoredRecord } from '../cluster/record-store.ts'
 import type { FrozenRecord, MovingRecord, SessionRecord } from '../cluster/session-record.ts'
 import { closeCodes } from '../../schemas/close-code.ts'
-import { BindingError, UnavailableError } from '../../schemas/errors.ts'
+import { BindingError, DrainingError, UnavailableError } from '../../schemas/errors.ts'
 import type { Limits } from '../../schemas/limits.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { goodbyeFrame } from '../protocol/control-frame.ts'
@@ -349,6 +349,7 @@ export class Ownership {
     const until = clock.now() + options.handoverMs
     /** The revision of a record whose node said that it has no such session. */
     let refuted: string | null = null
+    const askedAt = clock.now()
     while (clock.now() < until && !this.#isClosed) {
       const session = endpoint.sessions.get(id)
       if (session !== undefined) {
@@ -405,7 +406,7 @@ export class Ownership {
       if (endpoint.registry.isFull) return 'full'
       // A node that stood still must not take what it may not serve.
       if (hasLeft() || !this.#parts.node.gate.isOpen) return 'unavailable'
-      const answer = await this.#take(owner, { ref, url: endpoint.url, boundTo, isClaimed }, until)
+      const answer = await this.#take(owner, { ref, url: endpoint.url, boundTo, isClaimed, ageMs: clock.now() - askedAt }, until)
       if (answer === outcomes.none) {
         if (refuted === stored.revision) return 'absent'
         refuted = stored.revision
@@ -496,7 +497,8 @@ export class Ownership {
       session = await restore()
     } catch (error) {
       endpoint.registry.release(snapshot.owner, null)
-      this.#report(error, ref, 'a session of the cluster cannot be restored here')
+      // A node that begins to drain gives it back, and nothing is wrong with the session.
+      if (!(error instanceof DrainingError)) this.#report(error, ref, 'a session of the cluster cannot be restored here')
       // A node of another version may be able to.
       await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.snapshot, endsAt: record.endsAt, by }, written, this.#keepAgain(endpoint, record)).catch(() => null)
       return 'unavailable'
@@ -524,7 +526,7 @@ export class Ownership {
   async #give (from: string, data: unknown): Promise<Reply> {
     const asked = readAsked(data)
     if (asked === null) return { name: replies.failed, data: null }
-    const { ref, boundTo, isClaimed } = asked
+    const { ref, boundTo, isClaimed, ageMs } = asked
     const { node: { gate }, clock, options } = this.#parts
     const transfer = this.#transfers.get(ref)
     if (transfer !== undefined) {
@@ -538,7 +540,9 @@ export class Ownership {
     if (session.boundTo !== boundTo) return { name: outcomes.foreign, data: null }
     // It has arrived since the node asked. Its events go to it here: its page may have its stream here already.
     if (!isClaimed) return { name: outcomes.gone, data: null }
-    if (!session.isOpen) return { name: outcomes.stays, data: null }
+    // Its client has opened a stream here since it asked there.
+    const isOutdated = session.stream !== null && performance.now() - session.stream.openedAt < ageMs
+    if (isOutdated || !session.isOpen) return { name: outcomes.stays, data: null }
     return { name: await this.#leave(held, 'replaced', from, options.handoverMs) ? outcomes.gone : outcomes.stays, data: null }
   }
 
@@ -625,7 +629,7 @@ export class Ownership {
       return false
     } catch (error) {
       endpoint.registry.release(snapshot.owner, null)
-      this.#report(error, id, 'a session of the cluster cannot be restored here')
+      if (!(error instanceof DrainingError)) this.#report(error, id, 'a session of the cluster cannot be restored here')
       return true
     }
   }
@@ -860,12 +864,14 @@ interface Asked {
   readonly boundTo: string | null
   /** Whether the session must come to the node that asks. Otherwise it may stay with the node that has it. */
   readonly isClaimed: boolean
+  /** How long ago the node began to look for the session, in milliseconds. */
+  readonly ageMs: number
   readonly submission: unknown
 }
 
 function readAsked (value: unknown): Asked | null {
   if (!isRecord(value)) return null
-  const { ref, url, boundTo, isClaimed, submission } = value
+  const { ref, url, boundTo, isClaimed, ageMs, submission } = value
   if (typeof ref !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(ref) || typeof url !== 'string' || (boundTo !== null && typeof boundTo !== 'string')) return null
-  return { ref, url, boundTo, isClaimed: isClaimed !== false, submission }
+  return { ref, url, boundTo, isClaimed: isClaimed !== false, ageMs: typeof ageMs === 'number' ? ageMs : 0, submission }
 }
