@@ -178,7 +178,7 @@ export const defaults = Object.freeze({
     /** Entries of the log, and their bytes, that a node keeps or reads again for sessions that come from other nodes. Beyond either, they get a gap. */
     logTailEntries: 16_384,
     logTailBytes: 16_777_216,
-    /** Changes of the sizes of groups are told to the other nodes together after so long, and so many groups in one broadcast. */
+    /** How long a node collects changes of group sizes for the others, and most groups in one broadcast. */
     groupSizesMs: 100,
     /** Least time from one request for the sizes of the others to the next. */
     groupSizesAskMs: 1_000,

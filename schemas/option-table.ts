@@ -220,7 +220,7 @@ export const optionTable = {
     logMs: { unit: 'ms', default: 60_000, least: 1 },
     /**
      * Milliseconds that a node waits for another to hand over a session. Where a handler of the session runs longer, the
-     * session stays, and its client is told to retry. Default 5,000; at least 1.
+     * session stays, and its client retries. Default 5,000; at least 1.
      */
     handoverMs: { unit: 'ms', default: 5_000, least: 1 },
     /**

@@ -77,7 +77,7 @@ const calls = {
     return await listen(app)
   },
   nodes: (): number => app.tether.cluster === null ? 1 : app.tether.cluster.nodes().length,
-  /** Broadcasts one by one, so many a second. */
+  /** Broadcasts one by one, at a rate a second. */
   pace: async ({ perSecond, seconds, bytes }: { perSecond: number, seconds: number, bytes: number }): Promise<Sent> => await measured(async () => {
     const startedAt = performance.now()
     let frames = 0

@@ -119,7 +119,7 @@ const calls = {
     histogram = hasLatency ? createHistogram({ lowest: 1, highest: longest }) : null
     for (const page of pages) page.frames = 0
   },
-  /** Resolves when each page has so many frames, with the time. */
+  /** Resolves with the time when each page has that number of frames. */
   arrived: async ({ frames, withinMs }: { frames: number, withinMs: number }): Promise<number> => {
     const by = performance.now() + withinMs
     while (pages.some((page) => page.frames < frames)) {

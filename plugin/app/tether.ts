@@ -105,6 +105,9 @@ export class TetherCore {
   async shutdown (): Promise<void> {
     const { shutdownMs } = this.#runtime.limits
     await this.#shutdown.close('shutdown', { ...defaults.drain, timeoutMs: shutdownMs })
+    // Fastify waits for these answers. Their requests may run at other nodes.
+    this.#runtime.closing = true
+    for (const wait of [...this.#runtime.replyWaits]) wait.giveUp()
     for (const { topics } of this.#endpoints) topics?.stop()
     await this.#runtime.http2Connections.close(shutdownMs / 4)
   }

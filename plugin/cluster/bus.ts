@@ -1,5 +1,6 @@
 import { ArgumentError } from '../../schemas/errors.ts'
 import { logThrown } from '../../schemas/thrown.ts'
+import { isThenable } from '../commands/command-channel.ts'
 import { Frame } from '../protocol/frame.ts'
 import type { BusListener, BusListenerOptions } from './api.ts'
 import { channels } from './channels.ts'
@@ -85,7 +86,7 @@ export class Bus implements LogSubscriber {
     try {
       const result = call()
       // Nothing else handles its rejection.
-      if (result instanceof Promise) result.catch(failed)
+      if (isThenable(result)) result.then(undefined, failed)
     } catch (error) {
       failed(error)
     }

@@ -8,7 +8,7 @@ import { lostReply, type Reply } from '../sessions/reply.ts'
 /** The request that brings a reply to the node that waits for it. */
 const replyRequest = 'reply'
 
-/** So often a node sends a reply. */
+/** Most times that a node sends a reply. */
 const mostAttempts = 3
 
 type Waiter = (reply: Reply | null) => void

@@ -1,4 +1,4 @@
-/** The sessions that this node has moved into the engine and that nobody has taken out again, as far as it knows: at most so many. */
+/** Counts the sessions that this node has moved into the engine, until it learns that they are out again. Bounded. */
 export class FrozenSessions {
   readonly #most: number
   /** Until when each may be there, by ref. */

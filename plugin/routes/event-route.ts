@@ -2,10 +2,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
 import { ValidationError } from '../../schemas/errors.ts'
 import { isRecord } from '../../schemas/record.ts'
-import type { DeadlineQueue } from '../delivery/deadline-queue.ts'
 import { leaveEvent, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
 import { preferredWait } from './preferred-wait.ts'
-import { ReplyWait } from './reply-wait.ts'
+import { ReplyWait, type ReplyWaitRuntime } from './reply-wait.ts'
 import { endConnection } from '../sse/late-answer.ts'
 import { errorOf } from '../sse/stream-route.ts'
 
@@ -22,9 +21,9 @@ export function postEnvelopes (acceptance: Acceptance, request: FastifyRequest, 
 /**
  * Answers `POST url/:event`: the event's data as JSON or as a form, or `tether.close`.
  *
- * @param deadlines where the event is a request, for the wait of its sender; null for any other event
+ * @param runtime where the event is a request, for the wait of its sender; null for any other event
  */
-export function postEvent (acceptance: Acceptance, event: string, request: FastifyRequest, reply: FastifyReply, deadlines: DeadlineQueue | null = null): void {
+export function postEvent (acceptance: Acceptance, event: string, request: FastifyRequest, reply: FastifyReply, runtime: ReplyWaitRuntime | null = null): void {
   const { headers } = request
   const contentType = headers['content-type'] ?? ''
   // The usual spelling needs no further check.
@@ -41,8 +40,8 @@ export function postEvent (acceptance: Acceptance, event: string, request: Fasti
     id ??= named
     body = fields
   }
-  const seconds = deadlines === null ? null : preferredWait(headers.prefer)
-  const wait = seconds === null ? null : new ReplyWait(reply, Math.min(seconds, defaults.fixed.replyWaitMs / 1000), deadlines!)
+  const seconds = runtime === null ? null : preferredWait(headers.prefer)
+  const wait = seconds === null ? null : new ReplyWait(reply, Math.min(seconds, defaults.fixed.replyWaitMs / 1000), runtime!)
   answer(acceptance, reply, wait, acceptance.acceptFor(id, request, {
     event, body, isForm, bytes: bytesOf(headers), sender: null, lastEventId: headers['last-event-id'], waiter: wait === null ? null : (given) => wait.settle(given)
   }))

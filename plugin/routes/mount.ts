@@ -116,9 +116,9 @@ function mountEvents (forms: FastifyInstance, { url, endpoint, acceptance, optio
     const schema = reply === undefined
       ? { summary: `Send the event "${name}" to a session`, consumes, headers, body, response }
       : { summary: `Send the request "${name}" to a session, and wait for the reply`, consumes, headers: waitHeaders, body, response: { 200: describedReply(reply), 202: acceptedSchema, 422: rejectionSchema, ...refusals } }
-    const deadlines = reply === undefined ? null : endpoint.runtime.deadlines
+    const runtime = reply === undefined ? null : endpoint.runtime
     forms.post(`${base}/${name}`, options.for(schema),
-      function postTetherEvent (request, reply) { postEvent(acceptance, name, request, reply, deadlines) })
+      function postTetherEvent (request, reply) { postEvent(acceptance, name, request, reply, runtime) })
   }
   forms.post(`${base}/${leaveEvent}`, options.for({ summary: 'End a session, unless its page comes back', consumes, headers, response }),
     function leaveTetherSession (request, reply) { postEvent(acceptance, leaveEvent, request, reply) })

@@ -19,7 +19,7 @@ export type { Outcome, Refused, Submission } from './submission.ts'
 /** The event that a page sends when it goes away. No contract can declare it. */
 export const leaveEvent = 'tether.close'
 
-/** A session may leave again before a submission reaches it; so often at most. */
+/** Most rounds of a submission whose session leaves again before it arrives. */
 const mostAttempts = 4
 
 /** Accepts the submissions of one endpoint's clients: all events of a submission, or none. */

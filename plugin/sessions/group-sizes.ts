@@ -76,7 +76,7 @@ export class GroupSizes implements LogSubscriber, Deadline {
     if (this.heapIndex === -1) deadlines.set(this, time.now() + limits.groupSizesMs)
   }
 
-  /** Changes within a time are told together. */
+  /** Tells changes within a time together. */
   due (now: number): void {
     const { groups, deadlines, limits: { groupSizesAskMs, groupSizesEntry } } = this.#parts
     if (this.#mustAsk) {

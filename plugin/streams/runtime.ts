@@ -27,6 +27,8 @@ export interface Runtime {
   readonly totals: Counters
   readonly streams: Set<Stream>
   readonly http2Connections: Http2Connections
+  /** Answers to POSTs that wait for a reply. A server that closes gives up their waits. */
+  readonly replyWaits: Set<{ giveUp: () => void }>
   /** Emits `end` after each end of a stream or a session. */
   readonly endings: EventEmitter
   /** Those who want to know what happens to sessions and streams. */
@@ -35,6 +37,8 @@ export interface Runtime {
   socketFaults: number
   /** Whether the server is about to stop, and takes no new sessions. */
   draining: boolean
+  /** Whether the server has ended its sessions and closes, so that no answer may wait. */
+  closing: boolean
 }
 
 /**
@@ -59,9 +63,11 @@ export function createRuntime (maxBufferedBytes: number, maxCompressorBytes: num
     totals: new Counters(),
     streams: new Set(),
     http2Connections: new Http2Connections(),
+    replyWaits: new Set(),
     endings: new EventEmitter(),
     watch: new Watch(),
     socketFaults: 0,
-    draining: false
+    draining: false,
+    closing: false
   }
 }

@@ -70,3 +70,16 @@ t.test('a reply that is lost on its way is sent again', async (t) => {
   one.gates[0]!('again')
   t.match(await held, { status: 200, json: { note: 'again' } })
 })
+
+t.test('a node that closes does not wait for the reply of another, and its client gets an answer', async (t) => {
+  const hub = memory()
+  const [one, two] = await startPair(t, () => hub, {})
+  const { session } = await one.open()
+  const held = ask(two, session, { article: 'slow' }, 60)
+  await until(() => one.gates.length === 1, 'the handler')
+  const startedAt = performance.now()
+  await two.app.close()
+  t.ok(performance.now() - startedAt < 10_000, 'well before the wait is over')
+  t.match(await held, { status: 202 })
+  one.gates[0]!('for nobody')
+})
