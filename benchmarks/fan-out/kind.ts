@@ -11,6 +11,7 @@ export const floor = 'floor'
 export const counted = 'tether counted'
 export const control = 'tether counted again'
 export const exact = 'tether exact'
+export const watched = 'tether counted with eyes'
 export const betterSse = 'better-sse'
 export const fastifySse = '@fastify/sse'
 const http2Floor = 'http2 floor'
@@ -53,6 +54,9 @@ export const sessionKinds: readonly Kind[] = [
   ...usualKinds.filter(({ name }) => name === counted || name === exact),
   { name: control, server: 'tether', headers: countedHeaders, floor }
 ]
+
+/** With metrics, traces and the inspector, by name only. */
+export const watchedKinds: readonly Kind[] = [{ name: watched, server: 'tether eyes', headers: countedHeaders, floor }]
 
 /** Kinds that are measured a second time with another build of the library. */
 export const comparableKinds = [...usualKinds, ...carrierKinds].filter(({ server }) => server.startsWith('tether'))

@@ -9,7 +9,7 @@ import { describeMachine } from '../harness/report/machine.ts'
 import { Progress } from '../harness/report/progress.ts'
 import { publish } from '../harness/report/report.ts'
 import { judgeRounds } from './goals.ts'
-import { bare, carrierKinds, comparableKinds, counted, floor, sessionKinds, usualKinds, type Kind } from './kind.ts'
+import { bare, carrierKinds, comparableKinds, counted, floor, sessionKinds, usualKinds, watchedKinds, type Kind } from './kind.ts'
 import { measureRound, type Round, type RoundSettings } from './round.ts'
 import { describeSlicing, measureSlicing, type SlicingRound, type SlicingSettings } from './slicing.ts'
 import { describeRounds } from './tables.ts'
@@ -124,7 +124,7 @@ function chooseKinds ({ kinds: list, compare }: Partial<Record<'kinds' | 'compar
     sessions: withCompared(sessionKinds)
   }
   if (list === undefined) return kinds
-  const all = new Map([...kinds.usual, ...kinds.carriers, ...kinds.sessions].map((kind) => [kind.name, kind]))
+  const all = new Map([...kinds.usual, ...kinds.carriers, ...kinds.sessions, ...watchedKinds].map((kind) => [kind.name, kind]))
   const chosen = chooseNamed([...all.values()], list, bare)
   return { usual: chosen, carriers: chosen, sessions: kinds.sessions.filter(({ name }) => name === counted || chosen.some((kind) => kind.name === name)) }
 }

@@ -13,6 +13,7 @@ serveBroadcasts({
   'websocket floor': async (options) => (await floors()).createWebsocketFloor(options),
   'tether http2': async (options) => await (await tether()).startTetherServer(options, 'http2'),
   'tether websocket': async (options) => await (await tether()).startTetherServer(options, 'websocket'),
+  'tether eyes': async (options) => await (await tether()).startTetherServer(options, 'eyes'),
   'better-sse': async (options) => await (await import('./better-sse-server.ts')).startBetterSseServer(options),
   '@fastify/sse': async (options) => await (await import('./fastify-sse-server.ts')).startFastifySseServer(options),
   '@fastify/websocket': async (options) => await (await import('./websocket-server.ts')).startWebsocketServer(options)

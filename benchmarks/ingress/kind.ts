@@ -24,12 +24,7 @@ export const kinds: readonly Kind[] = [
   {
     name: 'tether, envelope',
     server: 'tether',
-    request: (session) => ({
-      method: 'POST',
-      path: liveUrl,
-      headers: { ...json, 'x-tether-session': session },
-      body: envelope
-    })
+    request: postEnvelope
   },
   {
     name: 'tether, by path',
@@ -41,11 +36,16 @@ export const kinds: readonly Kind[] = [
       body: JSON.stringify(rangeSet)
     })
   },
+  { name: 'tether, envelope with eyes', server: 'tether eyes', request: postEnvelope },
   { name: 'tether, WebSocket', server: 'tether websocket', request: null }
 ]
 
 /** Kinds that are measured a second time with another build of the library. */
-export const comparableKinds = kinds.filter(({ server }) => server !== 'bare')
+export const comparableKinds = kinds.filter(({ server }) => server !== 'bare' && server !== 'tether eyes')
+
+function postEnvelope (session: string): Request {
+  return { method: 'POST', path: liveUrl, headers: { ...json, 'x-tether-session': session }, body: envelope }
+}
 
 function postBare (): Request {
   return { method: 'POST', path: '/events', headers: { ...json, 'x-tether-session': somebody }, body: JSON.stringify(rangeSet) }

@@ -9,7 +9,7 @@ export interface ServerReading {
   readonly processorMicroseconds: number
 }
 
-export type ServerKind = 'bare' | 'tether' | 'tether websocket'
+export type ServerKind = 'bare' | 'tether' | 'tether eyes' | 'tether websocket'
 
 let server: EventServer | undefined
 let handledBefore = 0
@@ -25,7 +25,7 @@ const calls = {
   start: async ({ kind, library }: { kind: ServerKind, library?: string }): Promise<number> => {
     server = kind === 'bare'
       ? await (await import('./bare-server.ts')).startBareServer()
-      : await (await import('./tether-server.ts')).startTetherServer(library, kind === 'tether' ? 'sse' : 'websocket')
+      : await (await import('./tether-server.ts')).startTetherServer(library, kind === 'tether websocket' ? 'websocket' : 'sse', kind === 'tether eyes')
     return server.port
   },
   beginSlice: async ({ profile }: { profile: boolean }): Promise<void> => {

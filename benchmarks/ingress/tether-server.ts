@@ -11,7 +11,7 @@ import type { EventServer } from './event-server.ts'
  *
  * @param mode a server with WebSockets handles every request otherwise, so that only their kind has them
  */
-export async function startTetherServer (library: string | undefined, mode: 'sse' | 'websocket'): Promise<EventServer> {
+export async function startTetherServer (library: string | undefined, mode: 'sse' | 'websocket', hasEyes: boolean): Promise<EventServer> {
   const { tether, defineContract } = await loadLibrary(library)
   const contract = defineContract({
     events: { [eventName]: RangeSet },
@@ -20,6 +20,7 @@ export async function startTetherServer (library: string | undefined, mode: 'sse
   let handled = 0
   const app = Fastify()
   await app.register(tether)
+  if (hasEyes) await (await import('../harness/eyes.ts')).openEyes(app)
   app.tether.stateful(liveUrl, {
     contract,
     mode,

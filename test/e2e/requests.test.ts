@@ -298,3 +298,16 @@ t.test('docs/api.md: a request', async (t) => {
   t.same(await live.request('order.place', { article: 'book' }), { order: 7 })
   await t.rejects(live.request('order.place', { article: 'pen' }), { code: 'SOLD_OUT', message: 'There is none left', data: { article: 'pen' } })
 })
+
+t.test('a server that closes does not wait for a reply', async (t) => {
+  const server = await startOrders(t)
+  const reader = await server.open()
+  const held = request(server, '/live/order', { headers: { 'x-tether-session': reader.session, prefer: 'wait=60' }, body: { article: 'slow' } })
+  await until(() => server.gates.length === 1, 'the handler')
+  const startedAt = performance.now()
+  await server.app.close()
+  t.ok(performance.now() - startedAt < 10_000, 'well before the wait is over')
+  t.match(await held, { status: 500, json: { code: 'TETHER_FAILED' } }, 'its session ended before the handler did')
+  await until(() => reader.closed, 'the end of the stream')
+  server.gates[0]!('for nobody')
+})

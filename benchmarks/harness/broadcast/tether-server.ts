@@ -6,8 +6,8 @@ import { Samples } from './samples.ts'
 import type { BroadcastOptions, BroadcastServer } from './server.ts'
 import { createAudience } from './shapes.ts'
 
-/** The library's streams: with the defaults; without an end for readers that take nothing; over HTTP/2; or over WebSockets. */
-export type Mode = 'usual' | 'keeping' | 'http2' | 'websocket'
+/** The library's streams: with the defaults; without an end for readers that take nothing; over HTTP/2; over WebSockets; or with everything that looks at them. */
+export type Mode = 'usual' | 'keeping' | 'http2' | 'websocket' | 'eyes'
 
 /** As in a dashboard: a contract, sessions with a small state, a group of all sessions. */
 export async function startTetherServer ({ library, streams, frameBytes, shape = 'all' }: BroadcastOptions, mode: Mode): Promise<BroadcastServer> {
@@ -23,6 +23,7 @@ export async function startTetherServer ({ library, streams, frameBytes, shape =
   // Its type is that of HTTP/1.1, which makes no difference here.
   const app = mode === 'http2' ? Fastify({ http2: true }) as unknown as FastifyInstance : Fastify()
   await app.register(tether, { maxSessions: Math.max(10_000, streams * 2) })
+  if (mode === 'eyes') await (await import('../eyes.ts')).openEyes(app)
   const live = app.tether.stateful(liveUrl, {
     contract,
     onOverflow: mode === 'keeping' ? 'dropOldest' : 'disconnect',
