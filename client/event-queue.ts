@@ -212,17 +212,19 @@ export function createEventQueue (
     list.push(entry)
     pump()
     // What has left may run.
-    return () => !entry[3] && list.includes(entry) && list.splice(list.indexOf(entry), 1)
+    return () => {
+      const at = list.indexOf(entry)
+      if (entry[3] || at < 0) return false
+      list.splice(at, 1)
+      reject(new ClientError({ code: 'TETHER_CLOSED' }))
+      return true
+    }
   }
 
   /** The promise gives the number. */
   const emitTo = (list: Entry[]): Emitter => (event, data, hold) => quietPromise((resolve, reject) => {
     const takeBack = put(list, event, data, resolve, reject)
-    hold?.(() => {
-      const isTaken = takeBack()
-      if (isTaken) reject(new ClientError({ code: 'TETHER_CLOSED' }))
-      return isTaken
-    })
+    hold?.(takeBack)
   })
   const emit = emitTo(queue)
   const emitInTurn: Emitter = (...given) => (lane ? emitTo(lane) : emitTopic ?? emit)(...given)
