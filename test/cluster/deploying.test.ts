@@ -95,7 +95,7 @@ function startPage (t: Test, port: number) {
   let said = 0
   live.onState((state, { verdict }) => { if (state === 'open') verdicts.push(verdict) })
   live.onGap(() => verdicts.push('a gap'))
-  live.on('said', ({ text, count }: { text: string, count: number }) => { if (text === 'mine') counts.push(count) })
+  live.on('said', (data) => { counts.push((data as { count: number }).count) })
   const talk = async () => {
     while (isOn) {
       said++
@@ -223,8 +223,9 @@ t.test('the Redis settings: the user may do what the engine does', async (t) => 
   t.strictSame(allowed.filter((name) => !asked.has(name) && !further.test(name)), [], 'each right is used')
   const stranger = new Redis({ port: server.port, host: '127.0.0.1', username: 'shop', password })
   t.teardown(() => stranger.disconnect())
-  for (const command of [['GET', 'other'], ['CONFIG', 'GET', '*'], ['FLUSHALL'], ['KEYS', '*'], ['PUBLISH', 'a', 'b']] as const) {
-    await t.rejects(stranger.call(...command as [string, ...string[]]), /NOPERM/, command.join(' '))
+  const forbidden: Array<[string, ...string[]]> = [['GET', 'other'], ['CONFIG', 'GET', '*'], ['FLUSHALL'], ['KEYS', '*'], ['PUBLISH', 'a', 'b']]
+  for (const command of forbidden) {
+    await t.rejects(stranger.call(...command), /NOPERM/, command.join(' '))
   }
 })
 
