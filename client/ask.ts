@@ -22,10 +22,11 @@ export function ask (options: ReplyOptions, send: (finish: (answer: ErrorFields)
     if (signal?.aborted) throw signal.reason
     const life = new AbortController()
     const end = (error: unknown) => {
+      // What leaves may reject the promise as well.
+      reject(error)
       clearTimeout(timer)
       life.abort()
       leave()
-      reject(error)
     }
     const finish = (answer: ErrorFields) => {
       if (!answer.code) resolve(answer.data)

@@ -12,8 +12,11 @@ import type { Reply } from './requests.ts'
 /** JSON of the envelope without its number and closing brace; the functions that settle the event; and the number under which it was sent last. */
 type Entry = [json: string, accept: (number: any) => void, reject: (error: unknown) => void, number?: number]
 
-/** Sends an event of any name. */
-export type Emitter = (event: string, data?: unknown, signal?: AbortSignal) => Promise<void>
+/** Gets a function that takes an event back, unless it may have been sent, and gives something true if it did. */
+export type Hold = (takeBack: () => unknown) => void
+
+/** Sends an event of any name. The promise of an event that is taken back rejects. */
+export type Emitter = (event: string, data?: unknown, hold?: Hold) => Promise<void>
 
 /**
  * Queue of events on their way to the session, oldest first. One numbered request at a time carries them, so that
@@ -200,7 +203,7 @@ export function createEventQueue (
     isPumping = false
   }
 
-  /** Returns a function that takes the event back, unless it may have been sent; that returns whether it was. */
+  /** Returns a function that takes the event back; see {@link Hold}. */
   const put = (list: Entry[], event: string, data: unknown = {}, accept: Entry[1], reject: Entry[2]) => {
     if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
     if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
@@ -209,16 +212,22 @@ export function createEventQueue (
     list.push(entry)
     pump()
     // What has left may run.
-    return () => entry[3] || !list.splice(list.indexOf(entry), 1)
+    return () => {
+      const at = list.indexOf(entry)
+      if (entry[3] || at < 0) return false
+      list.splice(at, 1)
+      reject(new ClientError({ code: 'TETHER_CLOSED' }))
+      return true
+    }
   }
 
-  /** The promise gives the number. An abort of the signal takes the event back, unless it may have been sent. */
-  const emitTo = (list: Entry[]): Emitter => (event, data, signal) => quietPromise((resolve, reject) => {
+  /** The promise gives the number. */
+  const emitTo = (list: Entry[]): Emitter => (event, data, hold) => quietPromise((resolve, reject) => {
     const takeBack = put(list, event, data, resolve, reject)
-    signal?.addEventListener('abort', () => takeBack() || reject(signal.reason))
+    hold?.(takeBack)
   })
   const emit = emitTo(queue)
-  const emitInTurn: Emitter = (event, data) => (lane ? emitTo(lane) : emitTopic ?? emit)(event, data)
+  const emitInTurn: Emitter = (...given) => (lane ? emitTo(lane) : emitTopic ?? emit)(...given)
 
   const request = (name: string, data?: unknown, options: ReplyOptions = {}) => ask(options, (finish, end) => put(queue, name, data, (number) => open.set(number, finish), end))
 

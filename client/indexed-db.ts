@@ -2,6 +2,7 @@ import type { AnyContract } from '../schemas/contract.ts'
 import { connect, type Connection } from './connection.ts'
 import { ClientError } from './client-error.ts'
 import { defaults } from './defaults.ts'
+import type { Emitter } from './event-queue.ts'
 import { createListeners } from './listeners.ts'
 import { markedLink } from './marked-link.ts'
 import { resolveNumbers, type ConnectOptions, type InnerOptions } from './options.ts'
@@ -44,17 +45,17 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
   const connectOptions: ConnectOptions<Contract> & InnerOptions = {
     ...options,
     onReady: () => { isReady = true },
-    emitTopic: (name, data) => emitStored(name, data),
+    emitTopic: (...given) => emitStored(...given),
     ...(session !== undefined && { resume: { session, accepted, doubtful } }),
     link: markedLink(options.link, (...sent) => isReady && queue.mark(...sent))
   }
   const connection = connect<Contract>(url, connectOptions)
-  const emit = connection.emit as (name: string, data: unknown, signal?: AbortSignal) => Promise<void>
+  const emit = connection.emit as Emitter
   const follow = (id: number, outcome: Promise<void>): Promise<void> => {
     outcome.then(() => queue.remove(id), () => queue.remove(id))
     return outcome
   }
-  const emitStored = (name: string, data: unknown = {}, signal?: AbortSignal): Promise<void> => {
+  const emitStored: Emitter = (name, data = {}, hold) => {
     let id: number
     try {
       id = queue.add(name, data)
@@ -62,7 +63,7 @@ export async function connectStored<Contract extends AnyContract = AnyContract> 
       // `emit` rejects with the reason why the data is no JSON.
       return emit(name, data)
     }
-    return follow(id, emit(name, data, signal))
+    return follow(id, emit(name, data, hold))
   }
   // All are sent before the first listener hears of one.
   const restored = [

@@ -2,6 +2,7 @@ import type { AnyContract } from '../schemas/contract.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { mostMs } from './back-off.ts'
 import type { Emit } from './emit.ts'
+import type { Emitter } from './event-queue.ts'
 import type { Link } from './link.ts'
 
 /** Headers of every request: an object, or a function called before each request, so that a token can be fresh. */
@@ -89,7 +90,7 @@ export interface InnerOptions {
   /** Called when `setup` has finished, and the subscriptions of a new session are accepted. */
   onReady?: () => void
   /** Sends subscriptions in a session that is not new. Default: `emit`. */
-  emitTopic?: (event: string, data: unknown) => Promise<void>
+  emitTopic?: Emitter
 }
 
 /** Options of `connect`, with defaults filled in. */

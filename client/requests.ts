@@ -1,6 +1,7 @@
 import type { AnyContract, EventInput, ReceivedReply, RequestDefinition } from '../schemas/contract.ts'
 import { ask, type ReplyOptions } from './ask.ts'
 import type { ErrorFields } from './client-error.ts'
+import type { Hold } from './event-queue.ts'
 import type { createListeners } from './listeners.ts'
 import { stateChange } from './listening.ts'
 
@@ -31,10 +32,10 @@ export interface Reply extends ErrorFields {
  * Keeps the requests of a connection that sends events in its own way, until their replies come.
  *
  * @param getSession returns the session's id. In another session, the open requests are in doubt
- * @param emit sends an event, and gives its number. An abort of the signal takes back what was not sent yet
+ * @param emit sends an event, and gives its number
  * @returns a function that makes a request, and a function that rejects all open requests
  */
-export function createRequests (on: ReturnType<typeof createListeners>[0], getSession: () => string | undefined, emit: (name: string, data: unknown, signal: AbortSignal) => Promise<unknown>) {
+export function createRequests (on: ReturnType<typeof createListeners>[0], getSession: () => string | undefined, emit: (name: string, data: unknown, hold: Hold) => Promise<unknown>) {
   /** What takes the replies to accepted requests, by their numbers. */
   const open = new Map<unknown, (reply: ErrorFields) => void>()
   /** Replies that came before the number of their request, which its answer tells. */
@@ -62,13 +63,13 @@ export function createRequests (on: ReturnType<typeof createListeners>[0], getSe
 
   return [
     (name: string, data?: unknown, options: ReplyOptions = {}) => ask(options, (finish, end) => {
-      const life = new AbortController()
+      let takeBack: () => unknown = () => {}
       waiting++
-      emit(name, data, life.signal).then((number) => open.set(number, finish), end).finally(() => {
+      emit(name, data, (given) => { takeBack = given }).then((number) => open.set(number, finish), end).finally(() => {
         waiting--
         early.splice(0).forEach(hear)
       })
-      return () => life.abort()
+      return () => takeBack()
     }),
     fail
   ] as const

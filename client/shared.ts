@@ -6,6 +6,7 @@ import { ClientError, type ErrorFields } from './client-error.ts'
 import { connect, type Connection, type ConnectionState, type StateDetail } from './connection.ts'
 import { defaults } from './defaults.ts'
 import type { Transport } from './link.ts'
+import type { Emitter, Hold } from './event-queue.ts'
 import { createListeners } from './listeners.ts'
 import { anyUpdate, createListening, gapFound, stateChange } from './listening.ts'
 import { advance, markedLink, settle, type Mark } from './marked-link.ts'
@@ -113,7 +114,7 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
   /** By tab, the number of its last event that a leader took. Repeated messages thus count once, and in the tab's order. */
   const taken: Record<string, number> = {}
   /** Unsettled events of this tab. */
-  const own = new Map<string, { event: SharedEvent, resolve: (number: any) => void, reject: (error: Error) => void }>()
+  const own = new Map<string, { event: SharedEvent, resolve: (number: any) => void, reject: (error: Error) => void, takeBack?: () => unknown }>()
   let leading: Connection | undefined
   /** Topics that this tab uses, by their names. */
   const used = new Map<string, TopicUse>()
@@ -198,7 +199,11 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
       tell({ type: 'settled', id, error, number })
       finish(id, error, number)
     }
-    connection.emit(name as never, data as never).then((number) => done(undefined, number), ({ code, message, status, errors }: ClientError) => done({ code, message, status, errors }))
+    const hold: Hold = (takeBack) => {
+      const waiting = own.get(id)
+      if (waiting) waiting.takeBack = takeBack
+    }
+    ;(connection.emit as Emitter)(name, data, hold).then((number) => done(undefined, number), ({ code, message, status, errors }: ClientError) => done({ code, message, status, errors }))
   }
 
   /** The leader subscribes for all tabs. Each tab gets the outcome as an update. */
@@ -471,12 +476,14 @@ export function connectShared<Contract extends AnyContract = AnyContract> (url: 
     own.clear()
   }
 
-  const emit = (name: string, data: unknown = {}): Promise<void> => quietPromise((resolve, reject) => {
+  const emit: Emitter = (name, data = {}, hold) => quietPromise((resolve, reject) => {
     if (life.signal.aborted) throw new ClientError({ code: 'TETHER_CLOSED' })
     if (own.size >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
     const copy = JSON.parse(JSON.stringify(data)) as unknown
     const event = { id: `${tab} ${++counter}`, name, data: copy }
     own.set(event.id, { event, resolve, reject })
+    // In another tab, nobody knows whether the leader has sent it.
+    hold?.(() => own.get(event.id)?.takeBack?.())
     if (leading) take(event)
     // The events of a tab that has not joined wait for it.
     else if (state !== 'idle') tell({ type: 'emit', event })

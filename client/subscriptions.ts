@@ -3,7 +3,7 @@ import { ask } from './ask.ts'
 import type { ErrorFields } from './client-error.ts'
 import type { Emitter } from './event-queue.ts'
 import type { createListeners } from './listeners.ts'
-import { anyUpdate, readyChange, stateChange } from './listening.ts'
+import { anyUpdate, gapFound, readyChange, stateChange } from './listening.ts'
 import { topicName } from './topic-name.ts'
 
 type Topics<Contract extends AnyContract> = NonNullable<Contract['topics']>
@@ -40,8 +40,19 @@ interface Entry {
   /** The topic's name, as the server knows it. */
   name: string
   uses: number
-  /** Names of topics whose subscriptions ended behind its own, while its outcome is due; a space behind each. */
-  ended: string
+  /**
+   * Names of topics, a space behind each. If its own is among them, the subscription is sent again behind the outcome that is due: another spelling of
+   * it has ended, or a use has begun behind some of its values.
+   */
+  missed: string
+  /** Number of outcomes so far. */
+  outcomes: number
+  /** Whether updates have come since the subscription was sent. Retained values may be among them. */
+  hasBegun?: boolean
+  /** Whether the session has the subscription, whatever waits to be sent. */
+  isHeld?: unknown
+  /** Takes back the last subscription. */
+  takeBack?: () => unknown
   ready?: Promise<void>
   /** Takes the outcome for `ready`, while that is pending. */
   settle?: ((outcome: ErrorFields) => void) | undefined
@@ -60,6 +71,10 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
   const entries = new Map<string, Entry>()
   /** Updates since the last outcome, while one is due. Their topic may have a name that only the server knows yet. */
   let early: Array<[update: string, name: string, data: unknown]> = []
+  /** What takes back the ends of subscriptions that wait to be sent, by the topics' names as the page knows them. */
+  const leaving = new Map<string, () => unknown>()
+  /** Name of the topic whose retained values come again, for the uses that have none. */
+  let repeated: string | undefined
 
   /** Makes `ready` a promise that is pending, and sends the subscription. */
   const begin = (entry: Entry, send?: Emitter) => {
@@ -71,18 +86,23 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
       })
       call(readyChange + '@@' + entry.key, entry.ready)
     }
+    if (!send) return
+    // Only the last one waits.
+    entry.takeBack?.()
+    entry.hasBegun = false
     // An event that gets lost with its session goes to the next one again.
-    send?.('tether.subscribe', entry.data).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.fail!(error))
+    send('tether.subscribe', entry.data, (takeBack) => { entry.takeBack = takeBack }).catch((error) => /DOUBT|CLOSED/.test(error.code) || entry.fail!(error))
   }
 
   /** Ends what has no use. */
   const sweep = () => {
-    for (const { key, name, uses, data } of entries.values()) {
+    for (const { key, name, uses, data, takeBack, isHeld } of entries.values()) {
       if (uses) continue
       entries.delete(key)
-      if ([...entries.values()].some((other) => other.name === name)) continue
-      emit?.('tether.unsubscribe', data)
-      for (const other of entries.values()) if (other.settle) other.ended += name + ' '
+      if ([...entries.values()].some((other) => other.name === name) || (takeBack?.() && !isHeld)) continue
+      const done = () => leaving.delete(key)
+      emit?.('tether.unsubscribe', data, (takeBack) => leaving.set(key, takeBack)).then(done, done)
+      for (const other of entries.values()) if (other.settle) other.missed += name + ' '
     }
   }
 
@@ -95,27 +115,39 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
     if (of) {
       let isDue
       for (const [key, entry] of entries) {
-        if (entry.name === of) call(update + '@@' + key, data)
+        if (entry.name === of) {
+          entry.hasBegun = true
+          call(update + '@@' + key, data, of === repeated)
+        }
         isDue ||= entry.settle
       }
       if (isDue) early.push([update, of, data])
-    } else if (update === 'tether.topic') {
+    } else if (update === 'tether.values') repeated = data.name
+    else if (update === 'tether.topic') {
+      repeated = undefined
       const key = topicName(data.topic, data.params)
       const entry = entries.get(key)
       if (entry) {
         if (entry.name !== data.name) for (const [update, of, value] of early) if (of === data.name) call(update + '@@' + key, value)
         entry.name = data.name
-        // Another spelling of its parameters was the same topic for the server, and its end was behind.
-        const isEnded = entry.ended.includes(data.name + ' ')
-        entry.ended = ''
-        begin(entry, isEnded ? emit : undefined)
-        if (!isEnded) entry.settle!(data)
+        entry.isHeld = data.ok
+        entry.outcomes++
+        const isAgain = data.ok && entry.missed.includes(data.name + ' ')
+        entry.missed = ''
+        begin(entry, isAgain ? emit : undefined)
+        if (!isAgain) entry.settle!(data)
       }
       early = []
     }
   })
 
-  on(stateChange, settleClosed)
+  // The outcome may have been lost.
+  const forget = () => { repeated = undefined }
+  on(gapFound, forget)
+  on(stateChange, () => {
+    forget()
+    settleClosed()
+  })
 
   const subscribe = (topic: string, params: object = {}): Subscription => {
     const key = topicName(topic, params as Record<string, unknown>)
@@ -123,16 +155,21 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
     if (!entry) {
       // It makes room. A use that begins in the same turn keeps its subscription.
       sweep()
-      entries.set(key, entry = { key, data: { topic, params: { ...params } }, name: key, uses: 0, ended: '' })
+      entries.set(key, entry = { key, data: { topic, params: { ...params } }, name: key, uses: 0, missed: '', outcomes: 0, isHeld: leaving.get(key)?.() })
     }
     entry.uses++
-    // A later use gets the retained values, too.
+    // A later use gets the retained values, too: with the next outcome, or the one behind that.
+    let { outcomes } = entry
     if (!entry.settle) begin(entry, emit)
+    else if (entry.hasBegun) {
+      entry.missed += entry.name + ' '
+      outcomes++
+    }
     settleClosed()
     let stops: Array<() => void> | undefined = []
     return {
       on: (name, listener) => {
-        const stop = stops ? on(name + '@@' + key, listener) : () => {}
+        const stop = stops ? on(name + '@@' + key, (data, isRepeated) => !(isRepeated && entry.outcomes > outcomes) && listener(data)) : () => {}
         stops?.push(stop)
         return stop
       },
@@ -151,7 +188,13 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
   return [
     subscribe,
     (next?: Emitter) => {
-      if (!emit && next) for (const entry of entries.values()) begin(entry, next)
+      if (!emit && next) {
+        for (const takeBack of leaving.values()) takeBack()
+        for (const entry of entries.values()) {
+          entry.isHeld = false
+          begin(entry, next)
+        }
+      }
       emit = next
     }
   ] as const

@@ -2,6 +2,8 @@
 export const subscribeEvent = 'tether.subscribe'
 export const unsubscribeEvent = 'tether.unsubscribe'
 export const outcomeUpdate = 'tether.topic'
+/** The update before retained values that a session has got before. */
+export const valuesUpdate = 'tether.values'
 
 /** Codes of a subscription that is refused, or taken back. */
 export const refusedCode = 'TETHER_REFUSED'

@@ -15,7 +15,7 @@ import type { EventHandler } from '../sessions/session-inbox.ts'
 import type { TetherSession } from '../sessions/session.ts'
 import type { EpochFilter, SubscriptionSnapshot, TopicFigures, TopicLog, TopicsPart } from '../sessions/topics-part.ts'
 import { HeldValues, packHeld } from './held-values.ts'
-import { outcomeFrame } from './outcome-frame.ts'
+import { outcomeFrame, valuesFrame } from './outcome-frame.ts'
 import { ProducerSeat } from './producer-seat.ts'
 import { SubscriptionBatch, Unsubscription, type Refusal, type SubscriptionDesk } from './subscription-batch.ts'
 import { TopicRecord, type TopicKind } from './topic-record.ts'
@@ -216,7 +216,7 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk, Topi
     if (isNew) this.#add(session, record, given)
     record.params ??= params
     session.catchUp()
-    this.#sendValues(session, record)
+    this.#sendValues(session, record, isNew ? [] : [valuesFrame(name)])
     // What `start` publishes at once comes before the outcome.
     if (isNew) this.#startIfFirst(record)
     return record
@@ -238,8 +238,8 @@ export class Topics implements TopicsPart<TetherSession>, SubscriptionDesk, Topi
     this.#endpoint.runtime.deadlines.remove(record)
   }
 
-  #sendValues (session: TetherSession, { shelf }: TopicRecord): Promise<boolean> | undefined {
-    return shelf.frames.size === 0 ? undefined : session.feed.sendAll([...shelf.frames.values()])
+  #sendValues (session: TetherSession, { shelf }: TopicRecord, before: readonly Frame[] = []): Promise<boolean> | undefined {
+    return shelf.frames.size === 0 ? undefined : session.feed.sendAll([...before, ...shelf.frames.values()])
   }
 
   unsubscribe (session: TetherSession, name: string): void {

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { ClientError, connect, type ConnectOptions } from '../../client/index.ts'
 import { EventError } from '../../plugin/index.ts'
+import { sseLink } from '../../client/sse-link.ts'
 import { startLink } from '../e2e/harness/link.ts'
 import { startTopics, type contract, type TopicsConfig } from '../e2e/harness/topics.ts'
 import { turns, until } from '../e2e/harness/until.ts'
@@ -97,6 +98,60 @@ t.test('a later subscription to a topic gets the retained values, too', async (t
   await two.ready
   t.strictSame(got, [1])
   t.equal(live.topic('host', { id: 'a' }).size, 1)
+})
+
+t.test('a later use gets the retained values, and those before it do not get them again', async (t) => {
+  const { client, live } = await start(t)
+  const host = live.topic('host', { id: 'a' })
+  host.publish('cpu', { core: 0, v: 1 })
+  host.publish('cpu', { core: 1, v: 2 })
+  const open = () => {
+    const subscription = client.subscribe('host', { id: 'a' })
+    const got: number[] = []
+    subscription.on('cpu', ({ v }) => got.push(v))
+    return { got, subscription, ready: subscription.ready }
+  }
+  const first = open()
+  const twin = open()
+  await first.ready
+  const later = open()
+  await later.ready
+  t.strictSame([first.got, twin.got, later.got], [[1, 2], [1, 2], [1, 2]])
+  host.publish('cpu', { core: 0, v: 3 })
+  await until(() => later.got.length === 3, 'the update')
+  t.strictSame([first.got, twin.got, later.got], [[1, 2, 3], [1, 2, 3], [1, 2, 3]], 'all get each update')
+  first.subscription.close()
+  const last = open()
+  await last.ready
+  t.strictSame([twin.got, later.got, last.got], [[1, 2, 3], [1, 2, 3], [2, 3]])
+})
+
+t.test('updates that wait beside the retained values of a later use reach all', async (t) => {
+  let handled = () => {}
+  // What is published in one interval waits in one queue, where newer values replace older ones of their key.
+  const { client, live } = await start(t, { minIntervalMs: 300, on: { say: () => { handled() } } })
+  const host = live.topic('host', { id: 'a' })
+  const use = () => {
+    const got: unknown[] = []
+    const subscription = client.subscribe('host', { id: 'a' })
+    subscription.on('cpu', ({ v }) => got.push(v))
+    subscription.on('log', (line) => got.push(line))
+    return { got, ready: subscription.ready }
+  }
+  const first = use()
+  await first.ready
+  host.publish('cpu', { core: 0, v: 1 })
+  host.publish('log', 'before')
+  host.publish('cpu', { core: 0, v: 2 })
+  const second = use()
+  client.emit('say', { text: 'behind the subscription' })
+  await new Promise<void>((resolve) => { handled = resolve })
+  host.publish('cpu', { core: 0, v: 3 })
+  host.publish('log', 'behind')
+  await second.ready
+  await until(() => first.got.at(-1) === 'behind' && second.got.at(-1) === 'behind', 'all')
+  t.strictSame(first.got, [1, 'before', 2, 3, 'behind'])
+  t.strictSame(second.got, [1, 'before', 2, 2, 3, 'behind'])
 })
 
 t.test('the names of the server count: defaults are filled in there', async (t) => {
@@ -322,4 +377,81 @@ t.test('a line that breaks while the subscriptions leave loses none', async (t) 
   await client.emit('say', { text: 'x' })
   t.ok(breaks < 0)
   t.equal(server.live.stats.subscriptions, 3)
+})
+
+/** A client whose line is down until `mend` is called; its session lives on. */
+async function startOffline (t: Test, options: ConnectOptions<typeof contract>, prepare: (client: Awaited<ReturnType<typeof start>>['client']) => unknown = () => {}) {
+  let isDown = false
+  const started = await start(t, {}, { ...options, link: (url, settings) => sseLink(url, { ...settings, fetch: async (...given) => {
+    if (isDown) throw new TypeError('no network')
+    return settings.fetch!(...given)
+  } }) })
+  const { client, network, verdicts } = started
+  await until(() => client.state === 'open', 'the stream')
+  await prepare(client)
+  isDown = true
+  network.cut()
+  await until(() => client.state !== 'open', 'the loss')
+  const before = started.posts.length
+  return {
+    ...started,
+    /** Resolves with the events that were sent since. */
+    mend: async () => {
+      isDown = false
+      await until(() => verdicts.length > 1, 'the stream')
+      await client.emit('say', { text: 'behind all' })
+      return started.posts.slice(before).flat().map(({ event, data }) => [event.replace('tether.', ''), data.params?.id ?? data.text])
+    }
+  }
+}
+
+t.test('while the line is down, only the last intent of each topic waits', async (t) => {
+  let kept: ReturnType<typeof use> | undefined
+  let ended: ReturnType<typeof use> | undefined
+  const got: number[] = []
+  const use = (client: Awaited<ReturnType<typeof start>>['client'], id: string) => {
+    const host = client.subscribe('host', { id })
+    host.on('cpu', ({ v }) => got.push(v))
+    return host
+  }
+  const { client, live, mend } = await startOffline(t, { maxQueued: 4 }, async (client) => {
+    kept = use(client, 'kept')
+    ended = use(client, 'ended')
+    await Promise.all([kept.ready, ended.ready])
+  })
+  live.topic('host', { id: 'kept' }).publish('cpu', { core: 0, v: 1 })
+  for (let count = 0; count < 30; count++) {
+    // A page goes through many parameters, and shows two components off and on.
+    use(client, String(count)).close()
+    kept!.close()
+    await turns(1)
+    kept = use(client, 'kept')
+    ended!.close()
+    await turns(1)
+    ended = use(client, 'ended')
+    await turns(1)
+  }
+  ended!.close()
+  const last = use(client, 'last')
+  await turns(1)
+  t.strictSame(await mend(), [['subscribe', 'kept'], ['unsubscribe', 'ended'], ['subscribe', 'last'], ['say', 'behind all']])
+  await Promise.all([kept!.ready, last.ready])
+  t.strictSame([...live.topics].filter(({ size }) => size > 0).map(({ name }) => name).sort(), ['host?id=kept', 'host?id=last'])
+  t.ok(got.includes(1), 'the retained value')
+})
+
+t.test('a session that ended while the line was down gets the last intents alone', async (t) => {
+  const { client, live, session, mend } = await startOffline(t, {}, async (client) => {
+    await Promise.all(['a', 'b'].map((id) => client.subscribe('host', { id }).ready))
+  })
+  const old = await session()
+  old.close('closed', { reconnect: true })
+  const later = client.subscribe('host', { id: 'c' })
+  const unused = client.subscribe('host', { id: 'd' })
+  await turns(1)
+  unused.close()
+  await turns(1)
+  t.strictSame(await mend(), [['subscribe', 'a'], ['subscribe', 'b'], ['subscribe', 'c'], ['say', 'behind all']])
+  await later.ready
+  t.strictSame([...live.topics].map(({ name }) => name).sort(), ['host?id=a', 'host?id=b', 'host?id=c'])
 })

@@ -11,6 +11,7 @@ import type { Scope } from './relay.ts'
 
 /** Settings of a client, as people give them. */
 export interface ClientSettings {
+  readonly username?: string
   readonly password?: string
   readonly prefix?: string
   /** A certificate to trust; the connection is encrypted. */
@@ -24,12 +25,12 @@ export interface ClientKind {
   readonly cluster: (port: number, settings?: ClientSettings) => RedisClient
 }
 
-function callbackOptions ({ password, prefix, ca }: ClientSettings = {}) {
-  return { lazyConnect: true, ...password === undefined ? {} : { password }, ...prefix === undefined ? {} : { keyPrefix: prefix }, ...ca === undefined ? {} : { tls: { ca } } }
+function callbackOptions ({ username, password, prefix, ca }: ClientSettings = {}) {
+  return { lazyConnect: true, ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password }, ...prefix === undefined ? {} : { keyPrefix: prefix }, ...ca === undefined ? {} : { tls: { ca } } }
 }
 
-function nodeOptions (port: number, { password, prefix, ca }: ClientSettings = {}) {
-  return { socket: { host: '127.0.0.1', port, ...ca === undefined ? {} : { tls: true as const, ca } }, ...password === undefined ? {} : { password }, ...prefix === undefined ? {} : { keyPrefix: prefix } }
+function nodeOptions (port: number, { username, password, prefix, ca }: ClientSettings = {}) {
+  return { socket: { host: '127.0.0.1', port, ...ca === undefined ? {} : { tls: true as const, ca } }, ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password }, ...prefix === undefined ? {} : { keyPrefix: prefix } }
 }
 
 const node = (port: number) => [{ host: '127.0.0.1', port }]

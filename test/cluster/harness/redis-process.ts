@@ -34,12 +34,14 @@ export interface RedisSettings {
   readonly isDurable?: boolean
   readonly isCluster?: boolean
   readonly password?: string
+  /** A file of settings, in place of those of the tests. */
+  readonly conf?: string
   /** Further arguments of redis-server. */
   readonly args?: readonly string[]
 }
 
 /** Starts a server on the loopback; it ends with the test, and with the process. */
-export async function startRedis (scope: Scope, { isDurable = false, isCluster = false, password, args = [] }: RedisSettings = {}): Promise<RedisProcess> {
+export async function startRedis (scope: Scope, { isDurable = false, isCluster = false, password, conf, args = [] }: RedisSettings = {}): Promise<RedisProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'tether-redis-'))
   const [port, busPort] = [await freePort(), await freePort()]
   const admin = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => 20, maxRetriesPerRequest: null, ...password === undefined ? {} : { password } })
@@ -57,9 +59,9 @@ export async function startRedis (scope: Scope, { isDurable = false, isCluster =
   }
   const start = async () => {
     // The kernel ends it when this process dies, however that happens.
-    child = spawn('setpriv', ['--pdeathsig', 'KILL', program,
-      '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--daemonize', 'no', '--repl-diskless-sync-delay', '0',
-      '--appendonly', isDurable ? 'yes' : 'no', '--appendfsync', 'always',
+    child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...conf === undefined ? [] : [conf],
+      '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--daemonize', 'no', '--repl-diskless-sync-delay', '0',
+      ...conf === undefined ? ['--save', '', '--appendonly', isDurable ? 'yes' : 'no', '--appendfsync', 'always'] : [],
       ...isCluster ? ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '1000', '--cluster-replica-validity-factor', '0'] : [],
       ...password === undefined ? [] : ['--requirepass', password],
       ...args
