@@ -13,6 +13,15 @@ export interface HandlerContext<State, Updates extends UpdateDefinitions, Topics
   readonly live: Handler<State, Updates, Topics>
 }
 
+/** The last argument of a handler in `on`. */
+export interface EventContext<State, Updates extends UpdateDefinitions, Topics extends TopicDefinitions = {}> extends HandlerContext<State, Updates, Topics> {
+  /**
+   * With `persist: 'event'`, whether the event may have run before on a node that has died since. What it did to the state then is undone; what
+   * it did elsewhere is not. Otherwise false.
+   */
+  readonly redelivered: boolean
+}
+
 /** The last argument of `onConnect`. */
 export interface ConnectContext<State, Updates extends UpdateDefinitions, Topics extends TopicDefinitions = {}> extends HandlerContext<State, Updates, Topics> {
   /** The GET that opened the stream. */
@@ -100,7 +109,7 @@ export interface SessionConfig<Events extends EventSchemas, Updates extends Upda
    * session goes on. The handler of a request returns the reply, or throws an `EventError` for its client.
    */
   on?: {
-    [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: HandlerContext<State, Updates, Topics>) => HandlerResult<Events[Name]>
+    [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: EventContext<State, Updates, Topics>) => HandlerResult<Events[Name]>
   }
   /** Who may subscribe to each topic, and what produces its updates. A topic that is left out is open to every session. */
   topics?: { [Name in keyof Topics]?: TopicConfig<Topics[Name], State, Updates> }
