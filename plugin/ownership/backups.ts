@@ -198,7 +198,7 @@ export class LiveBackup implements SessionBackup, EventJournal {
   begin (): void {
     const held = this.#held
     const { parts } = this.#backups
-    if (!this.#isDirty || this.#isStopped || !parts.isHere(held)) return
+    if (!this.#isDirty || this.#isStopped || !held.session.isOpen || !parts.isHere(held)) return
     if (held.writing !== null) {
       this.#isBlocked = true
       return

@@ -211,7 +211,7 @@ export class Ownership {
     let revision: string | null
     try {
       const live: LiveRecord = { status: 'live', url: endpoint.url, epoch: 1, owner: node }
-      const backup = isBackedUp(endpoint) ? session.backUp(session.phase !== 'unclaimed') : null
+      const backup = isBackedUp(endpoint) ? firstBackupOf(session) : null
       const { record, keep } = backup === null ? { record: live, keep: { ttlMs: fixed.recordMs } } : this.#withBackup(endpoint, live, backup)
       revision = await records.write(ref, record, null, keep, () => gate.isOpen && clock.now() < until)
       if (revision === null) return false
@@ -981,6 +981,16 @@ export class Ownership {
 /** Whether the sessions of an endpoint are kept for a crash of their node. */
 function isBackedUp ({ limits: { persist } }: Endpoint): boolean {
   return persist === 'command' || persist === 'event'
+}
+
+/** The backup of a new session; null if its state cannot be kept, which is reported. */
+function firstBackupOf (session: TetherSession): SessionSnapshot | null {
+  try {
+    return session.backUp(session.phase !== 'unclaimed')
+  } catch (error) {
+    session.report(error, 'serialize')
+    return null
+  }
 }
 
 /** Whether a record says that a node has the session in memory, since that epoch. */

@@ -11,15 +11,11 @@ import type { RestoreFrom } from './snapshot.ts'
 export interface HandlerContext<State, Updates extends UpdateDefinitions, Topics extends TopicDefinitions = {}> {
   /** The handler that `stateful` returns: its groups, its topics, its sessions, `broadcast`. */
   readonly live: Handler<State, Updates, Topics>
-}
-
-/** The last argument of a handler in `on`. */
-export interface EventContext<State, Updates extends UpdateDefinitions, Topics extends TopicDefinitions = {}> extends HandlerContext<State, Updates, Topics> {
   /**
-   * With `persist: 'event'`, whether the event may have run before on a node that has died since. What it did to the state then is undone; what
-   * it did elsewhere is not. Otherwise false.
+   * In the handler of an event, with `persist: 'event'`: true if the event may have run before, on a node that has died since. What it did to
+   * the state then is undone; what it did elsewhere is not. Absent otherwise.
    */
-  readonly redelivered: boolean
+  readonly redelivered?: true
 }
 
 /** The last argument of `onConnect`. */
@@ -109,7 +105,7 @@ export interface SessionConfig<Events extends EventSchemas, Updates extends Upda
    * session goes on. The handler of a request returns the reply, or throws an `EventError` for its client.
    */
   on?: {
-    [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: EventContext<State, Updates, Topics>) => HandlerResult<Events[Name]>
+    [Name in keyof Events]: (session: Session<State, Updates>, data: EventData<Events[Name]>, context: HandlerContext<State, Updates, Topics>) => HandlerResult<Events[Name]>
   }
   /** Who may subscribe to each topic, and what produces its updates. A topic that is left out is open to every session. */
   topics?: { [Name in keyof Topics]?: TopicConfig<Topics[Name], State, Updates> }

@@ -12,7 +12,7 @@ import type { Applicant } from './applicant.ts'
 import type { BroadcastLog } from './broadcast-log.ts'
 import { Cohorts } from './cohorts.ts'
 import { CommandWatch } from './command-watch.ts'
-import type { AccessOptions, AnySessionConfig, EventContext, SessionOptions } from './config.ts'
+import type { AccessOptions, AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import type { SessionDirectory } from './directory.ts'
 import { Finder } from './finder.ts'
 import { GroupSizes } from './group-sizes.ts'
@@ -63,8 +63,8 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly runtime: Runtime
   readonly registry: SessionRegistry<TetherSession>
   readonly groups: Groups
-  readonly context: EventContext<unknown, UpdateDefinitions>
-  readonly redelivered: EventContext<unknown, UpdateDefinitions>
+  readonly context: HandlerContext<unknown, UpdateDefinitions>
+  readonly redelivered: HandlerContext<unknown, UpdateDefinitions>
   /** Sessions by id, including those that are closing. */
   readonly sessions = new Map<string, TetherSession>()
   readonly index = new SessionIndex(this.sessions)
@@ -124,8 +124,8 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.finders = { local, all: this.#relay === null ? local : new Finder(this, this.#relay, directory) }
     this.#isStateKept = cluster === null || parts.limits.persist === 'never'
     const live = new LiveHandler(this, this.#relay)
-    this.context = Object.freeze({ live, redelivered: false })
-    this.redelivered = Object.freeze({ live, redelivered: true })
+    this.context = Object.freeze({ live })
+    this.redelivered = Object.freeze({ live, redelivered: true } as const)
   }
 
   /**

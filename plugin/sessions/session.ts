@@ -685,7 +685,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   /** It has got again what the log brought behind its snapshot. The node of before may have sent a part of that. */
   onReplayed (): void {
-    if (this.#journey !== null) this.#journey.sureFrom = this.feed.outbox.next
+    if (this.#journey?.owesGap === true) this.#journey.sureFrom = this.feed.outbox.next
   }
 
   #restore ({ snapshot, from }: SessionOrigin): void {

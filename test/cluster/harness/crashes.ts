@@ -45,7 +45,7 @@ export async function startCrashing (t: Test, count: number, live: LiveConfig, {
         ...keeping,
         on: {
           say: (session, { text }, { redelivered }) => {
-            told.push(`${name} says ${text}${redelivered ? ' again' : ''}`)
+            told.push(`${name} says ${text}${redelivered === true ? ' again' : ''}`)
             stateOf(session).said.push(text)
           }
         },
