@@ -55,6 +55,7 @@ t.test('what is not durable is sent again, under its numbers, before all else', 
   script.answer = (envelopes) => ({ status: 202, seq: envelopes.at(-1)!.seq, known: 0, durable: Math.min(1, envelopes.at(-1)!.seq) })
   for (const text of ['a', 'b', 'c']) await client.emit('say', text)
   cut()
+  await until(() => client.state === 'connecting', 'the next stream')
   const last = client.emit('say', 'd')
   sent.length = 0
   await hello({ verdict: 'gap', accepted: 1 })

@@ -1,10 +1,8 @@
 // persist: 'command': what a session did survives the crash of its node, and its client sends the rest again.
 import t from 'tap'
-import { connect } from '../../client/index.ts'
-import { contract } from '../e2e/harness/contract.ts'
 import { post, request } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
-import { startCrashing } from './harness/crashes.ts'
+import { connectTo, startCrashing } from './harness/crashes.ts'
 import type { Node } from './harness/nodes.ts'
 import { saidAt, stateOf, Tab } from './harness/tabs.ts'
 
@@ -13,15 +11,6 @@ const say = (text: string, seq: number) => ({ event: 'say', data: { text }, seq 
 /** Waits until the engine has all that a session accepted. */
 async function durable (node: Node, session: string, last: number): Promise<void> {
   await until(async () => (await post(node, session, say('', last))).json.durable === undefined, 'all is in the engine')
-}
-
-/** A client whose requests go to one node, which can change. */
-function clientOf (target: { node: Node }) {
-  return connect<typeof contract>('http://anywhere/live', {
-    retryMs: 20,
-    retryMaxMs: 100,
-    fetch: (url, init) => fetch(`${target.node.origin}${new URL(String(url)).pathname}`, init)
-  })
 }
 
 t.test('a session with an open stream survives the crash of its node, and its client is told the gap', async (t) => {
@@ -60,9 +49,8 @@ t.test('a session that had no event yet survives too', async (t) => {
 
 t.test('the client sends again what the engine did not have, and each event counts once', async (t) => {
   const { hub, nodes: [one, two], crash } = await startCrashing(t, 2, { persist: 'command' })
-  const target = { node: one! }
-  const client = clientOf(target)
-  t.teardown(() => client.close())
+  const target = { origin: one!.origin }
+  const client = connectTo(t, target)
   await client.emit('say', { text: 'a' })
   await durable(one!, client.session!, 1)
   hub.cut(one!.cluster.node)
@@ -70,7 +58,7 @@ t.test('the client sends again what the engine did not have, and each event coun
   const sent = Promise.all(['b', 'c', 'd'].map((text) => client.emit('say', { text })))
   await Promise.race([sent, until(() => one!.cluster.status === 'isolated', 'its end')])
   t.comment(`the node has run ${saidAt(one!, client.session!).length} events`)
-  target.node = two!
+  target.origin = two!.origin
   await crash(one!)
   await sent
   const last = client.emit('say', { text: 'e' })
@@ -94,14 +82,13 @@ t.test('half of a handler is in no backup', async (t) => {
       }
     }
   })
-  const target = { node: one! }
-  const client = clientOf(target)
-  t.teardown(() => client.close())
+  const target = { origin: one!.origin }
+  const client = connectTo(t, target)
   await client.emit('say', { text: 'a' })
   await durable(one!, client.session!, 1)
   await client.emit('say', { text: 'slow' })
   await until(() => saidAt(one!, client.session!).includes('slow begins'), 'the handler runs')
-  target.node = two!
+  target.origin = two!.origin
   await crash(one!)
   await until(() => two!.live.get(client.session!) !== undefined && saidAt(two!, client.session!).includes('slow begins'), 'the handler runs again')
   release()

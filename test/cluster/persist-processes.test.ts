@@ -5,10 +5,9 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { connect } from '../../client/index.ts'
 import { redis } from '../../plugin/entries/redis.ts'
-import type { contract } from '../e2e/harness/contract.ts'
 import { until } from '../e2e/harness/until.ts'
+import { connectTo } from './harness/crashes.ts'
 import { startNode, type Node } from './harness/nodes.ts'
 import { program, startRedis } from './harness/redis-process.ts'
 import { keeping, saidAt } from './harness/tabs.ts'
@@ -22,20 +21,15 @@ async function startBoth (t: Test, persist: 'command' | 'event'): Promise<{ chil
   t.teardown(() => { child.kill('SIGKILL') })
   const [{ port }] = await once(child, 'message') as [{ port: number }]
   const engine = redis(new Redis({ port: server.port, host: '127.0.0.1', lazyConnect: true }))
-  const two = await startNode(t, engine, { cluster: { name: 'shop', leaseMs: 1_000 }, live: { ...keeping, persist } })
+  const two = await startNode(t, engine, { fastify: { forceCloseConnections: true }, cluster: { name: 'shop', leaseMs: 1_000 }, live: { ...keeping, persist } })
   await until(() => two.cluster.nodes().length === 2 && two.cluster.status === 'ready', 'both nodes')
   return { child, origin: `http://127.0.0.1:${port}`, two }
 }
 
 t.test('command: the client\'s events all count once when the process is killed', { skip }, async (t) => {
   const { child, origin, two } = await startBoth(t, 'command')
-  let target = origin
-  const client = connect<typeof contract>('http://anywhere/live', {
-    retryMs: 20,
-    retryMaxMs: 100,
-    fetch: (url, init) => fetch(`${target}${new URL(String(url)).pathname}`, init)
-  })
-  t.teardown(() => client.close())
+  const target = { origin }
+  const client = connectTo(t, target)
   const gaps: number[] = []
   client.onGap((seq) => { gaps.push(seq) })
   const texts = Array.from({ length: 300 }, (_, index) => String(index))
@@ -48,7 +42,7 @@ t.test('command: the client\'s events all count once when the process is killed'
   })
   await until(() => accepted >= 150, 'half of the events', 30_000)
   child.kill('SIGKILL')
-  target = two.origin
+  target.origin = two.origin
   await Promise.all(all)
   await until(() => two.live.get(client.session!) !== undefined && saidAt(two, client.session!).length >= texts.length, 'all events', 30_000)
   t.strictSame(saidAt(two, client.session!), texts)

@@ -1,9 +1,11 @@
 import type { Test } from 'tap'
+import { connect, type Connection } from '../../../client/index.ts'
 import { memory } from '../../../plugin/entries/memory.ts'
 import { unpackRecord, type SessionRecord } from '../../../plugin/cluster/session-record.ts'
 import type { Engine, EngineSource, PutOptions } from '../../../plugin/cluster/engine.ts'
 import type { MemoryHub } from '../../../plugin/cluster/memory/memory-hub.ts'
 import { refOf } from '../../../plugin/sessions/session-id.ts'
+import type { contract } from '../../e2e/harness/contract.ts'
 import type { LiveConfig } from '../../e2e/harness/live.ts'
 import { until } from '../../e2e/harness/until.ts'
 import { startNode, type Node } from './nodes.ts'
@@ -40,6 +42,8 @@ export async function startCrashing (t: Test, count: number, live: LiveConfig, {
     const engine: EngineSource = { engineFor: (application) => wrap(counting(hub.engineFor(application), puts)) }
     nodes.push(await startNode(t, engine, {
       cluster: { leaseMs, handoverMs: 300, forwardMs: 300 },
+      // A `fetch` that was aborted while it connected leaves a socket, for which a server waits.
+      fastify: { forceCloseConnections: true },
       ...heartbeatMs === undefined ? {} : { upgrade: { heartbeatMs } },
       live: {
         ...keeping,
@@ -79,6 +83,17 @@ export async function startCrashing (t: Test, count: number, live: LiveConfig, {
       journal: async () => (await eye.journalOf(refOf(id))).map(String)
     })
   }
+}
+
+/** The library's client. Its requests go to one server, which can change. */
+export function connectTo (t: Test, target: { origin: string }): Connection<typeof contract> {
+  const client = connect<typeof contract>('http://anywhere/live', {
+    retryMs: 20,
+    retryMaxMs: 100,
+    fetch: (url, init) => fetch(`${target.origin}${new URL(String(url)).pathname}`, init)
+  })
+  t.teardown(() => client.close())
+  return client
 }
 
 function counting (engine: Engine, puts: Rig['puts']): Engine {
