@@ -2,7 +2,7 @@ import type { Answer as WireAnswer } from '../schemas/answer.ts'
 import type { ErrorFields } from './client-error.ts'
 
 /** How a request ended: the status (0: no answer came), and the fields of the body if it was JSON. */
-export interface Answer extends ErrorFields, Readonly<Pick<WireAnswer, 'seq' | 'known' | 'expected'>> {
+export interface Answer extends ErrorFields, Readonly<Pick<WireAnswer, 'seq' | 'known' | 'expected' | 'durable'>> {
   readonly status: number
   /** Milliseconds that `Retry-After` asks for. Absent, 0 and NaN mean none. */
   readonly retryAfterMs?: number

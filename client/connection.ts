@@ -197,7 +197,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
 
   const [subscribe, sendTopics] = createSubscriptions(listeners, isClosed)
 
-  const [emit, begin, pump, flush, cutShort, closeQueue, request, hear] = createEventQueue(resume, settings, () => hello, post, lose, sendTopics)
+  const [emit, begin, pump, flush, cutShort, closeQueue, request, hear, forget] = createEventQueue(resume, settings, () => hello, post, lose, sendTopics)
 
   on('tether.reply', hear)
 
@@ -229,6 +229,7 @@ export function connect<Contract extends AnyContract = AnyContract> (url: string
       if (frame.reconnect) lose(reason)
       else finish({ reason })
     }
+    if (type === 'heartbeat' && frame.durable! >= 0) forget(frame.durable!)
     if (type === 'heartbeat' && seq !== next) {
       // Higher than any number sent, so that the server answers with the verdict `gap`, and thus with a snapshot.
       seq = 9e14

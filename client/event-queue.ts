@@ -5,12 +5,13 @@ import { ask, type ReplyOptions } from './ask.ts'
 import { mostMs } from './back-off.ts'
 import { blankVerdict } from './blank-verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
+import { throwLater } from './listeners.ts'
 import type { ResumePoint, Settings } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
 import type { Reply } from './requests.ts'
 
-/** JSON of the envelope without its number and closing brace; the functions that settle the event; and the number under which it was sent last. */
-type Entry = [json: string, accept: (number: any) => void, reject: (error: unknown) => void, number?: number]
+/** JSON of the envelope without its number and closing brace; the functions that settle the event; the number under which it was sent last; and whether that was accepted. */
+type Entry = [json: string, accept: (number: any) => void, reject: (error: unknown) => void, number?: number, wasAccepted?: boolean]
 
 /** Gets a function that takes an event back, unless it may have been sent, and gives something true if it did. */
 export type Hold = (takeBack: () => unknown) => void
@@ -27,13 +28,14 @@ export type Emitter = (event: string, data?: unknown, hold?: Hold) => Promise<vo
  * @param getHello returns the stream's hello; undefined while there is no stream
  * @param lose ends the stream, where only a new one can settle the state of the session
  * @param sendTopics gets the function that sends the subscriptions of the page, or none where the session cannot take them yet
- * @returns eight functions: `emit`; `begin` starts on a new stream; `pump` sends waiting events; `flush` takes whether
+ * @returns nine functions: `emit`; `begin` starts on a new stream; `pump` sends waiting events; `flush` takes whether
  * the page may go, and then sends all at once; `cutShort` ends `setup` with the stream, and returns whether it was
- * running; `close` rejects all events; `request` emits an event and gives its reply; `hear` takes a reply
+ * running; `close` rejects all events; `request` emits an event and gives its reply; `hear` takes a reply; `forget` takes
+ * the number of the last event that survives a crash of the session's node
  */
 export function createEventQueue (
   { session, accepted = 0, doubtful = 0, setupDue }: Partial<ResumePoint>,
-  { maxQueued, setup, onReady, emitTopic }: Settings<any>,
+  { maxQueued, setup, onReady, emitTopic, onError = throwLater }: Settings<any>,
   getHello: () => Hello | undefined,
   send: (body: string, keepalive: boolean) => Promise<Answer>,
   lose: (reason: string, cause?: unknown) => void,
@@ -46,6 +48,8 @@ export function createEventQueue (
   let fullLane: Entry[] | undefined
   /** The one of the two lists that is being sent. Its first `doubtful` entries are in doubt. */
   let entries = queue
+  /** Accepted events that a crash of the session's node would undo, oldest first. */
+  let kept: Entry[] = []
   /** What takes the replies to accepted requests, by their numbers. */
   const open = new Map<number, (reply: ErrorFields) => void>()
   /** Replies that came before the answer to their request, which confirms its number. */
@@ -79,8 +83,22 @@ export function createEventQueue (
     const taken = Math.min(count, doubtful)
     doubtful -= taken
     accepted += taken
-    for (const [, accept, reject, number] of entries.splice(0, count)) error ? reject(error) : accept(number)
+    for (const entry of entries.splice(0, count)) {
+      if (error) {
+        entry[2](error)
+        if (entry[4]) onError(error)
+      } else {
+        entry[1](entry[3])
+        kept.push(entry)
+        entry[4] = true
+      }
+    }
     early.splice(0).forEach(hear)
+  }
+
+  /** Keeps only the events behind the last durable one. */
+  const forget = (durable: number) => {
+    kept = kept.filter((entry) => entry[3]! > durable)
   }
 
   const settleDoubtful = () => settle(doubtful, new ClientError({ code: 'TETHER_IN_DOUBT' }))
@@ -147,12 +165,24 @@ export function createEventQueue (
       if (session !== hello.session) {
         settleDoubtful()
         failRequests()
+        kept = []
         accepted = hello.accepted ?? 0
         // Events in doubt keep their numbers. Otherwise another sender of this session may be ahead.
       } else if (last !== hello && !doubtful && hello.accepted! > accepted) accepted = hello.accepted!
+      const list = entries = lane ?? queue
+      if (last !== hello) {
+        const known = hello.accepted ?? 0
+        forget(hello.durable ?? known)
+        // The session is as it was before these: its node has died.
+        const again = kept.filter((entry) => entry[3]! > known)
+        const count = again.length
+        list.unshift(...again)
+        kept.length -= count
+        accepted -= count
+        if (doubtful) doubtful += count
+      }
       session = hello.session
       last = hello
-      const list = entries = lane ?? queue
       if (!list[0]) {
         if (list !== fullLane) break
         lane = setupDue = undefined
@@ -185,6 +215,7 @@ export function createEventQueue (
         doubtful -= swallowed.length
         list.splice(doubtful, 0, ...swallowed)
         if (!doubtful && seq! > accepted) accepted = seq!
+        forget(answer.durable ?? accepted)
       } else if (why) {
         if (!retryAfterMs) {
           lose(why)
@@ -206,7 +237,7 @@ export function createEventQueue (
   /** Returns a function that takes the event back; see {@link Hold}. */
   const put = (list: Entry[], event: string, data: unknown = {}, accept: Entry[1], reject: Entry[2]) => {
     if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
-    if (list.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
+    if (list.length + kept.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })
     // Serialised now, since the caller may change the object later.
     const entry: Entry = [JSON.stringify({ event, data }).slice(0, -1), accept, reject]
     list.push(entry)
@@ -265,6 +296,7 @@ export function createEventQueue (
       failRequests()
     },
     request,
-    hear
+    hear,
+    forget
   ] as const
 }

@@ -1,11 +1,14 @@
 type Listener = (...args: any[]) => unknown
 
+/** Makes an error an uncaught one. */
+export const throwLater = (error: unknown): unknown => setTimeout(() => { throw error })
+
 /**
  * Keeps listeners by name. Returns a function that adds one, and a function that calls all of one name.
  *
  * @param onError gets what a listener throws; the other listeners run all the same. Default: an uncaught error.
  */
-export function createListeners (onError: (error: unknown) => void = (error) => setTimeout(() => { throw error })) {
+export function createListeners (onError: (error: unknown) => unknown = throwLater) {
   const sets: Record<string, Set<Listener[]>> = Object.create(null)
   return [
     (name: string, listener: Listener): (() => void) => {

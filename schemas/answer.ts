@@ -5,6 +5,8 @@ export interface Answer {
   status: number
   /** At a 202: number of the last event that the session accepted. */
   seq?: number
+  /** At a 202: number of the last event that survives a crash of the session's node; absent where that is `seq`. */
+  durable?: number | undefined
   /** At a 202: number of events accepted before; absent for none. */
   known?: number | undefined
   code?: string | undefined

@@ -7,8 +7,8 @@ export type ControlFrame =
   | { type: 'hello' } & Hello
   | { type: 'goodbye' } & Goodbye
   | { type: 'answer' } & Answer
-  /** `seq`: number of the last update sent. */
-  | { type: 'heartbeat', seq: number }
+  /** `seq`: number of the last update sent. `durable`: number of the last event that survives a crash of the session's node; absent with most servers. */
+  | { type: 'heartbeat', seq: number, durable?: number | undefined }
   /** The answer to a ping, with its id. */
   | { type: 'pong', id: string | number }
   /** `seq`: number of the last update dropped. */

@@ -173,6 +173,13 @@ export const defaults = Object.freeze({
     recordRetryMs: 100,
     /** Records that are read or written at a time for many sessions: at a drain, and when a lease begins. */
     recordWrites: 256,
+    /** With `persist: 'command'` and `'event'`: snapshots on their way into the engine at a time, and their bytes. */
+    backupWrites: 256,
+    backupBytes: 16_777_216,
+    /** With `persist: 'event'`: entries of a session's journal, and milliseconds, until a snapshot empties it; and bytes of events that wait for it. */
+    journalEntries: 64,
+    journalMs: 100,
+    journalBytes: 1_048_576,
     /** Most sessions of other nodes whose node is remembered, and most claims whose record is. */
     knownOwners: 10_000,
     /** Entries of the log, and their bytes, that a node keeps or reads again for sessions that come from other nodes. Beyond either, they get a gap. */

@@ -1,7 +1,7 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 
 /** Answer to accepted events: the last `seq` that the session has accepted. */
-export const acceptedSchema = Type.Object({ seq: Type.Integer() }, { description: 'Queued on the session\'s command channel' })
+export const acceptedSchema = Type.Object({ seq: Type.Integer(), durable: Type.Optional(Type.Integer({ description: 'The last event that survives a crash of the session\'s node, where that is not `seq`' })) }, { description: 'Queued on the session\'s command channel' })
 
 /** Answer to a refused request, for the API document. An application's own error handler may answer differently. */
 export const refusalSchema = Type.Object({

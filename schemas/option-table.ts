@@ -127,9 +127,11 @@ export const optionTable = {
     /**
      * In a cluster, when a session may leave its node. `'never'`: it ends with its node. `'move'`: it moves to another node
      * when a client comes back there, or when its node stops. `'detach'`: it is also kept in the engine whenever it
-     * loses its stream, and then survives a crash of its node. Default `'move'`.
+     * loses its stream, and then survives a crash of its node. `'command'`: the engine gets a snapshot behind each command, so that
+     * it survives a crash with all but the last milliseconds. `'event'`: the engine has each event, too, before it is accepted.
+     * Default `'move'`.
      */
-    persist: { default: 'move', choices: ['never', 'move', 'detach'] },
+    persist: { default: 'move', choices: ['never', 'move', 'detach', 'command', 'event'] },
     /** In a cluster, the version of the state that `serialize` gives. Another one needs `deserialize`. Default 1; at least 1. */
     stateVersion: { unit: 'versions', default: 1, least: 1 },
     /** In a cluster, milliseconds without a stream after which a session leaves its node's memory for the engine. Default 0; 0: never. */

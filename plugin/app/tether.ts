@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
+import { OptionError } from '../../schemas/errors.ts'
 import type { Limits } from '../../schemas/limits.ts'
 import type { BusListener, BusListenerOptions, Cluster } from '../cluster/api.ts'
 import { ClusterNode } from '../cluster/cluster-node.ts'
@@ -128,6 +129,7 @@ export class TetherCore {
     const transports = chooseTransports(instance, config, { sse: resolveUpgradeOptions, websocket: resolveWebSocketOptions })
     const contract = CompiledContract.of(config.contract)
     const kinds = topicKinds(contract, config)
+    if (this.#cluster !== null && config.persist === 'event') checkJournal(this.#cluster.engine)
     const endpoint = new Endpoint({
       contract,
       limits: resolveSessionOptions(config, contract.hasRequests),
@@ -147,6 +149,11 @@ export class TetherCore {
     mountRoutes(instance, url, endpoint, transports, config.route)
     return endpoint.context.live as Handler
   }
+}
+
+/** Throws for an engine that cannot keep events. */
+function checkJournal ({ can, name }: ClusterNode['engine']): void {
+  if (!can.journal) throw new OptionError(`option "persist" of app.tether.stateful() must not be "event" with this engine (${name}), which keeps no journal: its can.journal is false. "command" needs none`)
 }
 
 /** Ends a session that has waited for its client for longest: in a cluster the engine can keep it. */

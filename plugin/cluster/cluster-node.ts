@@ -6,7 +6,7 @@ import { logThrown } from '../../schemas/thrown.ts'
 import type { BusListener, BusListenerOptions, Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus, ClusterValue } from './api.ts'
 import { Bus } from './bus.ts'
 import { channels, endpointOf, isInternal } from './channels.ts'
-import type { Engine, Offset } from './engine.ts'
+import type { Engine, EngineAbilities, Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
 import { LeaseGate } from './lease-gate.ts'
 import { LogHistory } from './log-history.ts'
@@ -171,6 +171,12 @@ export class ClusterNode implements Cluster {
   }
 
   // For other parts of the plugin
+
+  /** What its engine can do, and the engine's name for messages. */
+  get engine (): { readonly can: EngineAbilities, readonly name: string } {
+    const { can, constructor: { name } } = this.#engine
+    return { can, name: name === 'Object' ? 'that of the option "cluster"' : name }
+  }
 
   /** Adds the receivers of what goes to a URL, or to a channel. */
   subscribe (url: string, subscriber: LogSubscriber): void {

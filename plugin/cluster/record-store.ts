@@ -10,7 +10,7 @@ export interface StoredRecord {
 }
 
 export interface RecordStoreParts {
-  readonly engine: Pick<Engine, 'get' | 'put' | 'due'>
+  readonly engine: Pick<Engine, 'get' | 'put' | 'due' | 'journal' | 'journalOf'>
   readonly clock: Clock
   /** Milliseconds until a write without an answer is tried again. */
   readonly retryMs: number
@@ -68,6 +68,23 @@ export class RecordStore {
   /** Refs of records that are due at a time of the wall clock, the earliest first; none where the engine cannot tell. */
   async due (now: number, limit: number): Promise<string[]> {
     return await this.#parts.engine.due?.(now, limit) ?? []
+  }
+
+  /**
+   * Adds an entry to the journal of a record; the next write of the record empties it. Rejects if the engine does not answer, and then the
+   * entry may be there all the same.
+   *
+   * @returns false if the record has another revision
+   */
+  async journal (ref: string, revision: string, entry: Buffer): Promise<boolean> {
+    const { engine } = this.#parts
+    if (engine.journal === undefined) throw new EngineError('has no journal')
+    return await engine.journal(ref, revision, entry)
+  }
+
+  /** The journal of a record, the oldest entry first; empty where the engine has no journals. */
+  async journalOf (ref: string): Promise<Buffer[]> {
+    return await this.#parts.engine.journalOf?.(ref) ?? []
   }
 
   /** Tries no write again. */

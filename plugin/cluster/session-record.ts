@@ -14,6 +14,10 @@ interface Held {
 export interface LiveRecord extends Held {
   readonly status: 'live'
   readonly owner: string
+  /** A snapshot for the case that its node dies; absent for none. */
+  readonly backup?: Buffer
+  /** When the session is over if nobody takes the backup, in milliseconds of the wall clock; null where nothing has to be done then. */
+  readonly endsAt?: number | null
 }
 
 /** A snapshot in the engine. */
@@ -50,7 +54,7 @@ export interface ClaimRecord extends Held {
   readonly sealed: Buffer
 }
 
-// A record is a line of JSON, [format, status, url, epoch, owner, isForGood, endsAt, by], and behind it the snapshot, or what a claim has sealed.
+// A record is a line of JSON, [format, status, url, epoch, owner, isForGood, endsAt, by], and behind it the snapshot or the backup, or what a claim has sealed.
 // Later versions add behind the end of the line. What earlier ones must not ignore gets another format.
 const format = 1
 const lineEnd = 10
@@ -62,10 +66,16 @@ export function packRecord (record: SessionRecord): Buffer {
   const owner = 'owner' in record ? record.owner : null
   const line = Buffer.from(`${JSON.stringify([
     format, status, url, epoch, owner, status === 'ended' && record.isForGood,
-    'endsAt' in record ? record.endsAt : null, status === 'frozen' ? record.by : null
+    'endsAt' in record ? record.endsAt ?? null : null, status === 'frozen' ? record.by : null
   ])}\n`)
   if (record.status === 'claim') return Buffer.concat([line, record.sealed])
-  return 'snapshot' in record ? Buffer.concat([line, record.snapshot]) : line
+  const bytes = snapshotIn(record)
+  return bytes === null ? line : Buffer.concat([line, bytes])
+}
+
+/** The snapshot in a record, whole or a backup; null for none. */
+export function snapshotIn (record: SessionRecord): Buffer | null {
+  return 'snapshot' in record ? record.snapshot : record.status === 'live' ? record.backup ?? null : null
 }
 
 /** Reads a record. Gives null for what is none, or is of a later format. */
@@ -79,8 +89,8 @@ export function unpackRecord (bytes: Buffer): SessionRecord | null {
   const held = { url, epoch: epoch as number }
   const snapshot = bytes.subarray(end + 1)
   const isOwned = typeof owner === 'string' && nodeName.test(owner)
-  if (status === 'live' && isOwned) return { ...held, status, owner }
   const endsAt = Number.isSafeInteger(until) ? until as number : null
+  if (status === 'live' && isOwned) return snapshot.length === 0 ? { ...held, status, owner } : { ...held, status, owner, backup: snapshot, endsAt }
   if (status === 'moving' && isOwned && snapshot.length > 0) return { ...held, status, owner, snapshot, endsAt }
   if (status === 'frozen' && snapshot.length > 0) return { ...held, status, snapshot, endsAt, by: typeof from === 'string' && nodeName.test(from) ? from : null }
   if (status === 'claim' && snapshot.length > 0) return { ...held, status, sealed: snapshot }

@@ -36,6 +36,8 @@ export class Command {
   seq = 0
   /** Whether its sender gets a reply. */
   isRequest = false
+  /** What brought it here, for those who keep that until it has settled; null for nothing. */
+  origin: object | null = null
   /** Approximate bytes of memory until it settles; 0 if negligible. */
   weight = 0
   kind: CommandKind = 'event'
@@ -108,6 +110,8 @@ export class CommandChannel {
   #takeTurn: (() => void) | null = null
   /** Called once nothing waits or runs; null for nobody. */
   #onIdle: (() => void) | null = null
+  /** Called behind each command, before the next one runs; null for nobody. It must not throw. */
+  onSettled: (() => void) | null = null
 
   /**
    * @param capacity number of events and updates that may wait; hooks do not count
@@ -132,6 +136,13 @@ export class CommandChannel {
   get firstSeq (): number {
     if (this.#current !== null && this.#current.seq !== 0) return this.#current.seq
     return this.#queue.find(({ seq }) => seq !== 0)?.seq ?? 0
+  }
+
+  /** The origins of the commands that wait, each with the number of these that have no number of an event. */
+  get origins (): Map<object, number> {
+    const counts = new Map<object, number>()
+    for (const { origin, seq } of this.#queue) if (origin !== null) counts.set(origin, (counts.get(origin) ?? 0) + (seq === 0 ? 1 : 0))
+    return counts
   }
 
   /** Whether `count` more commands fit. */
@@ -282,6 +293,7 @@ export class CommandChannel {
     command.onSettled?.(fault)
     if (this.#current === command) {
       this.#current = null
+      if (this.onSettled !== null) this.onSettled()
       this.resume()
       if (this.#onIdle !== null) this.#checkIdle()
     }

@@ -397,9 +397,13 @@ export class Outbox {
     this.#cursor = this.#fresh
   }
 
-  /** Forgets the written frames, and gives the waiting ones new numbers: those above `number`. For an outbox without a reader. */
-  liftAbove (number: number, now: number): void {
-    const waiting = this.held(now).slice(this.#fresh - this.#first)
+  /**
+   * Forgets the written frames, and gives the waiting ones new numbers: those above `number`. For an outbox without a reader.
+   *
+   * @param from number of the first that counts: those before it are forgotten, too
+   */
+  liftAbove (number: number, now: number, from = 0): void {
+    const waiting = this.held(now).slice(Math.max(this.#fresh, from) - this.#first)
     this.take(number + 1, waiting, now)
   }
 

@@ -39,10 +39,10 @@ export function packOutcome (outcome: Outcome): object {
 /** Reads the outcome that another node gave. Gives null for anything else. */
 export function readOutcome (value: unknown): Outcome | null {
   if (!isRecord(value)) return null
-  const { isAccepted, status, seq, known, code, message, errors, expected, retryAfter } = value
+  const { isAccepted, status, seq, known, durable, code, message, errors, expected, retryAfter } = value
   const isNumber = (number: unknown): number is number => Number.isSafeInteger(number)
   if (!isNumber(status) || status < 200 || status > 599) return null
-  if (isAccepted === true) return isNumber(seq) && isNumber(known) ? { isAccepted, status, seq, known } : null
+  if (isAccepted === true) return isNumber(seq) && isNumber(known) ? { isAccepted, status, seq, known, ...isNumber(durable) ? { durable } : {} } : null
   if (isAccepted !== false || typeof message !== 'string') return null
   const details = { errors: isFaults(errors) ? errors : [], expected: isNumber(expected) ? expected : 0 }
   return {

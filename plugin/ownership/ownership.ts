@@ -4,7 +4,7 @@ import type { LeaseGate } from '../cluster/lease-gate.ts'
 import { replies, type NodeCalls, type Reply } from '../cluster/node-calls.ts'
 import type { PutOptions } from '../cluster/engine.ts'
 import type { RecordStore, StoredRecord } from '../cluster/record-store.ts'
-import type { FrozenRecord, MovingRecord, SessionRecord } from '../cluster/session-record.ts'
+import { snapshotIn, type FrozenRecord, type LiveRecord, type MovingRecord, type SessionRecord } from '../cluster/session-record.ts'
 import { closeCodes } from '../../schemas/close-code.ts'
 import { BindingError, DrainingError, UnavailableError } from '../../schemas/errors.ts'
 import type { Limits } from '../../schemas/limits.ts'
@@ -16,7 +16,8 @@ import type { SessionKeeper, Whereabouts } from '../sessions/keeper.ts'
 import { createSessionId, refOf, shortSessionId } from '../sessions/session-id.ts'
 import { endOf } from '../sessions/session-end.ts'
 import type { CloseOptions, TetherSession } from '../sessions/session.ts'
-import { decodeSnapshot, encodeSnapshot, type FreezeReason, type SessionSnapshot } from '../sessions/snapshot.ts'
+import { asBackup, decodeEntry, decodeSnapshot, encodeSnapshot, type FreezeReason, type JournalEntry, type SessionSnapshot } from '../sessions/snapshot.ts'
+import { Backups } from './backups.ts'
 import { packOutcome, packSubmission, readOutcome, readSubmission } from './forwarded-event.ts'
 import { DueWatch } from './due-watch.ts'
 import { ForwardedReplies } from './forwarded-replies.ts'
@@ -38,7 +39,7 @@ export interface OwnershipParts {
   readonly options: { readonly leaseMs: number, readonly handoverMs: number, readonly forwardMs: number }
   /** Most sessions that this node has moved into the engine and that are still there. */
   readonly maxFrozen: number
-  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs' | 'nodeCalls' | 'replyWaitMs' | 'dueMs' | 'dueKeys' | 'dueWrites' | 'overMs'>
+  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs' | 'nodeCalls' | 'replyWaitMs' | 'dueMs' | 'dueKeys' | 'dueWrites' | 'overMs' | 'backupWrites' | 'backupBytes' | 'journalEntries' | 'journalBytes' | 'journalMs'>
   readonly clock: Clock
   /** Gives the logger. */
   readonly log: () => ClusterLogger
@@ -77,10 +78,18 @@ export interface Place {
   readonly revision: string
 }
 
-/** A record with a snapshot. */
+/** A record with a snapshot that this node may take out. */
 interface RestingRecord {
   readonly revision: string
-  readonly record: MovingRecord | FrozenRecord
+  readonly record: MovingRecord | FrozenRecord | LiveRecord
+  readonly bytes: Buffer
+  readonly endsAt: number | null
+}
+
+function restingOf ({ revision, record }: StoredRecord): RestingRecord | null {
+  const bytes = snapshotIn(record)
+  if (bytes === null || record.status === 'claim' || record.status === 'ended') return null
+  return { revision, record, bytes, endsAt: record.endsAt ?? null }
 }
 
 /** Where a session is, as its record says. */
@@ -93,6 +102,7 @@ type Found = Whereabouts | { readonly owner: string }
  * ```
  * absent ─► live(A) ─► moving(to B, snapshot) ─► live(B)
  *           live(A) ─► frozen(snapshot) ─► live(C)
+ *           live(A, backup), A dead ─► live(D)
  *           live(A) ─► ended
  * ```
  */
@@ -109,6 +119,7 @@ export class Ownership {
   readonly #replies: ForwardedReplies
   readonly #frozen: FrozenSessions
   readonly #dueWatch: DueWatch
+  readonly #backups: Backups
   readonly #endpoints: Endpoint[] = []
   readonly #acceptances = new WeakMap<Endpoint, Acceptance>()
   #sweep: unknown
@@ -127,6 +138,16 @@ export class Ownership {
       mayAct: () => node.gate.isOpen && this.#endpoints.some(({ runtime }) => !runtime.draining),
       due: (limit) => node.records.due(node.wallTime.earliest, limit),
       end: (ref) => this.#endDue(ref)
+    })
+    this.#backups = new Backups({
+      clock: parts.clock,
+      limits: fixed,
+      records: node.records,
+      mayWrite: () => node.gate.isOpen && !this.#isClosed,
+      isHere: (held) => this.#held.get(held.ref) === held && !held.isLeaving,
+      put: (held, snapshot) => this.#putBackup(held, snapshot),
+      verify: (held) => this.#verifyOne(held),
+      report: (error, { session }) => { this.#report(error, session.id, 'the cluster cannot keep a session for a crash of this node') }
     })
     node.gate.serve({ verify: () => this.#verify(), isolated: () => { this.#isolated() } })
     node.calls.respond(requests.take, (from, data) => this.#give(from, data))
@@ -175,6 +196,7 @@ export class Ownership {
     this.#dueWatch.stop()
     if (this.#transfers.size > 0) await this.#within(Promise.all(this.#transfers.values()), clock.now() + withinMs)
     this.#isClosed = true
+    this.#backups.close()
     this.#replies.stop()
     clock.clearTimeout(this.#sweep)
   }
@@ -188,22 +210,74 @@ export class Ownership {
     const until = clock.now() + options.forwardMs
     let revision: string | null
     try {
-      revision = await records.write(ref, { status: 'live', url: endpoint.url, epoch: 1, owner: node }, null, fixed.recordMs, () => gate.isOpen && clock.now() < until)
+      const live: LiveRecord = { status: 'live', url: endpoint.url, epoch: 1, owner: node }
+      const backup = isBackedUp(endpoint) ? firstBackupOf(session) : null
+      const { record, keep } = backup === null ? { record: live, keep: { ttlMs: fixed.recordMs } } : this.#withBackup(endpoint, live, backup)
+      revision = await records.write(ref, record, null, keep, () => gate.isOpen && clock.now() < until)
       if (revision === null) return false
     } catch {
       // Before its first lease, a node serves by itself. It writes the records when the lease begins.
       if (!gate.isOpen || gate.term > 0) return false
       revision = null
     }
-    this.#hold(endpoint, session, revision, 1)
+    this.#hold(endpoint, session, revision, 1, 0)
     return true
   }
 
-  #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number): void {
+  /** @param durableSeq number of the last event that its record has; for a session that is kept for a crash */
+  #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number, durableSeq: number): HeldSession {
     const ref = session.ref
-    this.#held.set(ref, new HeldSession(ref, session, endpoint, epoch, revision, this.#parts.clock.now(), this.#freezeDue))
+    const held = new HeldSession(ref, session, endpoint, epoch, revision, this.#parts.clock.now(), this.#freezeDue)
+    this.#held.set(ref, held)
+    if (isBackedUp(endpoint)) this.#backups.keep(held, durableSeq)
     // It may have ended while its record was written.
     if (session.phase === 'closed') this.#ended(session)
+    return held
+  }
+
+  // Backups, for a crash of this node
+
+  /** The record of a live session with its backup, and how long it is kept: a session that nobody takes ends somewhere. */
+  #withBackup (endpoint: Endpoint, live: LiveRecord, backup: SessionSnapshot): { readonly record: LiveRecord, readonly keep: PutOptions, readonly bytes: number } {
+    const { node: { records, wallTime }, options, fixed } = this.#parts
+    const bytes = encodeSnapshot(backup)
+    const isDetached = backup.everConnected && backup.detachedMs > 0
+    const end = records.hasDue ? endOf(backup, endpoint.limits, isDetached ? endpoint.limits.reconnectMs - backup.detachedMs : fixed.recordMs) : null
+    if (end === null) return { record: { ...live, backup: bytes }, keep: { ttlMs: fixed.recordMs }, bytes: bytes.length }
+    // While this node lives, it is first.
+    const ms = Math.min(fixed.recordMs, isDetached ? end.ms : fixed.recordMs) + options.leaseMs
+    const endsAt = Math.ceil(wallTime.latest + ms)
+    return { record: { ...live, backup: bytes, endsAt }, keep: { ttlMs: ms + fixed.overMs, dueAt: endsAt }, bytes: bytes.length }
+  }
+
+  #putBackup (held: HeldSession, snapshot: SessionSnapshot): { readonly bytes: number, readonly isWritten: Promise<boolean> } {
+    const { node: { node, records, gate }, clock } = this.#parts
+    const { endpoint, epoch } = held
+    const { record, keep, bytes } = this.#withBackup(endpoint, { status: 'live', url: endpoint.url, epoch, owner: node }, snapshot)
+    const isWritten = held.write(async () => {
+      const revision = await records.write(held.ref, record, held.revision, keep, () => gate.isOpen)
+      if (revision === null) {
+        await this.#verifyOne(held)
+        return false
+      }
+      held.revision = revision
+      held.writtenAt = clock.now()
+      return true
+    })
+    return { bytes, isWritten }
+  }
+
+  /** What the snapshot and the journal of a dead node's session hold together. */
+  async #withJournal (ref: string, snapshot: SessionSnapshot): Promise<SessionSnapshot> {
+    const entries = await this.#parts.node.records.journalOf(ref)
+    return entries.length === 0 ? snapshot : { ...snapshot, pending: [...snapshot.pending ?? [], ...entries.map(decodeEntry)] }
+  }
+
+  #redeliver (endpoint: Endpoint, session: TetherSession, pending: readonly JournalEntry[]): void {
+    for (const entry of pending) {
+      const error = this.#acceptanceOf(endpoint).redeliver(session, entry)
+      if (error !== null) this.#report(error, session.id, 'what a dead node had accepted cannot run here')
+    }
   }
 
   /** A session lost its stream. */
@@ -236,10 +310,22 @@ export class Ownership {
     const until = clock.now() + options.leaseMs
     const written = this.#writes.run(async () => {
       await held.writing
-      return await records.write(held.ref, { status: 'ended', url, epoch: held.epoch + 1, isForGood }, held.revision, Math.max(isForGood ? limits.reconnectMs : 0, endedMs), () => clock.now() < until)
+      return await this.#writeLast(held, { status: 'ended', url, epoch: held.epoch + 1, isForGood }, { ttlMs: Math.max(isForGood ? limits.reconnectMs : 0, endedMs) }, () => clock.now() < until)
     })
     // Nobody can help it: the record expires, and asks this node meanwhile, which has no such session.
     this.#transfer(held.ref, written)
+  }
+
+  /** Writes the last record of a session here. A write before it may have come to be without an answer. */
+  async #writeLast (held: HeldSession, record: SessionRecord, keep: PutOptions, mayGoOn?: () => boolean): Promise<string | null> {
+    const { node, records } = this.#parts.node
+    for (;;) {
+      const written = await records.write(held.ref, record, held.revision, keep, mayGoOn)
+      if (written !== null || held.revision === null) return written
+      const stored = await records.read(held.ref)
+      if (stored === null || !isOf(stored.record, node, held.epoch) || stored.revision === held.revision) return null
+      held.revision = stored.revision
+    }
   }
 
   // Claims of prepared sessions
@@ -376,15 +462,11 @@ export class Ownership {
       if (record.url !== endpoint.url) return 'absent'
       if (record.status === 'claim') return 'absent'
       if (record.status === 'ended') return record.isForGood ? 'ended' : 'absent'
-      if (record.status === 'frozen') {
-        const arrived = await this.#arrive(endpoint, id, { ...stored, record }, boundTo, isClaimed, until)
-        if (arrived !== null) return arrived
-        continue
-      }
-      if (record.owner === node) {
+      const resting = restingOf(stored)
+      if (record.status === 'frozen' || record.owner === node) {
         // Its end was not written yet, or could not be.
         if (record.status === 'live') return 'absent'
-        const arrived = await this.#arrive(endpoint, id, { ...stored, record }, boundTo, isClaimed, until)
+        const arrived = await this.#arrive(endpoint, id, resting!, boundTo, isClaimed, until)
         if (arrived !== null) return arrived
         continue
       }
@@ -397,8 +479,10 @@ export class Ownership {
       }
       if (state === 'unknown') return 'unavailable'
       if (state === 'dead') {
-        if (record.status === 'live') return 'absent'
-        const arrived = await this.#arrive(endpoint, id, { ...stored, record }, boundTo, isClaimed, until)
+        if (resting === null) return 'absent'
+        // Another request may have begun to bring it here meanwhile.
+        if (endpoint.sessions.has(id) || this.#transfers.has(ref)) continue
+        const arrived = await this.#arrive(endpoint, id, resting, boundTo, isClaimed, until)
         if (arrived !== null) return arrived
         continue
       }
@@ -434,25 +518,25 @@ export class Ownership {
   // Arrival
 
   /** Takes a session out of its record. Gives null if the record has changed. */
-  async #arrive (endpoint: Endpoint, id: string, stored: { readonly revision: string, readonly record: MovingRecord | FrozenRecord }, boundTo: string | null, isClaimed: boolean, until: number): Promise<Whereabouts | null> {
-    const { record } = stored
+  async #arrive (endpoint: Endpoint, id: string, stored: RestingRecord, boundTo: string | null, isClaimed: boolean, until: number): Promise<Whereabouts | null> {
     let snapshot: SessionSnapshot
     try {
-      snapshot = decodeSnapshot(record.snapshot)
+      snapshot = decodeSnapshot(stored.bytes)
     } catch (error) {
       this.#report(error, id, 'a session of the cluster cannot be read')
       return 'unavailable'
     }
     if (snapshot.boundTo !== boundTo) return 'foreign'
     // Whichever node looks next for those that are over ends it.
-    if (record.endsAt !== null && this.#parts.node.wallTime.earliest >= record.endsAt) return 'absent'
+    if (this.#isOver(stored)) return 'absent'
     if (endpoint.runtime.draining || !this.#parts.node.gate.isOpen) return 'unavailable'
     if (!endpoint.registry.reserve(snapshot.owner, null)) {
       this.#giveBack(refOf(id), endpoint, stored)
       return 'full'
     }
+    const from = isLossy(stored, snapshot) ? 'crashed' : stored.record.status === 'moving' ? 'moved' : 'frozen'
     const arrival = this.#takeOver(endpoint, refOf(id), stored, snapshot,
-      () => endpoint.restore(id, snapshot, { from: record.status === 'moving' ? 'moved' : 'frozen', deadlineMs: this.#parts.options.handoverMs, awaitsStream: isClaimed }),
+      (whole, onRestored) => endpoint.restore(id, whole, { from, deadlineMs: this.#parts.options.handoverMs, awaitsStream: isClaimed }, onRestored),
       (held) => {
         // An event brought it here, and more may follow.
         if (!isClaimed && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
@@ -472,17 +556,22 @@ export class Ownership {
   /**
    * Makes this node the owner of a session, in the slot that the caller reserved.
    *
-   * @param restore makes the session
+   * @param restore makes the session, and calls a function in that step
    * @param settle is called as soon as the session is here
    */
-  async #takeOver (endpoint: Endpoint, ref: string, { revision, record }: RestingRecord, snapshot: SessionSnapshot, restore: () => Promise<TetherSession>, settle: (held: HeldSession) => void): Promise<Whereabouts | null> {
+  async #takeOver (endpoint: Endpoint, ref: string, resting: RestingRecord, given: SessionSnapshot, restore: (snapshot: SessionSnapshot, onRestored: (session: TetherSession) => void) => Promise<TetherSession>, settle: (held: HeldSession) => void): Promise<Whereabouts | null> {
     const { node: { node, records, gate }, fixed } = this.#parts
+    const { record, revision } = resting
     const epoch = record.status === 'moving' && record.owner === node ? record.epoch : record.epoch + 1
-    const live: SessionRecord = { status: 'live', url: endpoint.url, epoch, owner: node }
+    const live: LiveRecord = { status: 'live', url: endpoint.url, epoch, owner: node }
     let written: string | null
+    let snapshot = given
     const { term } = gate
     try {
-      written = await records.write(ref, live, revision, fixed.recordMs)
+      // Before the write, which empties the journal.
+      if (record.status === 'live') snapshot = await this.#withJournal(ref, given)
+      const { record: own, keep } = isBackedUp(endpoint) ? this.#withBackup(endpoint, live, asBackup(snapshot)) : { record: live, keep: { ttlMs: fixed.recordMs } }
+      written = await records.write(ref, own, revision, keep)
     } catch {
       endpoint.registry.release(snapshot.owner, null)
       return 'unavailable'
@@ -492,31 +581,40 @@ export class Ownership {
       return null
     }
     const by = record.status === 'frozen' ? record.by : null
+    const revisionHere = written
+    const hold = (session: TetherSession) => this.#hold(endpoint, session, revisionHere, epoch, snapshot.acceptedSeq)
+    let held: HeldSession | null = null
     let session: TetherSession
     try {
-      session = await restore()
+      session = await restore(snapshot, (restored) => {
+        if (isBackedUp(endpoint)) held = hold(restored)
+        this.#redeliver(endpoint, restored, snapshot.pending ?? [])
+      })
     } catch (error) {
       endpoint.registry.release(snapshot.owner, null)
       // A node that begins to drain gives it back, and nothing is wrong with the session.
       if (!(error instanceof DrainingError)) this.#report(error, ref, 'a session of the cluster cannot be restored here')
       // A node of another version may be able to.
-      await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.snapshot, endsAt: record.endsAt, by }, written, this.#keepAgain(endpoint, record)).catch(() => null)
+      await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.status === 'live' ? encodeSnapshot(snapshot) : resting.bytes, endsAt: resting.endsAt, by }, written, this.#keepAgain(endpoint, resting)).catch(() => null)
       return 'unavailable'
     }
     if (by !== null) this.#thawed(ref, by)
-    this.#hold(endpoint, session, written, epoch)
-    const held = this.#held.get(ref)
-    if (held !== undefined) settle(held)
+    const owned = held ?? hold(session)
+    if (this.#held.get(ref) !== owned) return 'here'
+    settle(owned)
+    // What it holds is older.
+    owned.backup?.resume()
     // Where a lease ended meanwhile, another node may have taken it.
-    if (held !== undefined && term !== gate.term) await this.#verifyOne(held).catch(() => { this.#lose(held) })
+    if (term !== gate.term) await this.#verifyOne(owned).catch(() => { this.#lose(owned) })
     return 'here'
   }
 
   /** This node has no room for a session that moves to it: any other may have it. */
-  #giveBack (ref: string, endpoint: Endpoint, { revision, record }: RestingRecord): void {
+  #giveBack (ref: string, endpoint: Endpoint, resting: RestingRecord): void {
     const { node: { node, records } } = this.#parts
+    const { revision, record, bytes, endsAt } = resting
     if (record.status !== 'moving' || record.owner !== node) return
-    const written = records.write(ref, { status: 'frozen', url: record.url, epoch: record.epoch + 1, snapshot: record.snapshot, endsAt: record.endsAt, by: null }, revision, this.#keepAgain(endpoint, record))
+    const written = records.write(ref, { status: 'frozen', url: record.url, epoch: record.epoch + 1, snapshot: bytes, endsAt, by: null }, revision, this.#keepAgain(endpoint, resting))
     this.#transfer(ref, written.catch(() => null))
   }
 
@@ -557,7 +655,7 @@ export class Ownership {
     if (record.status === 'live') return { name: outcomes.none, data: null }
     const endpoint = this.#endpoints.find(({ url }) => url === record.url)
     if (endpoint === undefined) return { name: outcomes.none, data: null }
-    this.#giveBack(ref, endpoint, { ...stored, record })
+    this.#giveBack(ref, endpoint, restingOf(stored)!)
     await this.#transfers.get(ref)
     return { name: outcomes.gone, data: null }
   }
@@ -598,6 +696,7 @@ export class Ownership {
     if (snapshot === null) {
       held.isLeaving = false
       if (session.phase === 'closed') this.#ended(session)
+      else held.backup?.resume()
       return false
     }
     this.#held.delete(ref)
@@ -610,7 +709,7 @@ export class Ownership {
       const record: SessionRecord = to === null ? { ...next, status: 'frozen', by: node } : { ...next, status: 'moving', owner: to }
       const written = await this.#writes.run(async () => {
         await held.writing
-        return await records.write(ref, record, held.revision, keep)
+        return await this.#writeLast(held, record, keep)
       })
       if (written === null) this.#parts.log().warn({ session: session.shortId }, 'another node has taken a session')
       return true
@@ -624,8 +723,11 @@ export class Ownership {
   async #comeBack ({ endpoint, session: { id }, revision, epoch }: HeldSession, snapshot: SessionSnapshot): Promise<boolean> {
     if (this.#isClosed || !endpoint.registry.reserve(snapshot.owner, null)) return true
     try {
-      const session = await endpoint.restore(id, snapshot, { from: 'moved', deadlineMs: 0 })
-      this.#hold(endpoint, session, revision, epoch)
+      let held: HeldSession | null = null
+      const hold = (session: TetherSession) => this.#hold(endpoint, session, revision, epoch, 0)
+      const session = await endpoint.restore(id, snapshot, { from: 'moved', deadlineMs: 0 }, (restored) => { if (isBackedUp(endpoint)) held = hold(restored) })
+      const owned = held ?? hold(session)
+      if (this.#held.get(owned.ref) === owned) owned.backup?.resume()
       return false
     } catch (error) {
       endpoint.registry.release(snapshot.owner, null)
@@ -645,7 +747,7 @@ export class Ownership {
   }
 
   /** How long a record is kept that goes back. One that is over already comes due again, ever later. */
-  #keepAgain ({ limits: { reconnectMs } }: Endpoint, { endsAt }: MovingRecord | FrozenRecord): PutOptions {
+  #keepAgain ({ limits: { reconnectMs } }: Endpoint, { endsAt }: Pick<RestingRecord, 'endsAt'>): PutOptions {
     if (endsAt === null) return { ttlMs: Math.max(reconnectMs, endedMs) }
     const { node: { wallTime: { latest } }, fixed } = this.#parts
     const overMs = latest - endsAt
@@ -673,25 +775,28 @@ export class Ownership {
     }
     const { record, revision } = stored
     if (record.url !== endpoint.url || record.status === 'ended' || record.status === 'claim') return null
-    if (record.status === 'frozen') return this.#isOver(record) ? null : { node: null, isMoving: false, revision }
+    const resting = restingOf(stored)
+    const forAnyone = resting === null || this.#isOver(resting) ? null : { node: null, isMoving: false, revision }
+    if (record.status === 'frozen') return forAnyone
     const isMoving = record.status === 'moving'
     if (record.owner === node) return { node: isMoving ? null : node, isMoving: false, revision }
     const state = await stateOf(record.owner).catch(() => 'unknown')
     if (state === 'unknown') throw new UnavailableError()
     if (state === 'alive') return { node: record.owner, isMoving, revision }
-    return isMoving ? { node: null, isMoving: false, revision } : null
+    return forAnyone
   }
 
-  #isOver ({ endsAt }: MovingRecord | FrozenRecord): boolean {
+  #isOver ({ endsAt }: Pick<RestingRecord, 'endsAt'>): boolean {
     return endsAt !== null && this.#parts.node.wallTime.earliest >= endsAt
   }
 
   /** Brings a session here that the engine has, and closes it for the application. Gives false if it is no longer there. */
   async closeFrozen (endpoint: Endpoint, ref: string, reason: string | undefined, reconnect: boolean): Promise<boolean> {
     const stored = await this.#parts.node.records.read(ref).catch(() => { throw new UnavailableError() })
-    if (stored === null || !('snapshot' in stored.record)) return false
+    const resting = stored === null ? null : restingOf(stored)
+    if (resting === null || !await this.#isForAnyone(resting)) return false
     if (endpoint.runtime.draining || !this.#parts.node.gate.isOpen) throw new UnavailableError()
-    const ended = await this.#end(endpoint, ref, { ...stored, record: stored.record }, () => ({ reason, options: { reconnect } }))
+    const ended = await this.#end(endpoint, ref, resting, () => ({ reason, options: { reconnect } }))
     if (ended === 'unavailable') throw new UnavailableError()
     return ended === 'here'
   }
@@ -699,16 +804,24 @@ export class Ownership {
   /** Ends a session whose time is over. Gives false for one that is not for this node. */
   async #endDue (ref: string): Promise<boolean> {
     const stored = await this.#parts.node.records.read(ref)
-    if (stored === null || !('snapshot' in stored.record) || !this.#isOver(stored.record) || this.#held.has(ref)) return false
-    const { record } = stored
-    const endpoint = this.#endpoints.find(({ url }) => url === record.url)
+    const resting = stored === null ? null : restingOf(stored)
+    if (resting === null || !this.#isOver(resting) || this.#held.has(ref)) return false
+    const endpoint = this.#endpoints.find(({ url }) => url === resting.record.url)
     if (endpoint === undefined || endpoint.runtime.draining) return false
-    if (record.status === 'moving' && record.owner !== this.#parts.node.node && await this.#parts.node.stateOf(record.owner) !== 'dead') return false
+    if (!await this.#isForAnyone(resting)) return false
     const reasonOf = (snapshot: SessionSnapshot) => ({
       reason: endOf(snapshot, endpoint.limits, endpoint.limits.reconnectMs - snapshot.detachedMs)?.reason,
       options: { reconnect: true }
     })
-    return await this.#end(endpoint, ref, { ...stored, record }, reasonOf) === 'here'
+    return await this.#end(endpoint, ref, resting, reasonOf) === 'here'
+  }
+
+  /** Whether no other node may take a session out of its record first. */
+  async #isForAnyone ({ record }: RestingRecord): Promise<boolean> {
+    if (record.status === 'frozen') return true
+    const { node: { node, stateOf } } = this.#nodeParts()
+    if (record.owner === node) return record.status === 'moving'
+    return await stateOf(record.owner) === 'dead'
   }
 
   /** Takes a session out of its record, under a new id, and closes it. Waits until its hooks have run. */
@@ -716,7 +829,7 @@ export class Ownership {
     if (this.#isClosed || this.#transfers.has(ref)) return null
     let snapshot: SessionSnapshot
     try {
-      snapshot = decodeSnapshot(stored.record.snapshot)
+      snapshot = decodeSnapshot(stored.bytes)
     } catch (error) {
       this.#report(error, ref, 'a session of the cluster cannot be read')
       return null
@@ -724,7 +837,7 @@ export class Ownership {
     if (!endpoint.registry.reserve(snapshot.owner, null)) return 'unavailable'
     let closed: Promise<void> | null = null
     const ending = this.#takeOver(endpoint, ref, stored, snapshot,
-      () => endpoint.restore(createSessionId(), snapshot, { from: 'frozen', deadlineMs: 0, ref, isOver: true }),
+      (whole, onRestored) => endpoint.restore(createSessionId(), whole, { from: isLossy(stored, whole) ? 'crashed' : 'frozen', deadlineMs: 0, ref, isOver: true }, onRestored),
       ({ session }) => {
         const { reason, options } = wayOf(snapshot)
         closed = session.close(reason, options)
@@ -755,7 +868,7 @@ export class Ownership {
     if (session.boundTo !== boundTo) return { name: outcomes.outcome, data: packOutcome(refusedFor(new BindingError())) }
     const { acknowledged, replyTo, ...rest } = submission
     const waiter = replyTo === null ? null : this.#replies.waiterFor(from, replyTo)
-    const outcome = this.#acceptanceOf(endpoint).accept(session, { ...rest, lastEventId: undefined, waiter })
+    const outcome = await this.#acceptanceOf(endpoint).receive(session, { ...rest, lastEventId: undefined, waiter })
     if (outcome.isAccepted && acknowledged !== null) session.acknowledge(acknowledged)
     return { name: outcomes.outcome, data: packOutcome(outcome) }
   }
@@ -782,8 +895,11 @@ export class Ownership {
       if (this.#held.get(ref) !== held || held.isLeaving) return
       if (stored !== null) {
         const { record, revision } = stored
-        if (record.status === 'live' && record.owner === node && record.epoch === epoch) held.revision = revision
-        else this.#lose(held)
+        if (!isOf(record, node, epoch)) this.#lose(held)
+        else {
+          held.revision = revision
+          held.backup?.resume()
+        }
         return
       }
       // The engine has lost it, or never had it.
@@ -791,6 +907,7 @@ export class Ownership {
       if (revision === null) continue
       held.revision = revision
       held.writtenAt = clock.now()
+      held.backup?.resume()
       return
     }
   }
@@ -818,15 +935,19 @@ export class Ownership {
     if (!gate.isOpen) return
     for (const held of this.#held.values()) {
       if (held.isLeaving || held.revision === null || clock.now() - held.writtenAt < fixed.recordMs / 2) continue
+      if (held.backup !== null) {
+        held.backup.resume()
+        continue
+      }
       this.#writes.run(async () => {
         if (this.#held.get(held.ref) !== held || held.isLeaving) return
         // Another write waits for its revision.
-        held.writing = records.write(held.ref, { status: 'live', url: held.endpoint.url, epoch: held.epoch, owner: node }, held.revision, fixed.recordMs, () => gate.isOpen).then((revision) => {
-          if (revision === null) return this.#verifyOne(held)
+        await held.write(async () => {
+          const revision = await records.write(held.ref, { status: 'live', url: held.endpoint.url, epoch: held.epoch, owner: node }, held.revision, fixed.recordMs, () => gate.isOpen)
+          if (revision === null) return await this.#verifyOne(held)
           held.revision = revision
           held.writtenAt = clock.now()
-        }).catch(() => {}).finally(() => { held.writing = null })
-        await held.writing
+        })
       }).catch(() => {})
     }
   }
@@ -855,6 +976,31 @@ export class Ownership {
   #report (error: unknown, id: string, message: string): void {
     this.#parts.log().error({ err: error, session: shortSessionId(id) }, message)
   }
+}
+
+/** Whether the sessions of an endpoint are kept for a crash of their node. */
+function isBackedUp ({ limits: { persist } }: Endpoint): boolean {
+  return persist === 'command' || persist === 'event'
+}
+
+/** The backup of a new session; null if its state cannot be kept, which is reported. */
+function firstBackupOf (session: TetherSession): SessionSnapshot | null {
+  try {
+    return session.backUp(session.phase !== 'unclaimed')
+  } catch (error) {
+    session.report(error, 'serialize')
+    return null
+  }
+}
+
+/** Whether a record says that a node has the session in memory, since that epoch. */
+function isOf (record: SessionRecord, node: string, epoch: number): boolean {
+  return record.status === 'live' && record.owner === node && record.epoch === epoch
+}
+
+/** Whether what a session did behind a snapshot is lost. */
+function isLossy ({ record }: RestingRecord, { isBackup }: SessionSnapshot): boolean {
+  return isBackup === true || record.status === 'live'
 }
 
 /** What every request about a session says. */

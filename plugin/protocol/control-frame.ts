@@ -14,8 +14,8 @@ export function helloFrame (hello: Hello): string {
   return controlFrame({ type: 'hello', ...hello }, `${hello.session}.${hello.seq}`)
 }
 
-export function heartbeatFrame (seq: number): string {
-  return controlFrame({ type: 'heartbeat', seq })
+export function heartbeatFrame (seq: number, durable?: number): string {
+  return controlFrame({ type: 'heartbeat', seq, durable })
 }
 
 /** @param id the id of the ping */

@@ -3,6 +3,7 @@ import { defaults } from '../../schemas/defaults.ts'
 import { ValidationError } from '../../schemas/errors.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { leaveEvent, type Acceptance, type Outcome } from '../sessions/acceptance.ts'
+import type { Accepted } from '../sessions/submission.ts'
 import { preferredWait } from './preferred-wait.ts'
 import { ReplyWait, type ReplyWaitRuntime } from './reply-wait.ts'
 import { endConnection } from '../sse/late-answer.ts'
@@ -59,7 +60,7 @@ function answer (acceptance: Acceptance, reply: FastifyReply, wait: ReplyWait | 
 /** @throws the error of a refusal, for the application's error handler */
 function writeOrWait (reply: FastifyReply, wait: ReplyWait | null, outcome: Outcome): void {
   if (wait === null || !outcome.isAccepted) writeOutcome(reply, outcome)
-  else wait.begin({ seq: outcome.seq })
+  else wait.begin(bodyOf(outcome))
 }
 
 /** @throws the error of a refusal, for the application's error handler */
@@ -72,7 +73,11 @@ function writeOutcome (reply: FastifyReply, outcome: Outcome): void {
   if (outcome.known > 0) reply.header('x-tether-known', outcome.known)
   reply.code(outcome.status)
   if (outcome.status === 204) reply.send()
-  else reply.send({ seq: outcome.seq })
+  else reply.send(bodyOf(outcome))
+}
+
+function bodyOf ({ seq, durable }: Accepted): object {
+  return durable === undefined ? { seq } : { seq, durable }
 }
 
 function senderOf ({ 'x-tether-sender': sender }: FastifyRequest['headers']): string | null {

@@ -10,8 +10,10 @@ import type { Runtime } from '../streams/runtime.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Whereabouts } from './keeper.ts'
 import { NumberTakers } from './number-takers.ts'
+import type { EventJournal, JournalOrigin } from './backup.ts'
 import { isSessionId } from './session-id.ts'
 import type { TetherSession } from './session.ts'
+import type { JournalEntry } from './snapshot.ts'
 import type { Accepted, Outcome, Refused, Submission } from './submission.ts'
 
 export type { Outcome, Refused, Submission } from './submission.ts'
@@ -40,7 +42,7 @@ export class Acceptance {
   acceptFor (id: unknown, request: FastifyRequest, submission: Submission): Outcome | Promise<Outcome> {
     try {
       const found = this.#find(id, request)
-      return found === null ? this.#acceptElsewhere(id as string, request, submission) : this.#apply(found, submission)
+      return found === null ? this.#acceptElsewhere(id as string, request, submission) : this.receive(found, submission)
     } catch (error) {
       return refusedFor(error)
     }
@@ -57,11 +59,57 @@ export class Acceptance {
         if (result !== 'here') throw errorFor(result)
         // It may be leaving again.
         const found = this.#find(id, request)
-        if (found !== null) return this.#apply(found, submission)
+        if (found !== null) return await this.receive(found, submission)
       }
       throw new UnavailableError()
     } catch (error) {
       return refusedFor(error)
+    }
+  }
+
+  /** Accepts a submission for a session that is here: at once, or when the engine's journal has it. */
+  receive (session: TetherSession, submission: Submission): Outcome | Promise<Outcome> {
+    const journal = session.backup?.journal ?? null
+    return journal === null || submission.event === leaveEvent ? this.accept(session, submission) : this.#acceptWritten(session, journal, submission)
+  }
+
+  async #acceptWritten (session: TetherSession, journal: EventJournal, submission: Submission): Promise<Outcome> {
+    try {
+      this.#admit(session, submission)
+      const events = this.#read(session, submission)
+      this.acknowledge(session, submission.lastEventId)
+      const weight = this.#weightOf(submission, events)
+      let plan: Plan | null = null
+      return await journal.write(events.length * weight, () => {
+        this.#admit(session, submission)
+        plan = this.#plan(session, events, submission)
+        return plan.fresh === 0 ? null : entryOf(submission)
+      }, () => {
+        this.#admit(session, submission)
+        const known = this.#enter(session, plan!, submission, originOf(plan!, entryOf(submission), false))
+        return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
+      })
+    } catch (error) {
+      return refusedFor(error)
+    }
+  }
+
+  /**
+   * Accepts what a node that died had accepted, and that may have run there.
+   *
+   * @returns an error for what this version of the application refuses; null otherwise
+   */
+  redeliver (session: TetherSession, entry: JournalEntry): unknown {
+    const submission: Submission = { ...entry, lastEventId: undefined, waiter: () => {} }
+    try {
+      let done = 0
+      const events = this.#read(session, submission).filter((event) => event.seq === 0 ? isPing(event) || done++ >= entry.done : event.seq > session.acceptedSeq)
+      const plan = this.#plan(session, events, submission, true)
+      const isNumbered = events.some(({ seq }) => seq !== 0)
+      this.#enter(session, plan, isNumbered ? { ...submission, waiter: null } : submission, originOf(plan, entry, true))
+      return null
+    } catch (error) {
+      return error
     }
   }
 
@@ -96,17 +144,22 @@ export class Acceptance {
   }
 
   #apply (session: TetherSession, submission: Submission): Accepted {
-    if (this.#endpoint.keeper?.isServing === false) throw new UnavailableError()
-    // A page that leaves does not ask again.
-    if (session.isAway && (!session.isOpen || submission.event !== leaveEvent)) throw new SessionMovedError()
-    if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
+    this.#admit(session, submission)
     let known = 0
     if (submission.event === leaveEvent) session.leave()
     const events = submission.event === leaveEvent ? null : this.#read(session, submission)
     // First: a reply that the client has makes room for a request.
     this.acknowledge(session, submission.lastEventId)
-    if (events !== null) known = this.#take(session, events, submission)
-    return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
+    if (events !== null) known = this.#enter(session, this.#plan(session, events, submission), submission, null)
+    return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known, durable: session.durable }
+  }
+
+  /** Throws if the session takes nothing now. */
+  #admit (session: TetherSession, submission: Submission): void {
+    if (this.#endpoint.keeper?.isServing === false) throw new UnavailableError()
+    // A page that leaves does not ask again.
+    if (session.isAway && (!session.isOpen || submission.event !== leaveEvent)) throw new SessionMovedError()
+    if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
   }
 
   #read (session: TetherSession, { event, body, isForm, waiter }: Submission): CheckedEvent[] {
@@ -124,22 +177,16 @@ export class Acceptance {
     return events
   }
 
-  /** Takes all events or none. Returns {@link Accepted.known}. */
-  #take (session: TetherSession, events: readonly CheckedEvent[], submission: Submission): number {
-    const queued = events.some(isPing) ? events.filter((event) => !isPing(event)) : events
-    const pings = events.length - queued.length
-    if (pings > 0 && !session.admitPings(pings)) throw new PingLimitError()
-    const known = queued.length === 0 ? 0 : this.#queue(session, queued, events, submission)
-    if (pings > 0) for (const event of events) if (isPing(event)) session.answerPing((event.data as Ping).id)
-    return known
-  }
-
   /**
-   * Queues all events or none, and takes their numbers in the same step. Returns {@link Accepted.known}.
+   * Says what becomes of the events of a submission. Throws if they cannot all be taken.
    *
    * @param all the events of the submission, which a fault names by their places
+   * @param isAdmitted whether their room was counted before
    */
-  #queue (session: TetherSession, events: readonly CheckedEvent[], all: readonly CheckedEvent[], { bytes, body, sender, waiter = null }: Submission): number {
+  #plan (session: TetherSession, all: readonly CheckedEvent[], submission: Submission, isAdmitted = false): Plan {
+    const events = all.some(isPing) ? all.filter((event) => !isPing(event)) : all
+    if (events.length < all.length && !isAdmitted && !session.admitPings(all.length - events.length)) throw new PingLimitError()
+    const { sender } = submission
     const { contract, limits: { maxRequests } } = this.#endpoint
     const due = session.acceptedSeq + 1
     let expected = due
@@ -148,7 +195,11 @@ export class Acceptance {
     let requests = 0
     for (const event of events) {
       const { name, seq } = event
-      if (seq > expected) throw new SequenceError(seq, due)
+      if (seq > expected) {
+        if (!isAdmitted) throw new SequenceError(seq, due)
+        // What this version of the application refuses has left a hole.
+        expected = seq
+      }
       // It would never fit. The place tells a client where to divide.
       if ((seq === 0 || seq === expected) && contract.isRequest(name) && ++requests > maxRequests) throw refusal([{ path: `/${all.indexOf(event)}`, message: `is request ${requests} of this POST, which may have ${maxRequests}` }])
       if (seq === 0) continue
@@ -159,16 +210,56 @@ export class Acceptance {
       }
     }
     const fresh = events.length - skipped
-    const weight = this.#endpoint.runtime.limits.commandWeight + (bytes ?? writtenBytes(body)) / events.length
-    if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
-    if (requests > 0 && !session.hasRequestRoom(requests)) throw new BusyError('The session has too many requests without a reply, or with one that the client has not acknowledged')
-    if (expected > due && (sender ?? session.takers) !== null) (session.takers ??= new NumberTakers()).note(sender, due)
-    if (events.length === 1) acceptFresh(session, events, weight, waiter)
-    else shareContext(() => acceptFresh(session, events, weight, waiter))
-    const { budget } = this.#endpoint.runtime
-    if (budget.isExceeded) budget.onExceeded()
+    const weight = events.length === 0 ? 0 : this.#weightOf(submission, events)
+    if (!isAdmitted) {
+      if (fresh > 0 && !session.hasCapacity(fresh, fresh * weight)) throw new BusyError()
+      if (requests > 0 && !session.hasRequestRoom(requests)) throw new BusyError('The session has too many requests without a reply, or with one that the client has not acknowledged')
+    }
+    return { all, events, fresh, weight, known, due, isNumbered: expected > due }
+  }
+
+  #weightOf ({ bytes, body }: Submission, { length }: readonly CheckedEvent[]): number {
+    return this.#endpoint.runtime.limits.commandWeight + (bytes ?? writtenBytes(body)) / length
+  }
+
+  /** Queues all events of a plan, and takes their numbers in the same step. Returns {@link Accepted.known}. */
+  #enter (session: TetherSession, { all, events, weight, known, due, isNumbered }: Plan, { sender, waiter = null }: Submission, origin: JournalOrigin | null): number {
+    if (isNumbered && (sender ?? session.takers) !== null) (session.takers ??= new NumberTakers()).note(sender, due)
+    if (events.length === 1) acceptFresh(session, events, weight, waiter, origin)
+    else if (events.length > 0) shareContext(() => acceptFresh(session, events, weight, waiter, origin))
+    if (events.length > 0) {
+      const { budget } = this.#endpoint.runtime
+      if (budget.isExceeded) budget.onExceeded()
+    }
+    if (events.length < all.length) for (const event of all) if (isPing(event)) session.answerPing((event.data as Ping).id)
     return known
   }
+}
+
+/** What becomes of the events of a submission. */
+interface Plan {
+  readonly all: readonly CheckedEvent[]
+  /** All but the pings. */
+  readonly events: readonly CheckedEvent[]
+  /** Number of those that are new. */
+  readonly fresh: number
+  /** Bytes of memory of each. */
+  readonly weight: number
+  /** See {@link Accepted.known}. */
+  readonly known: number
+  /** The number of the next event, before. */
+  readonly due: number
+  /** Whether they take numbers. */
+  readonly isNumbered: boolean
+}
+
+/** A submission for the engine's journal. */
+function entryOf ({ event, body, isForm, bytes, sender }: Submission): JournalEntry {
+  return { event, body, isForm, bytes, sender, done: 0 }
+}
+
+function originOf ({ events }: Plan, entry: JournalEntry, isRedelivered: boolean): JournalOrigin {
+  return { isRedelivered, entry, count: entry.done + events.filter(({ seq }) => seq === 0).length }
 }
 
 function errorFor (where: Exclude<Whereabouts, 'here'>): Error {
@@ -186,9 +277,9 @@ function isPing ({ name }: CheckedEvent): boolean {
 }
 
 /** Queues only new events. An event accepted before is acknowledged again, but does not run again. */
-function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number, waiter: Submission['waiter'] | null): void {
+function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number, waiter: Submission['waiter'] | null, origin: JournalOrigin | null): void {
   for (const event of events) {
-    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight, waiter)
+    if (event.seq === 0 || event.seq > session.acceptedSeq) session.accept(event.name, event.data, event.seq, weight, waiter, origin)
   }
 }
 

@@ -11,6 +11,11 @@ import type { RestoreFrom } from './snapshot.ts'
 export interface HandlerContext<State, Updates extends UpdateDefinitions, Topics extends TopicDefinitions = {}> {
   /** The handler that `stateful` returns: its groups, its topics, its sessions, `broadcast`. */
   readonly live: Handler<State, Updates, Topics>
+  /**
+   * In the handler of an event, with `persist: 'event'`: true if the event may have run before, on a node that has died since. What it did to
+   * the state then is undone; what it did elsewhere is not. Absent otherwise.
+   */
+  readonly redelivered?: true
 }
 
 /** The last argument of `onConnect`. */

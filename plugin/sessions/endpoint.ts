@@ -64,6 +64,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly registry: SessionRegistry<TetherSession>
   readonly groups: Groups
   readonly context: HandlerContext<unknown, UpdateDefinitions>
+  readonly redelivered: HandlerContext<unknown, UpdateDefinitions>
   /** Sessions by id, including those that are closing. */
   readonly sessions = new Map<string, TetherSession>()
   readonly index = new SessionIndex(this.sessions)
@@ -122,7 +123,9 @@ export class Endpoint implements SessionScope<TetherSession> {
     const directory = parts.directoryFor?.(this) ?? null
     this.finders = { local, all: this.#relay === null ? local : new Finder(this, this.#relay, directory) }
     this.#isStateKept = cluster === null || parts.limits.persist === 'never'
-    this.context = Object.freeze({ live: new LiveHandler(this, this.#relay) })
+    const live = new LiveHandler(this, this.#relay)
+    this.context = Object.freeze({ live })
+    this.redelivered = Object.freeze({ live, redelivered: true } as const)
   }
 
   /**
@@ -220,10 +223,12 @@ export class Endpoint implements SessionScope<TetherSession> {
    *
    * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, and
    * with an error of `deserialize`, which is logged.
+   *
+   * @param onRestored is called in the step that makes the session, behind `onRestore`
    */
-  async restore (id: string, snapshot: SessionSnapshot, options: RestoreOptions): Promise<TetherSession> {
+  async restore (id: string, snapshot: SessionSnapshot, options: RestoreOptions, onRestored: (session: TetherSession) => void = () => {}): Promise<TetherSession> {
     if (this.sessions.has(id) || this.#restoring.has(id)) throw new ArgumentError(`the session ${shortSessionId(id)} is at this node already`)
-    const restored = this.#restore(id, snapshot, options)
+    const restored = this.#restore(id, snapshot, options, onRestored)
     this.#restoring.set(id, restored)
     try {
       return await restored
@@ -232,7 +237,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     }
   }
 
-  async #restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false, ref, isOver = false }: RestoreOptions): Promise<TetherSession> {
+  async #restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false, ref, isOver = false }: RestoreOptions, onRestored: (session: TetherSession) => void): Promise<TetherSession> {
     const state = await this.#revive(id, snapshot)
     const { broadcastLog: log } = this
     const isComplete = isOver || log === null || (snapshot.log !== null && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
@@ -245,14 +250,17 @@ export class Endpoint implements SessionScope<TetherSession> {
     if (isOver) {
       this.everyone.add(session)
       this.index.add(session)
+      onRestored(session)
       return session
     }
     this.topics?.restore(session, snapshot.subscriptions)
     const replayed = this.#relay === null ? new Map<string, string>() : this.#relay.replay(session, snapshot.log, isComplete, this.topics?.epochsFor(snapshot.subscriptions))
+    if (from === 'crashed') session.onReplayed()
     this.everyone.add(session)
     this.index.add(session)
     this.topics?.resume(session, snapshot.subscriptions, replayed, snapshot.takenAt)
     session.queueHook('onRestore', { ...this.context, from })
+    onRestored(session)
     if (!awaitsStream) this.awaitStream(session)
     return session
   }

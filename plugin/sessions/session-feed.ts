@@ -35,6 +35,8 @@ export interface FeedOwner extends CohortMember {
   readonly shortId: string
   /** False once the session closes: then it gets no other stream. */
   readonly isOpen: boolean
+  /** What a heartbeat says of its events; undefined or absent for nothing. */
+  readonly durableNow?: number | undefined
   /** {@link SessionFeed.trimAt} was set. */
   onTrimDue: () => void
   /** A stall that began at `since` is over. */
@@ -401,6 +403,8 @@ export class SessionFeed implements StreamReader, Holder {
   get lastWritten (): number {
     return (this.#cohort?.cursorOf(this.#owner) ?? this.outbox.cursor) - 1
   }
+
+  get durable (): number | undefined { return this.#owner.durableNow }
 
   get sharedWriteAt (): number {
     return this.#cohort?.wroteAt(this.#owner) ?? 0

@@ -18,6 +18,12 @@ export interface EventHandler {
   readonly toCommand?: (session: any, data: any) => Command
 }
 
+/** What the engine's journal has of an event. */
+export interface EventOrigin {
+  /** Whether the event comes out of the journal, after a crash. */
+  readonly isRedelivered: boolean
+}
+
 /** The sender's side of a request. */
 export interface Requester {
   /** Writes what the handler returned as JSON. Throws for a value that its schema refuses. */
@@ -38,6 +44,8 @@ export interface InboxScope {
   readonly hooks: { readonly [Name in HookName]?: Hook | undefined } & { readonly on?: object | undefined }
   /** The last argument of each handler. */
   readonly context: unknown
+  /** The same for an event that may have run before. */
+  readonly redelivered?: unknown
   /** Absent where nobody can watch. */
   readonly commandWatch?: CommandWatch
 }
@@ -98,6 +106,8 @@ export class SessionInbox implements CommandOwner {
     return command === null || command.startedAt === 0 ? null : { name: command.name, since: command.startedAt }
   }
 
+  /** Whether no command runs: the state is that behind one command and before the next. */
+  get isBetweenCommands (): boolean { return this.#channel.current === null }
   /** Whether no command waits or runs. */
   get isIdle (): boolean { return this.#channel.isIdle }
   /** Whether the caller runs within the present command. */
@@ -125,16 +135,19 @@ export class SessionInbox implements CommandOwner {
    * @param seq its number; 0 for none
    * @param weight bytes of memory
    * @param requester who gets the reply; null for an event that is no request
+   * @param origin what the engine's journal has of it; null for nothing
    */
-  accept (name: string, data: unknown, seq: number, weight: number, requester: Requester | null = null): void {
+  accept (name: string, data: unknown, seq: number, weight: number, requester: Requester | null = null, origin: EventOrigin | null = null): void {
     if (seq !== 0) this.#acceptedSeq = seq
     this.#counters.add('eventsAccepted')
     const { handlers, hooks, context } = this.#scope
     const { handle, isSync, toCommand } = handlers.get(name)!
-    const call = () => handle.call(hooks.on, this.#owner, data, context)
+    const given = origin?.isRedelivered === true ? this.#scope.redelivered : context
+    const call = () => handle.call(hooks.on, this.#owner, data, given)
     const command = toCommand?.(this.#owner, data) ?? (requester === null ? new Command(name, call) : this.#requestOf(name, call, requester))
     command.isSync = isSync
     command.seq = seq
+    command.origin = origin
     command.weight = weight
     this.#channel.push(command)
   }
@@ -321,6 +334,14 @@ export class SessionInbox implements CommandOwner {
     const command = this.#channel.current
     if (command !== null) this.#channel.abandon(new HandlerTimeoutError(command.name, afterMs))
   }
+
+  /** Calls a function behind each command, before the next one runs; null for no longer. */
+  watch (call: (() => void) | null): void {
+    this.#channel.onSettled = call
+  }
+
+  /** @see {@link CommandChannel.origins} */
+  get origins (): Map<object, number> { return this.#channel.origins }
 
   /** The numbers of settled events. An event that waits or runs does not count: its client sends it again. */
   snapshot (): InboxSnapshot {

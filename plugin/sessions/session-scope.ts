@@ -34,6 +34,8 @@ export interface SessionScope<Session> {
   /** By name of the event; one for each event of the contract. */
   readonly handlers: ReadonlyMap<string, EventHandler>
   readonly context: HandlerContext<unknown, UpdateDefinitions>
+  /** The context of handlers for an event that may have run before. */
+  readonly redelivered?: HandlerContext<unknown, UpdateDefinitions>
   readonly runtime: Runtime
   /** Its URL pattern, with the prefix. */
   readonly url: string

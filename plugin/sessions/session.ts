@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { closeCodes } from '../../schemas/close-code.ts'
 import { ArgumentError } from '../../schemas/errors.ts'
 import type { Verdict } from '../../schemas/verdict.ts'
+import type { LogPosition } from '../cluster/log-position.ts'
 import { copyCompression } from '../carriers/stream-compression.ts'
 import type { Carrier } from '../carriers/carrier.ts'
 import type { Audience } from '../delivery/audience.ts'
@@ -15,6 +16,7 @@ import type { DisconnectReason, Stream } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
 import type { Applicant } from './applicant.ts'
 import type { CohortSeeker } from './cohorts.ts'
+import type { JournalOrigin, SessionBackup } from './backup.ts'
 import { Freezing } from './freezing.ts'
 import { heldFrames, snapshotFrames } from './held-frames.ts'
 import { keepState } from './kept-state.ts'
@@ -25,10 +27,10 @@ import { SessionFeed, type FeedOwner } from './session-feed.ts'
 import { createSessionId, refOf, shortSessionId } from './session-id.ts'
 import { Replies } from './replies.ts'
 import { replyFrame, type Reply } from './reply.ts'
-import { SessionInbox, type HookName, type InboxOwner } from './session-inbox.ts'
+import { SessionInbox, type EventOrigin, type HookName, type InboxOwner } from './session-inbox.ts'
 import type { ConnectionUse } from './session-registry.ts'
 import type { SessionScope } from './session-scope.ts'
-import type { FreezeOptions, FreezeReason, RestoreFrom, SessionSnapshot } from './snapshot.ts'
+import type { FreezeOptions, FreezeReason, JournalEntry, RestoreFrom, SessionSnapshot } from './snapshot.ts'
 import type { TopicMembership } from './topics-part.ts'
 
 /** A session looks for its cohort at this flush of a stream. Its first flush writes only the opening, and groups may still change. */
@@ -64,6 +66,10 @@ interface Journey {
   restoredFrom: RestoreFrom | null
   /** After a crash: the number of the first update of which nobody knows whether the client has it; 0 for none. */
   unsureFrom: number
+  /** Whether a part of what it did is lost, of which its client is told with its next stream. */
+  owesGap: boolean
+  /** Number of the first update that no other node can have sent. */
+  sureFrom: number
 }
 
 /** One tab's session: its phases. The way down is its feed, the way up its inbox; its clock has all deadlines. */
@@ -98,6 +104,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   takers: NumberTakers | null = null
   /** Its requests, and the replies that its client has not acknowledged; null before the first request. */
   replies: Replies | null = null
+  /** What keeps it for a crash of its node; null where nobody does. */
+  backup: SessionBackup | null = null
   /** Null before its first ping. */
   #pings: PingAllowance | null = null
   /** Worked out at its first use. */
@@ -208,6 +216,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   /** @returns as `send` does */
   sendFrame (frame: Frame): Promise<boolean> {
     this.catchUp()
+    this.backup?.changed()
     return this.feed.send(frame)
   }
 
@@ -262,6 +271,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.scope.cohorts.unsettle(this)
     this.#flushes = 0
     if (this.feed.outbox.hasUnwritten) this.feed.scheduleAppended()
+    this.backup?.changed()
   }
 
   onCaughtUp (): void {
@@ -285,6 +295,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (!this.isOpen) return
     this.catchUp()
     this.feed.lose()
+    this.backup?.changed()
     if (this.feed.stream === null) return
     this.inbox.queueGapHook(this.scope.context)
     this.scope.topics?.refresh(this)
@@ -338,9 +349,12 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#clock.leaveAt = Infinity
     this.#everConnected = true
     const isResumed = verdict === 'resumed'
-    const isUnsure = isResumed && journey !== null && journey.unsureFrom !== 0 && seq >= journey.unsureFrom
-    if (isUnsure) feed.outbox.liftAbove(seq, now)
-    if (journey !== null) journey.unsureFrom = 0
+    const isUnsure = isResumed && journey !== null && journey.unsureFrom !== 0 && (journey.owesGap || seq >= journey.unsureFrom)
+    if (isUnsure && seq >= journey.unsureFrom) feed.outbox.liftAbove(seq, now, journey.sureFrom)
+    if (journey !== null) {
+      journey.unsureFrom = 0
+      journey.owesGap = false
+    }
     const from = feed.resume(isResumed ? seq : 0, now)
     const final = isResumed && (isUnsure || from !== seq) ? 'gap' : verdict
     // A client that has lost count may claim any number, so what it has of these is unknown.
@@ -357,6 +371,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       maxBatch: limits.maxBatch,
       maxEventBytes: limits.maxEventBytes,
       accepted: this.acceptedSeq || undefined,
+      durable: this.durable,
       text: counted && textNames.length > 0 ? textNames : undefined,
       unnamed: counted ? unnamed : undefined
     })
@@ -387,13 +402,14 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
    *
    * @param seq its number; 0 for none
    * @param waiter gets the reply in place of the stream, or null if the session closes before the handler runs
+   * @param origin what the engine's journal has of it; null for nothing
    */
-  accept (name: string, data: unknown, seq: number, weight: number, waiter: ((reply: Reply | null) => void) | null = null): void {
+  accept (name: string, data: unknown, seq: number, weight: number, waiter: ((reply: Reply | null) => void) | null = null, origin: EventOrigin | null = null): void {
     if (!this.proven) this.#prove()
     // With a stream the session is not idle; the loss of the stream starts the time.
     if (this.feed.stream === null) this.#clock.lastEventAt = this.scope.runtime.time.now()
     const { contract, limits, runtime } = this.scope
-    if (!contract.isRequest(name)) return this.inbox.accept(name, data, seq, weight)
+    if (!contract.isRequest(name)) return this.inbox.accept(name, data, seq, weight, null, origin)
     const replies = this.replies ??= new Replies(limits, runtime.budget)
     replies.begin()
     this.inbox.accept(name, data, seq, weight, {
@@ -403,7 +419,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
         if (waiter !== null) waiter(reply)
         else if (reply !== null) this.#sendReply(replies, seq, reply)
       }
-    })
+    }, origin)
   }
 
   #sendReply (replies: Replies, seq: number, reply: Reply): void {
@@ -444,6 +460,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   /** The page said goodbye. The session ends unless the page comes back within the grace. */
   leave (): void {
     this.#clock.leave(this.scope.runtime.time.now())
+    this.backup?.changed()
   }
 
   /** A request is about to give the prepared session its first stream. */
@@ -499,6 +516,51 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.scope.report(this, error, command)
   }
 
+  // Backups
+
+  /** Lets its node keep it for a crash; null for no longer. */
+  keepBy (backup: SessionBackup | null): void {
+    this.backup = backup
+    this.inbox.watch(backup === null ? null : () => { backup.settled() })
+  }
+
+  /** The number of the last event that survives a crash of this node, for an answer; undefined where that is the last one accepted. */
+  get durable (): number | undefined {
+    const { backup } = this
+    return backup === null || backup.durableSeq >= this.acceptedSeq ? undefined : backup.durableSeq
+  }
+
+  /** The same for a heartbeat, which does not say what is accepted; undefined where answers never say it. */
+  get durableNow (): number | undefined {
+    const { backup } = this
+    return backup === null || backup.journal !== null || this.acceptedSeq === 0 ? undefined : Math.min(backup.durableSeq, this.acceptedSeq)
+  }
+
+  /**
+   * Makes a snapshot for the case that this node dies; the session goes on. To be called between two commands. It holds no updates: the
+   * client gets a gap then.
+   *
+   * @param isAwaited whether a client is about to get its first stream, and may come back
+   * @throws `FST_ERR_TETHER_STATE` if its state cannot be serialised
+   */
+  backUp (isAwaited: boolean): SessionSnapshot {
+    const { scope, feed } = this
+    const state = keepState(this.state, scope.hooks)
+    const pending = Array.from(this.inbox.origins as Map<JournalOrigin, number>, ([{ entry, count }, left]): JournalEntry => ({ ...entry, done: count - left }))
+    return {
+      ...this.#snapshotOf(state, scope.broadcastLog?.position() ?? null, scope.runtime.time.now()),
+      ...isAwaited ? { everConnected: true } : {},
+      ...feed.stream === null && !isAwaited ? {} : { detachedMs: 0 },
+      first: feed.lastWritten + 1,
+      frames: [],
+      framesAfter: null,
+      // Those that are there already, the client ignores.
+      replies: this.replies?.snapshot().map(([seq, text]) => [seq, text, 0]) ?? [],
+      isBackup: true,
+      ...pending.length === 0 ? {} : { pending }
+    }
+  }
+
   // Moving
 
   /** Settles when the freeze in progress is over, whatever its outcome; null for none. A request for the session waits for it. */
@@ -533,7 +595,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       leaveNode: () => { this.#leaveNode(reason, options.retryMs) },
       takeOut: (state) => this.#takeOut(state)
     }, options)
-    const journey = this.#journey ??= { freezing: null, moving: null, hasMoved: false, restoredFrom: null, unsureFrom: 0 }
+    const journey = this.#journey ??= { freezing: null, moving: null, hasMoved: false, restoredFrom: null, unsureFrom: 0, owesGap: false, sureFrom: 0 }
     journey.freezing = freezing
     const run = freezing.run()
     const settled = () => { journey.moving = null }
@@ -567,7 +629,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
 
   /** From the position in the log to the end of the session, nothing else runs. */
   #takeOut (keptState: string | null): SessionSnapshot | null {
-    const { scope, feed, inbox } = this
+    const { scope, feed } = this
     let state = keptState
     try {
       state = keepState(this.state, scope.hooks)
@@ -579,31 +641,51 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const position = scope.broadcastLog?.position() ?? null
     this.unsettle()
     const now = this.scope.runtime.time.now()
-    const clock = this.#clock
+    const { unsureFrom, owesGap, sureFrom } = this.#journey!
+    const held = snapshotFrames(feed.outbox, scope.broadcastLog, now)
+    // Its client may have those of another node, under whatever numbers.
+    const doubtful = owesGap ? Math.max(0, sureFrom - held.first) : 0
     const snapshot: SessionSnapshot = {
+      ...this.#snapshotOf(state, position, now),
+      ...held,
+      first: held.first + doubtful,
+      frames: held.frames.slice(doubtful),
+      replies: this.replies?.snapshot() ?? [],
+      ...owesGap ? { unsureFrom } : {}
+    }
+    this.#journey!.hasMoved = true
+    this.destroy('moved')
+    return snapshot
+  }
+
+  /** All of a snapshot but the updates and the replies. */
+  #snapshotOf (state: string | null, log: LogPosition | null, now: number): Omit<SessionSnapshot, 'first' | 'frames' | 'framesAfter' | 'replies'> {
+    const { scope } = this
+    const clock = this.#clock
+    return {
       state,
       stateVersion: scope.limits.stateVersion,
       boundTo: this.boundTo,
       owner: this.owner,
       everConnected: this.#everConnected,
       proven: this.proven,
-      counted: this.#everConnected ? feed.counted : null,
+      counted: this.#everConnected ? this.feed.counted : null,
       groups: this.groups === null ? [] : [...this.groups],
-      ...inbox.snapshot(),
+      ...this.inbox.snapshot(),
       takers: [...this.takers?.turns ?? []],
-      ...snapshotFrames(feed.outbox, scope.broadcastLog, now),
-      log: position,
+      log,
       takenAt: Date.now(),
       ageMs: now - clock.createdAt,
       detachedMs: now - clock.detachedAt,
       idleMs: now - clock.lastEventAt,
       leaveMs: clock.leaveAt === Infinity ? null : Math.max(0, clock.leaveAt - now),
-      subscriptions: scope.topics?.snapshot(this) ?? [],
-      replies: this.replies?.snapshot() ?? []
+      subscriptions: scope.topics?.snapshot(this) ?? []
     }
-    this.#journey!.hasMoved = true
-    this.destroy('moved')
-    return snapshot
+  }
+
+  /** It has got again what the log brought behind its snapshot. The node of before may have sent a part of that. */
+  onReplayed (): void {
+    if (this.#journey?.owesGap === true) this.#journey.sureFrom = this.feed.outbox.next
   }
 
   #restore ({ snapshot, from }: SessionOrigin): void {
@@ -618,7 +700,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     inbox.restore(snapshot)
     if (snapshot.takers.length > 0) this.takers = new NumberTakers(snapshot.takers)
     clock.createdAt = now - snapshot.ageMs - elapsedMs
-    clock.detachedAt = now - snapshot.detachedMs - elapsedMs
+    // Nobody knows when a stream ended that was open behind a backup.
+    clock.detachedAt = snapshot.isBackup === true && snapshot.detachedMs === 0 ? now : now - snapshot.detachedMs - elapsedMs
     clock.lastEventAt = now - snapshot.idleMs - elapsedMs
     if (snapshot.leaveMs !== null) clock.leaveAt = now + snapshot.leaveMs
     const { first, frames } = heldFrames(snapshot, scope.broadcastLog, elapsedMs)
@@ -627,7 +710,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       this.replies = new Replies(scope.limits, scope.runtime.budget)
       this.replies.restore(snapshot.replies)
     }
-    this.#journey = { freezing: null, moving: null, hasMoved: false, restoredFrom: from, unsureFrom: from === 'crashed' ? feed.outbox.cursor : 0 }
+    this.#journey = { freezing: null, moving: null, hasMoved: false, restoredFrom: from, unsureFrom: from === 'crashed' ? feed.outbox.cursor : snapshot.unsureFrom ?? 0, owesGap: snapshot.isBackup === true || snapshot.unsureFrom !== undefined, sureFrom: 0 }
   }
 
   // Its end

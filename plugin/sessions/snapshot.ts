@@ -5,6 +5,7 @@ import { isRecord } from '../../schemas/record.ts'
 import { messageOf } from '../../schemas/thrown.ts'
 import type { NumberTurn } from './number-takers.ts'
 import type { RepliesSnapshot } from './replies.ts'
+import type { Submission } from './submission.ts'
 import type { SubscriptionSnapshot } from './topics-part.ts'
 
 /**
@@ -104,6 +105,27 @@ export interface SessionSnapshot {
   readonly subscriptions: readonly SubscriptionSnapshot[]
   /** The replies that its client has not acknowledged. */
   readonly replies: RepliesSnapshot
+  /**
+   * Whether the session went on behind it, until its node died: what happened then is lost, and `from` is `'crashed'` for whoever
+   * restores it. It holds no updates. Absent for a whole snapshot.
+   */
+  readonly isBackup?: true
+  /** After a crash of which its client does not know yet: the number from which on the client may have updates that are lost. Absent for none. */
+  readonly unsureFrom?: number
+  /** What was accepted behind `acceptedSeq`, and runs again. Absent for nothing. */
+  readonly pending?: readonly JournalEntry[]
+}
+
+/** What a submission of a client has brought, for handlers of another node. JSON keeps it. */
+export interface JournalEntry extends Pick<Submission, 'event' | 'body' | 'isForm' | 'bytes' | 'sender'> {
+  /** How many of its events without a number have run. */
+  readonly done: number
+}
+
+/** What is left of a snapshot when its session has gone on behind it. */
+export function asBackup (snapshot: SessionSnapshot): SessionSnapshot {
+  const written = snapshot.frames.filter(({ writtenMsAgo }) => writtenMsAgo !== null).length
+  return { ...snapshot, first: snapshot.first + written, frames: [], framesAfter: null, replies: snapshot.replies.map(([seq, update]) => [seq, update, 0]), isBackup: true }
 }
 
 // Snapshots are JSON, from all versions of the library that run at a time: [format, state, version of the state, ...].
@@ -125,6 +147,7 @@ export function encodeSnapshot (snapshot: SessionSnapshot): Buffer {
   const flags = (state === null ? 0 : flagBits.hasState) + (snapshot.everConnected ? flagBits.everConnected : 0) + (snapshot.proven ? flagBits.proven : 0) +
     (snapshot.counted === null ? 0 : snapshot.counted ? flagBits.counted : flagBits.uncounted)
   const frames = packFrames(snapshot.frames, nodes)
+  const { isBackup = false, unsureFrom = 0, pending = [] } = snapshot
   const rest = [
     snapshot.stateVersion, flags, snapshot.boundTo, snapshot.owner, snapshot.groups, snapshot.acceptedSeq,
     snapshot.takers.flatMap(({ sender, from }) => [sender, from]),
@@ -132,9 +155,28 @@ export function encodeSnapshot (snapshot: SessionSnapshot): Buffer {
     // Nodes that only frames name have no number of a last entry.
     log === null ? null : [log.at, log.before], [...nodes].flat(), snapshot.framesAfter,
     [snapshot.takenAt, snapshot.ageMs, snapshot.detachedMs, snapshot.idleMs].map(Math.round), snapshot.leaveMs === null ? null : Math.round(snapshot.leaveMs),
-    snapshot.subscriptions.map(({ topic, name, params, given, held, epoch }) => epoch === 0 ? [topic, name, params, given, held] : [topic, name, params, given, held, epoch]), snapshot.replies
+    snapshot.subscriptions.map(({ topic, name, params, given, held, epoch }) => epoch === 0 ? [topic, name, params, given, held] : [topic, name, params, given, held, epoch]), snapshot.replies,
+    ...isBackup || unsureFrom > 0 || pending.length > 0 ? [isBackup ? 1 : 0, unsureFrom, pending.map(packEntry)] : []
   ]
   return Buffer.from(`[${format},${state ?? 'null'},${JSON.stringify(rest).slice(1)}`)
+}
+
+function packEntry ({ event, body, isForm, bytes, sender, done }: JournalEntry): unknown[] {
+  return [event, body, isForm ? 1 : 0, bytes, sender, done]
+}
+
+/** Writes an entry for the engine's journal. */
+export function encodeEntry (entry: JournalEntry): Buffer {
+  return Buffer.from(JSON.stringify(packEntry(entry)))
+}
+
+/**
+ * Reads what `encodeEntry` wrote.
+ *
+ * @throws `FST_ERR_TETHER_SNAPSHOT`, and nothing else, for any other bytes
+ */
+export function decodeEntry (bytes: Buffer): JournalEntry {
+  return entryOf(parse(bytes))
 }
 
 /** A frame by its text, or a run of frames of one node. */
@@ -220,15 +262,9 @@ function packAges (frames: readonly SnapshotFrame[]): number[] {
  * @throws `FST_ERR_TETHER_SNAPSHOT`, and nothing else, for any other bytes
  */
 export function decodeSnapshot (bytes: Buffer): SessionSnapshot {
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString())
-  } catch (error) {
-    throw new SnapshotError(messageOf(error))
-  }
-  const [given, state, ...rest] = list(value)
+  const [given, state, ...rest] = list(parse(bytes))
   if (given !== format) throw new SnapshotError(Number.isSafeInteger(given) ? `its format is ${given as number}, and this node reads ${format}` : 'it is something else')
-  const [stateVersion, flags, boundTo, owner, groups, acceptedSeq, takers, first, frames, ages, log, nodes, framesAfter, times, leaveMs, subscriptions = [], replies = []] = rest
+  const [stateVersion, flags, boundTo, owner, groups, acceptedSeq, takers, first, frames, ages, log, nodes, framesAfter, times, leaveMs, subscriptions = [], replies = [], isBackup = 0, unsureFrom = 0, pending = []] = rest
   const known = pairs(nodes).map(([node, counter]) => [text(node), whole(counter)] as const)
   const isSet = (flag: keyof typeof flagBits) => (whole(flags) & flagBits[flag]) !== 0
   const held = unpackFrames(list(frames), known.map(([node]) => node), list(ages))
@@ -256,8 +292,24 @@ export function decodeSnapshot (bytes: Buffer): SessionSnapshot {
     idleMs,
     leaveMs: leaveMs === null ? null : whole(leaveMs),
     subscriptions: list(subscriptions).map(subscriptionOf),
-    replies: list(replies).map(replyOf)
+    replies: list(replies).map(replyOf),
+    ...isBackup === 1 ? { isBackup: true } : {},
+    ...unsureFrom === 0 ? {} : { unsureFrom: whole(unsureFrom) },
+    ...list(pending).length === 0 ? {} : { pending: list(pending).map(entryOf) }
   }
+}
+
+function parse (bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch (error) {
+    throw new SnapshotError(messageOf(error))
+  }
+}
+
+function entryOf (given: unknown): JournalEntry {
+  const [event, body, isForm, bytes, sender, done] = list(given)
+  return { event: textOrNull(event), body, isForm: isForm === 1, bytes: bytes === null ? null : whole(bytes), sender: textOrNull(sender), done: whole(done) }
 }
 
 function subscriptionOf (given: unknown): SubscriptionSnapshot {

@@ -28,6 +28,8 @@ export interface Accepted {
   readonly seq: number
   /** Number of events accepted before, up to the last one whose number another sender took. */
   readonly known: number
+  /** Number of the last event that survives a crash of the session's node; undefined or absent where that is `seq`. */
+  readonly durable?: number | undefined
 }
 
 export interface Refused {

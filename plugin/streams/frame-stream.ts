@@ -194,7 +194,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
     reader?.onControl()
     // Waiting updates make a heartbeat needless, unless the reader has a pace, which may hold them back.
     if (reader === null || !reader.outbox.hasUnwritten || reader.paceMs > 0) {
-      this.#writer.control(reader?.counted === true ? heartbeatFrame(reader.lastWritten) : heartbeatComment)
+      this.#writer.control(reader?.counted === true ? heartbeatFrame(reader.lastWritten, reader.durable) : heartbeatComment)
     }
     this.flush(now)
   }

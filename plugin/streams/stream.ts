@@ -37,6 +37,8 @@ export interface StreamReader {
   readonly isPressed: boolean
   /** Number of the last update that was written to it. */
   readonly lastWritten: number
+  /** What a heartbeat says of its events. Undefined or absent for nothing. */
+  readonly durable?: number | undefined
   /** Time of the last write that others made to its carrier, on the clock of `performance.now()`; 0 for none. */
   readonly sharedWriteAt: number
   /** Takes what it shares with others into its own outbox: the stream changes, or is full. */

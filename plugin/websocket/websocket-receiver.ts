@@ -55,6 +55,10 @@ export class WebSocketReceiver implements Deadline {
   /** Bytes of answers written while the socket is full. */
   #unreadBytes = 0
   #isPaused = false
+  /** Settles with the last answer that waits for the engine's journal; null for none. */
+  #answered: Promise<void> | null = null
+  /** Number of answers that wait. */
+  #waiting = 0
 
   constructor ({ endpoint, acceptance, peer, stream, request, parse, openTimeoutMs }: WebSocketReceiverParts) {
     this.#endpoint = endpoint
@@ -76,9 +80,25 @@ export class WebSocketReceiver implements Deadline {
   /** The connection takes bytes again. */
   drained (): void {
     this.#unreadBytes = 0
-    if (!this.#isPaused) return
+    this.#resume()
+  }
+
+  #pause (): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    this.#peer.pause()
+  }
+
+  #resume (): void {
+    if (!this.#isPaused || this.#isBehind) return
     this.#isPaused = false
     this.#peer.resume()
+  }
+
+  /** Whether too many answers wait, for the client to read them or for the journal. */
+  get #isBehind (): boolean {
+    const { limits } = this.#endpoint.runtime
+    return this.#unreadBytes >= limits.writeBytes || this.#waiting >= limits.earlyMessages
   }
 
   #receive (message: Buffer, isBinary: boolean): void {
@@ -143,13 +163,30 @@ export class WebSocketReceiver implements Deadline {
   #answerTo (session: TetherSession, message: Buffer): void {
     const outcome = this.#take(session, message)
     if (outcome === null) return
+    if (this.#answered === null && !(outcome instanceof Promise)) return this.#write(outcome)
+    // Answers keep the order of the messages.
+    const before = this.#answered
+    this.#waiting++
+    if (this.#isBehind) this.#pause()
+    this.#answered = this.#writeBehind(before, outcome)
+  }
+
+  async #writeBehind (before: Promise<void> | null, outcome: Outcome | Promise<Outcome>): Promise<void> {
+    const settled = await outcome
+    await before
+    if (--this.#waiting === 0) this.#answered = null
+    if (!this.#stream.gone && !this.#stream.closing) this.#write(settled)
+    this.#resume()
+  }
+
+  #write (outcome: Outcome): void {
     const answer = answerOf(outcome)
     this.#stream.control(answer)
     if (!this.#stream.writable) this.#unread(answer.length)
   }
 
   /** The outcome of a message; null for an acknowledgement, which gets no answer. */
-  #take (session: TetherSession, message: Buffer): Outcome | null {
+  #take (session: TetherSession, message: Buffer): Outcome | Promise<Outcome> | null {
     let body: unknown
     try {
       body = this.#bodyOf(message)
@@ -160,7 +197,7 @@ export class WebSocketReceiver implements Deadline {
       this.#acceptance.acknowledge(session, body.lastEventId)
       return null
     }
-    return this.#acceptance.accept(session, {
+    return this.#acceptance.receive(session, {
       event: isLeaving(body) ? leaveEvent : null, body, isForm: false, bytes: message.length, sender: null, lastEventId: undefined
     })
   }
@@ -174,9 +211,7 @@ export class WebSocketReceiver implements Deadline {
   /** A client that sends and does not read must not fill the heap with answers. */
   #unread (bytes: number): void {
     this.#unreadBytes += bytes
-    if (this.#isPaused || this.#unreadBytes < this.#endpoint.runtime.limits.writeBytes) return
-    this.#isPaused = true
-    this.#peer.pause()
+    if (this.#isBehind) this.#pause()
   }
 
   /** Closes for what the client sent. Strangers decide how often, so it is counted, and logged at a level that is off by default. */
@@ -199,7 +234,7 @@ export class WebSocketReceiver implements Deadline {
 
 /** An outcome as text, with the fields of the answer to a POST. */
 function answerOf (outcome: Outcome): string {
-  if (outcome.isAccepted) return answerFrame({ status: outcome.status, seq: outcome.seq, known: outcome.known || undefined })
+  if (outcome.isAccepted) return answerFrame({ status: outcome.status, seq: outcome.seq, known: outcome.known || undefined, durable: outcome.durable })
   const { status, error, retryAfter } = outcome
   return answerFrame({ status, code: read(error, 'code'), message: messageOf(error), ...detailsOf(error), retryAfter })
 }

@@ -1,9 +1,10 @@
 // npm run chaos -- [--seed n] [--clients n] [--updates n] [--events n] [--minutes n] [--kinds a,b]
-// npm run chaos -- --nodes n [--engine redis|local|nats] [--seed n] [--clients n] [--updates n] [--events n] [--minutes n]
+// npm run chaos -- --nodes n [--engine redis|local|nats] [--persist command|event] [--seed n] [--clients n] [--updates n] [--events n] [--minutes n]
 import { parseArgs } from 'node:util'
 import { clientKinds, type ClientKind } from './harness/chaos-client.ts'
 import { runChaos } from './harness/run-chaos.ts'
 import { engineKinds, type EngineKind } from './nodes/engines.ts'
+import { persistModes, type Persist } from './nodes/messages.ts'
 import { runNodes } from './nodes/run-nodes.ts'
 
 // With nothing left to do, Node 20 may still wait for ever for a write to a connection that broke.
@@ -18,7 +19,8 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '2' },
     kinds: { type: 'string', default: clientKinds.join() },
     nodes: { type: 'string' },
-    engine: { type: 'string' }
+    engine: { type: 'string' },
+    persist: { type: 'string' }
   }
 })
 values.clients ??= values.nodes === undefined ? '50' : '20'
@@ -31,21 +33,24 @@ function numberOf (name: 'clients' | 'updates' | 'events' | 'minutes' | 'nodes')
 
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
 const tell = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`)
-if (values.nodes === undefined && values.engine !== undefined) throw new Error('--engine takes --nodes beside it')
+if (values.nodes === undefined && (values.engine ?? values.persist) !== undefined) throw new Error('--engine and --persist take --nodes beside them')
 if (values.nodes === undefined) await overBadNetwork()
 else await overNodes()
 
 async function overNodes (): Promise<void> {
   const engine = (values.engine ?? 'redis') as EngineKind
   const [nodes, clients, updates, events, minutes] = (['nodes', 'clients', 'updates', 'events', 'minutes'] as const).map(numberOf) as [number, number, number, number, number]
+  const persist = values.persist as Persist | undefined
+  if (persist !== undefined && !persistModes.includes(persist)) throw new Error(`--persist takes ${persistModes.join()}, got ${persist}`)
   if (!engineKinds.includes(engine)) throw new Error(`--engine takes ${engineKinds.join()}, got ${engine}`)
   if (!(Number.isInteger(nodes) && nodes >= 2 && nodes <= 16)) throw new Error(`--nodes takes a whole number from 2 to 16, got ${values.nodes}`)
-  console.log(`seed ${seed}; to repeat it: npm run chaos -- --seed ${seed} --nodes ${nodes} --engine ${engine} --clients ${clients} --updates ${updates} --events ${events} --minutes ${minutes}`)
+  console.log(`seed ${seed}; to repeat it: npm run chaos -- --seed ${seed} --nodes ${nodes} --engine ${engine}${persist === undefined ? '' : ` --persist ${persist}`} --clients ${clients} --updates ${updates} --events ${events} --minutes ${minutes}`)
   // Each node is replaced about twice a minute.
   const replacements = Math.ceil(nodes * Math.max(1, 2 * minutes))
   const report = await runNodes({
     seed,
     engine,
+    persist,
     nodes,
     events,
     replacements,

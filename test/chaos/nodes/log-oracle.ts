@@ -12,9 +12,14 @@ export interface LogTruth {
 export interface NodesTruth {
   readonly log: LogTruth
   /** The sessions that live, by ref. */
-  readonly sessions: ReadonlyMap<string, Pick<SessionTruth, 'own'>>
+  readonly sessions: ReadonlyMap<string, Pick<SessionTruth, 'own'> & Partial<Pick<SessionTruth, 'last'>>>
   /** How often an event of the page ran. */
   timesRun: (k: number) => number
+  /**
+   * Whether sessions survive the death of their node. Then none is lost. A gap may take the session back to where the engine had it: its
+   * handlers run again, and its state counts each event once.
+   */
+  readonly survives?: boolean
   /** Whether a session was in the memory of a node that was killed, or taken for dead. */
   mayBeLost: (ref: string) => boolean
 }
@@ -38,7 +43,7 @@ const mostFaults = 20
  * order; and every private update once and in order; but for gaps that it was told, each followed by a snapshot. The numbers of
  * updates have no hole. Each event that was accepted ran once, and the page was told where that is in doubt.
  */
-export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outcome>, events: number, { log, sessions, timesRun, mayBeLost }: NodesTruth): Verdict {
+export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outcome>, events: number, { log, sessions, timesRun, mayBeLost, survives = false }: NodesTruth): Verdict {
   const faults: string[] = []
   const fault = (what: string) => { if (faults.length < mostFaults) faults.push(what) }
   const lost = new Set<string>()
@@ -46,6 +51,7 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
   let [resumed, gaps, updates, doubts] = [0, 0, 0, 0]
   let [seq, own, place] = [0, 0, -1]
   let [ownMayJump, allMayJump, owesSnapshot] = [false, true, false]
+  let ownMayReturn = false
   /** Whether the session has not had its first snapshot. Until then, broadcasts to its group may be missing. */
   let isNew = true
   /** From here on, the page gets all broadcasts: the next one is at most at this place. */
@@ -60,10 +66,11 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
     latest = Infinity
   }
   const gap = (to: number, where: string) => {
-    if (to <= seq) fault(`${where} tells of a gap up to ${to}, where ${seq} was there already`)
+    if (to < seq || (to === seq && !survives)) fault(`${where} tells of a gap up to ${to}, where ${seq} was there already`)
     seq = to
     gaps++
     ownMayJump = allMayJump = owesSnapshot = true
+    ownMayReturn = survives
     latest = Infinity
   }
   const number = (given: number | null) => {
@@ -80,7 +87,7 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
           begin(each.session)
         } else if (each.session !== session) {
           if (verdict !== 'expired') fault(`another session: ${verdict}`)
-          if (!mayBeLost(refOf(session))) fault(`the session ${refOf(session)} is gone, and its node was not killed`)
+          if (survives || !mayBeLost(refOf(session))) fault(`the session ${refOf(session)} is gone, and its node was not killed`)
           lost.add(session)
           begin(each.session)
         } else if (verdict === 'gap') gap(each.seq, 'a hello')
@@ -94,16 +101,16 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
         break
       case 'own':
         number(each.seq)
-        if (each.n <= own) fault(`private update ${each.n} after ${own}: twice or out of order`)
+        if (each.n <= own && !ownMayReturn) fault(`private update ${each.n} after ${own}: twice or out of order`)
         else if (each.n > own + 1 && !ownMayJump) fault(`private update ${each.n} after ${own}: lost without a word`)
         own = each.n
         ownMayJump = false
         break
       case 'snapshot':
         number(each.seq)
-        if (each.own < own || (each.own > own && !ownMayJump)) fault(`a snapshot after private update ${own} was sent after ${each.own}`)
+        if ((each.own < own && !ownMayReturn) || (each.own > own && !ownMayJump)) fault(`a snapshot after private update ${own} was sent after ${each.own}`)
         own = each.own
-        isNew = ownMayJump = owesSnapshot = false
+        isNew = ownMayJump = ownMayReturn = owesSnapshot = false
         if (allMayJump) latest = log.firstAfter(each.at)
         break
       case 'all': {
@@ -141,12 +148,16 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
   for (const [k, { is, session: of }] of outcomes) {
     const times = timesRun(k)
     if (is === 'doubt') doubts++
-    if (times > 1) fault(`event ${k} ran ${times} times`)
+    if (times > 1 && !survives) fault(`event ${k} ran ${times} times`)
     if (is === 'doubt' && lost.size === 0) fault(`event ${k} is in doubt, and no session was lost`)
     if (is === 'accepted' && times === 0 && !lost.has(of)) {
       isSettled = false
       fault(`event ${k} was accepted, and did not run`)
     }
+  }
+  if (survives && truth !== undefined && truth.last !== outcomes.size) {
+    isSettled = false
+    fault(`${outcomes.size} events were accepted, and its state has ${truth.last}`)
   }
   return { faults, isComplete: isSettled && faults.length === before, resumed, gaps, lost: lost.size, updates, doubts }
 }

@@ -70,6 +70,11 @@ export type Url = typeof urls[number]
 
 export const leaseMs = 3_000
 
+/** The modes of `persist` that survive the death of a node. */
+export const persistModes = ['command', 'event'] as const
+
+export type Persist = typeof persistModes[number]
+
 /** The name of a session that is no secret. */
 export function refOf (id: string): string {
   return createHash('sha256').update(id).digest('base64url').slice(0, 22)

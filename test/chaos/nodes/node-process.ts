@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { Meeting } from './engines.ts'
-import type { Load, NodeCalls } from './messages.ts'
+import type { Load, NodeCalls, Persist } from './messages.ts'
 
 const silenceMs = 60_000
 
@@ -24,9 +24,9 @@ export class NodeProcess {
   readonly #calls = new Map<number, { resolve: (result: any) => void, reject: (error: Error) => void }>()
   #lastId = 0
 
-  constructor (program: string, meeting: Meeting, diary: string) {
+  constructor (program: string, meeting: Meeting, diary: string, persist?: Persist) {
     this.diary = diary
-    this.#child = fork(program, [JSON.stringify(meeting), diary], { execArgv: [] })
+    this.#child = fork(program, [JSON.stringify(meeting), diary, ...persist === undefined ? [] : [persist]], { execArgv: [] })
     this.#child.on('message', ({ id, result, error }: { id: number, result: unknown, error?: string }) => {
       if (error === undefined) this.#calls.get(id)!.resolve(result)
       else this.#calls.get(id)!.reject(new Error(error))

@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 import tether, { defineContract, text, type Session } from '../../../plugin/index.ts'
 import { Random } from '../harness/random.ts'
 import { engineAt, application } from './engines.ts'
-import { leaseMs, urls, type DiaryLine, type Load, type NodeTruth, type Told } from './messages.ts'
+import { leaseMs, urls, type DiaryLine, type Load, type NodeTruth, type Persist, type Told } from './messages.ts'
 
 const contract = defineContract({
   events: { act: Type.Object({ page: Type.Integer(), k: Type.Integer() }) },
@@ -22,7 +22,7 @@ const contract = defineContract({
 interface State { own: number, last: number, isRunning: boolean }
 type ChaosSession = Session<State, typeof contract.updates>
 
-const [meeting, diaryPath] = process.argv.slice(2) as [string, string]
+const [meeting, diaryPath, persist] = process.argv.slice(2) as [string, string, Persist | undefined]
 const diary = openSync(diaryPath, 'a')
 const complaints: string[] = []
 const note = (line: DiaryLine) => { writeSync(diary, `${JSON.stringify(line)}\n`) }
@@ -55,6 +55,7 @@ function mount (url: typeof urls[number]) {
     reconnectMs: 600_000,
     replayAgeMs: 0,
     ...limits[url],
+    ...persist === undefined ? {} : { persist },
     initialState: () => ({ own: 0, last: 0, isRunning: false }),
     on: {
       act: async (session, { page, k }) => {

@@ -7,7 +7,7 @@ import { BarePage } from './bare-page.ts'
 import { startMeeting, type EngineKind } from './engines.ts'
 import { judge, type NodesTruth, type Verdict } from './log-oracle.ts'
 import { LogWatch } from './log-watch.ts'
-import { refOf, urls, type DiaryLine, type SessionTruth, type Url } from './messages.ts'
+import { refOf, urls, type DiaryLine, type Persist, type SessionTruth, type Url } from './messages.ts'
 import { buildNode, NodeProcess } from './node-process.ts'
 import { pageKinds, type Page } from './page.ts'
 import { TetherPage } from './tether-page.ts'
@@ -15,6 +15,8 @@ import { TetherPage } from './tether-page.ts'
 export interface NodesOptions {
   readonly seed: number
   readonly engine: EngineKind
+  /** What the sessions survive; absent: what is usual for each endpoint. Pages that do not send events again take part with `'event'` alone. */
+  readonly persist?: Persist | undefined
   readonly nodes: number
   readonly pages: number
   /** Broadcasts of the whole run, about. */
@@ -84,7 +86,7 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
   const program = await buildNode(directory)
   const started: NodeProcess[] = []
   const spawn = () => {
-    const node = new NodeProcess(program, meeting, join(directory, `diary-${started.length}`))
+    const node = new NodeProcess(program, meeting, join(directory, `diary-${started.length}`), options.persist)
     started.push(node)
     return node
   }
@@ -103,7 +105,7 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
   balance()
 
   const participants = Array.from({ length: options.pages }, (_, index): Participant => {
-    const kind = pageKinds[index % pageKinds.length]!
+    const kind = options.persist === 'command' ? 'tether' : pageKinds[index % pageKinds.length]!
     const url = urls[Math.floor(index / pageKinds.length) % urls.length]!
     const page = kind === 'tether' ? new TetherPage(balancer.origin + url, index) : new BarePage(balancer.origin + url, index)
     after(() => { page.close() })
@@ -177,7 +179,7 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
   for (let isSettled = false; !isSettled;) {
     const lookedAt = performance.now()
     report = await tellings(started, nodes)
-    verdicts = participants.map(({ page, index, url, acts }) => judge(page.seen, page.outcomes, acts, { ...report, log: watch.logs.get(url)!, timesRun: (k) => report.ran.get(`${index} ${k}`) ?? 0 }))
+    verdicts = participants.map(({ page, index, url, acts }) => judge(page.seen, page.outcomes, acts, { ...report, log: watch.logs.get(url)!, survives: options.persist !== undefined, timesRun: (k) => report.ran.get(`${index} ${k}`) ?? 0 }))
     isSettled = verdicts.every(({ isComplete }) => isComplete) || performance.now() > settleBy
     // To judge a long run takes a while, in which nothing else happens here.
     if (!isSettled) await new Promise((resolve) => { setTimeout(resolve, 2 * lookEveryMs + 2 * (performance.now() - lookedAt)) })

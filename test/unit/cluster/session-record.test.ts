@@ -7,6 +7,8 @@ const records: SessionRecord[] = [
   { ...held, status: 'moving', owner: 'b', snapshot: Buffer.from('{"a":"\n"}\n\0'), endsAt: 1_700_000_000_000 },
   { ...held, status: 'frozen', snapshot: Buffer.from([0, 10, 255]), endsAt: null, by: null },
   { ...held, status: 'frozen', snapshot: Buffer.from([1]), endsAt: 5, by: 'host-1-abc_D' },
+  { ...held, status: 'live', owner: 'host-1-abc_D', backup: Buffer.from([0, 10, 255]), endsAt: 5 },
+  { ...held, status: 'live', owner: 'host-1-abc_D', backup: Buffer.from([1]), endsAt: null },
   { ...held, status: 'claim', sealed: Buffer.from([1, 2]) },
   { ...held, status: 'ended', isForGood: true },
   { ...held, url: '/"ä\n', status: 'ended', isForGood: false }

@@ -2,7 +2,7 @@ import { deepStrictEqual, equal, ok } from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { nodeMark } from '../../../plugin/cluster/log-position.ts'
-import { decodeSnapshot, encodeSnapshot, type SessionSnapshot, type SnapshotFrame } from '../../../plugin/sessions/snapshot.ts'
+import { asBackup, decodeEntry, decodeSnapshot, encodeEntry, encodeSnapshot, type SessionSnapshot, type SnapshotFrame } from '../../../plugin/sessions/snapshot.ts'
 import { effort } from '../../harness/effort.ts'
 
 const plain: SessionSnapshot = {
@@ -172,4 +172,24 @@ t.test('sizes', async (t) => {
   t.comment(`a usual session takes ${bytes} bytes, one without updates ${encodeSnapshot({ ...usual, frames: [] }).length}`)
   const texts = usual.frames.map((frame): SnapshotFrame => 'text' in frame ? frame : { text: `event: sample\ndata: ${JSON.stringify({ host: 'web-12', cpu: 0.25, at: 1_764_414_223_000 })}\n\n`, key: null, shared: true, writtenMsAgo: frame.writtenMsAgo })
   t.ok(encodeSnapshot({ ...usual, frames: texts }).length > 10 * bytes, 'places take a small part of texts')
+})
+
+t.test('a backup, what a crash leaves to tell, and events that run again', (t) => {
+  const pending = [
+    { event: null, body: [{ event: 'say', data: { text: 'a\n' }, seq: 8 }, { event: 'say', data: {} }], isForm: false, bytes: 50, sender: 'tab-2', done: 1 },
+    { event: 'say', body: { text: 'b' }, isForm: true, bytes: null, sender: null, done: 0 }
+  ]
+  for (const more of [{ isBackup: true }, { unsureFrom: 9 }, { pending }, { isBackup: true, unsureFrom: 1, pending }] as const) {
+    t.strictSame(decodeSnapshot(encodeSnapshot({ ...plain, ...more })), { ...plain, ...more })
+  }
+  t.equal(encodeSnapshot({ ...plain, pending: [] }).length, encodeSnapshot(plain).length, 'a whole snapshot without events takes no more')
+  for (const entry of pending) t.strictSame(decodeEntry(encodeEntry(entry)), entry)
+  for (const bytes of ['', '{}', '[1]', '["say",{},0,-1,null,0]', '["say",{},0,1,null]']) t.throws(() => decodeEntry(Buffer.from(bytes)), { code: 'FST_ERR_TETHER_SNAPSHOT' }, bytes)
+  t.end()
+})
+
+t.test('what is left of a whole snapshot when its session went on', (t) => {
+  const whole: SessionSnapshot = { ...plain, unsureFrom: 4, frames: [{ text: 'data: 1\n\n', key: null, shared: false, writtenMsAgo: 5 }, { text: 'data: 2\n\n', key: null, shared: false, writtenMsAgo: null }] }
+  t.match(asBackup(whole), { isBackup: true, first: 13, frames: [], replies: [[6, /./, 0], [7, /./, 0]], state: plain.state })
+  t.end()
 })
