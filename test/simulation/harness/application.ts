@@ -1,0 +1,67 @@
+// The application that every node runs: each event is answered by a private update, and broadcasts come from everywhere.
+import { Type } from '@sinclair/typebox'
+import { defineContract, type Session, type StatefulConfig } from '../../../plugin/index.ts'
+
+export const contract = defineContract({
+  events: { act: Type.Object({ page: Type.Integer(), k: Type.Integer() }), bye: Type.Object({}) },
+  updates: {
+    own: Type.Object({ n: Type.Integer() }),
+    all: Type.Object({ from: Type.String(), n: Type.Integer(), at: Type.Number(), padding: Type.String() }),
+    snapshot: Type.Object({ own: Type.Integer() })
+  }
+})
+
+export interface State { own: number, ran: number[], isRunning: boolean }
+export type AppSession = Session<State, typeof contract.updates>
+export type Config = StatefulConfig<typeof contract.events, typeof contract.updates, State>
+
+/** What the application tells of its runs. */
+export interface Diary {
+  /** An event runs. */
+  ran: (session: AppSession, page: number, k: number) => void
+  fault: (what: string) => void
+  hook: (name: string, session: AppSession, detail: string) => void
+}
+
+/**
+ * The configuration of its endpoint.
+ *
+ * @param pauseMs how long the handler of an event waits; 0 for not at all
+ */
+export function configure (diary: Diary, pauseMs: (k: number) => number): Pick<Config, 'contract' | 'initialState' | 'on' | 'onConnect' | 'onDisconnect' | 'onGap' | 'onRestore' | 'onFreeze' | 'onClose' | 'onError'> {
+  return {
+    contract,
+    initialState: () => ({ own: 0, ran: [], isRunning: false }),
+    on: {
+      act: async (session, { page, k }) => {
+        const { state } = session
+        diary.ran(session, page, k)
+        if (state.isRunning) diary.fault(`event ${k} runs while another does`)
+        state.isRunning = true
+        const ms = pauseMs(k)
+        if (ms > 0) await new Promise((resolve) => { setTimeout(resolve, ms) })
+        state.ran.push(k)
+        state.isRunning = false
+        session.send('own', { n: ++state.own })
+      },
+      bye: (session) => { session.close('bye') }
+    },
+    onConnect: (session, { verdict, live }) => {
+      diary.hook('onConnect', session, verdict)
+      if (verdict === 'new' || verdict === 'expired') live.group('members').add(session)
+      if (verdict !== 'resumed') session.send('snapshot', { own: session.state.own })
+    },
+    onDisconnect: (session, reason) => { diary.hook('onDisconnect', session, reason) },
+    onGap: (session) => {
+      diary.hook('onGap', session, '')
+      session.send('snapshot', { own: session.state.own })
+    },
+    onRestore: (session, { from }) => {
+      diary.hook('onRestore', session, from)
+      if (session.state.isRunning) diary.fault('a session was restored while an event ran')
+    },
+    onFreeze: (session) => { diary.hook('onFreeze', session, '') },
+    onClose: (session, reason) => { diary.hook('onClose', session, reason) },
+    onError: (_session, error) => { diary.fault(`onError: ${String((error as Error).stack)}`) }
+  }
+}
