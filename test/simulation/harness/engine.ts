@@ -21,6 +21,8 @@ export interface EngineParts {
   readonly detour: () => number
   readonly onPassage: (passage: Passage) => void
   readonly onAppend: (bytes: Buffer) => void
+  /** The hub lost an entry. */
+  readonly onLost: (bytes: Buffer) => void
   /** A node was told which others live. */
   readonly onNodes: (told: ReadonlySet<string>) => void
 }
@@ -89,6 +91,7 @@ export class SimulatedEngines implements EngineSource {
 
   /** The hub loses all that it knows. */
   empty (): void {
+    for (const { bytes } of this.store.range(null, 1e9)) this.parts.onLost(bytes)
     this.#move(this.#makeHub(), false)
   }
 
@@ -98,7 +101,10 @@ export class SimulatedEngines implements EngineSource {
     const entries = changes.filter(([what]) => what === 'append')
     const gone = new Set<Change>(lost === 0 ? [] : entries.slice(-lost))
     const hub = this.#makeHub()
-    for (const change of changes) if (!gone.has(change)) hub.store.apply(change)
+    for (const change of changes) {
+      if (!gone.has(change)) hub.store.apply(change)
+      else if (change[0] === 'append') this.parts.onLost(change[3])
+    }
     this.#move(hub, true)
   }
 

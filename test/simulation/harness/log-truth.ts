@@ -12,6 +12,8 @@ export class WrittenLog {
   readonly #numbers = new Map<string, number>()
   /** Entries that the engine forgot, and that their node wrote again: nodes have them at different places. */
   readonly #displaced = new Set<string>()
+  /** Entries that the engine forgot, by their node, until a later one shows that they are missing. */
+  readonly #forgotten = new Map<string, Set<string>>()
   readonly #isKept: (node: string, counter: number) => boolean
 
   /** @param isKept whether the engine still has an entry */
@@ -36,6 +38,7 @@ export class WrittenLog {
     }
     if (counter !== before + 1) this.faults.push(`entry ${counter} of a node after ${before}`)
     this.#counters.set(node, counter)
+    this.#forgotten.delete(node)
     for (const item of entry.items) {
       if (urlOf(entry, item) !== url) continue
       const text = (item as unknown[])[4] as string
@@ -47,8 +50,16 @@ export class WrittenLog {
     }
   }
 
-  /** What is true at the end. */
+  /** The engine has forgotten an entry that it had acknowledged, perhaps. */
+  forget (bytes: Buffer): void {
+    const { node, counter } = unpackEntry(bytes)!
+    const forgotten = this.#forgotten.get(node) ?? new Set()
+    this.#forgotten.set(node, forgotten.add(`${node} ${counter}`))
+  }
+
+  /** What is true at the end. Of a node that never wrote again, nobody knows what is missing. */
   get truth (): LogTruth {
+    for (const forgotten of this.#forgotten.values()) for (const entry of forgotten) this.#displaced.add(entry)
     const ordered = this.#broadcasts.filter(({ entry }) => !this.#displaced.has(entry))
     const places = new Map(ordered.map(({ name }, place): [string, number | null] => [name, place]))
     for (const { name, entry } of this.#broadcasts) if (this.#displaced.has(entry)) places.set(name, null)

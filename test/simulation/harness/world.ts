@@ -65,6 +65,7 @@ export class World {
   readonly #troubled = new Set<string>()
   #rough: { readonly lost: number, readonly slowMs: number } | null = null
   #isStorm = true
+  #isEmptied = false
   #crashes = 0
   #moves = 0
 
@@ -87,6 +88,7 @@ export class World {
       detour: () => this.#isStorm && this.#network() < plan.detours ? this.#network() * 40 : 0,
       onPassage: (passage) => { this.#passed(passage) },
       onAppend: (bytes) => { this.#log.append(bytes) },
+      onLost: (bytes) => { this.#log.forget(bytes) },
       onNodes: (told) => { this.#told(told) }
     })
   }
@@ -318,6 +320,7 @@ export class World {
         break
       case 'empty':
         this.trace('the engine loses its memory')
+        this.#isEmptied = true
         for (const ref of this.#knownRefs()) {
           const record = this.#recordOf(ref)
           if (record?.status !== 'live') this.#mayBeLost.set(ref, 'the engine was emptied')
@@ -414,24 +417,30 @@ export class World {
   }
 
   #isLossAllowed (ref: string): boolean {
+    this.#told(new Set(this.#engines.store.nodes().map(([name]) => name)))
     if (this.#mayBeLost.has(ref)) return true
     const record = this.#recordOf(ref)
+    // A session on its way out of a node has no record that the node could write again.
+    if (record === null && this.#isEmptied) return true
     if (record?.status !== 'live') return false
     // Its node died before the session was in its memory.
     const owner = this.#nodes.find(({ name }) => name === record.owner)
-    return owner === undefined || this.#lapsed.has(owner.name) || (owner.isStopped && this.#troubled.has(owner.name))
+    const isAllowed = owner === undefined || this.#lapsed.has(owner.name) || (owner.isStopped && this.#troubled.has(owner.name))
+    // The record of a node that was taken for dead may go on.
+    if (isAllowed) this.#mayBeLost.set(ref, 'its node was taken for dead')
+    return isAllowed
   }
 
   /** At any time, at most one node serves a session. */
   #checkOwners (): void {
     const owners = new Map<string, SimulatedNode>()
     for (const node of this.#nodes) {
-      if (!node.isAlive || node.process.isStopped || node.endpoint.sessions.size === 0 || !node.isServing) continue
+      if (!node.isAlive || node.process.isStopped) continue
       for (const session of node.endpoint.sessions.values()) {
         if (!session.isOpen || session.isAway || session.stream === null) continue
         const other = owners.get(session.ref)
-        if (other !== undefined) this.fault(`${other.process.name} and ${node.process.name} both serve ${this.short(session.ref)}`)
-        owners.set(session.ref, node)
+        if (other === undefined) owners.set(session.ref, node)
+        else if (other.isServing && node.isServing) this.fault(`${other.process.name} and ${node.process.name} both serve ${this.short(session.ref)}`)
       }
     }
   }
