@@ -10,6 +10,7 @@ for (let seed = from; seed < from + count; seed++) {
   tasks += report.tasks
   for (const [k, v] of Object.entries(report)) if (typeof v === 'number') sums[k] = (sums[k] ?? 0) + v
   if (count === 1) console.log(report.trace.join('\n'))
+  if (failed >= Number(process.env.MAXFAIL ?? 1e9)) { console.log('stopped before', seed); break }
   if (report.faults.length > 0) { failed++; console.log(seed, report.faults.slice(0, 3)) }
   if (performance.now() - t1 > 1000) console.log(seed, 'took', performance.now() - t1)
 }

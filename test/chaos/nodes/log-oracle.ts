@@ -93,6 +93,9 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
       case 'gap':
         gap(each.seq, 'a gap frame')
         break
+      case 'reply':
+        number(each.seq)
+        break
       case 'own':
         number(each.seq)
         if (each.n <= own) fault(`private update ${each.n} after ${own}: twice or out of order`)

@@ -1,9 +1,9 @@
 // The application that every node runs: each event is answered by a private update, and broadcasts come from everywhere.
 import { Type } from '@sinclair/typebox'
-import { defineContract, type Session, type StatefulConfig } from '../../../plugin/index.ts'
+import { defineContract, request, type Session, type StatefulConfig } from '../../../plugin/index.ts'
 
 export const contract = defineContract({
-  events: { act: Type.Object({ page: Type.Integer(), k: Type.Integer() }), bye: Type.Object({}) },
+  events: { act: Type.Object({ page: Type.Integer(), k: Type.Integer() }), ask: request(Type.Object({ page: Type.Integer(), k: Type.Integer() }), Type.Object({ k: Type.Integer() })), bye: Type.Object({}) },
   updates: {
     own: Type.Object({ n: Type.Integer() }),
     all: Type.Object({ from: Type.String(), n: Type.Integer(), at: Type.Number(), padding: Type.String() }),
@@ -29,20 +29,25 @@ export interface Diary {
  * @param pauseMs how long the handler of an event waits; 0 for not at all
  */
 export function configure (diary: Diary, pauseMs: (k: number) => number): Pick<Config, 'contract' | 'initialState' | 'on' | 'onConnect' | 'onDisconnect' | 'onGap' | 'onRestore' | 'onFreeze' | 'onClose' | 'onError'> {
+  const run = async (session: AppSession, { page, k }: { readonly page: number, readonly k: number }): Promise<void> => {
+    const { state } = session
+    diary.ran(session, page, k)
+    if (state.isRunning) diary.fault(`event ${k} runs while another does`)
+    state.isRunning = true
+    const ms = pauseMs(k)
+    if (ms > 0) await new Promise((resolve) => { setTimeout(resolve, ms) })
+    state.ran.push(k)
+    state.isRunning = false
+    session.send('own', { n: ++state.own })
+  }
   return {
     contract,
     initialState: () => ({ own: 0, ran: [], isRunning: false }),
     on: {
-      act: async (session, { page, k }) => {
-        const { state } = session
-        diary.ran(session, page, k)
-        if (state.isRunning) diary.fault(`event ${k} runs while another does`)
-        state.isRunning = true
-        const ms = pauseMs(k)
-        if (ms > 0) await new Promise((resolve) => { setTimeout(resolve, ms) })
-        state.ran.push(k)
-        state.isRunning = false
-        session.send('own', { n: ++state.own })
+      act: run,
+      ask: async (session, event) => {
+        await run(session, event)
+        return { k: event.k }
       },
       bye: (session) => { session.close('bye') }
     },

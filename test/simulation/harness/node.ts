@@ -10,7 +10,6 @@ import type { Endpoint } from '../../../plugin/sessions/endpoint.ts'
 import { nextArrival, openSession } from '../../../plugin/sessions/opening.ts'
 import { FrameStream } from '../../../plugin/streams/frame-stream.ts'
 import { eventStreamOptions, type ResolvedUpgradeOptions } from '../../../plugin/streams/transport.ts'
-import { defaults } from '../../../schemas/defaults.ts'
 import type { contract, Config, State } from './application.ts'
 import type { Connection } from './connection.ts'
 import type { VirtualProcess, VirtualTime } from './virtual-time.ts'
@@ -181,11 +180,10 @@ export class SimulatedNode {
       bytes: runtime.budget.used,
       tasks: this.process.pending.size
     }
-    return Object.entries(left).filter(([, count]) => count !== 0).map(([what, count]) => `${count} ${what}`)
+    const tasks = [...this.process.pending].map(({ run, at }) => `${at.toFixed(0)}: ${run.toString().replaceAll(/\s+/g, ' ').slice(0, 100)}`)
+    return [...Object.entries(left).filter(([, count]) => count !== 0).map(([what, count]) => `${count} ${what}`), ...tasks]
   }
 }
-
-export const commonLimits = { reconnectMs: 600_000, replayAgeMs: 0, handlerTimeoutMs: defaults.stateful.handlerTimeoutMs }
 
 function loggerOf (log: (level: string, what: string) => void): FastifyBaseLogger {
   const note = (level: string) => (given: unknown, text?: string) => {

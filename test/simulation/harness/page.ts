@@ -10,6 +10,8 @@ export class SimulatedPage {
   readonly number: number
   readonly seen: Seen[] = []
   readonly outcomes = new Map<number, Outcome>()
+  /** Requests that got their reply. */
+  readonly replies = new Set<number>()
   readonly #world: World
   readonly #random: () => number
   /** Whether it counts updates itself. Otherwise it reads exact ids. */
@@ -87,6 +89,7 @@ export class SimulatedPage {
         if (given === 'stream') return
         time.after(this.#world.wire(), () => {
           if (given === 204) this.seen.push({ is: 'gaveUp', why: '204' })
+          if (given === 204 && this.hasSaidBye) this.isClosed = true
           connection.isCut = true
           end(String(given))
         })
@@ -123,7 +126,11 @@ export class SimulatedPage {
     const seq = this.#counts || id === null ? null : numberOf(id)
     const given = JSON.parse(data)
     if (name === 'own') this.seen.push({ is: 'own', n: given.n, seq })
-    else if (name === 'all') this.seen.push({ is: 'all', from: given.from, n: given.n, seq })
+    else if (name === 'tether.reply') {
+      if (given.code !== undefined) this.#world.fault(`page ${this.number}: a request got ${given.code}`)
+      else this.replies.add(given.data.k)
+      this.seen.push({ is: 'reply', k: given.data?.k, seq })
+    } else if (name === 'all') this.seen.push({ is: 'all', from: given.from, n: given.n, seq })
     else this.seen.push({ is: 'snapshot', own: given.own, at: this.#world.time.now, seq })
   }
 
@@ -141,6 +148,7 @@ export class SimulatedPage {
         this.#hasHello = true
         this.#counted = control.seq
         if (id !== null) this.#lastId = id
+        if (this.hasSaidBye) this.close()
         this.seen.push({ is: 'hello', session: control.session, verdict: control.verdict, seq: control.seq })
         this.#send()
         break
@@ -167,7 +175,7 @@ export class SimulatedPage {
       const k = this.outcomes.size + 1
       const { session } = this
       const count = this.#random() < 0.3 ? Math.min(this.waiting, 3) : 1
-      const events = Array.from({ length: count }, (_, index) => ({ event: 'act', data: { page: this.number, k: k + index }, seq: this.#seq + 1 + index }))
+      const events = Array.from({ length: count }, (_, index) => ({ event: isRequest(k + index) ? 'ask' : 'act', data: { page: this.number, k: k + index }, seq: this.#seq + 1 + index }))
       this.#seq += count
       let outcome: Outcome['is'] | null = null
       while (outcome === null && !this.isClosed) {
@@ -198,7 +206,7 @@ export class SimulatedPage {
   async bye (): Promise<void> {
     while (!this.isClosed) {
       const { session } = this
-      if (session !== null) {
+      if (session !== null && this.waiting === 0) {
         const given = await this.#ask(session, { event: 'bye', data: {}, seq: this.#seq + 1 })
         if (given?.status === 202 || given?.status === 410) {
           this.hasSaidBye = true
@@ -215,7 +223,8 @@ export class SimulatedPage {
     if (node === null) return Promise.resolve(null)
     // A proxy, or the browser, may send a request twice, and to another node.
     const again = this.#random() < 0.1 ? this.#world.pickNode() : null
-    const lastEventId = this.#counts && this.#random() < 0.5 ? `${session}.${session === this.session ? this.#counted : 0}` : undefined
+    const last = this.#counts ? `${this.session}.${this.#counted}` : this.#lastId
+    const lastEventId = session === this.session && last !== null && this.#random() < 0.5 ? last : undefined
     const number = JSON.stringify(body).match(/"seq":\d+/g)?.join()
     trace(`page ${this.number}: POST ${number} at ${node.process.name}${again === null ? '' : ` and ${again.process.name}`}`)
     if (again !== null) time.after(this.#world.wire(), () => { again.post(session, lastEventId, body, () => {}) })
@@ -233,6 +242,11 @@ export class SimulatedPage {
       time.after(answerWithinMs / 2, () => { settle(null) })
     })
   }
+}
+
+/** Whether an event is a request, which has a reply. */
+export function isRequest (k: number): boolean {
+  return k % 3 === 1
 }
 
 function numberOf (id: string): number {

@@ -13,6 +13,8 @@ export type Fault =
   | { readonly is: 'rough', readonly at: number, readonly ms: number, readonly lost: number, readonly slowMs: number }
   /** Streams break. */
   | { readonly is: 'drop', readonly at: number, readonly page: number, readonly nodeKnowsMs: number }
+  /** A page ends its session for good, or goes without a word. Another page comes in its place. */
+  | { readonly is: 'bye' | 'vanish', readonly at: number, readonly page: number }
   /** The engine loses its memory, or its latest entries to a failover. */
   | { readonly is: 'empty', readonly at: number }
   | { readonly is: 'failOver', readonly at: number, readonly lost: number }
@@ -24,6 +26,7 @@ export interface Plan {
   readonly pages: number
   readonly persist: 'move' | 'detach'
   readonly freezeMs: number
+  readonly reconnectMs: number
   readonly isTight: boolean
   readonly logMs: number
   readonly leaseMs: number
@@ -65,6 +68,10 @@ export function planFor (seed: number): Plan {
   some(0.25, 2, (at) => ({ is: 'pauseAt', at, node: node(), ms: away(), ...trigger() }))
   some(0.1, 1, (at) => ({ is: 'empty', at }))
   some(0.1, 2, (at) => ({ is: 'failOver', at, lost: whole(0, 5) }))
+  some(0.25, 2, (at) => ({ is: 'bye', at, page: whole(0, 99) }))
+  // Then the sessions end when their time is over.
+  const hasVanished = random() < 0.2
+  if (hasVanished) some(1, 2, (at) => ({ is: 'vanish', at, page: whole(0, 99) }))
   return {
     seed,
     stormMs,
@@ -72,6 +79,7 @@ export function planFor (seed: number): Plan {
     pages: whole(2, 4),
     persist: random() < 0.65 ? 'move' : 'detach',
     freezeMs: random() < 0.3 ? whole(20, 300) : 0,
+    reconnectMs: hasVanished ? 10_000 : 600_000,
     isTight: random() < 0.25,
     logMs: random() < 0.15 ? whole(200, 900) : 60_000,
     leaseMs,

@@ -7,8 +7,8 @@ import { judge, type NodesTruth, type Verdict } from '../../chaos/nodes/log-orac
 import { configure, type AppSession, type Config, type State } from './application.ts'
 import { SimulatedEngines, type Passage } from './engine.ts'
 import { WrittenLog } from './log-truth.ts'
-import { commonLimits, SimulatedNode, url } from './node.ts'
-import { SimulatedPage } from './page.ts'
+import { SimulatedNode } from './node.ts'
+import { isRequest, SimulatedPage } from './page.ts'
 import type { Fault, Plan } from './plan.ts'
 import { Trace } from './trace.ts'
 import { VirtualProcess, VirtualTime } from './virtual-time.ts'
@@ -49,6 +49,10 @@ export class World {
   readonly #log: WrittenLog
   readonly #nodes: SimulatedNode[] = []
   readonly #pages: SimulatedPage[] = []
+  /** Pages that went during the storm. */
+  readonly #departed: SimulatedPage[] = []
+  /** Sessions whose `onClose` has run. */
+  readonly #closed = new Set<string>()
   readonly #traps = new Set<Trap>()
   readonly #faults: string[] = []
   readonly #network: () => number
@@ -162,14 +166,14 @@ export class World {
     const step = () => { this.#checkOwners() }
     for (let count = 0; count < nodes; count++) this.#addNode()
     await time.run(() => this.ready.length === nodes, 10_000, step)
-    for (let number = 0; number < pages; number++) this.#pages.push(new SimulatedPage(this, number, randomFrom(this.#plan.seed * 1_009 + number)))
+    for (let count = 0; count < pages; count++) this.#pages.push(this.#addPage())
     for (const fault of faults) time.after(fault.at, () => { this.#strike(fault) })
     this.#broadcast()
     this.#act()
     const end = time.now + stormMs
     await time.run(() => time.now >= end, stormMs, step)
     this.#calm()
-    const isWhole = () => this.#pages.every((page) => page.isOpen && page.waiting === 0) && this.#pages.every((page) => this.#judgement(page).isComplete)
+    const isWhole = () => this.#pages.every((page) => page.isOpen && page.waiting === 0) && this.#pages.every((page) => this.#judgement(page).isComplete && this.#unanswered(page).length === 0)
     // A judgement costs more than a step.
     let next = 0
     const settled = await time.run(() => {
@@ -187,10 +191,13 @@ export class World {
   async #leave (step: () => void): Promise<void> {
     const { time } = this
     for (const page of this.#pages) page.bye()
+    if (this.#plan.reconnectMs < settleMs) await time.run(() => false, this.#plan.reconnectMs + 4_000, step)
+    for (const page of this.#departed) this.#checkDeparted(page)
     if (!await time.run(() => this.#pages.every(({ isClosed }) => isClosed), settleMs, step)) {
       this.fault(`pages ${this.#pages.filter(({ isClosed }) => !isClosed).map(({ number }) => number).join()} cannot end their sessions`)
       return
     }
+    await time.run(() => this.#nodes.every(({ isAlive, isReady }) => isReady || !isAlive), settleMs, step)
     for (const node of this.#nodes.filter(({ isAlive }) => isAlive)) node.stop(0)
     if (!await time.run(() => this.#nodes.every(({ isAlive }) => !isAlive), settleMs, step)) {
       this.fault('a node does not stop')
@@ -208,7 +215,7 @@ export class World {
   }
 
   #addNode (): SimulatedNode {
-    const { persist, freezeMs, isTight, leaseMs, isolatedMs, logMs } = this.#plan
+    const { persist, freezeMs, reconnectMs, isTight, leaseMs, isolatedMs, logMs } = this.#plan
     const process = new VirtualProcess(`n${this.#nodes.length + 1}`, Math.floor(this.#chance() * 1e6), Math.floor((this.#chance() - 0.5) * leaseMs * 0.4))
     const node: SimulatedNode = new SimulatedNode(this.time, process, this.#engines, {}, { leaseMs, logMs, handoverMs: 400, forwardMs: 300, isolatedMs }, (tether): Config => ({
       ...configure({
@@ -217,9 +224,12 @@ export class World {
         hook: (name, session, detail) => {
           if (name === 'onRestore') this.#moves++
           this.trace(`${process.name}: ${name} of ${this.short(session.ref)} ${detail}`)
+          this.#checkOpen(process, name, session)
+          if (name === 'onClose') this.#closed.add(session.ref)
         }
       }, (k) => k % 4 === 0 ? 1 + this.#app() * 30 : 0),
-      ...commonLimits,
+      reconnectMs,
+      replayAgeMs: 0,
       ...isTight ? { replayFrames: 6, queueFrames: 8 } : { replayFrames: 100_000, queueFrames: 100_000 },
       persist,
       freezeMs,
@@ -252,8 +262,19 @@ export class World {
 
   #noteRun (node: SimulatedNode, session: AppSession, page: number, k: number): void {
     this.trace(`${node.process.name}: event ${k} of page ${page} runs in ${this.short(session.ref)}`)
+    this.#checkOpen(node.process, `event ${k}`, session)
     const key = `${page} ${k}`
     this.#ran.set(key, (this.#ran.get(key) ?? 0) + 1)
+  }
+
+  /** `onClose` is the last that a session sees, on whatever node. */
+  #checkOpen ({ name }: VirtualProcess, what: string, { ref }: AppSession): void {
+    if (this.#closed.has(ref)) this.fault(`${name}: ${what} of ${this.short(ref)} runs after its onClose`)
+  }
+
+  #addPage (): SimulatedPage {
+    const number = this.#pages.length + this.#departed.length
+    return new SimulatedPage(this, number, randomFrom(this.#plan.seed * 1_009 + number))
   }
 
   // What goes wrong
@@ -283,6 +304,17 @@ export class World {
         page.connection?.cut(fault.nodeKnowsMs)
         break
       }
+      case 'bye':
+      case 'vanish': {
+        const index = fault.page % this.#pages.length
+        const page = this.#pages[index]!
+        this.trace(`page ${page.number}: ${fault.is}`)
+        this.#departed.push(page)
+        this.#pages[index] = this.#addPage()
+        if (fault.is === 'bye') page.bye()
+        else page.close()
+        break
+      }
       case 'rough':
         this.trace(`rough for ${ms} ms`)
         this.#rough = fault
@@ -295,6 +327,7 @@ export class World {
         if (node === undefined || node.isLeaving) break
         this.#addNode()
         time.after(20, () => {
+          if (!node.isReady) return
           this.trace(`${node.process.name}: stops`)
           node.stop(0)
         })
@@ -352,7 +385,7 @@ export class World {
     this.time.kill(node.process)
     this.#engines.cut(node.name)
     for (const connection of [...node.connections]) this.time.after(this.#network() * 20, () => { connection.cut(0) })
-    this.time.after(100 + this.#network() * 300, () => { this.#addNode() })
+    this.time.after(100 + this.#network() * 300, () => { if (this.#isStorm) this.#addNode() })
   }
 
   #cutOff (node: SimulatedNode, how: 'cut' | 'freeze', ms: number): void {
@@ -387,7 +420,7 @@ export class World {
       this.#engines.mend(node.name)
       this.#goOn(node)
     }
-    if (!this.#nodes.some(({ isAlive, isLeaving }) => isAlive && !isLeaving)) this.#addNode()
+    this.#addNode()
   }
 
   // What is true
@@ -413,7 +446,7 @@ export class World {
   }
 
   #knownRefs (): string[] {
-    return this.#pages.flatMap(({ sessions }) => sessions.map(refOf))
+    return [...this.#pages, ...this.#departed].flatMap(({ sessions }) => sessions.map(refOf))
   }
 
   #isLossAllowed (ref: string): boolean {
@@ -463,6 +496,23 @@ export class World {
     return judge(page.seen, page.outcomes, page.events, this.#truth(page))
   }
 
+  /** Its last session has ended, once, and its events have run. */
+  #checkDeparted (page: SimulatedPage): void {
+    for (const [k, { is, session }] of page.outcomes) {
+      const times = this.#ran.get(`${page.number} ${k}`) ?? 0
+      if (times > 1) this.fault(`page ${page.number}: event ${k} ran ${times} times`)
+      if (is === 'accepted' && times === 0 && !this.#isLossAllowed(refOf(session))) this.fault(`page ${page.number}: event ${k} was accepted, and did not run`)
+    }
+    if (page.session === null || !(page.hasSaidBye || this.#plan.reconnectMs < settleMs)) return
+    const ref = refOf(page.session)
+    if (!this.#closed.has(ref) && !this.#isLossAllowed(ref)) this.fault(`page ${page.number} has gone, and onClose of ${this.short(ref)} did not run; its record: ${JSON.stringify(this.#recordOf(ref))}`)
+  }
+
+  /** Requests that were accepted, and that no reply came to. */
+  #unanswered (page: SimulatedPage): number[] {
+    return [...page.outcomes].filter(([k, { is, session }]) => is === 'accepted' && isRequest(k) && !page.replies.has(k) && !this.#mayBeLost.has(refOf(session))).map(([k]) => k)
+  }
+
   #verdicts = new Map<SimulatedPage, Verdict>()
 
   /** Judges while the sessions are there. */
@@ -470,6 +520,8 @@ export class World {
     const verdict = this.#judgement(page)
     this.#verdicts.set(page, verdict)
     for (const what of verdict.faults) this.fault(`page ${page.number}: ${what}`)
+    const unanswered = this.#unanswered(page)
+    if (unanswered.length > 0) this.fault(`page ${page.number}: requests ${unanswered.join()} got no reply`)
     const ref = page.session === null ? null : refOf(page.session)
     for (const node of this.#nodes) {
       if (!node.isAlive || ref === null) continue
@@ -484,5 +536,3 @@ export class World {
     return this.#verdicts.get(page) ?? this.#judgement(page)
   }
 }
-
-export { url }
