@@ -30,7 +30,9 @@ export type StreamAnswer = 'stream' | 204 | 500 | 503
 
 export interface PostAnswer {
   readonly status: number
+  /** Of a 202: the last event that was accepted, and the last one that survives the death of the node. */
   readonly seq: number
+  readonly durable: number
 }
 
 type Live = Handler<State, typeof contract.updates>
@@ -148,7 +150,10 @@ export class SimulatedNode {
   /** Serves a POST of an envelope, or of an array of them. */
   post (session: string, lastEventId: string | undefined, body: unknown, answer: (answer: PostAnswer) => void): void {
     this.do(() => {
-      const settle = (outcome: Awaited<ReturnType<Acceptance['acceptFor']>>) => { answer({ status: outcome.status, seq: outcome.isAccepted ? outcome.seq : 0 }) }
+      const settle = (outcome: Awaited<ReturnType<Acceptance['acceptFor']>>) => {
+        const seq = outcome.isAccepted ? outcome.seq : 0
+        answer({ status: outcome.status, seq, durable: (outcome as { readonly durable?: number }).durable ?? seq })
+      }
       const outcome = this.#acceptance.acceptFor(session, { ip: '127.0.0.1' } as FastifyRequest, { event: null, body, isForm: false, bytes: 100, sender: null, lastEventId })
       if (outcome instanceof Promise) outcome.then(settle)
       else settle(outcome)

@@ -5,6 +5,8 @@ import type { World } from './world.ts'
 
 const answerWithinMs = 2_000
 
+interface Envelope { readonly event: string, readonly data: object, readonly seq: number }
+
 /** One page: it keeps a stream open, and sends each event until it knows what became of it. Any node serves any of its requests. */
 export class SimulatedPage {
   readonly number: number
@@ -25,6 +27,9 @@ export class SimulatedPage {
   #acts = 0
   #isSending = false
   #seq = 0
+  /** The last event that the session has accepted, as far as the page knows; and those that may not survive a crash. */
+  #accepted = 0
+  #kept: Envelope[] = []
   #text = ''
   isClosed = false
   hasSaidBye = false
@@ -134,17 +139,19 @@ export class SimulatedPage {
     else this.seen.push({ is: 'snapshot', own: given.own, at: this.#world.time.now, seq })
   }
 
-  #control (control: { type: string, session: string, verdict: string, seq: number, reason: string, accepted?: number }, id: string | null): void {
+  #control (control: { type: string, session: string, verdict: string, seq: number, reason: string, accepted?: number, durable?: number }, id: string | null): void {
     const { trace } = this.#world
     switch (control.type) {
       case 'hello':
         trace(`page ${this.number}: hello ${this.#world.short(control.session)} ${control.verdict} ${control.seq}`)
         if (control.session !== this.session) {
           if (this.session !== null) this.#world.sessionIsGone(this, this.session)
-          this.#seq = 0
+          this.#seq = this.#accepted = 0
+          this.#kept = []
           this.sessions.push(control.session)
         }
         this.session = control.session
+        this.#hear(control.accepted ?? 0, control.durable ?? control.accepted ?? 0)
         this.#hasHello = true
         this.#counted = control.seq
         if (id !== null) this.#lastId = id
@@ -167,14 +174,25 @@ export class SimulatedPage {
 
   // Up
 
+  /** What the session has accepted, and what of that survives a crash. */
+  #hear (accepted: number, durable: number): void {
+    this.#kept = this.#kept.filter(({ seq }) => seq > durable)
+    if (accepted >= this.#accepted) {
+      this.#accepted = accepted
+      return
+    }
+    if (this.#world.mayUndo && this.#kept.some(({ seq }) => seq === accepted + 1)) return
+    this.#world.fault(`page ${this.number}: the session has accepted ${accepted} events, where it had ${this.#accepted}; kept are ${this.#kept.map(({ seq }) => seq).join()}`)
+  }
+
   async #send (): Promise<void> {
     if (this.#isSending) return
     this.#isSending = true
     const { time } = this.#world
-    while (this.waiting > 0 && this.session !== null && !this.isClosed) {
+    while ((this.waiting > 0 || this.#kept.length > 0) && this.session !== null && !this.isClosed) {
       const k = this.outcomes.size + 1
       const { session } = this
-      const count = this.#random() < 0.3 ? Math.min(this.waiting, 3) : 1
+      const count = Math.min(this.waiting, this.#random() < 0.3 ? 3 : 1)
       const events = Array.from({ length: count }, (_, index) => ({ event: isRequest(k + index) ? 'ask' : 'act', data: { page: this.number, k: k + index }, seq: this.#seq + 1 + index }))
       this.#seq += count
       let outcome: Outcome['is'] | null = null
@@ -183,20 +201,27 @@ export class SimulatedPage {
         outcome = this.session === session ? await this.#post(session, events) : 'doubt'
         if (outcome === null) await time.wait(10 + this.#random() * 40)
       }
+      if (count === 0) await time.wait(50)
       if (outcome !== null) for (let index = 0; index < count; index++) this.outcomes.set(k + index, { is: outcome, session })
     }
     this.#isSending = false
   }
 
   /** Gives null for an answer that does not settle it. */
-  async #post (session: string, events: ReadonlyArray<{ readonly event: string, readonly data: object, readonly seq: number }>): Promise<'accepted' | null> {
-    const given = await this.#ask(session, events.length === 1 ? events[0] : events)
-    const last = events.at(-1)!.seq
-    if (given === null) return null
+  async #post (session: string, events: readonly Envelope[]): Promise<'accepted' | null> {
+    // What a crash may have undone comes first. It counts once.
+    const all = [...this.#kept, ...events]
+    const last = all.at(-1)?.seq
+    if (last === undefined) return 'accepted'
+    const given = await this.#ask(session, all.length === 1 ? all[0] : all)
+    if (given === null || this.session !== session) return null
     if (given.status === 202) {
       if (given.seq < last) this.#world.fault(`page ${this.number}: 202 for ${last} says ${given.seq}`)
+      this.#accepted = Math.max(this.#accepted, last)
+      this.#kept = all.filter(({ seq }) => seq > given.durable)
       return 'accepted'
     }
+    if (given.status === 409 && this.#world.mayUndo) return null
     if (given.status === 404 || given.status === 410) this.#world.sessionIsGone(this, session)
     else if (given.status !== 503 && given.status !== 429) this.#world.fault(`page ${this.number}: event ${last} got ${given.status}`)
     return null

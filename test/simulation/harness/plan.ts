@@ -1,3 +1,4 @@
+import { optionTable } from '../../../schemas/option-table.ts'
 import { randomFrom } from '../../harness/random.ts'
 
 /** Something that goes wrong at a time, or that an operator does. `node` chooses among those that are alive then. */
@@ -24,7 +25,9 @@ export interface Plan {
   readonly stormMs: number
   readonly nodes: number
   readonly pages: number
-  readonly persist: 'move' | 'detach'
+  readonly persist: string
+  /** Whether a session survives the death of its node. */
+  readonly survives: boolean
   readonly freezeMs: number
   readonly reconnectMs: number
   readonly isTight: boolean
@@ -42,12 +45,18 @@ export const leaseMs = 600
 
 const calls = ['put', 'put', 'put', 'get', 'send', 'send', 'append', 'nodes', 'renew', 'range']
 
+const modes: readonly string[] = optionTable.stateful.persist.choices
+/** Modes of `persist`, the usual ones more often. */
+const persistModes = ['move', 'move', 'move', 'detach', 'detach', 'command', 'event'].filter((mode) => modes.includes(mode))
+
 /** What happens in the run of a seed. */
 export function planFor (seed: number): Plan {
   const random = randomFrom(seed * 7919 + 17)
   const whole = (from: number, to: number) => from + Math.floor(random() * (to - from + 1))
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!
   const stormMs = whole(700, 1_800)
+  const persist = pick(persistModes)
+  const survives = persist === 'command' || persist === 'event'
   const faults: Fault[] = []
   const some = (chance: number, most: number, make: (at: number) => Fault) => {
     if (random() >= chance) return
@@ -66,7 +75,7 @@ export function planFor (seed: number): Plan {
   some(0.2, 2, (at) => ({ is: 'pause', at, node: node(), ms: away() }))
   some(0.25, 2, (at) => ({ is: 'cutAt', at, node: node(), ms: away(), ...trigger() }))
   some(0.25, 2, (at) => ({ is: 'pauseAt', at, node: node(), ms: away(), ...trigger() }))
-  some(0.1, 1, (at) => ({ is: 'empty', at }))
+  if (!survives) some(0.1, 1, (at) => ({ is: 'empty', at }))
   some(0.1, 2, (at) => ({ is: 'failOver', at, lost: whole(0, 5) }))
   some(0.25, 2, (at) => ({ is: 'bye', at, page: whole(0, 99) }))
   // Then the sessions end when their time is over.
@@ -77,7 +86,8 @@ export function planFor (seed: number): Plan {
     stormMs,
     nodes: whole(2, 4),
     pages: whole(2, 4),
-    persist: random() < 0.65 ? 'move' : 'detach',
+    persist,
+    survives,
     freezeMs: random() < 0.3 ? whole(20, 300) : 0,
     reconnectMs: hasVanished ? 10_000 : 600_000,
     isTight: random() < 0.25,

@@ -97,6 +97,9 @@ export class World {
     })
   }
 
+  /** Whether a crash may undo events that were accepted: their page sends them again. */
+  get mayUndo (): boolean { return this.#plan.persist === 'command' }
+
   get ready (): SimulatedNode[] { return this.#nodes.filter((node) => node.isAlive && node.isReady) }
 
   readonly trace = (line: string): void => { this.#trace.add(`${this.time.now.toFixed(2).padStart(9)} ${line}`) }
@@ -231,7 +234,7 @@ export class World {
       reconnectMs,
       replayAgeMs: 0,
       ...isTight ? { replayFrames: 6, queueFrames: 8 } : { replayFrames: 100_000, queueFrames: 100_000 },
-      persist,
+      persist: persist as 'move',
       freezeMs,
       upgrade: tether.sse.upgrade({ retryMs: 10, heartbeatMs: 1_000 })
     }), (level, what) => {
@@ -427,6 +430,7 @@ export class World {
 
   /** The sessions in a node's memory may be lost. */
   #noteLosses (node: SimulatedNode, why: string): void {
+    if (this.#plan.survives) return
     for (const { ref } of node.endpoint.sessions.values()) this.#mayBeLost.set(ref, why)
   }
 
@@ -455,7 +459,7 @@ export class World {
     const record = this.#recordOf(ref)
     // A session on its way out of a node has no record that the node could write again.
     if (record === null && this.#isEmptied) return true
-    if (record?.status !== 'live') return false
+    if (record?.status !== 'live' || this.#plan.survives) return false
     // Its node died before the session was in its memory.
     const owner = this.#nodes.find(({ name }) => name === record.owner)
     const isAllowed = owner === undefined || this.#lapsed.has(owner.name) || (owner.isStopped && this.#troubled.has(owner.name))
@@ -479,17 +483,23 @@ export class World {
   }
 
   #truth (page: SimulatedPage): NodesTruth {
-    const sessions = new Map<string, { readonly own: number }>()
+    const sessions = new Map<string, { readonly own: number, readonly last: number }>()
     for (const node of this.#nodes) {
       if (!node.isAlive) continue
-      for (const session of node.endpoint.sessions.values()) if (session.isOpen) sessions.set(session.ref, session.state as State)
+      for (const session of node.endpoint.sessions.values()) {
+        if (!session.isOpen) continue
+        const { own, ran } = session.state as State
+        sessions.set(session.ref, { own, last: ran.length })
+      }
     }
-    return {
+    const truth = {
+      survives: this.#plan.survives,
       log: this.#log.truth,
       sessions,
-      timesRun: (k) => this.#ran.get(`${page.number} ${k}`) ?? 0,
-      mayBeLost: (ref) => this.#isLossAllowed(ref)
+      timesRun: (k: number) => this.#ran.get(`${page.number} ${k}`) ?? 0,
+      mayBeLost: (ref: string) => this.#isLossAllowed(ref)
     }
+    return truth
   }
 
   #judgement (page: SimulatedPage): Verdict {
@@ -500,7 +510,7 @@ export class World {
   #checkDeparted (page: SimulatedPage): void {
     for (const [k, { is, session }] of page.outcomes) {
       const times = this.#ran.get(`${page.number} ${k}`) ?? 0
-      if (times > 1) this.fault(`page ${page.number}: event ${k} ran ${times} times`)
+      if (times > 1 && !this.#plan.survives) this.fault(`page ${page.number}: event ${k} ran ${times} times`)
       if (is === 'accepted' && times === 0 && !this.#isLossAllowed(refOf(session))) this.fault(`page ${page.number}: event ${k} was accepted, and did not run`)
     }
     if (page.session === null || !(page.hasSaidBye || this.#plan.reconnectMs < settleMs)) return
