@@ -27,15 +27,15 @@ export interface Diary {
  * The configuration of its endpoint.
  *
  * @param pauseMs how long the handler of an event waits; 0 for not at all
+ * @param hookMs the same for a hook
  */
-export function configure (diary: Diary, pauseMs: (k: number) => number): Pick<Config, 'contract' | 'initialState' | 'on' | 'onConnect' | 'onDisconnect' | 'onGap' | 'onRestore' | 'onFreeze' | 'onClose' | 'onError'> {
+export function configure (diary: Diary, pauseMs: (k: number) => number, hookMs: () => number): Pick<Config, 'contract' | 'initialState' | 'on' | 'onConnect' | 'onDisconnect' | 'onGap' | 'onRestore' | 'onFreeze' | 'onClose' | 'onError'> {
   const run = async (session: AppSession, { page, k }: { readonly page: number, readonly k: number }): Promise<void> => {
     const { state } = session
     diary.ran(session, page, k)
     if (state.isRunning) diary.fault(`event ${k} runs while another does`)
     state.isRunning = true
-    const ms = pauseMs(k)
-    if (ms > 0) await new Promise((resolve) => { setTimeout(resolve, ms) })
+    await wait(pauseMs(k))
     state.ran.push(k)
     state.isRunning = false
     session.send('own', { n: ++state.own })
@@ -56,7 +56,10 @@ export function configure (diary: Diary, pauseMs: (k: number) => number): Pick<C
       if (verdict === 'new' || verdict === 'expired') live.group('members').add(session)
       if (verdict !== 'resumed') session.send('snapshot', { own: session.state.own })
     },
-    onDisconnect: (session, reason) => { diary.hook('onDisconnect', session, reason) },
+    onDisconnect: (session, reason) => {
+      diary.hook('onDisconnect', session, reason)
+      return wait(hookMs())
+    },
     onGap: (session) => {
       diary.hook('onGap', session, '')
       session.send('snapshot', { own: session.state.own })
@@ -64,9 +67,18 @@ export function configure (diary: Diary, pauseMs: (k: number) => number): Pick<C
     onRestore: (session, { from }) => {
       diary.hook('onRestore', session, from)
       if (session.state.isRunning) diary.fault('a session was restored while an event ran')
+      return wait(hookMs())
     },
-    onFreeze: (session) => { diary.hook('onFreeze', session, '') },
+    onFreeze: (session) => {
+      diary.hook('onFreeze', session, '')
+      return wait(hookMs())
+    },
     onClose: (session, reason) => { diary.hook('onClose', session, reason) },
     onError: (_session, error) => { diary.fault(`onError: ${String((error as Error).stack)}`) }
   }
+}
+
+/** Undefined for no time at all, so that a hook without a wait is synchronous. */
+function wait (ms: number): Promise<void> | undefined {
+  return ms > 0 ? new Promise((resolve) => { setTimeout(resolve, ms) }) : undefined
 }

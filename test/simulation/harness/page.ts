@@ -29,10 +29,13 @@ export class SimulatedPage {
   #seq = 0
   /** The last event that the session has accepted, as far as the page knows; and those that may not survive a crash. */
   #accepted = 0
+  /** The same when the page asked for its stream. A hello is from then, at the earliest. */
+  #acceptedBefore = 0
   #kept: Envelope[] = []
   #text = ''
   isClosed = false
   hasSaidBye = false
+  #isGoing = false
 
   constructor (world: World, number: number, random: () => number) {
     this.#world = world
@@ -100,6 +103,7 @@ export class SimulatedPage {
         })
       }
       const last = this.#counts ? this.session === null ? null : `${this.session}.${this.#counted}` : this.#lastId
+      this.#acceptedBefore = this.#accepted
       trace(`page ${this.number}: GET at ${node.process.name} with ${this.#world.short(last)}`)
       time.after(this.#world.wire(), () => {
         node.get({ header: this.#counts ? this.session ?? 'new' : null, lastEventId: last, hasLeft: () => connection.isCut }, connection, this.#random() < 0.1 ? this.#random() * 50 : 0, answer)
@@ -146,7 +150,7 @@ export class SimulatedPage {
         trace(`page ${this.number}: hello ${this.#world.short(control.session)} ${control.verdict} ${control.seq}`)
         if (control.session !== this.session) {
           if (this.session !== null) this.#world.sessionIsGone(this, this.session)
-          this.#seq = this.#accepted = 0
+          this.#seq = this.#accepted = this.#acceptedBefore = 0
           this.#kept = []
           this.sessions.push(control.session)
         }
@@ -177,19 +181,17 @@ export class SimulatedPage {
   /** What the session has accepted, and what of that survives a crash. */
   #hear (accepted: number, durable: number): void {
     this.#kept = this.#kept.filter(({ seq }) => seq > durable)
-    if (accepted >= this.#accepted) {
-      this.#accepted = accepted
-      return
-    }
+    this.#accepted = Math.max(this.#accepted, accepted)
+    if (accepted >= this.#acceptedBefore) return
     if (this.#world.mayUndo && this.#kept.some(({ seq }) => seq === accepted + 1)) return
-    this.#world.fault(`page ${this.number}: the session has accepted ${accepted} events, where it had ${this.#accepted}; kept are ${this.#kept.map(({ seq }) => seq).join()}`)
+    this.#world.fault(`page ${this.number}: the session has accepted ${accepted} events, where it had ${this.#acceptedBefore}; kept are ${this.#kept.map(({ seq }) => seq).join()}`)
   }
 
   async #send (): Promise<void> {
     if (this.#isSending) return
     this.#isSending = true
     const { time } = this.#world
-    while ((this.waiting > 0 || this.#kept.length > 0) && this.session !== null && !this.isClosed) {
+    while ((this.waiting > 0 || (this.#kept.length > 0 && !this.#isGoing)) && this.session !== null && !this.isClosed) {
       const k = this.outcomes.size + 1
       const { session } = this
       const count = Math.min(this.waiting, this.#random() < 0.3 ? 3 : 1)
@@ -229,9 +231,10 @@ export class SimulatedPage {
 
   /** Says goodbye, as an event whose handler closes the session. */
   async bye (): Promise<void> {
+    this.#isGoing = true
     while (!this.isClosed) {
       const { session } = this
-      if (session !== null && this.waiting === 0) {
+      if (session !== null && this.waiting === 0 && !this.#isSending) {
         const given = await this.#ask(session, { event: 'bye', data: {}, seq: this.#seq + 1 })
         if (given?.status === 202 || given?.status === 410) {
           this.hasSaidBye = true

@@ -12,10 +12,14 @@ export type Fault =
   | { readonly is: 'cutAt' | 'pauseAt', readonly at: number, readonly node: number, readonly call: string, readonly count: number, readonly isAnswer: boolean, readonly ms: number }
   /** Calls, answers and messages are slow, and get lost. */
   | { readonly is: 'rough', readonly at: number, readonly ms: number, readonly lost: number, readonly slowMs: number }
+  /** A node's `count`-th call of a kind, or its answer, is lost. */
+  | { readonly is: 'loseAt', readonly at: number, readonly node: number, readonly call: string, readonly count: number, readonly isAnswer: boolean }
   /** Streams break. */
   | { readonly is: 'drop', readonly at: number, readonly page: number, readonly nodeKnowsMs: number }
   /** A page ends its session for good, or goes without a word. Another page comes in its place. */
   | { readonly is: 'bye' | 'vanish', readonly at: number, readonly page: number }
+  /** The engine answers nobody for a time; then each node comes back when it can. */
+  | { readonly is: 'away', readonly at: number, readonly ms: number }
   /** The engine loses its memory, or its latest entries to a failover. */
   | { readonly is: 'empty', readonly at: number }
   | { readonly is: 'failOver', readonly at: number, readonly lost: number }
@@ -67,6 +71,7 @@ export function planFor (seed: number): Plan {
   const trigger = () => ({ call: pick(calls), count: whole(1, 4), isAnswer: random() < 0.5 })
   some(0.9, 6, (at) => ({ is: 'drop', at, page: whole(0, 99), nodeKnowsMs: random() < 0.7 ? whole(0, 20) : whole(100, 2_000) }))
   some(0.4, 2, (at) => ({ is: 'rough', at, ms: whole(100, 800), lost: random() * 0.15, slowMs: whole(5, 80) }))
+  some(0.5, 4, (at) => ({ is: 'loseAt', at, node: node(), ...trigger() }))
   some(0.45, 3, (at) => ({ is: 'replace', at, node: node() }))
   some(0.2, 1, (at) => ({ is: 'crash', at, node: node() }))
   some(0.3, 2, (at) => ({ is: 'crashAt', at, node: node(), ...trigger() }))
@@ -76,6 +81,7 @@ export function planFor (seed: number): Plan {
   some(0.25, 2, (at) => ({ is: 'cutAt', at, node: node(), ms: away(), ...trigger() }))
   some(0.25, 2, (at) => ({ is: 'pauseAt', at, node: node(), ms: away(), ...trigger() }))
   if (!survives) some(0.1, 1, (at) => ({ is: 'empty', at }))
+  some(0.12, 1, (at) => ({ is: 'away', at, ms: away() }))
   some(0.1, 2, (at) => ({ is: 'failOver', at, lost: whole(0, 5) }))
   some(0.25, 2, (at) => ({ is: 'bye', at, page: whole(0, 99) }))
   // Then the sessions end when their time is over.

@@ -157,7 +157,7 @@ export class VirtualTime {
   }
 
   /** Runs tasks until a condition holds. Returns whether it does before the time is over. */
-  async run (until: () => boolean, mostMs: number, onTask: () => void = () => {}): Promise<boolean> {
+  async run (until: () => boolean, mostMs: number, onTask: (process: VirtualProcess) => void = () => {}): Promise<boolean> {
     const end = this.#now + mostMs
     while (!until()) {
       const task = this.#pop()
@@ -186,7 +186,7 @@ export class VirtualTime {
         this.#push(task)
       }
       this.#current = this.world
-      onTask()
+      onTask(task.process)
     }
     return true
   }

@@ -54,6 +54,7 @@ export class World {
   /** Sessions whose `onClose` has run. */
   readonly #closed = new Set<string>()
   readonly #traps = new Set<Trap>()
+  readonly #losses = new Set<{ readonly node: string, readonly call: string, readonly isAnswer: boolean, left: number }>()
   readonly #faults: string[] = []
   readonly #network: () => number
   readonly #chance: () => number
@@ -70,6 +71,7 @@ export class World {
   #rough: { readonly lost: number, readonly slowMs: number } | null = null
   #isStorm = true
   #isEmptied = false
+  #emptiedAt = -Infinity
   #crashes = 0
   #moves = 0
 
@@ -132,7 +134,14 @@ export class World {
   /** A page learned that its session is gone. */
   sessionIsGone (page: SimulatedPage, id: string): void {
     const ref = refOf(id)
-    if (!this.#isLossAllowed(ref)) this.fault(`page ${page.number}: the session ${this.short(id)} is gone, and no node that had it died; its record: ${JSON.stringify(this.#recordOf(ref))}`)
+    if (!this.#isLossAllowed(ref)) this.fault(`page ${page.number}: the session ${this.short(id)} is gone, and no node that had it died; its record: ${this.#describe(ref)}`)
+  }
+
+  #describe (ref: string): string {
+    const record = this.#recordOf(ref)
+    if (record === null) return 'none'
+    const owner = 'owner' in record ? this.#nodes.find(({ name }) => name === record.owner)?.process.name ?? record.owner : ''
+    return `${record.status} ${owner} ${record.epoch}`
   }
 
   // The run
@@ -166,7 +175,10 @@ export class World {
   async #live (): Promise<void> {
     const { time } = this
     const { stormMs, nodes, pages, faults } = this.#plan
-    const step = () => { this.#checkOwners() }
+    const step = (process: VirtualProcess) => {
+      this.#checkOwners()
+      this.#checkLease(process)
+    }
     for (let count = 0; count < nodes; count++) this.#addNode()
     await time.run(() => this.ready.length === nodes, 10_000, step)
     for (let count = 0; count < pages; count++) this.#pages.push(this.#addPage())
@@ -191,7 +203,7 @@ export class World {
   }
 
   /** All go, and nothing is left. */
-  async #leave (step: () => void): Promise<void> {
+  async #leave (step: (process: VirtualProcess) => void): Promise<void> {
     const { time } = this
     for (const page of this.#pages) page.bye()
     if (this.#plan.reconnectMs < settleMs) await time.run(() => false, this.#plan.reconnectMs + 4_000, step)
@@ -230,7 +242,7 @@ export class World {
           this.#checkOpen(process, name, session)
           if (name === 'onClose') this.#closed.add(session.ref)
         }
-      }, (k) => k % 4 === 0 ? 1 + this.#app() * 30 : 0),
+      }, (k) => k % 4 === 0 ? 1 + this.#app() * 30 : 0, () => this.#app() < 0.25 ? 1 + this.#app() * 25 : 0),
       reconnectMs,
       replayAgeMs: 0,
       ...isTight ? { replayFrames: 6, queueFrames: 8 } : { replayFrames: 100_000, queueFrames: 100_000 },
@@ -282,7 +294,13 @@ export class World {
 
   // What goes wrong
 
-  #weather ({ what, isAnswer }: MemoryPassage): number | 'lost' {
+  #weather ({ node, what, isAnswer }: MemoryPassage): number | 'lost' {
+    for (const loss of this.#losses) {
+      if (loss.node !== node || loss.call !== what || loss.isAnswer !== isAnswer || --loss.left > 0) continue
+      this.#losses.delete(loss)
+      this.trace(`${isAnswer ? 'the answer to ' : ''}${what} of ${this.#nodes.find(({ name }) => name === node)?.process.name} is lost`)
+      return 'lost'
+    }
     const rough = this.#rough
     const random = this.#network
     if (rough === null) return random() < 0.02 ? random() * 15 : 0.1 + random() * 1.5
@@ -357,12 +375,20 @@ export class World {
       case 'empty':
         this.trace('the engine loses its memory')
         this.#isEmptied = true
+        this.#emptiedAt = time.now
         for (const ref of this.#knownRefs()) {
           const record = this.#recordOf(ref)
           if (record?.status !== 'live') this.#mayBeLost.set(ref, 'the engine was emptied')
         }
         for (const each of this.#nodes) this.#troubled.add(each.name)
         this.#engines.empty()
+        break
+      case 'loseAt':
+        if (node !== undefined) this.#losses.add({ node: node.name, call: fault.call, isAnswer: fault.isAnswer, left: fault.count })
+        break
+      case 'away':
+        this.trace(`the engine is away for ${ms} ms`)
+        for (const each of alive) this.#cutOff(each, this.#network() < 0.5 ? 'cut' : 'freeze', ms + this.#network() * 250)
         break
       case 'failOver':
         this.trace(`the engine fails over, and loses ${fault.lost} entries`)
@@ -418,6 +444,7 @@ export class World {
     this.#isStorm = false
     this.#rough = null
     this.#traps.clear()
+    this.#losses.clear()
     for (const node of this.#nodes) {
       if (node.process.isDead) continue
       this.#engines.mend(node.name)
@@ -482,6 +509,14 @@ export class World {
     }
   }
 
+  /** A node that serves has a lease, whatever it knows of the time. */
+  #checkLease (process: VirtualProcess): void {
+    const node = this.#nodes.find((each) => each.process === process)
+    if (node === undefined || !node.isAlive || !node.isReady || !node.isServing) return
+    if (this.#engines.store.nodes().some(([name]) => name === node.name)) return
+    if (this.time.now > this.#emptiedAt + this.#plan.leaseMs) this.fault(`${process.name} serves without a lease`)
+  }
+
   #truth (page: SimulatedPage): NodesTruth {
     const sessions = new Map<string, { readonly own: number, readonly last: number }>()
     for (const node of this.#nodes) {
@@ -515,7 +550,7 @@ export class World {
     }
     if (page.session === null || !(page.hasSaidBye || this.#plan.reconnectMs < settleMs)) return
     const ref = refOf(page.session)
-    if (!this.#closed.has(ref) && !this.#isLossAllowed(ref)) this.fault(`page ${page.number} has gone, and onClose of ${this.short(ref)} did not run; its record: ${JSON.stringify(this.#recordOf(ref))}`)
+    if (!this.#closed.has(ref) && !this.#isLossAllowed(ref)) this.fault(`page ${page.number} has gone, and onClose of ${this.short(ref)} did not run; its record: ${this.#describe(ref)}`)
   }
 
   /** Requests that were accepted, and that no reply came to. */
