@@ -68,7 +68,7 @@ export function planFor (seed: number): Plan {
   }
   const node = () => whole(0, 99)
   const away = () => random() < 0.6 ? whole(10, 300) : whole(leaseMs, 3 * leaseMs)
-  const trigger = () => ({ call: pick(calls), count: whole(1, 4), isAnswer: random() < 0.5 })
+  const trigger = () => ({ call: pick(calls), count: random() < 0.6 ? 1 : whole(2, 4), isAnswer: random() < 0.5 })
   some(0.9, 6, (at) => ({ is: 'drop', at, page: whole(0, 99), nodeKnowsMs: random() < 0.7 ? whole(0, 20) : whole(100, 2_000) }))
   some(0.4, 2, (at) => ({ is: 'rough', at, ms: whole(100, 800), lost: random() * 0.15, slowMs: whole(5, 80) }))
   some(0.5, 4, (at) => ({ is: 'loseAt', at, node: node(), ...trigger() }))
