@@ -37,7 +37,12 @@ export class Shutdown {
   /** Moves a session into the cluster's engine, where other nodes find it, or closes it. */
   async #end (session: TetherSession, reason: 'draining' | 'shutdown', deadlineMs: number, retryMs: number): Promise<void> {
     const { keeper = null } = session.scope
-    if (keeper?.canFreeze(session) === true && await keeper.freeze(session, deadlineMs, retryMs)) return
+    const { time } = this.#runtime
+    const until = time.now() + deadlineMs
+    // Without its lease a node does not know whether another has the session. The hooks of its end must not run then.
+    const lease = session.connected || session.proven ? keeper?.awaitLease(deadlineMs) ?? null : null
+    if (lease !== null) await lease
+    if (keeper?.canFreeze(session) === true && await keeper.freeze(session, lease === null ? deadlineMs : Math.max(1, until - time.now()), retryMs)) return
     session.close(reason, { reconnect: true, retryMs })
   }
 

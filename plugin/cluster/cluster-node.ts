@@ -306,6 +306,7 @@ export class ClusterNode implements Cluster {
         forgot: () => {
           this.log.warn({ node: this.node }, 'the cluster\'s engine has lost its memory')
           this.#forgotAt = clock.now()
+          this.#reader.forgot()
         }
       })
       await up

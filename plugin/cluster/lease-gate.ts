@@ -27,6 +27,7 @@ export class LeaseGate {
   #mustVerify = false
   #isolation: unknown
   #isClosed = false
+  readonly #waiting = new Set<() => void>()
   /** Counts the leases that began. */
   term = 0
 
@@ -49,6 +50,24 @@ export class LeaseGate {
   /** Until when the lease runs surely; 0 before the first. */
   get until (): number { return this.#parts.leaseUntil() }
 
+  /** Waits until it is open, at most for a time; null if there is nothing to wait for. */
+  whenOpen (withinMs: number): Promise<void> | null {
+    if (this.#isClosed || this.isOpen) return null
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#parts.clock.clearTimeout(timer)
+        this.#waiting.delete(wake)
+        resolve()
+      }
+      const timer = this.#parts.clock.setTimeout(wake, withinMs)
+      this.#waiting.add(wake)
+    })
+  }
+
+  #wake (): void {
+    if (this.#isClosed || this.isOpen) for (const wake of [...this.#waiting]) wake()
+  }
+
   /** A lease begins that is no renewal. Called before {@link LeaseGateParts.leaseUntil} says so. */
   began (): void {
     if (this.#parts.leaseUntil() > 0) this.#isVerified = false
@@ -68,6 +87,7 @@ export class LeaseGate {
     if (this.#isClosed) return
     const { clock, isolatedMs, leaseUntil } = this.#parts
     this.#verify()
+    this.#wake()
     clock.clearTimeout(this.#isolation)
     if (isolatedMs === 0 || this.#tenant === null) return
     this.#isolation = clock.setTimeout(() => { this.#tenant?.isolated() }, leaseUntil() + isolatedMs - clock.now())
@@ -83,7 +103,9 @@ export class LeaseGate {
     this.#mustVerify = false
     const { term } = this
     this.#tenant.verify().then(() => {
-      if (term === this.term) this.#isVerified = true
+      if (term !== this.term) return
+      this.#isVerified = true
+      this.#wake()
     }, () => {
       // The next renewal tries again.
       this.#mustVerify = true
@@ -95,6 +117,7 @@ export class LeaseGate {
 
   close (): void {
     this.#isClosed = true
+    this.#wake()
     this.#parts.clock.clearTimeout(this.#isolation)
   }
 }

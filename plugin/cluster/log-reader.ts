@@ -58,6 +58,8 @@ interface KnownNode {
   readonly mark: string
   counter: number
   seenAt: number
+  /** Whether all its entries so far are from before this node began to read. */
+  isPast: boolean
 }
 
 /** Reads the log: each entry of each node once, in one order, without a hole that is not told. */
@@ -75,6 +77,8 @@ export class LogReader {
   /** Whether the node was away for too long since its last entry. */
   #wasAway = false
   readonly tail: LogTail
+  /** The first place in the log that this node has read; null for none. */
+  #since: Offset | null = null
   /** The furthest place in the log that this node has read; null for none. */
   passed: Offset | null = null
   /** Entries and broadcasts that were delivered. */
@@ -111,8 +115,14 @@ export class LogReader {
     this.#completeAt = now
   }
 
+  /** The log is empty: whatever comes is new. */
+  forgot (): void {
+    this.#since = null
+  }
+
   entry (at: Offset, bytes: Buffer): void {
     const { node: own, clock, readBack, onComing, onLeaving } = this.#parts
+    this.#since ??= at
     if (this.passed === null || at > this.passed) this.passed = at
     const entry = unpackEntry(bytes)
     if (entry === null) {
@@ -126,19 +136,21 @@ export class LogReader {
       this.duplicates++
       return
     }
+    // A new connection reads from further back. What was there before this node is not for its sessions, or they have it from another node.
+    if (at < this.#since && known?.isPast !== false) {
+      if (known === undefined) this.#know(node, { mark: nodeMark(node), counter, seenAt: now, isPast: true })
+      else known.counter = counter
+      return
+    }
     const missed = known === undefined ? counter > 1 && now > (this.#joiningUntil ?? 0) : counter > known.counter + 1
     if (missed) this.#note('missing', node)
     const mark = known?.mark ?? nodeMark(node)
-    if (known === undefined) {
-      this.#known.set(node, { mark, counter, seenAt: now })
-      this.#forget(now)
-      if (node !== own) {
-        onComing(node, counter === 1)
-        for (const subscribers of this.#subscribers.values()) for (const subscriber of subscribers) subscriber.newcomer?.()
-      }
-    } else {
-      known.counter = counter
-      known.seenAt = now
+    const isComing = known?.isPast !== false
+    if (known === undefined) this.#know(node, { mark, counter, seenAt: now, isPast: false })
+    else Object.assign(known, { counter, seenAt: now, isPast: false })
+    if (isComing && node !== own) {
+      onComing(node, counter === 1)
+      for (const subscribers of this.#subscribers.values()) for (const subscriber of subscribers) subscriber.newcomer?.()
     }
     this.#completeAt = now
     this.entries++
@@ -233,8 +245,9 @@ export class LogReader {
     return found
   }
 
-  /** Forgets nodes whose entries cannot come again. */
-  #forget (now: number): void {
+  /** Remembers a node, and forgets those whose entries cannot come again. */
+  #know (node: string, { seenAt: now, ...known }: KnownNode): void {
+    this.#known.set(node, { seenAt: now, ...known })
     if (this.#known.size <= leastKnown) return
     for (const [node, { seenAt }] of this.#known) if (now - seenAt > this.#parts.forgetMs) this.#known.delete(node)
   }

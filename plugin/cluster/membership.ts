@@ -29,6 +29,8 @@ export class Membership {
   #others = new Map<string, Other>()
   #leaseUntil = 0
   #reads = 0
+  /** The latest read whose answer is in `#others`. */
+  #readUpTo = 0
 
   constructor (parts: MembershipParts) {
     this.#parts = parts
@@ -61,7 +63,8 @@ export class Membership {
     const read = ++this.#reads
     const found = await this.#parts.engine.nodes()
     // A later answer may have come before.
-    if (read < this.#reads) return
+    if (read < this.#readUpTo) return
+    this.#readUpTo = read
     const readAt = this.#parts.clock.now()
     const earlier = this.#others
     this.#others = new Map()

@@ -186,6 +186,7 @@ export class Ownership {
       ended: (session) => { this.#ended(session) },
       detached: (session) => { this.#detached(session) },
       canFreeze: (session) => gate.isOpen && (session.connected || session.proven || session.phase === 'unclaimed') && this.#held.get(session.ref)?.isLeaving === false && this.#frozen.hasRoom(this.#parts.clock.now()),
+      awaitLease: (withinMs) => gate.whenOpen(withinMs),
       freeze: (session, deadlineMs, retryMs) => this.#freeze(session, deadlineMs, retryMs)
     }
   }

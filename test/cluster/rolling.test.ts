@@ -1,7 +1,9 @@
 import t from 'tap'
+import type { LiveConfig } from '../e2e/harness/live.ts'
+import { post } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
 import { startNode, startNodes } from './harness/nodes.ts'
-import { connectAnywhere, keeping, type Kept } from './harness/tabs.ts'
+import { connectAnywhere, keeping, saidAt, Tab, type Kept } from './harness/tabs.ts'
 
 t.test('all nodes are replaced under load, behind a balancer that picks any node', async (t) => {
   const { hub, nodes: first } = await startNodes(t, 3, { live: keeping })
@@ -45,4 +47,33 @@ t.test('all nodes are replaced under load, behind a balancer that picks any node
   t.equal(sessions.length, clients.length)
   for (const session of sessions) t.strictSame((session.state as Kept).said, expected, 'each event once, in order')
   t.strictSame(new Set(verdicts), new Set(['new', 'resumed']))
+})
+
+t.test('a node that stops without its lease waits for it, and loses no session', async (t) => {
+  const closed: string[] = []
+  const live: LiveConfig = { ...keeping, onClose: (_session, reason) => { closed.push(reason) } }
+  const { hub, nodes: [one, two] } = await startNodes(t, 2, { live, cluster: { leaseMs: 500 } })
+  const tab = await Tab.open(one!)
+  t.match(await post(one!, tab.session, { event: 'say', data: { text: 'before' }, seq: 1 }), { status: 202 })
+  hub.cut(one!.cluster.node)
+  await until(() => one!.cluster.status === 'isolated', 'the end of the lease')
+  const drained = one!.app.tether.drain({ timeoutMs: 10_000, retryMs: 0, spreadMs: 0 })
+  hub.mend(one!.cluster.node)
+  await drained
+  await tab.goTo(two!)
+  t.strictSame(tab.verdicts, ['new', 'resumed'])
+  t.strictSame(saidAt(two!, tab.session), ['before'])
+  t.strictSame(closed, [])
+})
+
+t.test('a node that never gets its lease back still stops in time', async (t) => {
+  const { hub, nodes: [one] } = await startNodes(t, 2, { live: keeping, cluster: { leaseMs: 500 } })
+  const tab = await Tab.open(one!)
+  await post(one!, tab.session, { event: 'say', data: { text: 'before' }, seq: 1 })
+  hub.cut(one!.cluster.node)
+  await until(() => one!.cluster.status === 'isolated', 'the end of the lease')
+  const startedAt = performance.now()
+  await one!.app.tether.drain({ timeoutMs: 600, retryMs: 0, spreadMs: 0 })
+  t.ok(performance.now() - startedAt < 5_000)
+  t.equal(one!.app.tether.stats().sessions, 0)
 })

@@ -4,7 +4,8 @@ import type { Outcome, Seen } from './page.ts'
 /** The broadcasts of an endpoint in the order of the log. */
 export interface LogTruth {
   readonly length: number
-  placeOf: (told: { from: string, n: number }) => number | undefined
+  /** Undefined for a broadcast that is not in the log; null for one that pages may have at any place, or not at all. */
+  placeOf: (told: { from: string, n: number }) => number | null | undefined
   firstAfter: (time: number) => number
 }
 
@@ -99,6 +100,9 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
       case 'gap':
         gap(each.seq, 'a gap frame')
         break
+      case 'reply':
+        number(each.seq)
+        break
       case 'own':
         number(each.seq)
         if (each.n <= own && !ownMayReturn) fault(`private update ${each.n} after ${own}: twice or out of order`)
@@ -120,6 +124,7 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
           fault(`broadcast ${each.from} ${each.n} is not in the log`)
           break
         }
+        if (found === null) break
         if (found <= place) fault(`broadcast ${found} of the log after ${place}: twice or out of order`)
         else if (found > place + 1 && !allMayJump) fault(`broadcast ${found} of the log after ${place}: lost without a word`)
         else if (found > latest) fault(`broadcast ${found} of the log is the first one, and it got a snapshot before ${latest}`)

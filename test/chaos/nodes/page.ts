@@ -5,6 +5,7 @@ export type Seen =
   | { readonly is: 'hello', readonly session: string, readonly verdict: string, readonly seq: number }
   | { readonly is: 'gap', readonly seq: number }
   /** An update; `seq` is null where the page counts. */
+  | { readonly is: 'reply', readonly k: number, readonly seq: number | null }
   | { readonly is: 'own', readonly n: number, readonly seq: number | null }
   | { readonly is: 'all', readonly from: string, readonly n: number, readonly seq: number | null }
   | { readonly is: 'snapshot', readonly own: number, readonly at: number, readonly seq: number | null }

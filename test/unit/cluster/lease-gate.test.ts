@@ -111,3 +111,28 @@ t.test('a closed gate stays closed', async (t) => {
   await lease.clock.pass(1_000)
   t.equal(lease.isolated, 0)
 })
+
+t.test('whoever waits for the lease learns that it is there, that the time is over, or that there will be none', async (t) => {
+  const lease = new Lease()
+  lease.renew()
+  t.equal(lease.gate.whenOpen(1_000), null)
+  await lease.answer('resolve')
+  await lease.clock.pass(100)
+  const told: string[] = []
+  const wait = (name: string, ms: number) => { lease.gate.whenOpen(ms)!.then(() => { told.push(name) }) }
+  wait('late', 10)
+  wait('there', 1_000)
+  await lease.clock.pass(10)
+  t.strictSame(told, ['late'])
+  lease.renew()
+  await lease.clock.pass(0)
+  t.strictSame(told, ['late'], 'the records are not read yet')
+  await lease.answer('resolve')
+  t.strictSame(told, ['late', 'there'])
+  await lease.clock.pass(100)
+  wait('closed', 1_000)
+  lease.gate.close()
+  await lease.clock.pass(0)
+  t.strictSame(told, ['late', 'there', 'closed'])
+  t.equal(lease.gate.whenOpen(1_000), null)
+})

@@ -51,6 +51,16 @@ t.test('a late list does not replace a later one', async (t) => {
   t.strictSame(membership.nodes.map(({ name }) => name), ['self', 'new'])
 })
 
+t.test('a list counts that comes while a later one is asked for', async (t) => {
+  const answers: Array<(nodes: Map<string, Buffer>) => void> = []
+  const { membership } = start({ nodes: () => new Promise((resolve) => { answers.push(resolve) }) })
+  const first = membership.read()
+  membership.read()
+  answers[0]!(new Map([['one', Buffer.from('{}')]]))
+  await first
+  t.equal(membership.has('one'), true, 'whoever asked must not take it for dead')
+})
+
 t.test('the wall clocks of all nodes bound the time', async (t) => {
   const wall = Date.now()
   const cards = { ahead: wall + 60_000, behind: wall - 60_000 }
