@@ -388,8 +388,8 @@ export class ClusterNode implements Cluster {
     // Tells the others that this node is there, and whether they miss an entry of it.
     this.#publisher.beat(true)
     this.#renew()
-    // It may have lost its memory, or in a failover its last writes.
-    if (!isFirst) this.gate.recheck()
+    // It may have lost its memory, or in a failover its last writes. A new lease reads all records anyway.
+    if (!isFirst && this.#membership.leaseUntil > this.#upAt) this.gate.recheck()
   }
 
   #down (): void {

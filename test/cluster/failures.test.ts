@@ -1,4 +1,5 @@
 // The table "what fails how" of docs/cluster.md, over Redis: each node is a process, and each row is seen by pages.
+import { connect as connectTo } from 'node:net'
 import t, { type Test } from 'tap'
 import { connect } from '../../client/index.ts'
 import { refOf } from '../../plugin/sessions/session-id.ts'
@@ -16,7 +17,8 @@ t.setTimeout(180_000)
 
 const leaseMs = 1_500
 const scope = { after: (end: () => unknown) => { t.teardown(end) } }
-const server = await startRedis(scope, { isDurable: true })
+// It takes its time to load what is many commands.
+const server = await startRedis(scope, { isDurable: true, args: ['--key-load-delay', '250'] })
 const site = await Site.of(scope, server.port, {
   engine: { deadlineMs: 400, logBytes: 60_000 },
   cluster: { leaseMs, handoverMs: 6_000, forwardMs: 800, isolatedMs: 1_000, queueFrames: 300 }
@@ -128,6 +130,17 @@ function clientAt (t: Test, first: WeatherNode) {
   return { client, goTo: (other: WeatherNode) => { node = other } }
 }
 
+/** What Redis answers to a command of a new connection; nothing if there is none. */
+function answerTo (command: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connectTo(server.port, '127.0.0.1', () => { socket.write(`${command}\r\n`) })
+    socket.on('error', () => { resolve('') }).on('data', (bytes) => {
+      socket.destroy()
+      resolve(bytes.toString())
+    })
+  })
+}
+
 for (const fault of ['kill -9', 'SIGSTOP'] as const) {
   t.test(`Redis is gone for longer than a lease, by ${fault}: streams stay, all else waits, and nothing is lost`, async (t) => {
     const [x, y, z] = await pages()
@@ -138,7 +151,12 @@ for (const fault of ['kill -9', 'SIGSTOP'] as const) {
     await client.emit('say', { text: 'before' })
     const ref = client.session!
     if (fault === 'SIGSTOP') await server.freeze()
-    else await server.kill()
+    else {
+      const filling = server.admin.pipeline()
+      for (let index = 0; index < 3_000; index++) filling.set(`junk:${index}`, 'x')
+      await filling.exec()
+      await server.kill()
+    }
     for (const node of [a, b, c]) await node.isIn('isolated')
     refused(t, await post(a as never, x.session, say('x', 1), '/move'), 503, 'FST_ERR_TETHER_UNAVAILABLE', 'a POST')
     refused(t, await readWhole(b as never, '/move', counting(x.session, 0)), 503, 'FST_ERR_TETHER_UNAVAILABLE', 'nobody takes over')
@@ -148,7 +166,14 @@ for (const fault of ['kill -9', 'SIGSTOP'] as const) {
     await until(() => x.all.includes('own'), 'a private update flows')
     t.strictSame(broadcastsAt(y), [], 'broadcasts wait')
     if (fault === 'SIGSTOP') server.thaw()
-    else await server.start()
+    else {
+      const started = server.start()
+      await until(async () => (await answerTo('PING')).startsWith('-LOADING'), 'Redis loads its file')
+      refused(t, await readWhole(b as never, '/move', counting(x.session, 0)), 503, 'FST_ERR_TETHER_UNAVAILABLE', 'what loads is down, not empty')
+      await started
+      await Promise.all(Array.from({ length: 3_000 }, (_, index) => server.admin.del(`junk:${index}`)))
+      await server.admin.bgrewriteaof()
+    }
     goTo(b)
     for (const page of [x, y, z]) await page.comeTo(c)
     await site.isCalm()
