@@ -211,8 +211,9 @@ export const defaults = Object.freeze({
     /** Most entries, and most bytes, of one write to the log in Redis. A larger entry is written alone. */
     redisBatchEntries: 128,
     redisBatchBytes: 1_048_576,
-    /** Most messages to one node that Redis keeps, and how long it keeps those to a node that is gone. */
+    /** Most messages to one node that Redis keeps, about their most bytes, and how long it keeps those to a node that is gone. */
     redisInboxMessages: 10_000,
+    redisInboxBytes: 67_108_864,
     redisInboxMs: 60_000,
     /** Most entries of a record's journal in Redis. */
     redisJournalEntries: 10_000,

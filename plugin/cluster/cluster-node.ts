@@ -24,6 +24,8 @@ import type { Frame } from '../protocol/frame.ts'
 
 /** A node renews its lease so often within it. */
 const renewals = 3
+/** While a request to another node waits, a node looks at the leases so often within one. */
+const looks = 20
 
 /** Messages of the log. A subset of pino's logger. */
 export interface ClusterLogger {
@@ -66,12 +68,14 @@ export class ClusterNode implements Cluster {
   #phase: 'new' | 'open' | 'closed' = 'new'
   #isUp = false
   #openedAt = 0
-  /** When the engine began to answer, and when it last lost its memory. */
+  /** When the engine began to answer, when it did so again, and when it last lost its memory. */
   #upAt = 0
+  #backAt = -Infinity
   #forgotAt = -Infinity
   #timer: unknown
   #onFirstUp: (() => void) | null = null
   #isReadingNodes = false
+  #callWatch: unknown
   /** Broadcasts that the application has not called. */
   #internal = 0
 
@@ -116,7 +120,7 @@ export class ClusterNode implements Cluster {
     this.#history = new LogHistory({ reader: this.#reader, clock, limits: fixed, range: async (after, limit) => await this.#engine.range(after, limit) })
     this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }), onNewLease: () => { this.gate.began() } })
     this.records = new RecordStore({ engine: this.#engine, clock, retryMs: fixed.recordRetryMs })
-    this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message), traceLink: parts.traceLink })
+    this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message), traceLink: parts.traceLink, onWaiting: () => { this.#watchCalls() } })
     this.gate = new LeaseGate({ clock, isolatedMs: parts.options.isolatedMs, leaseUntil: () => this.#membership.leaseUntil })
     const publish = (broadcast: Broadcast) => { this.publish(broadcast) }
     this.#bus = new Bus({ node: this.node, clock, limits: fixed, publish, log: () => this.log })
@@ -264,12 +268,35 @@ export class ClusterNode implements Cluster {
     if (!isFresh && this.#membership.has(node)) return 'alive'
     await this.#membership.read()
     if (this.#membership.has(node)) return 'alive'
-    return this.#isUp && this.#parts.clock.now() >= this.#upAt + this.#parts.options.leaseMs ? 'dead' : 'unknown'
+    return this.#knowsTheDead ? 'dead' : 'unknown'
   }
 
-  /** Whether other nodes may still have to write the records that an engine without memory lacks. */
+  /** Whether the engine was there for long enough that each living node could renew its lease. */
+  get #knowsTheDead (): boolean {
+    return this.#isUp && this.#parts.clock.now() >= this.#upAt + this.#parts.options.leaseMs
+  }
+
+  /** Nobody waits for the reply of a node that is dead, or that dies meanwhile. */
+  #watchCalls (): void {
+    if (this.#callWatch !== undefined || this.#phase !== 'open') return
+    const { clock, options: { leaseMs } } = this.#parts
+    const everyMs = leaseMs / looks
+    this.#callWatch = clock.setTimeout(() => {
+      this.#callWatch = undefined
+      if (this.calls.waiting === 0) return
+      if (this.calls.waitedMs < everyMs || !this.#knowsTheDead) return this.#watchCalls()
+      this.#membership.read().then(() => {
+        if (this.#knowsTheDead) this.calls.abandon((node) => !this.#membership.has(node))
+      }, () => {}).then(() => {
+        if (this.calls.waiting > 0) this.#watchCalls()
+      })
+    }, everyMs)
+  }
+
+  /** Whether other nodes may still have to write records: the engine has lost its memory, or was away and may have lost its last writes. */
   get isRecovering (): boolean {
-    return this.#parts.clock.now() < this.#forgotAt + this.#parts.options.leaseMs
+    const { clock, options: { leaseMs } } = this.#parts
+    return clock.now() < Math.max(this.#forgotAt + leaseMs, this.#backAt + leaseMs / renewals)
   }
 
   /**
@@ -307,7 +334,8 @@ export class ClusterNode implements Cluster {
           this.log.warn({ node: this.node }, 'the cluster\'s engine has lost its memory')
           this.#forgotAt = clock.now()
           this.#reader.forgot()
-        }
+        },
+        warn: (message) => { this.log.warn({ node: this.node }, message) }
       })
       await up
     } finally {
@@ -346,6 +374,7 @@ export class ClusterNode implements Cluster {
     this.calls.close()
     this.records.close()
     this.#parts.clock.clearTimeout(this.#timer)
+    this.#parts.clock.clearTimeout(this.#callWatch)
     if (!wasOpen) return
     try {
       await this.#engine.close()
@@ -357,7 +386,8 @@ export class ClusterNode implements Cluster {
   #up (): void {
     if (this.#phase !== 'open') return
     this.#isUp = true
-    const isEmpty = this.#forgotAt >= this.#upAt
+    const isFirst = this.#upAt === 0
+    if (!isFirst) this.#backAt = this.#parts.clock.now()
     this.#upAt = this.#parts.clock.now()
     this.log.info({ node: this.node }, 'the cluster\'s engine answers')
     this.#reader.up(this.#parts.options.logMs)
@@ -365,7 +395,8 @@ export class ClusterNode implements Cluster {
     // Tells the others that this node is there, and whether they miss an entry of it.
     this.#publisher.beat(true)
     this.#renew()
-    if (isEmpty) this.gate.recheck()
+    // It may have lost its memory, or in a failover its last writes. A new lease reads all records anyway.
+    if (!isFirst && this.#membership.leaseUntil > this.#upAt) this.gate.recheck()
   }
 
   #down (): void {

@@ -28,6 +28,8 @@ export interface EngineEvents {
   down: () => void
   /** The engine has lost its memory: log, records and nodes are empty. Comes before `up`. */
   forgot: () => void
+  /** Something that the operator should know, for the log of the application. */
+  warn?: (message: string) => void
 }
 
 /** What an engine can do beyond the least that a cluster needs. */

@@ -24,6 +24,8 @@ export interface NodeCallsParts {
   readonly send: (node: string, message: Buffer) => Promise<void>
   /** Takes traces along; null while nobody traces. */
   readonly traceLink?: (() => TraceLink | null) | undefined
+  /** A request waits, and none did before. */
+  readonly onWaiting?: () => void
 }
 
 /** Replies that a node gives by itself. */
@@ -38,6 +40,7 @@ export const replies = {
 interface Waiting {
   readonly node: string
   readonly bytes: number
+  readonly askedAt: number
   readonly timer: unknown
   readonly resolve: (reply: Reply) => void
   readonly reject: (error: Error) => void
@@ -67,6 +70,12 @@ export class NodeCalls {
 
   get waiting (): number { return this.#waiting.size }
 
+  /** For how many milliseconds the oldest request has waited; 0 for none. */
+  get waitedMs (): number {
+    for (const { askedAt } of this.#waiting.values()) return this.#parts.clock.now() - askedAt
+    return 0
+  }
+
   /** Sets who answers the requests of a name. */
   respond (name: string, responder: Responder): void {
     this.#responders.set(name, responder)
@@ -78,14 +87,15 @@ export class NodeCalls {
    * @throws `FST_ERR_TETHER_UNAVAILABLE` without a reply in time, and beyond a limit
    */
   ask (node: string, name: string, data: unknown, withinMs: number): Promise<Reply> {
-    const { limits, clock, send, traceLink } = this.#parts
+    const { limits, clock, send, traceLink, onWaiting } = this.#parts
     const id = ++this.#lastId
     const message = packMessage({ kind: 'request', id, name, data, trace: traceLink?.()?.carry() })
     return new Promise((resolve, reject) => {
       if (this.#isClosed || this.#waiting.size >= limits.calls || this.#bytes + message.length > limits.bytes) return reject(new UnavailableError())
       this.#bytes += message.length
       const timer = clock.setTimeout(() => { this.#take(id)?.reject(new UnavailableError()) }, withinMs)
-      this.#waiting.set(id, { node, bytes: message.length, timer, resolve, reject })
+      this.#waiting.set(id, { node, bytes: message.length, askedAt: clock.now(), timer, resolve, reject })
+      if (this.#waiting.size === 1) onWaiting?.()
       // The reply may come before the answer of the engine.
       send(node, message).catch(() => { this.#take(id)?.reject(new UnavailableError()) })
     })
@@ -138,6 +148,11 @@ export class NodeCalls {
     this.#bytes -= found.bytes
     this.#parts.clock.clearTimeout(found.timer)
     return found
+  }
+
+  /** Rejects what waits for dead nodes: no reply of theirs will come. */
+  abandon (isDead: (node: string) => boolean): void {
+    for (const [id, { node }] of [...this.#waiting]) if (isDead(node)) this.#take(id)!.reject(new UnavailableError())
   }
 
   /** Rejects what waits. */

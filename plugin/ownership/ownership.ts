@@ -317,15 +317,15 @@ export class Ownership {
     this.#transfer(held.ref, written)
   }
 
-  /** Writes the last record of a session here. A write before it may have come to be without an answer. */
+  /** Writes the last record of a session here; null if another node has it. An earlier write may have come to be without an answer, and the engine may have lost its last writes. */
   async #writeLast (held: HeldSession, record: SessionRecord, keep: PutOptions, mayGoOn?: () => boolean): Promise<string | null> {
-    const { node, records } = this.#parts.node
+    const { records } = this.#parts.node
     for (;;) {
       const written = await records.write(held.ref, record, held.revision, keep, mayGoOn)
-      if (written !== null || held.revision === null) return written
+      if (written !== null) return written
       const stored = await records.read(held.ref)
-      if (stored === null || !isOf(stored.record, node, held.epoch) || stored.revision === held.revision) return null
-      held.revision = stored.revision
+      if (stored !== null && (stored.revision === held.revision || !this.#isEarlier(held, stored.record))) return null
+      held.revision = stored?.revision ?? null
     }
   }
 
@@ -383,7 +383,7 @@ export class Ownership {
   }
 
   async #forward (endpoint: Endpoint, id: string, boundTo: string | null, submission: Submission): Promise<Outcome | Whereabouts> {
-    const { node: { node, calls }, clock, options } = this.#parts
+    const { node: { node, calls, isRecovering }, clock, options } = this.#nodeParts()
     const ref = refOf(id)
     const until = clock.now() + options.forwardMs
     let isFirst = true
@@ -411,7 +411,7 @@ export class Ownership {
         return outcome ?? 'unavailable'
       }
       this.#owners.delete(ref)
-      if (reply.name === outcomes.none && known === undefined && await this.#isStill(ref, owner)) return 'absent'
+      if (reply.name === outcomes.none && known === undefined && !isRecovering() && await this.#isStill(ref, owner)) return 'absent'
       if (reply.name !== outcomes.gone && reply.name !== outcomes.none) return 'unavailable'
       if (clock.now() >= until || owner === node) return 'unavailable'
     }
@@ -431,7 +431,7 @@ export class Ownership {
    * @param hasLeft whether the client has left meanwhile: then the session stays, since a later stream may have it
    */
   async #locate (endpoint: Endpoint, id: string, boundTo: string | null, isClaimed: boolean, hasLeft = () => false): Promise<Found> {
-    const { node: { node, records, stateOf, isRecovering }, clock, options } = this.#nodeParts()
+    const { node: { node, records, stateOf, hasNode, isRecovering }, clock, options } = this.#nodeParts()
     const ref = refOf(id)
     const until = clock.now() + options.handoverMs
     /** The revision of a record whose node said that it has no such session. */
@@ -466,7 +466,7 @@ export class Ownership {
       const resting = restingOf(stored)
       if (record.status === 'frozen' || record.owner === node) {
         // Its end was not written yet, or could not be.
-        if (record.status === 'live') return 'absent'
+        if (record.status === 'live') return isRecovering() ? 'unavailable' : 'absent'
         const arrived = await this.#arrive(endpoint, id, resting!, boundTo, isClaimed, until)
         if (arrived !== null) return arrived
         continue
@@ -493,10 +493,11 @@ export class Ownership {
       if (hasLeft() || !this.#parts.node.gate.isOpen) return 'unavailable'
       const answer = await this.#take(owner, { ref, url: endpoint.url, boundTo, isClaimed, ageMs: clock.now() - askedAt }, until)
       if (answer === outcomes.none) {
-        if (refuted === stored.revision) return 'absent'
+        if (refuted === stored.revision) return isRecovering() ? 'unavailable' : 'absent'
         refuted = stored.revision
       } else if (answer === outcomes.foreign) return 'foreign'
-      else if (answer !== outcomes.gone) return 'unavailable'
+      // Of an owner that has died meanwhile, the record says what is left.
+      else if (answer !== outcomes.gone && (answer !== null || hasNode(owner))) return 'unavailable'
     }
     return 'unavailable'
   }
@@ -686,7 +687,6 @@ export class Ownership {
 
   async #carryOut (held: HeldSession, reason: FreezeReason, to: string | null, deadlineMs: number, retryMs?: number): Promise<boolean> {
     const { ref, session, endpoint, epoch } = held
-    const { records } = this.#parts.node
     let snapshot: SessionSnapshot | null
     try {
       snapshot = await session.freeze(reason, { deadlineMs, ...retryMs === undefined ? {} : { retryMs } })
@@ -718,6 +718,11 @@ export class Ownership {
       this.#report(error, session.id, 'the cluster cannot keep a session, which stays on its node')
       return await this.#comeBack(held, snapshot)
     }
+  }
+
+  /** Whether a record says no more than this node knows: it has the session since, and a failover of the engine lost that. */
+  #isEarlier ({ epoch }: HeldSession, record: SessionRecord): boolean {
+    return record.epoch < epoch || (record.epoch === epoch && 'owner' in record && record.owner === this.#parts.node.node)
   }
 
   /** Makes a session again from its snapshot, which the engine did not take. */
@@ -896,15 +901,15 @@ export class Ownership {
       if (this.#held.get(ref) !== held || held.isLeaving) return
       if (stored !== null) {
         const { record, revision } = stored
-        if (!isOf(record, node, epoch)) this.#lose(held)
-        else {
+        if (!this.#isEarlier(held, record)) return this.#lose(held)
+        if (record.status === 'live' && record.epoch === epoch) {
           held.revision = revision
           held.backup?.resume()
+          return
         }
-        return
       }
-      // The engine has lost it, or never had it.
-      const revision = await records.write(ref, { status: 'live', url: endpoint.url, epoch, owner: node }, null, fixed.recordMs, () => false)
+      // The engine has lost it, or its last writes, or never had it.
+      const revision = await records.write(ref, { status: 'live', url: endpoint.url, epoch, owner: node }, stored?.revision ?? null, fixed.recordMs, () => false)
       if (revision === null) continue
       held.revision = revision
       held.writtenAt = clock.now()
@@ -992,11 +997,6 @@ function firstBackupOf (session: TetherSession): SessionSnapshot | null {
     session.report(error, 'serialize')
     return null
   }
-}
-
-/** Whether a record says that a node has the session in memory, since that epoch. */
-function isOf (record: SessionRecord, node: string, epoch: number): boolean {
-  return record.status === 'live' && record.owner === node && record.epoch === epoch
 }
 
 /** Whether what a session did behind a snapshot is lost. */

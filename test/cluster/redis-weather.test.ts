@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { until } from '../e2e/harness/until.ts'
 import { effort } from '../harness/effort.ts'
 import { redis } from '../../plugin/entries/redis.ts'
+import { defaults } from '../../schemas/defaults.ts'
 import { clientKind, clientKinds } from './harness/redis-clients.ts'
 import { beginNode, openNode, type OpenNode } from './harness/redis-node.ts'
 import { startRedis, type RedisProcess } from './harness/redis-process.ts'
@@ -254,6 +255,28 @@ t.test('the log keeps as many bytes as it may, and the newest of them', async (t
   t.same(now, range(100).slice(-now.length))
   await append(node, 'next')
   await until(() => node.entries.includes('next'), 'the next')
+})
+
+t.test('messages to a node that does not read them are bounded, by count and bytes', async (t) => {
+  const scope = scopeOf(t)
+  const server = await startRedis(scope)
+  const node = await openNode(scope, client(server.port), { deadlineMs: 2_000 })
+  const { redisInboxBytes, redisInboxMessages } = defaults.fixed
+  const inbox = (name: string) => `tether:{shop}:in:${name}`
+  const message = Buffer.alloc(1_000_000)
+  let most = 0
+  for (let sent = 0; sent < 2 * redisInboxBytes; sent += message.length) {
+    message.writeUInt32BE(sent)
+    await node.engine.send('large', message)
+    most = Math.max(most, Number(await server.admin.memory('USAGE', inbox('large'))))
+  }
+  t.ok(most > redisInboxBytes && most < 1.15 * redisInboxBytes, `${most} bytes`)
+  const [newest] = await server.admin.xrevrangeBuffer(inbox('large'), '+', '-', 'COUNT', 1)
+  t.ok((newest as unknown as [Buffer, Buffer[]])[1].some((part) => part.equals(message)), 'the newest stays')
+  for (let sent = 0; sent < 3 * redisInboxMessages; sent += 1_000) await Promise.all(range(1_000).map(() => node.engine.send('small', Buffer.from('x'))))
+  const count = await server.admin.xlen(inbox('small'))
+  t.ok(count >= redisInboxMessages && count < 1.1 * redisInboxMessages, `${count} messages`)
+  t.ok(await server.admin.pttl(inbox('small')) > 0)
 })
 
 t.test('anything but a client is refused with a word on what to do', (t) => {

@@ -10,7 +10,7 @@ import { LogSizes } from './log-sizes.ts'
 import { isMisfit, RedisLine } from './redis-line.ts'
 import type { RedisServer } from './redis-server.ts'
 import { bytesOf, entriesOf, streamsOf, textOf } from './replies.ts'
-import { appendScript, dropNodeScript, journalScript, putScript } from './script.ts'
+import { appendScript, boundInboxScript, dropNodeScript, journalScript, putScript } from './script.ts'
 import { before, earlier, firstId, idOf, later, offsetOf } from './stream-id.ts'
 
 /** Limits of one node's engine. */
@@ -26,7 +26,7 @@ export interface RedisEngineLimits {
   readonly maxCallBytes: number
 }
 
-const { redisBlockMs, redisRereadMs, redisInboxMessages, redisInboxMs, redisReadEntries, redisReadBytes, redisJournalEntries } = defaults.fixed
+const { redisBlockMs, redisRereadMs, redisInboxMessages, redisInboxBytes, redisInboxMs, redisReadEntries, redisReadBytes, redisJournalEntries } = defaults.fixed
 
 /** What a first read asks for: the size of the entries is not known yet. */
 const fewEntries = 64
@@ -69,11 +69,15 @@ export class RedisEngine implements Engine {
   #inboxAt = firstId
   /** The number of the last message of each sender. */
   readonly #heard = new Map<string, number>()
+  /** Bytes to each node since its messages were last measured. */
+  readonly #sentBytes = new Map<string, number>()
   /** Entries that one read asks for: more while they are small, fewer while they are large. */
   #readEntries = fewEntries
   readonly #logSizes = new LogSizes()
   #lastUpkeep = 0
   #trimmedTo = ''
+  /** The policy that the application was warned of. */
+  #warned: string | null = null
 
   constructor (server: RedisServer, application: EngineApplication, limits: RedisEngineLimits) {
     this.#server = server
@@ -113,7 +117,18 @@ export class RedisEngine implements Engine {
         line.call(inbox, ['XADD', inbox, 'MAXLEN', '~', String(redisInboxMessages), '*', 'f', this.#node, 'n', number, 'm', message]),
         line.call(inbox, ['PEXPIRE', inbox, String(redisInboxMs)])
       ])
+      this.#boundInbox(line, node, message.length)
     })
+  }
+
+  /** Drops the oldest messages to a node that does not read them. Measured once in a while: the count bounds small ones. */
+  #boundInbox (line: RedisLine, node: string, bytes: number): void {
+    const sent = (this.#sentBytes.get(node) ?? 0) + bytes
+    this.#sentBytes.delete(node)
+    if (sent < redisInboxBytes / 16) {
+      this.#sentBytes.set(node, sent)
+      if (this.#sentBytes.size > redisInboxMessages) this.#sentBytes.delete(this.#sentBytes.keys().next().value!)
+    } else boundInboxScript.run(line, [this.#keys.inbox(node)], [String(redisInboxBytes)]).catch(() => {})
   }
 
   get (key: string): Promise<EngineRecord | null> {
@@ -316,7 +331,7 @@ export class RedisEngine implements Engine {
     }
     if (found === null) throw new EngineError('keeps nothing')
     const value = textOf(found)
-    this.can.durable = await this.#hasFile(line)
+    await this.#learnSettings(line)
     const hasForgotten = this.#marker !== null && this.#marker !== value
     this.#marker = value
     if (!hasForgotten || this.#closing !== null) return
@@ -326,13 +341,21 @@ export class RedisEngine implements Engine {
     this.#on.forgot()
   }
 
-  /** Whether the server writes each change to a file. One that does not tell is taken for one that does not. */
-  async #hasFile (line: RedisLine): Promise<boolean> {
+  /** Reads settings of the server. One that does not tell is taken for one without a file. */
+  async #learnSettings (line: RedisLine): Promise<void> {
+    let told: string
     try {
-      return /\baof_enabled:1/.test(textOf(await line.call(this.#keys.log, ['INFO', 'persistence'])))
+      told = textOf(await line.call(this.#keys.log, ['INFO']))
     } catch {
-      return false
+      this.can.durable = false
+      return
     }
+    this.can.durable = /\baof_enabled:1/.test(told)
+    const policy = /\bmaxmemory_policy:(\S+)/.exec(told)?.[1]
+    const isEvicting = policy !== undefined && policy !== 'noeviction' && !/\bmaxmemory:0\b/.test(told)
+    const warned = isEvicting ? policy : null
+    if (isEvicting && this.#warned !== warned) this.#on.warn?.(`Redis may evict sessions and broadcasts of the cluster: its maxmemory-policy is ${policy}; set it to noeviction`)
+    this.#warned = warned
   }
 
   /**

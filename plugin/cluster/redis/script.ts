@@ -80,3 +80,10 @@ return 1`)
 export const dropNodeScript = new Script(`
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 return redis.call('SREM', KEYS[1], ARGV[1])`)
+
+/** Messages to a node; most bytes. Beyond these, half of them stay, the newest. */
+export const boundInboxScript = new Script(`
+local used = redis.call('MEMORY', 'USAGE', KEYS[1]) or 0
+local most = tonumber(ARGV[1])
+if used <= most then return 0 end
+return redis.call('XTRIM', KEYS[1], 'MAXLEN', math.floor(redis.call('XLEN', KEYS[1]) * most / used / 2))`)

@@ -25,6 +25,9 @@ export function saidAt (node: Node, id: string): string[] {
   return stateOf(node.live.get(id)).said
 }
 
+/** What of a node a page needs: it may be a process of its own. */
+export type Reached = Pick<Node, 'protocol' | 'port' | 'origin' | 'readers'>
+
 /** One page without the library's client. It can go from node to node. */
 export class Tab {
   readonly isCounting: boolean
@@ -34,32 +37,49 @@ export class Tab {
   readonly verdicts: string[] = []
   #seq = 0
   session: string
+  readonly #path: string
 
-  private constructor (reader: Reader, isCounting: boolean) {
+  private constructor (reader: Reader, isCounting: boolean, path: string) {
     this.reader = reader
     this.isCounting = isCounting
+    this.#path = path
     this.session = reader.session
     this.verdicts.push(reader.controls[0]!.verdict as string)
   }
 
-  static async open (node: Node, { isCounting = true, ...options }: ReaderOptions & { isCounting?: boolean } = {}): Promise<Tab> {
-    const reader = await openReader(node, '/live', isCounting ? { ...options, headers: { 'x-tether-session': 'new', ...options.headers } } : options)
+  static async open (node: Reached, { isCounting = true, path = '/live', ...options }: ReaderOptions & { isCounting?: boolean, path?: string } = {}): Promise<Tab> {
+    const reader = await openReader(node as Node, path, isCounting ? { ...options, headers: { 'x-tether-session': 'new', ...options.headers } } : options)
     await until(() => reader.controls.length > 0, 'the hello frame')
-    return new Tab(reader, isCounting)
+    return new Tab(reader, isCounting, path)
   }
 
   /** All it got so far. */
   get all (): string[] { return [...this.got, ...seen(this.reader)] }
 
   /** Leaves its stream as it is, or cuts it, and asks another node for its session. */
-  async goTo (node: Node, { isCut = true, ...options }: ReaderOptions & { isCut?: boolean } = {}): Promise<void> {
+  async goTo (node: Reached, { isCut = true, ...options }: ReaderOptions & { isCut?: boolean } = {}): Promise<void> {
     if (isCut) this.reader.destroy()
     const { reader } = this
     const last = this.#seq = this.last
     this.got.push(...seen(reader))
-    this.reader = await openReader(node, '/live', { ...options, headers: { ...this.isCounting ? counting(this.session, last) : exactly(this.session, last), ...options.headers } })
+    this.reader = await openReader(node as Node, this.#path, { ...options, headers: { ...this.isCounting ? counting(this.session, last) : exactly(this.session, last), ...options.headers } })
     await until(() => this.reader.controls.length > 0 || this.reader.status !== 200, 'the hello frame')
     this.verdicts.push(this.reader.controls[0]?.verdict as string)
+  }
+
+  /** The same, again and again while it is refused, as a client does. Gives the verdict. */
+  async comeTo (node: Reached, options: ReaderOptions & { isCut?: boolean } = {}): Promise<string> {
+    for (const startedAt = performance.now(); performance.now() - startedAt < 30_000;) {
+      await this.goTo(node, options)
+      const verdict = this.verdicts.at(-1)
+      if (verdict !== undefined) {
+        this.session = this.reader.session
+        return verdict
+      }
+      this.verdicts.pop()
+      await new Promise((resolve) => { setTimeout(resolve, 20) })
+    }
+    throw new Error('waited in vain for a node to take a session')
   }
 
   /** The number of the last update that it has. */

@@ -69,6 +69,24 @@ t.test('requests that wait are bounded by count and bytes, at both ends', async 
   await clock.pass(50)
 })
 
+t.test('what waits for a dead node is given up, and nothing else', async (t) => {
+  const clock = new VirtualClock()
+  let begins = 0
+  const node = new NodeCalls({ limits: { calls: 5, bytes: 1_000 }, clock, send: async () => {}, onWaiting: () => { begins++ } })
+  t.equal(node.waitedMs, 0)
+  const dead = t.rejects(node.ask('dead', 'any', null, 1_000), unavailable)
+  await clock.pass(30)
+  const living = node.ask('living', 'any', null, 1_000)
+  t.equal(begins, 1, 'once while any waits')
+  t.equal(node.waitedMs, 30)
+  node.abandon((name) => name === 'dead')
+  await dead
+  t.equal(node.waitedMs, 0)
+  node.receive('living', packMessage({ kind: 'reply', id: 2, name: 'done', data: null }))
+  t.match(await living, { name: 'done' })
+  t.equal(clock.pending, 0, 'no timer is left')
+})
+
 t.test('a request that arrives twice runs once', async (t) => {
   const clock = new VirtualClock()
   const { one, two } = pair(clock, undefined, () => 2)

@@ -1,6 +1,7 @@
 // Several nodes over the hub in memory, on a clock of the test: a seed decides what is late, lost and broken.
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import t from 'tap'
+import type { Whereabouts } from '../../../plugin/sessions/keeper.ts'
 import { effort } from '../../harness/effort.ts'
 import { leaseMs, World, type SimulatedNode } from './simulation.ts'
 
@@ -233,6 +234,53 @@ t.test('the owner is dead: nobody knows before its lease ends, and then the sess
   t.equal(await world.run(two!.get(id)), 'unavailable')
   await world.clock.pass(2 * leaseMs)
   t.equal(await world.run(two!.get(id)), 'absent')
+  await world.stop()
+})
+
+t.test('a request that waits for a dead node is answered when the lease of that node has ended', async (t) => {
+  const { world, nodes: [one, two] } = await worldOf(2)
+  const { id } = (await world.run(one!.open()))!
+  await world.clock.pass(leaseMs)
+  one!.kill()
+  const killedAt = world.clock.now()
+  let where: Whereabouts = 'unavailable'
+  while (where === 'unavailable') where = await world.run(two!.get(id))
+  t.equal(where, 'absent')
+  t.ok(world.clock.now() - killedAt <= leaseMs + 60, `after ${world.clock.now() - killedAt} ms`)
+  await world.stop()
+})
+
+t.test('an engine that has lost its last writes: the node that has a session says so again, and it moves with all it has', async (t) => {
+  const { world, nodes: [one, two, three] } = await worldOf(3)
+  const onlooker = world.hub.engineFor({ name: 'tether', logMs: 60_000 })
+  await world.run(onlooker.open('onlooker', { entry () {}, message () {}, up () {}, down () {}, forgot () {} }))
+  /** Takes the record back to what it was, as a failover to a replica does that lags. */
+  const lose = async (ref: string, value: Buffer) => {
+    const { revision } = (await world.run(onlooker.get(ref)))!
+    await world.run(onlooker.put(ref, value, revision, { ttlMs: 60_000 }))
+  }
+  for (const isAway of [true, false]) {
+    const { id, ref } = (await world.run(one!.open()))!
+    await world.run(one!.post(id, 1))
+    const asked = two!.get(id)
+    let before = (await world.run(onlooker.get(ref)))!.value
+    // With its link up all the time, the node notices when the session leaves: the record is as it was while it moved.
+    while (!isAway && !before.includes('moving')) before = (await world.run(onlooker.get(ref)))!.value
+    t.equal(await world.run(asked), 'here')
+    await world.run(two!.post(id, 2))
+    await lose(ref, before)
+    if (isAway) {
+      for (const node of [one!, two!, three!]) world.hub.cut(node.cluster.node)
+      await world.clock.pass(10)
+      for (const node of [one!, two!, three!]) world.hub.mend(node.cluster.node)
+    }
+    let where: Whereabouts = 'unavailable'
+    for (let attempt = 0; where === 'unavailable' && attempt < 100; attempt++) where = await world.run(three!.get(id))
+    t.equal(where, 'here')
+    t.strictSame(three!.sessions.get(id)!.events, [1, 2])
+    t.notOk(two!.sessions.has(id))
+  }
+  await world.run(onlooker.close())
   await world.stop()
 })
 
