@@ -5,6 +5,7 @@ import { logThrown, presentable } from '../../schemas/thrown.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import { Audience } from '../delivery/audience.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Applicant } from './applicant.ts'
 import { Cohorts } from './cohorts.ts'
@@ -33,6 +34,8 @@ export interface EndpointParts {
   readonly cluster?: BroadcastLog | null
   /** Its full URL pattern, by which other nodes know it. */
   readonly url?: string
+  /** Measures the events; null for none. */
+  readonly eventTimes?: EventTimes | null
 }
 
 /** One `stateful` URL: its sessions, its groups and its configuration. */
@@ -46,6 +49,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly registry: SessionRegistry<TetherSession>
   readonly groups: Groups
   readonly context: HandlerContext<unknown, UpdateDefinitions>
+  readonly eventTimes: EventTimes | null
   /** Sessions by id, including those that are closing. */
   readonly sessions = new Map<string, TetherSession>()
   /** Prepared sessions by their unused claims. */
@@ -66,6 +70,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.runtime = parts.runtime
     this.registry = parts.registry
     this.#log = parts.log
+    this.eventTimes = parts.eventTimes ?? null
     this.handlers = new Map(Object.entries(parts.config.on ?? {}).map(([name, handle]) => [name, { handle: handle as EventHandler['handle'], isSync: isSyncCallback(handle) }]))
     this.groups = new Groups(this)
     this.cohorts = new Cohorts({ ...parts.runtime, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })

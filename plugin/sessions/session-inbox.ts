@@ -3,6 +3,7 @@ import { BusyError, HandlerTimeoutError, SessionClosedError } from '../../schema
 import { Command, CommandChannel, type CommandMemory, type CommandOwner } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Counters } from '../metrics/counters.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 
 /** A handler of the application for one event. */
 export interface EventHandler {
@@ -23,6 +24,8 @@ export interface InboxScope {
   readonly hooks: { readonly [Name in HookName]?: Hook | undefined } & { readonly on?: object | undefined }
   /** The last argument of each handler. */
   readonly context: unknown
+  /** Measures the events; null without the option `tuning`. */
+  readonly eventTimes?: EventTimes | null
 }
 
 /** The session of an inbox: the first argument of handlers and hooks. */
@@ -98,9 +101,16 @@ export class SessionInbox implements CommandOwner {
   accept (name: string, data: unknown, seq: number, weight: number): void {
     if (seq !== 0) this.#acceptedSeq = seq
     this.#counters.add('eventsAccepted')
-    const { handlers, hooks, context } = this.#scope
+    const { handlers, hooks, context, eventTimes } = this.#scope
     const { handle, isSync } = handlers.get(name)!
-    const command = new Command(name, () => handle.call(hooks.on, this.#owner, data, context))
+    const call = (): unknown => handle.call(hooks.on, this.#owner, data, context)
+    const timed = eventTimes?.accept()
+    const command = timed === undefined
+      ? new Command(name, call)
+      : new Command(name, () => {
+        timed.begin()
+        return call()
+      }, timed.settle)
     command.isSync = isSync
     command.seq = seq
     command.weight = weight

@@ -1,6 +1,7 @@
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Audience } from '../delivery/audience.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
 import type { Cohorts } from './cohorts.ts'
@@ -16,6 +17,8 @@ export interface SessionScope<Session> {
   /** By name of the event; one for each event of the contract. */
   readonly handlers: ReadonlyMap<string, EventHandler>
   readonly context: HandlerContext<unknown, UpdateDefinitions>
+  /** Measures the events; null without the option `tuning`. */
+  readonly eventTimes?: EventTimes | null
   readonly runtime: Runtime
   readonly cohorts: Cohorts
   /** All sessions, and the groups of the session. */

@@ -1,0 +1,88 @@
+import type { Objective } from '../input/options.ts'
+import { keepingUp, keptUp, lostShareLimit, latencyAt, type Step } from '../measure/step.ts'
+import { bootstrap } from '../statistics/bootstrap.ts'
+import { decode, percentile } from '../statistics/histogram.ts'
+import { median } from '../statistics/quantile.ts'
+
+/** An estimate, and the interval of its true value with 95 % confidence. */
+export interface Estimate {
+  readonly estimate: number
+  readonly interval: readonly [low: number, high: number]
+  /** Whether the largest load that was measured still held, so that the true value is at least this. */
+  readonly atLeast: boolean
+}
+
+/** What a step says about one objective. */
+export interface Sample {
+  readonly offered: number
+  readonly achieved: number
+  readonly latencyMs: number | null
+  readonly lostShare: number
+}
+
+/** No repeats show errors that all of them share: the clock, the grid of loads. */
+const leastError = 0.02
+
+export function sampleFor (step: Step, objective: Objective): Sample {
+  return {
+    offered: step.offered,
+    achieved: step.achieved,
+    latencyMs: latencyAt(step, objective.share, ({ histogram, count }, share) => count === 0 ? null : percentile(decode(histogram), share)),
+    lostShare: step.busyShare + step.refusedShare + step.failedShare
+  }
+}
+
+/** Events a second at which an objective still holds. Null without loads. */
+export function capacityOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): Estimate | null {
+  const ascending = loads.filter((samples) => samples.length > 0).toSorted((first, second) => median(first.map(({ offered }) => offered)) - median(second.map(({ offered }) => offered)))
+  const found = pointOf(ascending, limitMs)
+  if (found === null) return null
+  const interval = bootstrap(ascending, (groups) => pointOf(groups, limitMs)?.value ?? null)
+  const [low, high] = interval === null ? [0, found.value] : [interval.low, interval.high]
+  return {
+    estimate: found.value,
+    interval: [Math.min(low, found.value * (1 - leastError)), Math.max(high, found.value * (1 + leastError))],
+    atLeast: found.atLeast
+  }
+}
+
+function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { value: number, atLeast: boolean } | null {
+  const points = loads.map((samples) => ({
+    offered: median(samples.map(({ offered }) => offered)),
+    ratio: median(samples.map(({ achieved, offered }) => achieved / offered)),
+    latencyMs: median(samples.flatMap(({ latencyMs }) => latencyMs ?? [])),
+    lostShare: median(samples.map(({ lostShare }) => lostShare)),
+    samples
+  }))
+  const [first] = points
+  if (first === undefined) return null
+  const holds = points.map(({ ratio, latencyMs, lostShare }) => ratio >= keepingUp && lostShare <= lostShareLimit && !(latencyMs > limitMs))
+  // One load that fails between two that hold is noise.
+  const last = holds.lastIndexOf(true)
+  // What a server does when it has too much is what it can do.
+  const saturated = points.filter(({ ratio }, index) => index > last && ratio < keepingUp).flatMap(({ samples }) => samples.map(({ achieved }) => achieved))
+  const most = saturated.length === 0 ? Infinity : median(saturated)
+  if (last === -1) return { value: first.latencyMs > limitMs && first.ratio >= keepingUp ? 0 : Math.min(most, first.offered), atLeast: false }
+  const held = points[last]!
+  const next = points[last + 1]
+  if (next === undefined) return { value: held.offered, atLeast: true }
+  return { value: Math.max(held.offered * 0.9, Math.min(most, crossing(held, next, limitMs))), atLeast: false }
+}
+
+interface Place {
+  readonly offered: number
+  readonly latencyMs: number
+}
+
+/** Where the latency reaches the limit between a load that holds and the next: on a logarithmic scale, since queues grow so. */
+function crossing (held: Place, next: Place, limitMs: number): number {
+  if (!(next.latencyMs > limitMs)) return next.offered
+  const from = Math.log(Math.max(held.latencyMs, 0.01))
+  const share = held.latencyMs > 0 ? (Math.log(limitMs) - from) / (Math.log(next.latencyMs) - from) : 0.5
+  return held.offered + (next.offered - held.offered) * Math.min(1, Math.max(0, share))
+}
+
+/** Whether a step holds all objectives. */
+export function holds (step: Step, objectives: readonly Objective[]): boolean {
+  return keptUp(step) && objectives.every((objective) => !((sampleFor(step, objective).latencyMs ?? 0) > objective.limitMs))
+}
