@@ -9,5 +9,7 @@ export type ControlFrame =
   | { type: 'answer' } & Answer
   /** `seq`: number of the last update sent. */
   | { type: 'heartbeat', seq: number }
+  /** The answer to a ping, with its id. */
+  | { type: 'pong', id: string | number }
   /** `seq`: number of the last update dropped. */
   | { type: 'gap', seq: number }

@@ -69,6 +69,10 @@ export const defaults = Object.freeze({
     openingBytes: 1_024,
     /** Messages that a WebSocket may send before its session exists. */
     earlyMessages: 32,
+    /** Most pings of one session that wait for their answer, most pings of one second, and most characters of a ping's id. */
+    waitingPings: 16,
+    pingsPerSecond: 128,
+    pingIdLength: 64,
     /** Commands that one session runs before other work gets its turn. */
     commandsPerTurn: 64,
     /** Sends of one session or transport that resolve at once. The next one waits a turn of the event loop. */

@@ -79,6 +79,8 @@ export class SchemaError extends answer('FST_ERR_TETHER_SCHEMA', 422, 'The schem
 
 export const UpgradeRequiredError = answer('FST_ERR_TETHER_UPGRADE_REQUIRED', 426, 'This URL serves WebSockets only, and the request is no upgrade to one')
 export const BusyError = answer('FST_ERR_TETHER_BUSY', 429, 'The session\'s command channel is full')
+/** Refuses a ping. Events have a limit of their own. */
+export const PingLimitError = answer('FST_ERR_TETHER_PING_LIMIT', 429, 'Too many pings of this session wait for their answer, or came within a second')
 export const SessionLimitError = answer('FST_ERR_TETHER_SESSION_LIMIT', 503, 'There is no room for another session')
 export const DrainingError = answer('FST_ERR_TETHER_DRAINING', 503, 'The server is shutting down')
 

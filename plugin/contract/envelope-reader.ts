@@ -2,6 +2,8 @@ import type { Fault } from '../../schemas/errors.ts'
 import { escapePointer } from '../../schemas/json-pointer.ts'
 import { isRecord } from '../../schemas/record.ts'
 import type { CompiledContract } from './compiled-contract.ts'
+import type { EventReader } from './event-validator.ts'
+import { pingEvent, pingReader } from './ping-reader.ts'
 
 /** An event that has passed all checks. */
 export interface CheckedEvent {
@@ -38,12 +40,13 @@ function readEnvelope (envelope: unknown, pointer: string, contract: CompiledCon
   if (seq !== undefined && !(Number.isSafeInteger(seq) && (seq as number) > 0)) {
     faults.push({ path: `${pointer}/seq`, message: 'must be a whole number from 1' })
   }
+  if (seq !== undefined && event === pingEvent) faults.push({ path: `${pointer}/seq`, message: 'is not known here: a ping has no number' })
   if (data === undefined) faults.push({ path: `${pointer}/data`, message: 'is required' })
   if (typeof event !== 'string') {
     faults.push({ path: `${pointer}/event`, message: event === undefined ? 'is required' : 'must be string' })
     return
   }
-  const reader = contract.event(event)
+  const reader = readerOf(event, contract)
   if (reader === undefined) {
     faults.push({ path: `${pointer}/event`, message: unknownEvent(contract) })
     return
@@ -56,7 +59,7 @@ function readEnvelope (envelope: unknown, pointer: string, contract: CompiledCon
 
 /** Reads the body of `POST url/:event`: the data itself, or the fields of a form. */
 export function readEventData (name: string, data: unknown, coerce: boolean, contract: CompiledContract, faults: Fault[]): CheckedEvent[] {
-  const reader = contract.event(name)
+  const reader = readerOf(name, contract)
   if (reader === undefined) {
     faults.push({ path: '', message: `the event of the URL ${unknownEvent(contract)}` })
     return []
@@ -82,6 +85,10 @@ export function readOpening (body: unknown, faults: Fault[]): Opening | null {
   if (typeof session !== 'string' || session === '') faults.push({ path: '/session', message: session === undefined ? 'is required' : 'must be "new" or the id of a session' })
   if (lastEventId !== undefined && typeof lastEventId !== 'string') faults.push({ path: '/lastEventId', message: 'must be string' })
   return faults.length > 0 ? null : { session: session as string, lastEventId: lastEventId as string | undefined ?? null }
+}
+
+function readerOf (event: string, contract: CompiledContract): EventReader | undefined {
+  return event === pingEvent ? pingReader() : contract.event(event)
 }
 
 function unknownKey (pointer: string, key: string): Fault {

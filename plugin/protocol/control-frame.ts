@@ -18,6 +18,11 @@ export function heartbeatFrame (seq: number): string {
   return controlFrame({ type: 'heartbeat', seq })
 }
 
+/** @param id the id of the ping */
+export function pongFrame (id: string | number): string {
+  return controlFrame({ type: 'pong', id })
+}
+
 export const heartbeatComment = ':\n\n'
 
 /** @param seq number of the last update dropped */

@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { defaults } from '../../schemas/defaults.ts'
-import { BindingError, BusyError, DrainingError, SchemaError, SequenceError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
+import { BindingError, BusyError, DrainingError, PingLimitError, SchemaError, SequenceError, SessionClosedError, SessionNotFoundError, ValidationError, type Fault } from '../../schemas/errors.ts'
 import { shareContext } from '../commands/command-context.ts'
 import { readEnvelopes, readEventData, type CheckedEvent } from '../contract/envelope-reader.ts'
 import { cutFault } from '../contract/fault-list.ts'
+import { pingEvent, type Ping } from '../contract/ping-reader.ts'
 import { parseLastEventId } from '../protocol/claim.ts'
 import type { Endpoint } from './endpoint.ts'
 import { NumberTakers } from './number-takers.ts'
@@ -98,7 +99,7 @@ export class Acceptance {
     if (!session.isOpen) throw this.#endpoint.runtime.draining ? new DrainingError() : new SessionClosedError()
     let known = 0
     if (submission.event === leaveEvent) session.leave()
-    else known = this.#queue(session, this.#read(session, submission), submission.bytes ?? writtenBytes(submission.body), submission.sender)
+    else known = this.#take(session, this.#read(session, submission), submission)
     this.acknowledge(session, submission.lastEventId)
     return { isAccepted: true, status: submission.isForm ? 204 : 202, seq: session.acceptedSeq, known }
   }
@@ -116,6 +117,16 @@ export class Acceptance {
     }
     if (faults.length > 0) throw refusal(faults)
     return events
+  }
+
+  /** Takes all events or none. Returns {@link Accepted.known}. */
+  #take (session: TetherSession, events: readonly CheckedEvent[], { body, bytes, sender }: Submission): number {
+    const queued = events.some(isPing) ? events.filter((event) => !isPing(event)) : events
+    const pings = events.length - queued.length
+    if (pings > 0 && !session.admitPings(pings)) throw new PingLimitError()
+    const known = queued.length === 0 ? 0 : this.#queue(session, queued, bytes ?? writtenBytes(body), sender)
+    if (pings > 0) for (const event of events) if (isPing(event)) session.answerPing((event.data as Ping).id)
+    return known
   }
 
   /** Queues all events or none, and takes their numbers in the same step. Returns {@link Accepted.known}. */
@@ -145,6 +156,10 @@ export class Acceptance {
   }
 }
 
+function isPing ({ name }: CheckedEvent): boolean {
+  return name === pingEvent
+}
+
 /** Queues only new events. An event accepted before is acknowledged again, but does not run again. */
 function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], weight: number): void {
   for (const event of events) {
@@ -154,7 +169,7 @@ function acceptFresh (session: TetherSession, events: readonly CheckedEvent[], w
 
 /** The outcome for a thrown value, also for one that a transport caught while it read the submission. */
 export function refusedFor (error: unknown): Refused {
-  const isTemporary = error instanceof BusyError || error instanceof DrainingError
+  const isTemporary = error instanceof BusyError || error instanceof PingLimitError || error instanceof DrainingError
   return { isAccepted: false, status: statusOf(error), error, retryAfter: isTemporary ? defaults.fixed.retryAfterSeconds : undefined }
 }
 

@@ -108,6 +108,19 @@ export class SessionFeed implements StreamReader, Holder {
     return this.isBlocked ? this.#gate.wait() : this.#gate.grant()
   }
 
+  /** Number of texts that wait behind updates; see {@link sendBehind}. */
+  get waitingControls (): number { return this.#stream?.waitingControls ?? 0 }
+
+  /** Sends library text behind all updates that wait now. Without a stream, drops it. */
+  sendBehind (text: string): void {
+    const stream = this.#stream
+    if (stream === null || this.#isOver) return
+    // While updates wait in a cohort's log, only its own outbox has numbers for them.
+    const cohort = this.#cohort
+    if (cohort !== null && cohort.waitingOf(this.#owner).frames > 0) this.leaveStep()
+    stream.controlBehind(text, this.outbox.next)
+  }
+
   /** Queues a frame; checks no limit and writes nothing. */
   append (frame: Frame): void {
     if (this.#isOver || !this.outbox.append(frame)) return

@@ -8,13 +8,14 @@ import type { Cohort } from '../delivery/cohort.ts'
 import type { Outbox } from '../delivery/outbox.ts'
 import { Counters, snapshot } from '../metrics/counters.ts'
 import { takenMark } from '../protocol/claim.ts'
-import { goodbyeFrame, helloFrame } from '../protocol/control-frame.ts'
+import { goodbyeFrame, helloFrame, pongFrame } from '../protocol/control-frame.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { DisconnectReason, Stream } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
 import type { Applicant } from './applicant.ts'
 import type { CohortSeeker } from './cohorts.ts'
 import type { NumberTakers } from './number-takers.ts'
+import { PingAllowance } from './ping-allowance.ts'
 import { SessionClock, type ClockOwner, type Phase } from './session-clock.ts'
 import { SessionFeed, type FeedOwner } from './session-feed.ts'
 import { createSessionId, shortSessionId } from './session-id.ts'
@@ -63,6 +64,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   groups: Set<string> | null = null
   /** The senders that took event numbers; null before the first sender with a name. */
   takers: NumberTakers | null = null
+  /** Null before its first ping. */
+  #pings: PingAllowance | null = null
   #phase: Phase
   /** Whether the session still has a place in the pool of prepared sessions. */
   #isPooled: boolean
@@ -295,6 +298,20 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     // With a stream the session is not idle; the loss of the stream starts the time.
     if (this.feed.stream === null) this.#clock.lastEventAt = performance.now()
     this.inbox.accept(name, data, seq, weight)
+  }
+
+  /** Whether it takes `count` pings now. Counts them if so. */
+  admitPings (count: number): boolean {
+    const { waitingPings, pingsPerSecond } = this.scope.runtime.limits
+    if (this.feed.waitingControls + count > waitingPings) return false
+    const now = performance.now()
+    return (this.#pings ??= new PingAllowance(pingsPerSecond, now)).take(count, now)
+  }
+
+  /** Answers a ping, behind all updates that wait. Without a stream, nobody gets the answer. */
+  answerPing (id: string | number): void {
+    this.catchUp()
+    this.feed.sendBehind(pongFrame(id))
   }
 
   #prove (): void {

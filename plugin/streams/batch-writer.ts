@@ -49,6 +49,8 @@ export class BatchWriter {
   #earlyBytes = 0
   /** Text that goes before the next update. */
   #control: string
+  /** Texts that go behind updates which wait, oldest first. Null for most streams. */
+  #behind: Array<{ readonly text: string, readonly next: number }> | null = null
   /** Whether the first block still needs its blank line. Written alone, that line sends the head at once. */
   #isOpening = true
   /** A piece too large for one write, and the number of its written parts. */
@@ -70,11 +72,12 @@ export class BatchWriter {
   get heldWeight (): number { return this.#large === null ? 0 : this.#runtime.budget.shareOfBatch(this.#large) }
   /** Whether nothing but updates is left to write, and these may leave at any time. */
   get isIdle (): boolean {
-    return this.isWritable && this.#control === '' && !this.#isOpening && this.#goodbye === null && this.#large === null && this.#pace === null
+    return this.isWritable && this.#control === '' && this.#behind === null && !this.#isOpening && this.#goodbye === null && this.#large === null && this.#pace === null
   }
 
   /** Whether text other than updates waits. */
-  get hasControl (): boolean { return this.#control !== '' }
+  get hasControl (): boolean { return this.#control !== '' || this.#behind !== null }
+  get waitingControls (): number { return this.#behind?.length ?? 0 }
   /** Whether `close` was called. */
   get isEnding (): boolean { return this.#goodbye !== null }
   /** Whether the goodbye was written, so that nothing follows. */
@@ -110,6 +113,11 @@ export class BatchWriter {
     this.#control += text
   }
 
+  /** Puts text behind the updates before number `next`, and before a later one. */
+  controlBehind (text: string, next: number): void {
+    (this.#behind ??= []).push({ text, next })
+  }
+
   /** Makes `goodbye` the last text, after everything that waits. */
   close (goodbye: string): void {
     this.#goodbye = goodbye
@@ -120,6 +128,7 @@ export class BatchWriter {
     this.isWritable = false
     this.#dropLarge()
     this.#control = ''
+    this.#behind = null
     this.#reader = null
     this.#counters = null
     this.#pace = null
@@ -175,6 +184,15 @@ export class BatchWriter {
       this.#isOpening = false
       text += '\n'
     }
+    return this.#behind === null ? text : text + this.#takeBehind(this.#behind)
+  }
+
+  /** Takes the texts behind updates that were written or dropped. Without a reader, no update is left to wait for. */
+  #takeBehind (behind: Array<{ readonly text: string, readonly next: number }>): string {
+    const cursor = this.#reader?.outbox.cursor ?? Infinity
+    let text = ''
+    while (behind.length > 0 && behind[0]!.next <= cursor) text += behind.shift()!.text
+    if (behind.length === 0) this.#behind = null
     return text
   }
 
@@ -203,6 +221,7 @@ export class BatchWriter {
     if (gap !== 0) text += gapFrame(idPrefix, gap)
     const start = outbox.cursor
     let end = outbox.batchEnd(carrier.pieceBytes - text.length, idPrefix === null ? 0 : idPrefix.length + idLineBytes)
+    if (this.#behind !== null) end = Math.min(end, this.#behind[0]!.next)
     const pace = this.#pace
     if (pace !== null) {
       end = Math.min(end, pace.flushEnd)

@@ -54,6 +54,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   get gone (): boolean { return this.#gone }
   get reason (): DisconnectReason { return this.#reason }
   get heldWeight (): number { return this.#writer.heldWeight }
+  get waitingControls (): number { return this.#writer.waitingControls }
   get closing (): boolean { return this.#writer.isEnding }
 
   attach (reader: StreamReader, opening: string): void {
@@ -66,6 +67,12 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   control (text: string): void {
     this.#reader?.onControl()
     this.#writer.control(text)
+    this.#runtime.scheduler.schedule(this)
+  }
+
+  controlBehind (text: string, next: number): void {
+    this.#reader?.onControl()
+    this.#writer.controlBehind(text, next)
     this.#runtime.scheduler.schedule(this)
   }
 

@@ -82,6 +82,10 @@ export interface Stream extends Flushable {
   attach: (reader: StreamReader, opening: string) => void
   /** Writes library text before the next update. */
   control: (text: string) => void
+  /** Writes library text behind the reader's updates before number `next`, or before a later update. */
+  controlBehind: (text: string, next: number) => void
+  /** Number of texts of {@link controlBehind} that were not written yet. */
+  readonly waitingControls: number
   /**
    * Writes everything that waits, then `goodbye`, and ends. If that takes longer than `withinMs`, the stream is
    * destroyed. A second call can only shorten that time. `closeCode` is for a WebSocket; default 1000.

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { takenMark } from '../../../plugin/protocol/claim.ts'
-import { answerFrame, gapFrame, goodbyeFrame, heartbeatComment, heartbeatFrame, helloFrame } from '../../../plugin/protocol/control-frame.ts'
+import { answerFrame, gapFrame, goodbyeFrame, heartbeatComment, heartbeatFrame, helloFrame, pongFrame } from '../../../plugin/protocol/control-frame.ts'
 
 const session = 'AbCdEfGhIjKlMnOpQrStUv-_'
 
@@ -15,6 +15,11 @@ t.test('hello names the session in its id, so that one without updates can be re
 t.test('heartbeat', async (t) => {
   t.equal(heartbeatFrame(7), 'event: tether\ndata: {"type":"heartbeat","seq":7}\n\n')
   t.equal(heartbeatComment, ':\n\n')
+})
+
+t.test('pong', async (t) => {
+  t.equal(pongFrame('a\n\nb'), 'event: tether\ndata: {"type":"pong","id":"a\\n\\nb"}\n\n', 'an id stays on its line')
+  t.equal(pongFrame(0.5), 'event: tether\ndata: {"type":"pong","id":0.5}\n\n')
 })
 
 t.test('gap', async (t) => {

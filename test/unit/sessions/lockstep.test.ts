@@ -125,7 +125,7 @@ interface Step {
   readonly flag: boolean
 }
 
-const kinds = ['broadcast', 'broadcast', 'broadcast', 'reading', 'reading', 'except', 'large', 'burst', 'send', 'sendReading', 'join', 'leave', 'freeze', 'thaw', 'cut', 'reconnect', 'replace', 'acknowledge', 'control', 'close', 'open', 'turn', 'turn', 'turn', 'turn', 'look'] as const
+const kinds = ['broadcast', 'broadcast', 'broadcast', 'reading', 'reading', 'except', 'large', 'burst', 'send', 'sendReading', 'join', 'leave', 'freeze', 'thaw', 'cut', 'reconnect', 'replace', 'acknowledge', 'control', 'ping', 'ping', 'close', 'open', 'turn', 'turn', 'turn', 'turn', 'look'] as const
 
 const steps: fc.Arbitrary<Step[]> = fc.array(fc.record({
   kind: fc.constantFrom(...kinds),
@@ -179,6 +179,10 @@ async function apply (world: World, { kind, tab: at, group, number, flag }: Step
   if (kind === 'reconnect' || kind === 'replace') return world.connect(at % world.tabs.length, flag ? number * 3 : Math.max(0, session.feed.lastWritten - number))
   if (kind === 'acknowledge') return session.acknowledge(Math.max(0, session.stats.framesWritten - number))
   if (kind === 'control') return session.stream?.control(`: ${index}\n\n`)
+  if (kind === 'ping') {
+    for (let count = 0; count <= number && session.admitPings(1); count++) session.answerPing(index)
+    return
+  }
   if (kind === 'close') {
     if (number === 0) session.close()
     return
@@ -224,7 +228,7 @@ t.test('nobody can tell that sessions are in step', async (t) => {
 })
 
 /** Kinds of steps whose outcome does not depend on what was written already. */
-const timeless = ['broadcast', 'broadcast', 'broadcast', 'except', 'large', 'burst', 'send', 'join', 'leave', 'freeze', 'thaw', 'cut', 'reconnect', 'control', 'slice', 'slice', 'slice', 'turn'] as const
+const timeless = ['broadcast', 'broadcast', 'broadcast', 'except', 'large', 'burst', 'send', 'join', 'leave', 'freeze', 'thaw', 'cut', 'reconnect', 'control', 'ping', 'slice', 'slice', 'slice', 'turn'] as const
 
 /** The updates of a stream, without control frames and comments. */
 function updatesOf (text: string, id: string): string {

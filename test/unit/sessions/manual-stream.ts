@@ -41,6 +41,12 @@ export class ManualStream implements Stream {
     this.got.push(text)
   }
 
+  readonly waitingControls = 0
+
+  controlBehind (text: string): void {
+    this.control(text)
+  }
+
   flush (now: number): true {
     const reader = this.#reader
     if (reader === null || this.gone) return true

@@ -449,3 +449,55 @@ t.test('any mixture of updates, control text, gaps and full carriers gives the b
   }), { numRuns: 400 })
   t.pass('for four kinds of readers')
 })
+
+t.test('text behind updates goes behind those that wait, and before later ones', async (t) => {
+  for (const idPrefix of [null, 's.']) {
+    const { carrier, writer, append, drain } = start({ idPrefix })
+    const id = (number: number) => idPrefix === null ? '' : `id: s.${number}\n`
+    carrier.isFull = true
+    append('one\n\n')
+    writer.flush(0)
+    append('two\n\n', 'three\n\n')
+    writer.controlBehind('behind three\n\n', 4)
+    append('four\n\n')
+    writer.controlBehind('behind four\n\n', 5)
+    writer.controlBehind('behind four too\n\n', 5)
+    append('five\n\n')
+    t.equal(writer.waitingControls, 3)
+    t.equal(writer.isIdle, false, 'nobody may share writes meanwhile')
+    drain()
+    t.equal(carrier.text, `hello\n\n${id(1)}one\n\n${id(2)}two\n\n${id(3)}three\n\nbehind three\n\n${id(4)}four\n\nbehind four\n\nbehind four too\n\n${id(5)}five\n\n`)
+    t.equal(writer.waitingControls, 0)
+    t.equal(writer.isIdle, true)
+  }
+})
+
+t.test('text behind updates that are dropped, or whose reader is gone, is written all the same', async (t) => {
+  const { carrier, reader, writer, append, drain } = start()
+  writer.isWritable = false
+  append('one\n\n', 'two\n\n', 'three\n\n')
+  writer.controlBehind('behind two\n\n', 3)
+  reader.outbox.dropOldest(1, 1_000)
+  drain()
+  t.equal(carrier.text, `hello\n\nbehind two\n\n${gapFrame(null, 2)}three\n\n`)
+  writer.isWritable = false
+  append('four\n\n')
+  writer.controlBehind('behind four\n\n', 5)
+  writer.detach()
+  writer.close('bye\n\n')
+  drain()
+  t.match(carrier.text, /three\n\nbehind four\n\nbye\n\n$/)
+})
+
+t.test('text behind updates waits for the pace with them', async (t) => {
+  const { carrier, writer, append } = start({ paceMs: 100 })
+  append('one\n\n')
+  t.ok(writer.mayFlush(0))
+  writer.flush(0)
+  append('two\n\n')
+  writer.controlBehind('behind two\n\n', 3)
+  t.notOk(writer.mayFlush(50))
+  t.ok(writer.mayFlush(100))
+  writer.flush(100)
+  t.equal(carrier.text, 'hello\n\none\n\ntwo\n\nbehind two\n\n')
+})
