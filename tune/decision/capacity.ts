@@ -1,5 +1,5 @@
 import type { Objective } from '../input/options.ts'
-import { keepingUp, keptUp, lostShareLimit, latencyAt, type Step } from '../measure/step.ts'
+import { fallsBehind, keptUp, lostShareLimit, latencyAt, type Step } from '../measure/step.ts'
 import { bootstrap } from '../statistics/bootstrap.ts'
 import { decode, percentile } from '../statistics/histogram.ts'
 import { median } from '../statistics/quantile.ts'
@@ -16,6 +16,8 @@ export interface Estimate {
 export interface Sample {
   readonly offered: number
   readonly achieved: number
+  /** Length of the window. */
+  readonly seconds: number
   readonly latencyMs: number | null
   readonly lostShare: number
 }
@@ -27,6 +29,7 @@ export function sampleFor (step: Step, objective: Objective): Sample {
   return {
     offered: step.offered,
     achieved: step.achieved,
+    seconds: step.seconds,
     latencyMs: latencyAt(step, objective.share, ({ histogram, count }, share) => count === 0 ? null : percentile(decode(histogram), share)),
     lostShare: step.busyShare + step.refusedShare + step.failedShare
   }
@@ -49,20 +52,20 @@ export function capacityOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: nu
 function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { value: number, atLeast: boolean } | null {
   const points = loads.map((samples) => ({
     offered: median(samples.map(({ offered }) => offered)),
-    ratio: median(samples.map(({ achieved, offered }) => achieved / offered)),
+    isBehind: samples.filter(fallsBehind).length > samples.length / 2,
     latencyMs: median(samples.flatMap(({ latencyMs }) => latencyMs ?? [])),
     lostShare: median(samples.map(({ lostShare }) => lostShare)),
     samples
   }))
   const [first] = points
   if (first === undefined) return null
-  const holds = points.map(({ ratio, latencyMs, lostShare }) => ratio >= keepingUp && lostShare <= lostShareLimit && !(latencyMs > limitMs))
+  const holds = points.map(({ isBehind, latencyMs, lostShare }) => !isBehind && lostShare <= lostShareLimit && !(latencyMs > limitMs))
   // One load that fails between two that hold is noise.
   const last = holds.lastIndexOf(true)
   // What a server does when it has too much is what it can do.
-  const saturated = points.filter(({ ratio }, index) => index > last && ratio < keepingUp).flatMap(({ samples }) => samples.map(({ achieved }) => achieved))
+  const saturated = points.filter(({ isBehind }, index) => index > last && isBehind).flatMap(({ samples }) => samples.map(({ achieved }) => achieved))
   const most = saturated.length === 0 ? Infinity : median(saturated)
-  if (last === -1) return { value: first.latencyMs > limitMs && first.ratio >= keepingUp ? 0 : Math.min(most, first.offered), atLeast: false }
+  if (last === -1) return { value: first.latencyMs > limitMs && !first.isBehind ? 0 : Math.min(most, first.offered), atLeast: false }
   const held = points[last]!
   const next = points[last + 1]
   if (next === undefined) return { value: held.offered, atLeast: true }

@@ -94,7 +94,9 @@ export interface Step {
 /** Events of which so many are not answered with 2xx are too many. */
 export const lostShareLimit = 0.01
 /** A server that handles less than this share of what is due falls behind. */
-export const keepingUp = 0.97
+const keepingUp = 0.97
+/** So few events may be on their way at the end of a window by chance. */
+const chance = 3
 
 /** The latency that a step is judged by, at a share of the events: the worst of the three. */
 export function latencyAt (step: Step, share: number, percentile: (latency: Latency, share: number) => number | null): number | null {
@@ -102,9 +104,14 @@ export function latencyAt (step: Step, share: number, percentile: (latency: Late
   return all.length === 0 ? null : Math.max(...all)
 }
 
+/** Whether a server that handles so many events a second in a window falls behind what is due. */
+export function fallsBehind ({ offered, achieved, seconds }: { readonly offered: number, readonly achieved: number, readonly seconds: number }): boolean {
+  return achieved < offered - Math.max((1 - keepingUp) * offered, chance / seconds)
+}
+
 /** Whether the server handled what was due, and refused next to nothing. */
 export function keptUp (step: Step): boolean {
-  return step.achieved >= keepingUp * step.offered && step.busyShare + step.refusedShare + step.failedShare <= lostShareLimit
+  return !fallsBehind(step) && step.busyShare + step.refusedShare + step.failedShare <= lostShareLimit
 }
 
 /** The steps of each load together, in ascending order of the loads. */

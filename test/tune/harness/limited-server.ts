@@ -33,6 +33,8 @@ export interface LimitedServer {
 export async function startLimited (t: Test, settings: LimitedServer): Promise<string> {
   const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [JSON.stringify(settings)], { execArgv: ['--import', 'tsx'] })
   t.teardown(() => { child.kill('SIGKILL') })
-  const [{ origin }] = await Promise.race([once(child, 'message'), once(child, 'exit').then(([code]) => { throw new Error(`the server ended with ${code}`) })]) as [{ origin: string }]
+  const died = new AbortController()
+  child.once('exit', () => died.abort())
+  const [{ origin }] = await once(child, 'message', { signal: died.signal }) as [{ origin: string }]
   return `${origin}/live`
 }

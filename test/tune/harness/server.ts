@@ -1,7 +1,7 @@
 // A server with a known limit, in a process of its own. Its settings come as JSON on the command line.
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
-import tether, { defineContract, type Session } from 'fastify-tether'
+import tether, { defineContract, type Session } from '../../../plugin/index.ts'
 import type { LimitedServer } from './limited-server.ts'
 
 const settings = JSON.parse(process.argv[2]!) as LimitedServer

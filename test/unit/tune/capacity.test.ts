@@ -15,6 +15,7 @@ function samples (most: number, loads: readonly number[], random: () => number, 
     return {
       offered,
       achieved: Math.min(offered, most * jitter),
+      seconds: 5,
       latencyMs: (used < 1 ? 5 + used / (1 - used) * 3 : 5_000 * (used - 1) + 200) * jitter,
       lostShare: 0
     }
@@ -31,7 +32,7 @@ t.test('the capacity of a queue is found within 10 percent, with its interval ar
 t.test('a latency far below saturation decides where it is asked for', async (t) => {
   const random = randomFrom(3)
   const loads = [100, 200, 300, 400, 500, 600]
-  const strict = capacityOf(loads.map((offered) => Array.from({ length: 5 }, () => ({ offered, achieved: offered, latencyMs: offered / 10 * (1 + random() * 0.02), lostShare: 0 }))), 35)!
+  const strict = capacityOf(loads.map((offered) => Array.from({ length: 5 }, () => ({ offered, achieved: offered, seconds: 5, latencyMs: offered / 10 * (1 + random() * 0.02), lostShare: 0 }))), 35)!
   t.ok(strict.estimate > 320 && strict.estimate < 375, `${strict.estimate}`)
 })
 
