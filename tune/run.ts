@@ -1,12 +1,11 @@
 import type { WeightedEvent } from './input/events.ts'
 import type { TuneOptions } from './input/options.ts'
-import { holds } from './decision/capacity.ts'
 import { Generator } from './measure/generator.ts'
 import { descriptorLimit, portLimit } from './measure/machine.ts'
 import type { Measured } from './measure/measured.ts'
 import { loadsFor, orderOf, timingFor } from './measure/plan.ts'
 import { TuningRoute, type ServerFigures } from './measure/server-figures.ts'
-import { fallsBehind, type Step, type StepKind } from './measure/step.ts'
+import { fallsBehind, holds, type Step, type StepKind } from './measure/step.ts'
 import { Stepper } from './measure/stepper.ts'
 
 /** Tells the person how far it is. */
@@ -56,7 +55,7 @@ export class Run {
     let figures: ServerFigures | null = null
     let isComplete = false
     try {
-      this.#stepper = new Stepper(generator, new TuningRoute(this.#options.url, this.#options.headers))
+      this.#stepper = new Stepper(generator, new TuningRoute(this.#options.url, this.#options.headers), this.#options.objectives)
       figures = await this.#stepper.figures()
       if (figures === null) this.#remarks.push(`From outside only: ${this.#stepper.outside!}. Handlers that wait, memory and write buffers cannot be seen.`)
       isComplete = await this.#untilAborted(this.#measure())
@@ -238,4 +237,3 @@ function describe (step: Step): string {
   return `${step.kind} ${step.clients} clients, ${step.offered.toFixed(1)} events/s: handled ${step.achieved.toFixed(1)}/s, p99 ${milliseconds(Math.max(...worst))} ms` +
     (step.server === null ? '' : `, loop ${Math.round(step.server.loop * 100)} %`) + (step.void === null ? '' : `; void: ${step.void}`)
 }
-

@@ -2,10 +2,10 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { holds } from '../../tune/decision/capacity.ts'
 import { readOptions, type TuneOptions } from '../../tune/input/options.ts'
 import { Generator } from '../../tune/measure/generator.ts'
 import { TuningRoute } from '../../tune/measure/server-figures.ts'
+import { holds } from '../../tune/measure/step.ts'
 import { Stepper } from '../../tune/measure/stepper.ts'
 import { tune } from '../../tune/tune.ts'
 import { readCommandLine, readPositive, runBenchmark } from '../harness/report/command-line.ts'
@@ -58,7 +58,7 @@ await runBenchmark(async () => {
 async function bruteForce (options: TuneOptions, word: number, step: number, seconds: number): Promise<number> {
   const generator = await Generator.start(options, events)
   try {
-    const stepper = new Stepper(generator, new TuningRoute(options.url, options.headers))
+    const stepper = new Stepper(generator, new TuningRoute(options.url, options.headers), options.objectives)
     let most = from * word
     for (let share = from; share <= to + 1e-9; share += step) {
       const load = share * word

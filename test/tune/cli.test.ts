@@ -40,7 +40,7 @@ t.test('a run within --max-clients, from the outside and from within', async (t)
   t.ok(Math.abs(results.capacity!.eventsPerSecond.estimate / 30 - 1) < 0.1, `${results.capacity!.eventsPerSecond.estimate}`)
   t.ok(results.steps.every(({ statuses }) => Object.keys(statuses).every((status) => status === '202')))
   const handled = results.steps.at(-1)!.handled
-  t.ok(handled.p50! >= 4 && handled.count > 3, `handlers took ${handled.p50} ms`)
+  t.ok(handled.max! >= 4.8 && handled.count > 3, `handlers took up to ${handled.max} ms`)
   t.strictSame(readdirSync(join(run.folder, 'out')).sort(), ['answer.hgrm', 'handled.hgrm', 'ping.hgrm', 'report.html', 'summary.md', 'tune.json'])
   const page = readFileSync(join(run.folder, 'out/report.html'), 'utf8')
   t.match(page, /<h1>The objectives hold\. At p99=2s, p50=1s the server bears at least 6 clients/)

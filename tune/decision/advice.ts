@@ -46,7 +46,7 @@ export function advise (parts: AdviceParts): Advice[] {
     { option: 'queueFrames', current: current?.queueFrames ?? null, value: queueFrames, reason: `must hold more than writeBuffer and the ${count(updatesPerEvent)} updates of an event, or a reader is cut off before its session stalls` },
     { option: 'queueBytes', current: current?.queueBytes ?? null, value: queueBytes, reason: `room for ${count(queueBytes / updateBytes)} updates of ${count(updateBytes)} bytes, as measured` },
     adviseBufferedBytes(parts, queueBytes, current?.maxBufferedBytes ?? null),
-    { option: 'maxSessions', current: current?.maxSessions ?? null, value: Math.max(1, parts.clients), reason: `the clients that the server bears within ${parts.objective.name}${parts.capacity.atLeast ? ', as far as measured' : ''}: beyond them it is better to refuse` }
+    { option: 'maxSessions', current: current?.maxSessions ?? null, value: parts.capacity.atLeast ? Math.max(parts.clients, current?.maxSessions ?? 0) : Math.max(1, parts.clients), reason: parts.capacity.atLeast ? 'more clients were not measured' : `the clients that the server bears within ${parts.objective.name}: beyond them it is better to refuse` }
   ]
 }
 

@@ -1,7 +1,6 @@
 import type { Objective } from '../input/options.ts'
-import { fallsBehind, keptUp, lostShareLimit, latencyAt, type Step } from '../measure/step.ts'
+import { fallsBehind, lostShareLimit, latencyAt, type Step } from '../measure/step.ts'
 import { bootstrap } from '../statistics/bootstrap.ts'
-import { decode, percentile } from '../statistics/histogram.ts'
 import { median } from '../statistics/quantile.ts'
 
 /** An estimate, and the interval of its true value with 95 % confidence. */
@@ -14,6 +13,7 @@ export interface Estimate {
 
 /** What a step says about one objective. */
 export interface Sample {
+  readonly load: number
   readonly offered: number
   readonly achieved: number
   /** Length of the window. */
@@ -27,17 +27,18 @@ const leastError = 0.02
 
 export function sampleFor (step: Step, objective: Objective): Sample {
   return {
+    load: step.load,
     offered: step.offered,
     achieved: step.achieved,
     seconds: step.seconds,
-    latencyMs: latencyAt(step, objective.share, ({ histogram, count }, share) => count === 0 ? null : percentile(decode(histogram), share)),
+    latencyMs: latencyAt(step, objective.share),
     lostShare: step.busyShare + step.refusedShare + step.failedShare
   }
 }
 
 /** Events a second at which an objective still holds. Null without loads. */
 export function capacityOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): Estimate | null {
-  const ascending = loads.filter((samples) => samples.length > 0).toSorted((first, second) => median(first.map(({ offered }) => offered)) - median(second.map(({ offered }) => offered)))
+  const ascending = loads.filter((samples) => samples.length > 0).toSorted(([first], [second]) => first!.load - second!.load)
   const found = pointOf(ascending, limitMs)
   if (found === null) return null
   const interval = bootstrap(ascending, (groups) => pointOf(groups, limitMs)?.value ?? null)
@@ -51,7 +52,7 @@ export function capacityOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: nu
 
 function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { value: number, atLeast: boolean } | null {
   const points = loads.map((samples) => ({
-    offered: median(samples.map(({ offered }) => offered)),
+    load: samples[0]!.load,
     isBehind: samples.filter(fallsBehind).length > samples.length / 2,
     latencyMs: median(samples.flatMap(({ latencyMs }) => latencyMs ?? [])),
     lostShare: median(samples.map(({ lostShare }) => lostShare)),
@@ -65,27 +66,22 @@ function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { v
   // What a server does when it has too much is what it can do.
   const saturated = points.filter(({ isBehind }, index) => index > last && isBehind).flatMap(({ samples }) => samples.map(({ achieved }) => achieved))
   const most = saturated.length === 0 ? Infinity : median(saturated)
-  if (last === -1) return { value: first.latencyMs > limitMs && !first.isBehind ? 0 : Math.min(most, first.offered), atLeast: false }
+  if (last === -1) return { value: first.latencyMs > limitMs && !first.isBehind ? 0 : Math.min(most, first.load), atLeast: false }
   const held = points[last]!
   const next = points[last + 1]
-  if (next === undefined) return { value: held.offered, atLeast: true }
-  return { value: Math.max(held.offered * 0.9, Math.min(most, crossing(held, next, limitMs))), atLeast: false }
+  if (next === undefined) return { value: held.load, atLeast: true }
+  return { value: Math.max(held.load * 0.9, Math.min(most, crossing(held, next, limitMs))), atLeast: false }
 }
 
 interface Place {
-  readonly offered: number
+  readonly load: number
   readonly latencyMs: number
 }
 
 /** Where the latency reaches the limit between a load that holds and the next: on a logarithmic scale, since queues grow so. */
 function crossing (held: Place, next: Place, limitMs: number): number {
-  if (!(next.latencyMs > limitMs)) return next.offered
+  if (!(next.latencyMs > limitMs)) return next.load
   const from = Math.log(Math.max(held.latencyMs, 0.01))
   const share = held.latencyMs > 0 ? (Math.log(limitMs) - from) / (Math.log(next.latencyMs) - from) : 0.5
-  return held.offered + (next.offered - held.offered) * Math.min(1, Math.max(0, share))
-}
-
-/** Whether a step holds all objectives. */
-export function holds (step: Step, objectives: readonly Objective[]): boolean {
-  return keptUp(step) && objectives.every((objective) => !((sampleFor(step, objective).latencyMs ?? 0) > objective.limitMs))
+  return held.load + (next.load - held.load) * Math.min(1, Math.max(0, share))
 }

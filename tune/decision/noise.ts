@@ -14,6 +14,8 @@ export interface Noise {
 
 const othersLimit = 0.2
 const rateLimit = 0.03
+/** So many events more or less are chance. */
+const chance = 6
 /** Two equal steps whose medians differ by this factor, and by more than a timer's tick, are not equal. */
 const latencyFactor = 1.5
 const tickMs = 2
@@ -25,7 +27,7 @@ export function judgeNoise (steps: readonly Step[]): Noise {
   if (first !== undefined && second !== undefined) {
     const [one, other] = [first.answer.p50 ?? 0, second.answer.p50 ?? 0]
     control = { achieved: second.achieved / first.achieved, p50: one === 0 ? 1 : other / one }
-    if (Math.abs(control.achieved / (second.offered / first.offered) - 1) > rateLimit) signs.push(`Two equal steps handled events at rates of ${first.achieved.toPrecision(3)} and ${second.achieved.toPrecision(3)} a second.`)
+    if (Math.abs(control.achieved / (second.offered / first.offered) - 1) > Math.max(rateLimit, chance / (first.offered * first.seconds))) signs.push(`Two equal steps handled events at rates of ${first.achieved.toPrecision(3)} and ${second.achieved.toPrecision(3)} a second.`)
     if (Math.abs(one - other) > tickMs && Math.max(one, other) > latencyFactor * Math.min(one, other)) signs.push(`Two equal steps had median answers of ${one.toPrecision(3)} and ${other.toPrecision(3)} ms.`)
   }
   const shares = steps.flatMap(({ machine }) => machine.others ?? [])

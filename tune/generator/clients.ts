@@ -140,7 +140,7 @@ export class Clients {
         }
       } else if (client.kind === 'churning' && now >= client.nextBreak) {
         client.nextBreak = Infinity
-        void this.#break(client)
+        this.#break(client)
       }
     }
   }

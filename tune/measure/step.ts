@@ -1,3 +1,5 @@
+import type { Objective } from '../input/options.ts'
+import { decode, percentile } from '../statistics/histogram.ts'
 import type { Flow } from '../statistics/little.ts'
 
 /** Percentiles in milliseconds, of all values of one kind in a step; null without values. */
@@ -52,7 +54,9 @@ export interface Step {
   readonly kind: StepKind
   readonly repeat: number
   readonly clients: number
-  /** Events a second that were due. */
+  /** Events a second that were asked for. */
+  readonly load: number
+  /** Events a second that were due in the window, by chance a little more or less. */
   readonly offered: number
   /** Events a second that were handled, or accepted where the server gives no figures. */
   readonly achieved: number
@@ -99,8 +103,8 @@ const keepingUp = 0.97
 const chance = 3
 
 /** The latency that a step is judged by, at a share of the events: the worst of the three. */
-export function latencyAt (step: Step, share: number, percentile: (latency: Latency, share: number) => number | null): number | null {
-  const all = [step.answer, step.ping, step.handled].flatMap((latency) => percentile(latency, share) ?? [])
+export function latencyAt ({ answer, ping, handled }: Pick<Step, 'answer' | 'ping' | 'handled'>, share: number): number | null {
+  const all = [answer, ping, handled].flatMap(({ count, histogram }) => count === 0 ? [] : percentile(decode(histogram), share) ?? [])
   return all.length === 0 ? null : Math.max(...all)
 }
 
@@ -110,17 +114,20 @@ export function fallsBehind ({ offered, achieved, seconds }: { readonly offered:
 }
 
 /** Whether the server handled what was due, and refused next to nothing. */
-export function keptUp (step: Step): boolean {
+export function keptUp (step: Pick<Step, 'offered' | 'achieved' | 'seconds' | 'busyShare' | 'refusedShare' | 'failedShare'>): boolean {
   return !fallsBehind(step) && step.busyShare + step.refusedShare + step.failedShare <= lostShareLimit
+}
+
+/** Whether a step holds all objectives. */
+export function holds (step: Omit<Step, 'void'>, objectives: readonly Objective[]): boolean {
+  return keptUp(step) && objectives.every(({ share, limitMs }) => !((latencyAt(step, share) ?? 0) > limitMs))
 }
 
 /** The steps of each load together, in ascending order of the loads. */
 export function byLoad (steps: readonly Step[]): Step[][] {
   const groups = new Map<number, Step[]>()
   for (const step of steps) {
-    // The order was the same, but the rate that was sent differs by chance.
-    const load = [...groups.keys()].find((known) => Math.abs(step.offered / known - 1) < 0.02) ?? step.offered
-    groups.set(load, [...groups.get(load) ?? [], step])
+    groups.set(step.load, [...groups.get(step.load) ?? [], step])
   }
   return [...groups.entries()].sort(([first], [second]) => first - second).map(([, group]) => group)
 }

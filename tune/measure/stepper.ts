@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Objective } from '../input/options.ts'
 import { between } from '../statistics/buckets.ts'
 import { decode, encode, merge, percentile, type Histogram } from '../statistics/histogram.ts'
 import { agreesWithLittle, littleRatio, type Flow } from '../statistics/little.ts'
 import type { Generator, GeneratorReading } from './generator.ts'
 import { processTimeMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
 import type { ServerFigures, TuningRoute } from './server-figures.ts'
-import type { Latency, ServerStep, Step, StepKind } from './step.ts'
+import { holds, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
 
 export interface StepOrder {
   readonly kind: StepKind
@@ -19,8 +20,8 @@ export interface StepOrder {
 
 /** Beyond this share a process of the generator is late, and measures itself. */
 const busyLimit = 0.85
-/** Beyond this p99 of the milliseconds by which events are sent late, latencies are the generator's. */
-const lagLimitMs = 25
+/** Beyond this share of the least objective, latencies are the generator's, if its events are sent so late. */
+const lagShare = 0.1
 const stealLimit = 0.05
 const drainMs = 15_000
 
@@ -28,11 +29,13 @@ const drainMs = 15_000
 export class Stepper {
   readonly #generator: Generator
   readonly #route: TuningRoute
+  readonly #objectives: readonly Objective[]
   readonly #ownPids: readonly number[]
   /** Why there are no figures of the server; null while there are. */
   outside: string | null = null
 
-  constructor (generator: Generator, route: TuningRoute) {
+  constructor (generator: Generator, route: TuningRoute, objectives: readonly Objective[]) {
+    this.#objectives = objectives
     this.#generator = generator
     this.#route = route
     this.#ownPids = [process.pid, ...generator.pids]
@@ -63,7 +66,7 @@ export class Stepper {
     const idle = await this.figures(true)
     const server = before === null || after === null ? null : serverStep(before, after, idle ?? after)
     const handled = before === null || after === null ? [] : [between(before.events.total, after.events.total)]
-    return stepOf({ kind, repeat, clients, load, reading, server, handled, machine: machineOf(processorsBefore, processorsAfter, ownAfter - ownBefore, server, before, after) })
+    return stepOf({ objectives: this.#objectives, kind, repeat, clients, load, reading, server, handled, machine: machineOf(processorsBefore, processorsAfter, ownAfter - ownBefore, server, before, after) })
   }
 
   /** The figures at the end of the window, before the generator waits for late answers. */
@@ -91,6 +94,7 @@ export class Stepper {
 }
 
 interface Parts {
+  readonly objectives: readonly Objective[]
   readonly kind: StepKind
   readonly repeat: number
   readonly clients: number
@@ -101,7 +105,7 @@ interface Parts {
   readonly machine: Step['machine']
 }
 
-function stepOf ({ kind, repeat, clients, load, reading: { workers, probe }, server, handled, machine }: Parts): Step {
+function stepOf ({ objectives, kind, repeat, clients, load, reading: { workers, probe }, server, handled, machine }: Parts): Step {
   const windows = workers.map(({ window }) => window)
   const sum = (of: (window: typeof windows[number]) => number): number => windows.reduce((total, window) => total + of(window), 0)
   const due = Math.max(1, sum((window) => window.due))
@@ -113,10 +117,11 @@ function stepOf ({ kind, repeat, clients, load, reading: { workers, probe }, ser
   const busy = Math.max(...workers.map((worker) => worker.busy))
   const lagMs = percentile(merge(windows.map(({ lag }) => decode(lag))), 0.99) ?? 0
   const offered = sum((window) => window.due) / seconds
-  return {
+  const step = {
     kind,
     repeat,
     clients,
+    load,
     offered,
     achieved: server?.eventsPerSecond ?? sum((window) => window.accepted) / seconds,
     seconds,
@@ -132,18 +137,21 @@ function stepOf ({ kind, repeat, clients, load, reading: { workers, probe }, ser
     probe: { updatesPerSecond: probe.updatesPerSecond, updateBytes: probe.updateBytes },
     server,
     generator: { busy, lagMs, little: littleRatio(flow) },
-    machine,
-    void: voidOf({ busy, lagMs, steal: machine.steal, load, offered, flow })
+    machine
   }
+  return { ...step, void: voidOf(step, flow, objectives) }
 }
 
-function voidOf ({ busy, lagMs, steal, load, offered, flow }: { busy: number, lagMs: number, steal: number, load: number, offered: number, flow: Flow }): string | null {
-  if (busy > busyLimit) return `the load generator was busy ${Math.round(busy * 100)} % of the time`
-  if (lagMs > lagLimitMs) return `the load generator sent events ${Math.round(lagMs)} ms late`
-  if (offered < 0.9 * load && load * 1 > 5) return `the load generator sent ${Math.round(offered)} of ${Math.round(load)} events a second`
-  if (steal > stealLimit) return `the hypervisor gave ${Math.round(steal * 100)} % of the processors to other machines`
+/** Why a step says nothing. What makes a server look worse than it is does not matter where it looks good all the same. */
+function voidOf (step: Omit<Step, 'void'>, flow: Flow, objectives: readonly Objective[]): string | null {
+  const { generator: { busy, lagMs }, machine: { steal }, load, offered, seconds } = step
   // A load that grows is not steady; the law is about the others.
-  if (!agreesWithLittle(flow) && flow.meanMs < 50) return 'requests on their way, their rate and their time contradict each other (Little\'s law)'
+  if (!agreesWithLittle(flow) && flow.meanMs < 50 * seconds) return 'requests on their way, their rate and their time contradict each other (Little\'s law)'
+  if (offered < 0.9 * load - 3 / seconds) return `the load generator sent ${Math.round(offered)} of ${Math.round(load)} events a second`
+  if (holds(step, objectives)) return null
+  if (busy > busyLimit) return `the load generator was busy ${Math.round(busy * 100)} % of the time`
+  if (lagMs > lagShare * Math.min(...objectives.map(({ limitMs }) => limitMs))) return `the load generator sent events ${Math.round(lagMs)} ms late`
+  if (steal > stealLimit) return `the hypervisor gave ${Math.round(steal * 100)} % of the processors to other machines`
   return null
 }
 

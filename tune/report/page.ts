@@ -3,7 +3,6 @@ import { createRequire } from 'node:module'
 import { formatAdvice } from '../decision/advice.ts'
 import { byLoad, latencyAt, type Step } from '../measure/step.ts'
 import type { Results } from '../decision/results.ts'
-import { decode, percentile } from '../statistics/histogram.ts'
 import { median } from '../statistics/quantile.ts'
 import type { Comparison } from './compare.ts'
 import { count, headline } from './terminal.ts'
@@ -104,7 +103,9 @@ ${complete ? '' : '<p>The run was ended early.</p>'}
 </div>
 ${noise.isNoisy ? `<h2>A noisy machine</h2><p>The figures are less sure than their intervals.</p><ul>${noise.signs.map((sign) => `<li>${escape(sign)}</li>`).join('')}</ul>` : ''}
 ${remarks.length === 0 ? '' : `<h2>Remarks</h2><ul>${remarks.map((remark) => `<li>${escape(remark)}</li>`).join('')}</ul>`}
-${advice.length === 0 ? '' : `<h2>Options</h2>
+${advice.length === 0
+? ''
+: `<h2>Options</h2>
 <pre>${escape(formatAdvice(advice))}</pre>
 <div class="scroll"><table><thead><tr><th>option</th><th>now</th><th>advised</th><th style="text-align: left">reason</th></tr></thead><tbody>
 ${advice.map(({ option, current, value, reason }) => `<tr><td><code>${option}</code></td><td>${current?.toLocaleString('en') ?? '?'}</td><td>${value.toLocaleString('en')}</td><td class="words">${escape(reason)}</td></tr>`).join('\n')}
@@ -131,10 +132,10 @@ ${escape(`${machine.processor}, ${machine.cores} cores, ${Math.round(machine.mem
 function chartsOf ({ steps, objectives, capacity }: Results): Chart[] {
   const used = steps.filter((step) => step.void === null)
   const main = used.filter(({ kind }) => kind !== 'ramp')
-  const loads = byLoad(main.length >= 3 ? main : used).map((group) => ({ offered: median(group.map(({ offered }) => offered)), group }))
+  const loads = byLoad(main.length >= 3 ? main : used).map((group) => ({ offered: group[0]!.load, group }))
   if (loads.length === 0) return []
   const xs = loads.map(({ offered }) => offered)
-  const at = (share: number) => loads.map(({ group }) => orNull(median(group.flatMap((step) => latencyAt(step, share, (latency, wanted) => latency.count === 0 ? null : percentile(decode(latency.histogram), wanted)) ?? []))))
+  const at = (share: number) => loads.map(({ group }) => orNull(median(group.flatMap((step) => latencyAt(step, share) ?? []))))
   const of = (figure: (step: Step) => number | null) => loads.map(({ group }) => orNull(median(group.flatMap((step) => figure(step) ?? []))))
   const charts: Chart[] = [{
     title: 'Latency by load',

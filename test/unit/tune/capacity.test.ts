@@ -13,6 +13,7 @@ function samples (most: number, loads: readonly number[], random: () => number, 
     const used = offered / most
     const jitter = 1 + (random() - 0.5) * 2 * noise
     return {
+      load: offered,
       offered,
       achieved: Math.min(offered, most * jitter),
       seconds: 5,
@@ -32,7 +33,7 @@ t.test('the capacity of a queue is found within 10 percent, with its interval ar
 t.test('a latency far below saturation decides where it is asked for', async (t) => {
   const random = randomFrom(3)
   const loads = [100, 200, 300, 400, 500, 600]
-  const strict = capacityOf(loads.map((offered) => Array.from({ length: 5 }, () => ({ offered, achieved: offered, seconds: 5, latencyMs: offered / 10 * (1 + random() * 0.02), lostShare: 0 }))), 35)!
+  const strict = capacityOf(loads.map((offered) => Array.from({ length: 5 }, () => ({ load: offered, offered, achieved: offered, seconds: 5, latencyMs: offered / 10 * (1 + random() * 0.02), lostShare: 0 }))), 35)!
   t.ok(strict.estimate > 320 && strict.estimate < 375, `${strict.estimate}`)
 })
 

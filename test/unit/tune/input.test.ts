@@ -9,8 +9,18 @@ const least = ['--url', 'http://127.0.0.1:3000/live', '--events', 'events.ndjson
 
 t.test('what is not given has the documented default', async (t) => {
   t.match(readOptions(least), {
-    headers: {}, connectRate: 500, readers: { fast: 1, slow: 0, frozen: 0, churning: 0 }, transport: 'sse', rate: 1,
-    maxClients: 2_000, hasMaxClients: false, minutes: 10, quick: false, json: null, out: 'tether-tune', compare: null,
+    headers: {},
+    connectRate: 500,
+    readers: { fast: 1, slow: 0, frozen: 0, churning: 0 },
+    transport: 'sse',
+    rate: 1,
+    maxClients: 2_000,
+    hasMaxClients: false,
+    minutes: 10,
+    quick: false,
+    json: null,
+    out: 'tether-tune',
+    compare: null,
     objectives: [{ name: 'p99=250ms', share: 0.99, limitMs: 250 }]
   })
   t.equal(readOptions([...least, '--quick'])!.minutes, 1.5)
