@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks'
-import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { answer } from '../process/child-endpoint.ts'
 import { createHistogram, encode, record, type Histogram } from '../statistics/histogram.ts'
@@ -162,5 +161,4 @@ function text (histogram: Histogram): string {
 
 export type ProbeCalls = typeof calls
 
-process.on('uncaughtException', (error) => { process.stderr.write(`${error.stack ?? error.message}\n`) })
 answer(calls)

@@ -1,5 +1,4 @@
 import { performance, type EventLoopUtilization } from 'node:perf_hooks'
-import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WeightedEvent } from '../input/events.ts'
 import type { ReaderMix } from '../input/options.ts'
@@ -99,6 +98,4 @@ const calls = {
 
 export type WorkerCalls = typeof calls
 
-// A connection that breaks in an unexpected way must not end the measurement.
-process.on('uncaughtException', (error) => { process.stderr.write(`${error.stack ?? error.message}\n`) })
 answer(calls)
