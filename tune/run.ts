@@ -125,7 +125,7 @@ export class Run {
       const first: Step[] = []
       for (const index of orderOf(loads.length, repeat)) {
         if (this.#isStopped) return null
-        if (Date.now() + warmMs + windowMs > this.#endsAt && repeat > 0) {
+        if (Date.now() + warmMs + windowMs > this.#endsAt) {
           this.#remarks.push(`The time was over in repeat ${repeat + 1} of ${repeats}.`)
           return null
         }
@@ -184,6 +184,10 @@ export class Run {
     const { rate, objectives } = this.#options
     let best: Step | null = null
     for (let repeat = 0; repeat < mostTries; repeat += 1) {
+      if (Date.now() > this.#endsAt) {
+        this.#stop('The time was over before the limit was found.')
+        return best
+      }
       const step = await this.#step('ramp', repeat, clients * rate, rampWarmMs, rampWindowMs)
       if (step === null || this.#isStopped) return step
       if (step.void === null && holds(step, objectives)) return step
