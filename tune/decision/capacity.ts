@@ -24,6 +24,9 @@ export interface Sample {
 
 /** No repeats show errors that all of them share: the clock, the grid of loads. */
 const leastError = 0.02
+/** Fewer repeats than this say next to nothing of the noise. */
+const leastRepeats = 3
+const errorOfFew = 0.1
 
 export function sampleFor (step: Step, objective: Objective): Sample {
   return {
@@ -43,9 +46,10 @@ export function capacityOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: nu
   if (found === null) return null
   const interval = bootstrap(ascending, (groups) => pointOf(groups, limitMs)?.value ?? null)
   const [low, high] = interval === null ? [0, found.value] : [interval.low, interval.high]
+  const error = Math.max(...ascending.map(({ length }) => length)) < leastRepeats ? errorOfFew : leastError
   return {
     estimate: found.value,
-    interval: [Math.min(low, found.value * (1 - leastError)), Math.max(high, found.value * (1 + leastError))],
+    interval: [Math.min(low, found.value * (1 - error)), Math.max(high, found.value * (1 + error))],
     atLeast: found.atLeast
   }
 }

@@ -84,5 +84,5 @@ function kneeIn (groups: ReadonlyArray<readonly Step[]>): Results['knee'] {
   const at = (steps: ReadonlyArray<readonly Step[]>) => kneeOf(steps.flat().map(({ offered, achieved }) => ({ x: offered, y: achieved })))
   const knee = at(groups)
   if (knee === null || knee.behind > 0.8 * knee.before) return null
-  return { ...knee, interval: bootstrap(groups, (drawn) => at(drawn)?.x ?? null, { resamples: 100 }) }
+  return { ...knee, interval: groups.some(({ length }) => length > 2) ? bootstrap(groups, (drawn) => at(drawn)?.x ?? null, { resamples: 100 }) : null }
 }

@@ -38,9 +38,10 @@ figure { margin: 0; min-width: 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child, td.words { text-align: left; } td.words { white-space: normal; min-width: 18ch; }
+th:first-child, td:first-child, td.words { text-align: left; } td.words { white-space: normal; }
 pre { background: var(--raised); padding: 12px; border-radius: 4px; overflow-x: auto; font: .8125rem/1.45 ui-monospace, monospace; }
 .u-legend { font-size: .8125rem !important; color: var(--text); }
+@media (max-width: 640px) { .options tr { display: grid; grid-template-columns: 1fr auto auto; } .options td, .options th { border: 0; } .options tr { border-bottom: 1px solid var(--line); } .options th:last-child { display: none; } .options .words { grid-column: 1 / -1; color: var(--muted); } .options, .options thead, .options tbody { display: block; } }
 @media print { :root { color-scheme: light; } main { max-width: none; padding: 0; } figure, .answer, tr { break-inside: avoid; } details > * { display: revert; } }
 `
 
@@ -107,7 +108,7 @@ ${advice.length === 0
 ? ''
 : `<h2>Options</h2>
 <pre>${escape(formatAdvice(advice))}</pre>
-<div class="scroll"><table><thead><tr><th>option</th><th>now</th><th>advised</th><th style="text-align: left">reason</th></tr></thead><tbody>
+<div class="scroll"><table class="options"><thead><tr><th>option</th><th>now</th><th>advised</th><th style="text-align: left">reason</th></tr></thead><tbody>
 ${advice.map(({ option, current, value, reason }) => `<tr><td><code>${option}</code></td><td>${current?.toLocaleString('en') ?? '?'}</td><td>${value.toLocaleString('en')}</td><td class="words">${escape(reason)}</td></tr>`).join('\n')}
 </tbody></table></div>`}
 <h2>What was measured</h2>

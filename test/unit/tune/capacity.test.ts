@@ -54,6 +54,12 @@ t.test('refused events count as not handled', async (t) => {
   t.ok(estimate >= 400 && estimate <= 500, `${estimate}`)
 })
 
+t.test('one repeat says little, so its interval is wide', async (t) => {
+  const once = samples(1_000, loadsFor(1_000, 1e9), randomFrom(4)).map((group) => group.slice(0, 1))
+  const { estimate, interval: [low, high] } = capacityOf(once, 250)!
+  t.ok(low <= estimate * 0.9 + 1e-9 && high >= estimate * 1.1 - 1e-9, `${low} ${estimate} ${high}`)
+})
+
 t.test('nothing measured is no capacity', async (t) => {
   t.equal(capacityOf([], 250), null)
 })
