@@ -38,7 +38,7 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
   const verdict = judge({
     capacity,
     target: options.hasMaxClients ? options.maxClients * options.rate : null,
-    isNoisy: noise.isNoisy,
+    margin: noise.margin,
     isGeneratorLimited: measured.isGeneratorLimited,
     wereClientsRefused: measured.wereClientsRefused,
     isComplete: measured.isComplete

@@ -4,6 +4,8 @@ import { median } from '../statistics/quantile.ts'
 /** How far the machine disturbed the run. */
 export interface Noise {
   readonly isNoisy: boolean
+  /** Share by which an objective must hold or fail for a verdict: 0 on a quiet machine. */
+  readonly margin: number
   /** Sentences, one for each sign of it. */
   readonly signs: readonly string[]
   /** Ratio of the medians of two equal steps; null without them. */
@@ -13,6 +15,7 @@ export interface Noise {
 }
 
 const othersLimit = 0.2
+const leastMargin = 0.15
 const rateLimit = 0.03
 /** So many events more or less are chance. */
 const chance = 6
@@ -35,5 +38,6 @@ export function judgeNoise (steps: readonly Step[]): Noise {
   if (others !== null && others > othersLimit) signs.push(`Other processes used ${Math.round(others * 100)} % of the machine.`)
   const voided = steps.filter((step) => step.void?.startsWith('the hypervisor') === true).length
   if (voided > 0) signs.push(`A hypervisor took processor time away in ${voided} of ${steps.length} steps.`)
-  return { isNoisy: signs.length > 0, signs, control, others }
+  const margin = signs.length === 0 ? 0 : leastMargin + (others !== null && others > othersLimit ? others : 0)
+  return { isNoisy: signs.length > 0, margin, signs, control, others }
 }

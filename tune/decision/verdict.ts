@@ -4,8 +4,6 @@ import type { Estimate } from './capacity.ts'
 export const exitCodes = { meets: 0, fails: 1, unknown: 2 } as const
 export type Verdict = keyof typeof exitCodes
 
-/** On a noisy machine the interval counts as this much wider on either side. */
-const noiseMargin = 0.15
 /** A load that is this close to the target is the target. */
 const nearly = 0.99
 
@@ -13,7 +11,8 @@ export interface VerdictParts {
   readonly capacity: Estimate | null
   /** Events a second that must be borne; null if any load will do. */
   readonly target: number | null
-  readonly isNoisy: boolean
+  /** Share by which noise widens the interval on either side. */
+  readonly margin: number
   readonly isGeneratorLimited: boolean
   /** Whether the server turned clients away before there were as many as asked for. */
   readonly wereClientsRefused: boolean
@@ -21,13 +20,12 @@ export interface VerdictParts {
   readonly isComplete: boolean
 }
 
-export function judge ({ capacity, target, isNoisy, isGeneratorLimited, wereClientsRefused, isComplete }: VerdictParts): Verdict {
+export function judge ({ capacity, target, margin, isGeneratorLimited, wereClientsRefused, isComplete }: VerdictParts): Verdict {
   if (capacity === null || !isComplete) return 'unknown'
   const { estimate, interval: [low, high], atLeast } = capacity
-  if (target === null) return estimate > 0 ? 'meets' : isNoisy ? 'unknown' : 'fails'
+  if (target === null) return estimate > 0 ? 'meets' : margin > 0 ? 'unknown' : 'fails'
   if (wereClientsRefused) return 'fails'
   if (atLeast) return estimate >= nearly * target ? 'meets' : 'unknown'
-  const margin = isNoisy ? noiseMargin : 0
   if (low * (1 - margin) >= nearly * target) return 'meets'
   if (high * (1 + margin) < nearly * target) return isGeneratorLimited ? 'unknown' : 'fails'
   return 'unknown'

@@ -6,7 +6,7 @@ import { agreesWithLittle, littleRatio, type Flow } from '../statistics/little.t
 import type { Generator, GeneratorReading } from './generator.ts'
 import { processTimeMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
 import type { ServerFigures, TuningRoute } from './server-figures.ts'
-import { holds, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
+import { fallsBehind, holds, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
 
 export interface StepOrder {
   readonly kind: StepKind
@@ -149,8 +149,10 @@ function voidOf (step: Omit<Step, 'void'>, flow: Flow, objectives: readonly Obje
   if (!agreesWithLittle(flow) && flow.meanMs < 50 * seconds) return 'requests on their way, their rate and their time contradict each other (Little\'s law)'
   if (offered < 0.9 * load - 3 / seconds) return `the load generator sent ${Math.round(offered)} of ${Math.round(load)} events a second`
   if (holds(step, objectives)) return null
-  if (busy > busyLimit) return `the load generator was busy ${Math.round(busy * 100)} % of the time`
-  if (lagMs > lagShare * Math.min(...objectives.map(({ limitMs }) => limitMs))) return `the load generator sent events ${Math.round(lagMs)} ms late`
+  // The server got these events and did not handle them, which is its own figure and not the generator's.
+  const isServers = step.server !== null && fallsBehind(step)
+  if (busy > busyLimit && !isServers) return `the load generator was busy ${Math.round(busy * 100)} % of the time`
+  if (!isServers && lagMs > lagShare * Math.min(...objectives.map(({ limitMs }) => limitMs))) return `the load generator sent events ${Math.round(lagMs)} ms late`
   if (steal > stealLimit) return `the hypervisor gave ${Math.round(steal * 100)} % of the processors to other machines`
   return null
 }

@@ -80,13 +80,13 @@ t.test('memory that stays of events is a leak; memory of clients and chance is n
 
 t.test('the exit code follows the target, and noise makes it careful', async (t) => {
   const capacity = { estimate: 200, interval: [190, 210] as const, atLeast: false }
-  const parts = { capacity, isNoisy: false, isGeneratorLimited: false, wereClientsRefused: false, isComplete: true }
+  const parts = { capacity, margin: 0, isGeneratorLimited: false, wereClientsRefused: false, isComplete: true }
   t.equal(judge({ ...parts, target: 150 }), 'meets')
   t.equal(judge({ ...parts, target: 300 }), 'fails')
   t.equal(judge({ ...parts, target: 200 }), 'unknown')
   t.equal(judge({ ...parts, target: null }), 'meets')
-  t.equal(judge({ ...parts, target: 185, isNoisy: true }), 'unknown')
-  t.equal(judge({ ...parts, target: 100, isNoisy: true }), 'meets')
+  t.equal(judge({ ...parts, target: 185, margin: 0.15 }), 'unknown')
+  t.equal(judge({ ...parts, target: 100, margin: 0.15 }), 'meets')
   t.equal(judge({ ...parts, target: 300, isGeneratorLimited: true }), 'unknown')
   t.equal(judge({ ...parts, target: 100, isComplete: false }), 'unknown')
   t.equal(judge({ ...parts, target: 100, wereClientsRefused: true }), 'fails')
