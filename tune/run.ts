@@ -38,6 +38,8 @@ export class Run {
   #isGeneratorLimited = false
   #wereClientsRefused = false
   #isStopped = false
+  /** Whether it stopped because the server answers with errors: then what held before says nothing. */
+  #isFaulty = false
   /** Most clients: what was asked for, or what the server and this machine allow. */
   #most: number
 
@@ -73,7 +75,7 @@ export class Run {
       isOverMemory: this.#isOverMemory,
       isGeneratorLimited: this.#isGeneratorLimited,
       wereClientsRefused: this.#wereClientsRefused,
-      isComplete
+      isComplete: isComplete && !this.#isFaulty
     }
   }
 
@@ -219,14 +221,19 @@ export class Run {
     this.#steps.push(step)
     this.#report(describe(step))
     const errors = Object.entries(step.statuses).reduce((sum, [status, count]) => Number(status) >= 500 ? sum + count : sum, 0) / Math.max(1, step.offered * step.seconds)
-    if (errors > errorLimit) this.#stop(`The server answered ${Math.round(errors * 100)} % of the events with 5xx.`)
+    if (errors > errorLimit) this.#fail(`The server answered ${Math.round(errors * 100)} % of the events with 5xx.`)
     if (kind !== 'ramp' && step.busyShare > busyLimit) this.#stop(`The server answered ${Math.round(step.busyShare * 100)} % of the events with 429.`)
     if ((step.server?.memory.residentBytes ?? 0) > maxMemoryBytes) {
       this.#isOverMemory = true
       this.#stop(`The server took ${Math.round(step.server!.memory.residentBytes / 1e6)} MB of memory, more than --max-memory allows.`)
     }
-    if (step.refusedShare > busyLimit) this.#stop(`The server refused ${Math.round(step.refusedShare * 100)} % of the events (${Object.keys(step.statuses).join(', ')}): do the events fit the contract, and does the server need --headers or --cookie?`)
+    if (step.refusedShare > busyLimit) this.#fail(`The server refused ${Math.round(step.refusedShare * 100)} % of the events (${Object.keys(step.statuses).join(', ')}): do the events fit the contract, and does the server need --headers or --cookie?`)
     return step
+  }
+
+  #fail (reason: string): void {
+    this.#isFaulty = true
+    this.#stop(reason)
   }
 
   #stop (reason: string): void {
