@@ -46,7 +46,7 @@ export function capacityOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: nu
   if (found === null) return null
   const interval = bootstrap(ascending, (groups) => pointOf(groups, limitMs)?.value ?? null)
   const [low, high] = interval === null ? [0, found.value] : [interval.low, interval.high]
-  const error = Math.max(...ascending.map(({ length }) => length)) < leastRepeats ? errorOfFew : leastError
+  const error = median(ascending.map(({ length }) => length)) < leastRepeats ? errorOfFew : leastError
   return {
     estimate: found.value,
     interval: [Math.min(low, found.value * (1 - error)), Math.max(high, found.value * (1 + error))],
@@ -67,9 +67,9 @@ function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { v
   const holds = points.map(({ isBehind, latencyMs, lostShare }) => !isBehind && lostShare <= lostShareLimit && !(latencyMs > limitMs))
   // One load that fails between two that hold is noise.
   const last = holds.lastIndexOf(true)
-  // What a server does when it has too much is what it can do.
-  const saturated = points.filter(({ isBehind }, index) => index > last && isBehind).flatMap(({ samples }) => samples.map(({ achieved }) => achieved))
-  const most = saturated.length === 0 ? Infinity : median(saturated)
+  // What a server does when it has too much is what it can do; other work, and more load, only ever make it less.
+  const saturated = points.filter(({ isBehind }, index) => index > last && isBehind).map(({ samples }) => median(samples.map(({ achieved }) => achieved)))
+  const most = saturated.length === 0 ? Infinity : Math.max(...saturated)
   if (last === -1) return { value: first.latencyMs > limitMs && !first.isBehind ? 0 : Math.min(most, first.load), atLeast: false }
   const held = points[last]!
   const next = points[last + 1]

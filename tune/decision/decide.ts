@@ -1,7 +1,7 @@
 import type { TuneOptions } from '../input/options.ts'
 import { describeMachine, type Machine } from '../measure/machine.ts'
 import type { Measured } from '../measure/measured.ts'
-import { byLoad, keptUp, type Step } from '../measure/step.ts'
+import { byLoad, holds, keptUp, type Step } from '../measure/step.ts'
 import { format, type Results } from './results.ts'
 import { bootstrap } from '../statistics/bootstrap.ts'
 import { kneeOf } from '../statistics/knee.ts'
@@ -19,8 +19,9 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
   const remarks = [...measured.remarks]
   const good = measured.steps.filter((step) => step.void === null)
   const main = good.filter(({ kind }) => kind !== 'ramp')
-  // A run that ended early has its ramp at least.
-  const used = main.length >= 3 ? main : good
+  const fails = (step: Step): boolean => !holds(step, options.objectives)
+  // A run that ended early has its ramp at least, and perhaps only there a load that failed.
+  const used = main.length >= 3 && (main.some(fails) || !good.some(fails)) ? main : good
   const voided = measured.steps.length - good.length
   if (voided > 0) remarks.push(`${voided} of ${measured.steps.length} steps are void: the first because ${measured.steps.find((step) => step.void !== null)!.void}.`)
   const groups = byLoad(used)
