@@ -21,21 +21,3 @@ function parse (name: string, text: string, units: Readonly<Record<string, numbe
   if (Number.isFinite(value) && value > 0) return value
   throw new Error(`--${name} must be ${expected}, got ${JSON.stringify(text)}`)
 }
-
-export function formatBytes (bytes: number): string {
-  if (bytes < 1e3) return `${Math.round(bytes)} B`
-  if (bytes < 1e6) return `${significant(bytes / 1e3)} KB`
-  if (bytes < 1e9) return `${significant(bytes / 1e6)} MB`
-  return `${significant(bytes / 1e9)} GB`
-}
-
-export function formatMilliseconds (milliseconds: number): string {
-  if (milliseconds >= 1_000) return `${significant(milliseconds / 1_000)} s`
-  return `${significant(milliseconds)} ms`
-}
-
-/** At most three significant digits. */
-export function significant (value: number): string {
-  if (value >= 100) return Math.round(value).toLocaleString('en')
-  return String(Number(value.toPrecision(3)))
-}
