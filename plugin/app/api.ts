@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EventSchemas, TopicDefinitions, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Protocol } from '../carriers/carrier.ts'
@@ -21,6 +22,22 @@ export interface TetherOptions extends AccessOptions, OptionsOf<typeof optionTab
    * @see docs/cluster.md
    */
   cluster?: EngineSource | ClusterOptions
+  /**
+   * Mounts `GET <url>/tether.tuning` beside each `stateful` URL: figures of this process, as JSON, for
+   * `npx fastify-tether tune`. Default: none, there is no such route, and events are not timed.
+   *
+   * @see docs/tune.md
+   */
+  tuning?: TuningOptions
+}
+
+/** The option `tuning`. */
+export interface TuningOptions {
+  /**
+   * Decides on each request for the figures, and must be given: they show the load of the process. `true`, or
+   * nothing as from a hook, allows the request; any other value refuses it with 403, and a thrown error answers it.
+   */
+  authorize: (request: FastifyRequest, reply: FastifyReply) => boolean | void | Promise<boolean | void>
 }
 
 /** Options of `app.tether.drain()`. */

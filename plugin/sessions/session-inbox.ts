@@ -5,6 +5,7 @@ import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { Command, CommandChannel, isThenable, type CommandKind, type CommandMemory, type CommandOwner, type CommandTrace } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Counters } from '../metrics/counters.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 import type { CommandMessage } from '../metrics/messages.ts'
 import type { CommandWatch } from './command-watch.ts'
 import { failedReply, refusedReply, type Reply } from './reply.ts'
@@ -40,6 +41,8 @@ export interface InboxScope {
   readonly context: unknown
   /** Absent where nobody can watch. */
   readonly commandWatch?: CommandWatch
+  /** Measures the events; null without the option `tuning`. */
+  readonly eventTimes?: EventTimes | null
 }
 
 /** The session of an inbox: the first argument of handlers and hooks. */
@@ -129,23 +132,34 @@ export class SessionInbox implements CommandOwner {
   accept (name: string, data: unknown, seq: number, weight: number, requester: Requester | null = null): void {
     if (seq !== 0) this.#acceptedSeq = seq
     this.#counters.add('eventsAccepted')
-    const { handlers, hooks, context } = this.#scope
-    const { handle, isSync, toCommand } = handlers.get(name)!
-    const call = () => handle.call(hooks.on, this.#owner, data, context)
-    const command = toCommand?.(this.#owner, data) ?? (requester === null ? new Command(name, call) : this.#requestOf(name, call, requester))
+    const { handle, isSync, toCommand } = this.#scope.handlers.get(name)!
+    const command = toCommand?.(this.#owner, data) ?? this.#eventOf(name, handle, data, requester)
     command.isSync = isSync
     command.seq = seq
     command.weight = weight
     this.#channel.push(command)
   }
 
-  #requestOf (name: string, call: () => unknown, { encode, settle }: Requester): Command {
+  #eventOf (name: string, handle: EventHandler['handle'], data: unknown, requester: Requester | null): Command {
+    const { hooks, context, eventTimes } = this.#scope
+    const call = () => handle.call(hooks.on, this.#owner, data, context)
+    const timed = eventTimes?.accept()
+    if (timed === undefined) return requester === null ? new Command(name, call) : this.#requestOf(name, call, requester)
+    const timedCall = () => {
+      timed.begin()
+      return call()
+    }
+    return requester === null ? new Command(name, timedCall, timed.settle) : this.#requestOf(name, timedCall, requester, timed.settle)
+  }
+
+  #requestOf (name: string, call: () => unknown, { encode, settle }: Requester, onSettled?: () => void): Command {
     let json = ''
     const keep = (value: unknown) => { json = encode(value) }
     const command = new Command(name, () => {
       const result = call()
       return isThenable(result) ? Promise.resolve(result).then(keep) : keep(result)
     }, (fault) => {
+      onSettled?.()
       if (fault === null) settle({ status: 200, json })
       else settle(fault.error === this.#ending ? null : this.#replyFor(fault.error, name))
     })

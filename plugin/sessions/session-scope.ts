@@ -3,6 +3,7 @@ import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { Counters } from '../metrics/counters.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { BroadcastLog } from './broadcast-log.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
@@ -34,6 +35,8 @@ export interface SessionScope<Session> {
   /** By name of the event; one for each event of the contract. */
   readonly handlers: ReadonlyMap<string, EventHandler>
   readonly context: HandlerContext<unknown, UpdateDefinitions>
+  /** Measures the events; null without the option `tuning`. */
+  readonly eventTimes?: EventTimes | null
   readonly runtime: Runtime
   /** Its URL pattern, with the prefix. */
   readonly url: string
