@@ -34,9 +34,11 @@ export class Run {
   readonly #remarks: string[] = []
   readonly #endsAt: number
   #stepper!: Stepper
+  #figures: ServerFigures | null = null
   #isOverMemory = false
   #isGeneratorLimited = false
-  #wereClientsRefused = false
+  /** Why the server took no more clients; null if it took all. */
+  #refusal: string | null = null
   #isStopped = false
   /** Whether it stopped because the server answers with errors: then what held before says nothing. */
   #isFaulty = false
@@ -54,12 +56,11 @@ export class Run {
   async run (events: readonly WeightedEvent[]): Promise<Measured> {
     this.#boundByMachine()
     const generator = await Generator.start(this.#options, events)
-    let figures: ServerFigures | null = null
     let isComplete = false
     try {
       this.#stepper = new Stepper(generator, new TuningRoute(this.#options.url, this.#options.headers), this.#options.objectives)
-      figures = await this.#stepper.figures()
-      if (figures === null) this.#remarks.push(`From outside only: ${this.#stepper.outside!}. Handlers that wait, memory and write buffers cannot be seen.`)
+      this.#figures = await this.#stepper.figures()
+      if (this.#figures === null) this.#remarks.push(`From outside only: ${this.#stepper.outside!}. Handlers that wait, memory and write buffers cannot be seen.`)
       isComplete = await this.#untilAborted(this.#measure())
     } catch (error) {
       if (this.#steps.length === 0) throw error
@@ -71,10 +72,10 @@ export class Run {
       steps: this.#steps,
       remarks: this.#remarks,
       outside: this.#stepper.outside,
-      figures,
+      figures: this.#figures,
       isOverMemory: this.#isOverMemory,
       isGeneratorLimited: this.#isGeneratorLimited,
-      wereClientsRefused: this.#wereClientsRefused,
+      refusal: this.#refusal,
       isComplete: isComplete && !this.#isFaulty
     }
   }
@@ -210,15 +211,17 @@ export class Run {
     const { rate, maxMemoryBytes } = this.#options
     const clients = Math.max(1, Math.min(this.#most, Math.round(load / rate)))
     const step = await this.#stepper.measure({ kind, repeat, clients, load, warmMs, windowMs })
-    if (typeof step === 'string') {
-      const fewer = Math.floor(clients / 2)
-      this.#remarks.push(`${step}. The run goes no further than ${fewer} clients.`)
-      this.#wereClientsRefused = true
+    if ('reason' in step) {
+      const fewer = Math.min(clients - 1, step.open)
+      this.#remarks.push(`${clients} clients could not connect: ${step.reason}. The run goes no further than ${fewer} clients.`)
+      this.#refusal = step.reason
       this.#most = fewer
       if (fewer < 1) this.#isStopped = true
       return null
     }
     this.#steps.push(step)
+    // Only with streams a server knows their writeBuffer.
+    if (this.#steps.length === 1) this.#figures = await this.#stepper.figures() ?? this.#figures
     this.#report(describe(step))
     const errors = Object.entries(step.statuses).reduce((sum, [status, count]) => Number(status) >= 500 ? sum + count : sum, 0) / Math.max(1, step.offered * step.seconds)
     if (errors > errorLimit) this.#fail(`The server answered ${Math.round(errors * 100)} % of the events with 5xx.`)

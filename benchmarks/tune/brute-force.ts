@@ -65,7 +65,7 @@ async function bruteForce (options: TuneOptions, word: number, step: number, sec
       let held = 0
       for (const repeat of [0, 1, 2]) {
         const measured = await stepper.measure({ kind: 'measured', repeat, clients: Math.max(1, Math.round(load / options.rate)), load, warmMs: 1_500, windowMs: seconds * 1_000 })
-        if (typeof measured !== 'string' && holds(measured, options.objectives)) held += 1
+        if (!('reason' in measured) && holds(measured, options.objectives)) held += 1
       }
       process.stderr.write(`brute force, ${load.toFixed(1)} events/s: held in ${held} of 3 windows\n`)
       if (held < 2) return most

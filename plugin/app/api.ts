@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { EventSchemas, TopicDefinitions, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Protocol } from '../carriers/carrier.ts'
@@ -34,10 +34,11 @@ export interface TetherOptions extends AccessOptions, OptionsOf<typeof optionTab
 /** The option `tuning`. */
 export interface TuningOptions {
   /**
-   * Decides on each request for the figures, and must be given: they show the load of the process. `true`, or
-   * nothing as from a hook, allows the request; any other value refuses it with 403, and a thrown error answers it.
+   * Decides on each request for the figures; it may return a promise. It must be given, since the figures show the load of
+   * the process. False, nothing, and whatever it throws refuse the request with `FST_ERR_TETHER_TUNING`, 403; what it throws
+   * is logged at level `debug`.
    */
-  authorize: (request: FastifyRequest, reply: FastifyReply) => boolean | void | Promise<boolean | void>
+  authorize: (request: FastifyRequest<any, any, any, any, any, any, any>) => unknown
 }
 
 /** Options of `app.tether.drain()`. */

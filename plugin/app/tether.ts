@@ -165,13 +165,16 @@ export class TetherCore {
     const options = { maxSessions, maxBufferedBytes, commandBuffer, queueFrames, queueBytes, replayFrames, replayBytes }
     mountTuning(instance, url, tuning.authorize, (collect) => {
       const streams = [...this.#runtime.streams]
+      const now = this.#runtime.time.now()
+      let heldMs = 0
+      for (const session of this.#registry) heldMs += session.stallMs(now) * session.inbox.present
       return {
         version: 1,
         stats: statsOf(this.#runtime, this.#registry),
-        events: tuning.events.read(),
+        events: tuning.events.read(heldMs),
         // Each stream has its own; before the first one it is not known.
         options: { ...options, writeBuffer: streams[0]?.writeBuffer ?? defaults.upgrade.writeBuffer },
-        socketBytes: streams.reduce((sum, { queuedBytes = 0 }) => sum + queuedBytes, 0),
+        socketBytes: streams.reduce((sum, { queuedBytes }) => sum + queuedBytes, 0),
         cluster: this.#cluster === null ? null : { nodes: this.#cluster.nodes().length },
         ...tuning.process.read(collect)
       }

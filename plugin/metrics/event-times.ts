@@ -37,6 +37,8 @@ export interface EventTimesReading {
   readonly running: number
   /** Integral of `waiting + running` over time, in event milliseconds. */
   readonly presenceMs: number
+  /** Of `presenceMs`, the part of sessions that stood still because their write buffer was full. */
+  readonly heldMs: number
   /** Sum of the milliseconds from acceptance to the handler's end. */
   readonly totalMs: number
   /** Sum of the milliseconds from the handler's start to its end. */
@@ -55,6 +57,7 @@ export class EventTimes {
   #settled = 0
   #running = 0
   #presenceMs = 0
+  #heldMs = 0
   #totalMs = 0
   #runMs = 0
   #changedAt = performance.now()
@@ -85,7 +88,13 @@ export class EventTimes {
     }
   }
 
-  read (): EventTimesReading {
+  /** Events have waited for room in a session's write buffer: milliseconds of each, added up. */
+  hold (eventMs: number): void {
+    this.#heldMs += eventMs
+  }
+
+  /** @param heldMs the same of sessions that still stand still */
+  read (heldMs: number): EventTimesReading {
     this.#pass()
     return {
       accepted: this.#accepted,
@@ -93,6 +102,7 @@ export class EventTimes {
       waiting: this.#accepted - this.#settled - this.#running,
       running: this.#running,
       presenceMs: this.#presenceMs,
+      heldMs: this.#heldMs + heldMs,
       totalMs: this.#totalMs,
       runMs: this.#runMs,
       total: this.#total.buckets,

@@ -95,6 +95,8 @@ export class SessionInbox implements CommandOwner {
   get acceptedSeq (): number { return this.#acceptedSeq }
   /** Commands that wait. */
   get length (): number { return this.#channel.length }
+  /** Commands that wait or run. */
+  get present (): number { return this.#channel.length + (this.#channel.current === null ? 0 : 1) }
   /** The command that runs, and since when, on the clock of the session's time source; null for none. */
   get running (): { readonly name: string, readonly since: number } | null {
     const command = this.#channel.current
@@ -293,6 +295,7 @@ export class SessionInbox implements CommandOwner {
   /** The time of a stall does not count for the handler that runs: the stall deadline bounds that wait. */
   excludeStall (since: number, now: number): void {
     const command = this.#channel.current
+    this.#scope.eventTimes?.hold(this.present * (now - since))
     if (command === null) return
     if (command.startedAt > 0) command.startedAt += now - Math.max(since, command.startedAt)
     if (this.timeoutAt !== Infinity) this.#owner.onTimeoutDue()

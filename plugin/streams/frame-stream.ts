@@ -47,6 +47,7 @@ export class FrameStream implements Stream, CarrierOwner, TimedStream {
   get openedAt (): number { return this.#record.openedAt }
   get protocol (): Protocol { return this.#carrier.protocol }
   get compression (): StreamCompression | null { return this.#carrier.compression ?? null }
+  get queuedBytes (): number { return this.#carrier.queuedBytes }
   get writeBuffer (): number { return this.#options.writeBuffer }
   get heartbeatMs (): number { return this.#options.heartbeatMs }
   get stallTimeoutMs (): number { return this.#options.stallTimeoutMs }

@@ -4,9 +4,11 @@ import t, { type Test } from 'tap'
 import tether, { defineContract, type TuningOptions } from '../../plugin/index.ts'
 
 const contract = defineContract({
-  events: { work: Type.Object({ ms: Type.Number() }) },
-  updates: { done: Type.Object({}) }
+  events: { work: Type.Object({ ms: Type.Number() }), flood: Type.Object({}) },
+  updates: { row: Type.Object({ text: Type.String() }) }
 })
+
+const text = 'x'.repeat(60_000)
 
 async function serve (t: Test, tuning: TuningOptions | undefined, before: (app: FastifyInstance) => void = () => {}): Promise<string> {
   const app = Fastify()
@@ -17,25 +19,30 @@ async function serve (t: Test, tuning: TuningOptions | undefined, before: (app: 
     contract,
     commandBuffer: 9,
     upgrade: app.tether.sse.upgrade({ writeBuffer: 3 }),
-    on: { work: async (session, { ms }) => { await new Promise((resolve) => setTimeout(resolve, ms)) } }
+    on: {
+      work: async (session, { ms }) => { await new Promise((resolve) => setTimeout(resolve, ms)) },
+      flood: async (session) => { for (let sent = 0; sent < 500; sent += 1) await session.send('row', { text }) }
+    }
   })
   return await app.listen({ port: 0, host: '127.0.0.1' })
 }
 
-async function openSession (t: Test, origin: string): Promise<string> {
+async function openStream (t: Test, origin: string) {
   const abort = new AbortController()
   t.after(() => abort.abort())
   const { body } = await fetch(`${origin}/live`, { headers: { accept: 'text/event-stream', 'x-tether-session': 'new' }, signal: abort.signal })
   const reader = body!.getReader()
   let text = ''
   while (!text.includes('"session":"')) text += new TextDecoder().decode((await reader.read()).value)
-  return /"session":"([\w-]+)"/.exec(text)![1]!
+  return { session: /"session":"([\w-]+)"/.exec(text)![1]!, reader }
 }
 
-async function work (origin: string, session: string, ms: number): Promise<number> {
-  const { status } = await fetch(`${origin}/live`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-tether-session': session }, body: JSON.stringify({ event: 'work', data: { ms } }) })
+async function post (origin: string, session: string, event: string, data: object): Promise<number> {
+  const { status } = await fetch(`${origin}/live`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-tether-session': session }, body: JSON.stringify({ event, data }) })
   return status
 }
+
+const work = async (origin: string, session: string, ms: number): Promise<number> => await post(origin, session, 'work', { ms })
 
 /** Reads the figures until they are as expected. */
 async function eventually (origin: string, isThere: (figures: any) => boolean): Promise<any> {
@@ -64,13 +71,15 @@ t.test('authorize decides on each request', async (t) => {
   const rows: Array<[authorize: TuningOptions['authorize'], status: number, code?: string]> = [
     [() => true, 200],
     [async () => true, 200],
-    [() => {}, 200],
+    [() => 1, 200],
+    [() => {}, 403, 'FST_ERR_TETHER_TUNING'],
+    [async () => {}, 403, 'FST_ERR_TETHER_TUNING'],
     [() => false, 403, 'FST_ERR_TETHER_TUNING'],
     [async () => false, 403, 'FST_ERR_TETHER_TUNING'],
-    [(() => null) as never, 403, 'FST_ERR_TETHER_TUNING'],
-    [((request: { headers: object }) => 'text') as never, 403, 'FST_ERR_TETHER_TUNING'],
-    [() => { throw Object.assign(new Error('who?'), { statusCode: 401, code: 'WHO' }) }, 401, 'WHO'],
-    [async (_request, reply) => { await reply.code(402).send({ code: 'PAY' }) }, 402, 'PAY']
+    [() => null, 403, 'FST_ERR_TETHER_TUNING'],
+    [() => '', 403, 'FST_ERR_TETHER_TUNING'],
+    [() => { throw new Error('a secret') }, 403, 'FST_ERR_TETHER_TUNING'],
+    [async () => { throw Object.assign(new Error('who?'), { statusCode: 401, code: 'WHO' }) }, 403, 'FST_ERR_TETHER_TUNING']
   ]
   for (const [authorize, status, code] of rows) {
     const origin = await serve(t, { authorize })
@@ -96,7 +105,7 @@ t.test('the figures follow what happens', async (t) => {
   const origin = await serve(t, { authorize: () => true })
   const before = await figuresOf(origin)
   t.strictSame([before.events.accepted, before.options.maxSessions, before.options.commandBuffer, before.cluster, before.pid], [0, 77, 9, null, process.pid])
-  const session = await openSession(t, origin)
+  const { session } = await openStream(t, origin)
   for (let sent = 0; sent < 3; sent += 1) t.equal(await work(origin, session, 40), 202)
   const during = await figuresOf(origin)
   t.equal(during.events.waiting + during.events.running + during.events.settled, 3)
@@ -109,6 +118,23 @@ t.test('the figures follow what happens', async (t) => {
   t.equal(after.events.total.reduce((sum: number, [, count]: [number, number]) => sum + count, 0), 3)
   for (const name of ['cpuMs', 'loopActiveMs', 'atMs']) t.ok(after[name] > before[name], name)
   t.type(after.socketBytes, 'number')
+})
+
+t.test('the time of events in sessions that stand still counts apart, while they do and afterwards', async (t) => {
+  const origin = await serve(t, { authorize: () => true })
+  const { session, reader } = await openStream(t, origin)
+  t.equal(await post(origin, session, 'flood', {}), 202)
+  t.equal(await work(origin, session, 1), 202)
+  const { events: first, socketBytes } = await eventually(origin, ({ stats, events }) => stats.stalled === 1 && events.heldMs > 100)
+  t.ok(socketBytes > 0, `${socketBytes}`)
+  const { events: second } = await eventually(origin, ({ events }) => events.heldMs > first.heldMs + 200)
+  t.ok(second.heldMs - first.heldMs < 1.2 * (second.presenceMs - first.presenceMs) + 50, 'no more than two events have waited')
+  t.ok(second.heldMs - first.heldMs > 0.7 * (second.presenceMs - first.presenceMs) - 50, 'both count')
+  t.equal(second.settled, 0)
+  const reading = (async () => { while (!(await reader.read()).done); })()
+  reading.catch(() => {})
+  const { events: last } = await eventually(origin, ({ events }) => events.settled === 2)
+  t.ok(last.heldMs >= second.heldMs && last.heldMs <= last.presenceMs, `${last.heldMs} of ${last.presenceMs}`)
 })
 
 t.test('with ?collect the garbage is gone', async (t) => {

@@ -68,7 +68,7 @@ function adviseCommandBuffer ({ steps, objective, rate }: AdviceParts, current: 
 
 function adviseBufferedBytes ({ memory, clients, maxMemoryBytes }: AdviceParts, queueBytes: number, current: number | null): Advice {
   const most = current ?? 268_435_456
-  if (memory === null) return { option: 'maxBufferedBytes', current, value: most, reason: 'without the server\'s memory there is no reason for another value' }
+  if (memory === null) return { option: 'maxBufferedBytes', current, value: most, reason: 'there are too few readings of the server\'s memory for another value' }
   const room = maxMemoryBytes - memory.baseBytes - clients * memory.bytesPerClient
   // A tenth of the clients may be slow at one time.
   const wanted = Math.max(16_777_216, Math.ceil(clients / 10) * queueBytes)

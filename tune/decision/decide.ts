@@ -11,7 +11,7 @@ import { advise } from './advice.ts'
 import { capacityOf, sampleFor, type Estimate } from './capacity.ts'
 import { findLimit } from './limit.ts'
 import { fitMemory } from './memory.ts'
-import { judgeNoise } from './noise.ts'
+import { judgeNoise, undisturbed } from './noise.ts'
 import { exitCodes, judge } from './verdict.ts'
 
 /** Says what the steps of a run mean. */
@@ -20,11 +20,16 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
   const good = measured.steps.filter((step) => step.void === null)
   const main = good.filter(({ kind }) => kind !== 'ramp')
   const fails = (step: Step): boolean => !holds(step, options.objectives)
-  // A run that ended early has its ramp at least, and perhaps only there a load that failed.
-  const used = main.length >= 3 && (main.some(fails) || !good.some(fails)) ? main : good
+  const largest = (steps: readonly Step[]): number => Math.max(...steps.map(({ load }) => load))
+  // A run that ended early has its ramp at least, and perhaps only there a load that failed, or the largest one.
+  const used = main.length >= 3 && (main.some(fails) || (!good.some(fails) && largest(main) >= largest(good))) ? main : good
   const voided = measured.steps.length - good.length
   if (voided > 0) remarks.push(`${voided} of ${measured.steps.length} steps are void: the first because ${measured.steps.find((step) => step.void !== null)!.void}.`)
-  const groups = byLoad(used)
+  const silent = measured.steps.find(({ probe }) => probe.silent !== null)?.probe.silent ?? null
+  if (silent !== null) remarks.push(`There are no latencies of pings: ${silent}.`)
+  const groups = byLoad(used).map(undisturbed)
+  const disturbed = used.length - groups.flat().length
+  if (disturbed > 0) remarks.push(`${disturbed} of ${used.length} steps do not count: other processes were busy in them, and less so in another of the same load.`)
   const objectives = options.objectives.map(({ name, share, limitMs }) => ({
     name, share, limitMs, capacity: capacityOf(groups.map((group) => group.map((step) => sampleFor(step, { name, share, limitMs }))), limitMs)
   }))
@@ -32,7 +37,7 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
   const deciding = options.objectives[objectives.findIndex((one) => one.capacity === capacity)] ?? options.objectives[0]!
   const memory = fitMemory(main.flatMap(({ server }) => server?.memory ?? []))
   const noise = judgeNoise(measured.steps)
-  const finding = findLimit({ steps: used, capacity, memory, isOverMemory: measured.isOverMemory, isGeneratorLimited: measured.isGeneratorLimited })
+  const finding = findLimit({ steps: used, capacity, memory, isOverMemory: measured.isOverMemory, isGeneratorLimited: measured.isGeneratorLimited, refusal: measured.refusal, objective: deciding })
   const unsteady = used.filter((step) => keptUp(step) && step.server !== null && !agreesWithLittle(step.server.flow)).length
   if (unsteady > used.length / 4) remarks.push(`In ${unsteady} of ${used.length} steps the server's own figures contradict Little's law: it was not in a steady state.`)
   const clients = capacity === null ? 0 : Math.floor(capacity.estimate / options.rate + 1e-6)
@@ -41,7 +46,7 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
     target: options.hasMaxClients ? options.maxClients * options.rate : null,
     margin: noise.margin,
     isGeneratorLimited: measured.isGeneratorLimited,
-    wereClientsRefused: measured.wereClientsRefused,
+    wereClientsRefused: measured.refusal !== null,
     isComplete: measured.isComplete
   })
   const nodes = measured.figures?.cluster?.nodes ?? 1

@@ -19,6 +19,9 @@ const leastSteps = 6
 /** Growth over a run that compiled code and caches may cause. */
 const warmingBytes = 1_500_000
 const warmingShare = 0.03
+/** Growth of each event in the later part of a run, as a share of that in the whole run. */
+const laterShare = 0.4
+const leastLate = 5
 
 /** Fits memory to sessions and events. Null with fewer than six steps. */
 export function fitMemory (readings: readonly StepMemory[]): MemoryFit | null {
@@ -33,9 +36,16 @@ export function fitMemory (readings: readonly StepMemory[]): MemoryFit | null {
     bytesPerClient: Math.max(0, fit.perSession),
     bytesPerEvent: Math.max(0, fit.perEvent),
     perEventInterval: [interval.low, interval.high],
-    leaks: interval.low > 0 && growth > Math.max(warmingBytes, warmingShare * fit.base),
+    leaks: interval.low > 0 && growth > Math.max(warmingBytes, warmingShare * fit.base) && goesOn(readings, fit.perEvent),
     peakBytes: Math.max(...readings.map(({ residentBytes }) => residentBytes))
   }
+}
+
+/** Whether memory grows as much in the later part of a run: code that warms up takes its memory at first. */
+function goesOn (readings: readonly StepMemory[], perEvent: number): boolean {
+  const late = readings.slice(Math.floor(readings.length / 3))
+  const fit = late.length < leastLate ? null : coefficients(late)
+  return fit === null || fit.perEvent > laterShare * perEvent
 }
 
 function coefficients (readings: readonly StepMemory[]): { base: number, perSession: number, perEvent: number } | null {

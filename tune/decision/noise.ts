@@ -23,6 +23,12 @@ const chance = 6
 const latencyFactor = 1.5
 const tickMs = 2
 
+/** The steps of one load that other processes hardly disturbed; all of them if they disturbed every one. */
+export function undisturbed (group: readonly Step[]): readonly Step[] {
+  const quiet = group.filter(({ machine: { others } }) => others === null || others <= othersLimit)
+  return quiet.length > 0 ? quiet : group
+}
+
 export function judgeNoise (steps: readonly Step[]): Noise {
   const signs: string[] = []
   const [first, second] = steps.filter(({ kind }) => kind === 'control')

@@ -65,8 +65,11 @@ const calls = {
     clients = new Clients(openerOf(target), mix)
     choose = chooser(events, randomFrom(given))
   },
-  /** Opens or closes clients. Returns why it could not; null if it could. */
-  resize: async ({ count, perSecond }: { count: number, perSecond: number }): Promise<string | null> => await clients!.resize(count, perSecond),
+  /** Opens or closes clients. Returns how many there are, and why there are not more; null if there are as many as asked for. */
+  resize: async ({ count, perSecond }: { count: number, perSecond: number }): Promise<{ fault: string | null, open: number }> => {
+    const fault = await clients!.resize(count, perSecond)
+    return { fault, open: clients!.size }
+  },
   /** Sends events at a rate from now on; 0 for none. */
   drive: (perSecond: number): void => {
     pace?.stop()

@@ -17,6 +17,13 @@ const mostPings = 100
 /** Pings are at most this share of the events. */
 const pingShare = 0.01
 
+/** Why clients could not connect. */
+export interface Refusal {
+  readonly reason: string
+  /** Clients that could. */
+  readonly open: number
+}
+
 export interface GeneratorReading {
   readonly workers: readonly WorkerReading[]
   readonly probe: ProbeReading
@@ -27,11 +34,13 @@ export class Generator {
   readonly #workers: ReadonlyArray<ChildProcess<WorkerCalls>>
   readonly #probe: ChildProcess<ProbeCalls>
   readonly #connectRate: number
+  readonly #maxClients: number
 
-  private constructor (workers: ReadonlyArray<ChildProcess<WorkerCalls>>, probe: ChildProcess<ProbeCalls>, connectRate: number) {
+  private constructor (workers: ReadonlyArray<ChildProcess<WorkerCalls>>, probe: ChildProcess<ProbeCalls>, { connectRate, maxClients }: Pick<TuneOptions, 'connectRate' | 'maxClients'>) {
     this.#workers = workers
     this.#probe = probe
     this.#connectRate = connectRate
+    this.#maxClients = maxClients
   }
 
   static async start ({ url, headers, transport, readers, maxClients, connectRate }: TuneOptions, events: readonly WeightedEvent[]): Promise<Generator> {
@@ -44,19 +53,25 @@ export class Generator {
     }
     const probe = await ChildProcess.start<ProbeCalls>(moduleOf('probe'), { name: 'the probe' })
     await probe.call('setUp', target)
-    return new Generator(workers, probe, connectRate)
+    return new Generator(workers, probe, { connectRate, maxClients })
   }
 
-  /** Opens or closes clients and probes. Returns why it could not; null if it could. */
-  async resize (clients: number): Promise<string | null> {
+  /** Opens or closes clients. The probes are beside them, or among them where there may be no more. Returns why it could not; null if it could. */
+  async resize (clients: number): Promise<Refusal | null> {
     const count = this.#workers.length
+    const probes = this.#maxClients === 1 ? 0 : Math.min(mostProbes, Math.max(1, Math.floor(clients * probeShare)))
+    const senders = Math.min(clients, this.#maxClients - probes)
     const timeoutMs = 30_000 + clients / this.#connectRate * 2_000
-    const faults = await Promise.all(this.#workers.map(async (worker, index) => await worker.call('resize', {
-      count: Math.floor(clients / count) + (index < clients % count ? 1 : 0),
+    const answers = await Promise.all(this.#workers.map(async (worker, index) => await worker.call('resize', {
+      count: Math.floor(senders / count) + (index < senders % count ? 1 : 0),
       perSecond: this.#connectRate / count
     }, timeoutMs)))
-    faults.push(await this.#probe.call('resize', Math.min(mostProbes, Math.max(1, Math.floor(clients * probeShare)))))
-    return faults.find((fault) => fault !== null) ?? null
+    const open = answers.reduce((sum, one) => sum + one.open, 0)
+    const fault = answers.find((one) => one.fault !== null)?.fault ?? null
+    // Without room for all clients, the probes that are there must do.
+    const probeFault = fault === null ? await this.#probe.call('resize', probes) : null
+    const reason = fault ?? probeFault
+    return reason === null ? null : { reason, open: open - (probeFault === null ? 0 : 1) }
   }
 
   async drive (perSecond: number): Promise<void> {

@@ -10,6 +10,7 @@ export interface Measured {
   readonly figures: ServerFigures | null
   readonly isOverMemory: boolean
   readonly isGeneratorLimited: boolean
-  readonly wereClientsRefused: boolean
+  /** Why the server took no more clients; null if it took all. */
+  readonly refusal: string | null
   readonly isComplete: boolean
 }

@@ -17,6 +17,7 @@ export interface ServerFigures {
     readonly waiting: number
     readonly running: number
     readonly presenceMs: number
+    readonly heldMs: number
     readonly totalMs: number
     readonly runMs: number
     readonly total: Buckets
@@ -44,6 +45,7 @@ export interface ServerFigures {
     readonly maxSessions: number
     readonly maxBufferedBytes: number
   }
+  readonly socketBytes: number
   readonly cluster: { readonly nodes: number } | null
 }
 

@@ -27,11 +27,13 @@ export interface ServerStep {
   readonly backlog: number
   /** Mean milliseconds of a handler, from its start to its end. */
   readonly runMs: number
-  /** Sessions whose loop was stalled by a full write buffer, on average. */
-  readonly stalledSessions: number
+  /** Of the time that events waited or ran, the share in sessions that stood still because their write buffer was full. */
+  readonly heldShare: number
   readonly updatesPerSecond: number
   readonly updateBytes: number
   readonly disconnects: number
+  /** Bytes in the sockets of all streams at the end of the window. */
+  readonly socketBytes: number
   readonly handlerErrors: number
   readonly flow: Flow
   /** After a garbage collection behind the window. */
@@ -75,7 +77,12 @@ export interface Step {
   readonly failedShare: number
   readonly statuses: Readonly<Record<string, number>>
   readonly lostStreams: number
-  readonly probe: { readonly updatesPerSecond: number, readonly updateBytes: number }
+  readonly probe: {
+    readonly updatesPerSecond: number
+    readonly updateBytes: number
+    /** Why the server answers no pings; null if it does. */
+    readonly silent: string | null
+  }
   readonly server: ServerStep | null
   readonly generator: {
     /** Share of the window in which the busiest process of the generator was busy. */

@@ -3,7 +3,7 @@ import type { Objective } from '../input/options.ts'
 import { between } from '../statistics/buckets.ts'
 import { decode, encode, merge, percentile, type Histogram } from '../statistics/histogram.ts'
 import { agreesWithLittle, littleRatio, type Flow } from '../statistics/little.ts'
-import type { Generator, GeneratorReading } from './generator.ts'
+import type { Generator, GeneratorReading, Refusal } from './generator.ts'
 import { processTimeMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
 import type { ServerFigures, TuningRoute } from './server-figures.ts'
 import { fallsBehind, holds, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
@@ -24,6 +24,8 @@ const busyLimit = 0.85
 const lagShare = 0.1
 const stealLimit = 0.05
 const drainMs = 15_000
+/** A server that handles nothing for this long does not drain: its readers take nothing. */
+const standstillMs = 2_000
 
 /** Measures one load after the other. */
 export class Stepper {
@@ -50,10 +52,10 @@ export class Stepper {
     return null
   }
 
-  /** Opens the clients, drives the load, waits until the server is idle again. Returns why it could not, or the step. */
-  async measure ({ kind, repeat, clients, load, warmMs, windowMs }: StepOrder): Promise<Step | string> {
-    const fault = await this.#generator.resize(clients)
-    if (fault !== null) return `${clients} clients could not connect: ${fault}`
+  /** Opens the clients, drives the load, waits until the server is idle again. Returns the step, or why there is none. */
+  async measure ({ kind, repeat, clients, load, warmMs, windowMs }: StepOrder): Promise<Step | Refusal> {
+    const refusal = await this.#generator.resize(clients)
+    if (refusal !== null) return refusal
     await this.#generator.drive(load)
     await delay(warmMs)
     const processorsBefore = readProcessorTimes()
@@ -85,9 +87,13 @@ export class Stepper {
   /** Waits until no event waits any more, so that a step does not begin with the rest of another. */
   async #drain (): Promise<void> {
     const deadline = Date.now() + drainMs
-    while (Date.now() < deadline) {
+    let settled = -1
+    let progressAt = Date.now()
+    while (Date.now() < deadline && Date.now() < progressAt + standstillMs) {
       const figures = await this.figures()
       if (figures === null || figures.events.waiting + figures.events.running === 0) return
+      if (figures.events.settled > settled) progressAt = Date.now()
+      settled = figures.events.settled
       await delay(50)
     }
   }
@@ -134,7 +140,7 @@ function stepOf ({ objectives, kind, repeat, clients, load, reading: { workers, 
     failedShare: sum((window) => window.failed + window.missing) / due,
     statuses,
     lostStreams: workers.reduce((total, worker) => total + worker.clients.lost, 0),
-    probe: { updatesPerSecond: probe.updatesPerSecond, updateBytes: probe.updateBytes },
+    probe: { updatesPerSecond: probe.updatesPerSecond, updateBytes: probe.updateBytes, silent: probe.silent },
     server,
     generator: { busy, lagMs, little: littleRatio(flow) },
     machine
@@ -195,10 +201,11 @@ function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFi
     present,
     backlog: after.events.waiting + after.events.running,
     runMs: (after.events.runMs - before.events.runMs) / timed,
-    stalledSessions: (after.stats.stalledMs - before.stats.stalledMs) / milliseconds,
+    heldShare: share(after.events.heldMs - before.events.heldMs, after.events.presenceMs - before.events.presenceMs),
     updatesPerSecond: updates / milliseconds * 1_000,
     updateBytes: updates === 0 ? 0 : (after.stats.bytesWritten - before.stats.bytesWritten) / updates,
     disconnects: after.stats.overflowDisconnects + after.stats.stallDisconnects - before.stats.overflowDisconnects - before.stats.stallDisconnects,
+    socketBytes: after.socketBytes,
     handlerErrors: after.stats.handlerErrors - before.stats.handlerErrors,
     flow: { present, perSecond, meanMs: (after.events.totalMs - before.events.totalMs) / timed },
     memory: {
@@ -208,6 +215,11 @@ function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFi
       events: idle.events.settled
     }
   }
+}
+
+/** A part of a whole, from 0 to 1. The figures of stalls that last follow the others only roughly. */
+function share (part: number, whole: number): number {
+  return whole <= 0 ? 0 : Math.min(1, Math.max(0, part / whole))
 }
 
 function machineOf (before: ProcessorTimes, after: ProcessorTimes, ownMs: number, server: ServerStep | null, first: ServerFigures | null, last: ServerFigures | null): Step['machine'] {

@@ -16,6 +16,11 @@ export interface LimitedServer {
   readonly updates?: number
   readonly updateBytes?: number
   readonly writeBuffer?: number
+  /** Whether a handler keeps its place in the pool until its updates are sent. */
+  readonly sendsWithin?: boolean
+  /** Time that each write to a socket takes, as on a long line. */
+  readonly lineMs?: number
+  readonly maxSessions?: number
   readonly commandBuffer?: number
   readonly broadcastsPerSecond?: number
   /** Whether the plugin has the option `tuning`. Default true. */

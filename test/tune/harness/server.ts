@@ -5,7 +5,7 @@ import tether, { defineContract, type Session } from '../../../plugin/index.ts'
 import type { LimitedServer } from './limited-server.ts'
 
 const settings = JSON.parse(process.argv[2]!) as LimitedServer
-const { cpuMs = 0, waitMs = 0, pool = Infinity, leakBytes = 0, updates = 0, updateBytes = 100, writeBuffer = 4, broadcastsPerSecond = 0, hasFigures = true, failAfter = Infinity, commandBuffer = 64, token, swagger = false, mode = 'sse' } = settings
+const { cpuMs = 0, waitMs = 0, pool = Infinity, leakBytes = 0, updates = 0, updateBytes = 100, writeBuffer = 4, sendsWithin = false, lineMs = 0, maxSessions = 10_000, broadcastsPerSecond = 0, hasFigures = true, failAfter = Infinity, commandBuffer = 64, token, swagger = false, mode = 'sse' } = settings
 
 const contract = defineContract({
   events: { work: Type.Object({ n: Type.Integer({ minimum: 3 }) }, { additionalProperties: false }), idle: Type.Object({}) },
@@ -37,12 +37,11 @@ async function work (session: Session<unknown, typeof contract.updates>): Promis
   handled += 1
   if (leakBytes > 0) kept.push(Buffer.alloc(leakBytes, `${handled}`).toString('latin1'))
   if (cpuMs > 0) spin()
-  if (waitMs > 0) {
-    await enter()
-    await new Promise((resolve) => setTimeout(resolve, waitMs))
-    leave()
-  }
+  if (pool < Infinity) await enter()
+  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+  if (pool < Infinity && !sendsWithin) leave()
   for (let sent = 0; sent < updates; sent += 1) await session.send('row', { text })
+  if (pool < Infinity && sendsWithin) leave()
 }
 
 const app = Fastify({ http2: settings.http2 === true } as object)
@@ -59,7 +58,19 @@ if (failAfter !== Infinity) {
 }
 if (swagger) await app.register((await import('@fastify/swagger')).default, { openapi: { openapi: '3.1.0', info: { title: 'test', version: '1' } } })
 if (mode === 'websocket') await app.register((await import('@fastify/websocket')).default)
-await app.register(tether, hasFigures ? { tuning: { authorize: () => true } } : {})
+if (lineMs > 0) {
+  app.server.on('connection', (socket) => {
+    for (const name of ['_write', '_writev'] as const) {
+      const write = socket[name]?.bind(socket) as ((...given: unknown[]) => void) | undefined
+      if (write === undefined) continue
+      socket[name] = (...given: unknown[]) => {
+        const done = given.pop() as (error?: Error) => void
+        write(...given, (error?: Error) => setTimeout(done, lineMs, error))
+      }
+    }
+  })
+}
+await app.register(tether, { maxSessions, ...hasFigures ? { tuning: { authorize: () => true } } : {} })
 const config = { contract, commandBuffer, on: { work, idle: () => {} } }
 const live = mode === 'websocket'
   ? app.tether.stateful('/live', { ...config, mode, upgrade: app.tether.websocket.upgrade({ writeBuffer }) })

@@ -78,6 +78,13 @@ t.test('memory that stays of events is a leak; memory of clients and chance is n
   }), { numRuns: 30 * effort })
 })
 
+t.test('memory that a process takes while it warms up is no leak', async (t) => {
+  const random = randomFrom(9)
+  const readings = Array.from({ length: 20 }, (_, step) => ({ residentBytes: 9e7, heldBytes: 2e7 + 5e6 * Math.min(1, step / 5) + random() * 100_000, sessions: 50 + (step * 37) % 100, events: 300 * step }))
+  t.equal(fitMemory(readings)!.leaks, false)
+  t.equal(fitMemory(readings.map((reading) => ({ ...reading, heldBytes: reading.heldBytes + reading.events * 4_000 })))!.leaks, true)
+})
+
 t.test('the exit code follows the target, and noise makes it careful', async (t) => {
   const capacity = { estimate: 200, interval: [190, 210] as const, atLeast: false }
   const parts = { capacity, margin: 0, isGeneratorLimited: false, wereClientsRefused: false, isComplete: true }
