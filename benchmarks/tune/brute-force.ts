@@ -28,16 +28,18 @@ await runBenchmark(async () => {
   const given = readCommandLine('bench:tune', {
     minutes: { value: 'N', help: 'time of the command for each server (5)' },
     seconds: { value: 'N', help: 'length of a window of brute force (5)' },
-    step: { value: 'SHARE', help: 'distance of two loads of brute force (0.02)' }
+    step: { value: 'SHARE', help: 'distance of two loads of brute force (0.02)' },
+    only: { value: 'TEXT', help: 'only servers with this text in their names' },
+    quick: { help: 'the command measures with --quick' }
   })
   const seconds = readPositive('seconds', given.seconds, 5)
   const step = readPositive('step', given.step, 0.02)
   const rows: Array<{ name: string, word: number, force: number }> = []
-  for (const { name, settings, rate } of servers) {
+  for (const { name, settings, rate } of servers.filter(({ name }) => name.includes(given.only ?? ''))) {
     const child = fork(fileURLToPath(new URL('../../test/tune/harness/server.ts', import.meta.url)), [JSON.stringify(settings)], { execArgv: ['--import', 'tsx'] })
     try {
       const [{ origin }] = await once(child, 'message') as [{ origin: string }]
-      const options = readOptions(['--url', `${origin}/live`, '--events', 'none', '--rate', String(rate), '--minutes', given.minutes ?? '5'])!
+      const options = readOptions(['--url', `${origin}/live`, '--events', 'none', '--rate', String(rate), '--minutes', given.minutes ?? '5', ...given.quick === undefined ? [] : ['--quick']])!
       const { capacity } = await tune(options, events, (text) => { process.stderr.write(`${name}: ${text}\n`) }, new AbortController().signal)
       const word = capacity?.eventsPerSecond.estimate ?? Number.NaN
       rows.push({ name, word, force: await bruteForce(options, word, step, seconds) })

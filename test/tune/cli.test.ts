@@ -35,7 +35,7 @@ t.test('a run within --max-clients, from the outside and from within', async (t)
   const code = await run.ended
   const results = run.results()!
   t.strictSame([code, results.verdict, results.limit, results.outside], [0, 'meets', 'none-found', null], run.output())
-  t.ok(results.steps.every(({ clients, server }) => clients <= 6 && server!.memory.sessions <= 6), 'the probe is one of them')
+  t.ok(results.steps.every(({ clients, server }) => clients <= 6 && server!.streams <= 6), 'the probe is one of them')
   t.match(results.capacity, { clients: 6, eventsPerSecond: { atLeast: true } })
   t.ok(Math.abs(results.capacity!.eventsPerSecond.estimate / 30 - 1) < 0.1, `${results.capacity!.eventsPerSecond.estimate}`)
   t.ok(results.steps.every(({ statuses }) => Object.keys(statuses).every((status) => status === '202')))

@@ -25,6 +25,7 @@ export interface ServerFigures {
   }
   readonly stats: {
     readonly sessions: number
+    readonly streams: number
     readonly stalled: number
     readonly stalls: number
     readonly stalledMs: number

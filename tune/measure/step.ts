@@ -32,6 +32,8 @@ export interface ServerStep {
   readonly updatesPerSecond: number
   readonly updateBytes: number
   readonly disconnects: number
+  /** Open streams at the end of the window, the probes among them. */
+  readonly streams: number
   /** Bytes in the sockets of all streams at the end of the window. */
   readonly socketBytes: number
   readonly handlerErrors: number

@@ -205,6 +205,7 @@ function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFi
     updatesPerSecond: updates / milliseconds * 1_000,
     updateBytes: updates === 0 ? 0 : (after.stats.bytesWritten - before.stats.bytesWritten) / updates,
     disconnects: after.stats.overflowDisconnects + after.stats.stallDisconnects - before.stats.overflowDisconnects - before.stats.stallDisconnects,
+    streams: after.stats.streams,
     socketBytes: after.socketBytes,
     handlerErrors: after.stats.handlerErrors - before.stats.handlerErrors,
     flow: { present, perSecond, meanMs: (after.events.totalMs - before.events.totalMs) / timed },

@@ -35,7 +35,7 @@ function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, ach
       ? null
       : {
           eventsPerSecond: achieved, loop: 0.3, processors: 0.3, collectionShare: 0.01, present: 2, backlog: 0, runMs: 10, heldShare: 0, updatesPerSecond: 0, updateBytes: 0,
-          disconnects: 0, socketBytes: 0, handlerErrors: 0, flow: { present: 2, perSecond: load, meanMs: 20 }, memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load }, ...server
+          disconnects: 0, streams: load, socketBytes: 0, handlerErrors: 0, flow: { present: 2, perSecond: load, meanMs: 20 }, memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load }, ...server
         },
     generator: { busy: 0.1, lagMs: 1, little: 1 },
     machine: { steal: 0, others },
