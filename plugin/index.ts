@@ -54,7 +54,7 @@ export type { AnyContract, ConflatedUpdate, Contract, EventData, EventDefinition
 export type { Schema, TypeBox1Schema } from '../schemas/schema-data.ts'
 export type { StandardSchema } from '../schemas/standard-schema.ts'
 export type { Fault } from '../schemas/errors.ts'
-export type { DrainOptions, Tether, TetherOptions, TetherStats } from './app/api.ts'
+export type { DrainOptions, Tether, TetherOptions, TetherStats, TuningOptions } from './app/api.ts'
 export type { Protocol } from './carriers/carrier.ts'
 export type { BusListener, BusListenerOptions, Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus, ClusterValue, EventOrigin } from './cluster/api.ts'
 export type { EngineSource } from './cluster/engine.ts'

@@ -57,6 +57,7 @@ export const UpgradeRefusedError = answer('FST_ERR_TETHER_NO_WEBSOCKET', 400, 'T
 export const OriginError = answer('FST_ERR_TETHER_ORIGIN', 403, 'A request from another site is refused; list its origin in trustedOrigins to allow it')
 export const InspectorRefusedError = answer('FST_ERR_TETHER_INSPECTOR_REFUSED', 403, 'The inspector is not open to this request')
 export const BindingError = answer('FST_ERR_TETHER_BINDING', 403, 'The session belongs to someone else')
+export const TuningRefusedError = answer('FST_ERR_TETHER_TUNING', 403, 'The application does not give its figures to this request')
 export const SessionNotFoundError = answer('FST_ERR_TETHER_SESSION_NOT_FOUND', 404, 'There is no such session, or it has expired')
 export const NotAcceptableError = answer('FST_ERR_TETHER_NOT_ACCEPTABLE', 406, 'The request does not accept text/event-stream')
 export const SessionClosedError = answer('FST_ERR_TETHER_SESSION_CLOSED', 410, 'The session has been closed')

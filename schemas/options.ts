@@ -65,11 +65,17 @@ const clusterOption = Type.Optional(Type.Unsafe<unknown>({
   description: 'an engine, such as local() of "fastify-tether/local" returns, or an object with engine, name, leaseMs, logMs, queueFrames, queueBytes and others'
 }))
 
+/** The route of figures for sizing. The option validator checks that it has a function. */
+const tuningOption = Type.Optional(Type.Unsafe<unknown>({
+  tuning: true,
+  description: 'an object with authorize, a function that allows or refuses a request for the figures'
+}))
+
 /** All groups of options. An option in the wrong group gets an error that names the right one. */
 export const optionGroups = {
   plugin: {
     where: 'app.register(tether)',
-    schema: Type.Object({ ...schemasOf(optionTable.plugin), cluster: clusterOption, ...accessOptions }, closed)
+    schema: Type.Object({ ...schemasOf(optionTable.plugin), cluster: clusterOption, tuning: tuningOption, ...accessOptions }, closed)
   },
   cluster: {
     where: '"cluster" of app.register(tether)',

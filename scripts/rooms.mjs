@@ -1,6 +1,6 @@
 // Checks the order of docs/architecture.md: a room imports only rooms on lower floors, and no file
 // is in a cycle of imports. Imports of types count.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import ts from 'typescript'
 
@@ -18,12 +18,25 @@ export const floors = [
   ['index']
 ]
 
+/** Rooms of `tune/`, the lowest floor first. They know the plugin only over HTTP. */
+const tuneFloors = [
+  ['statistics', 'process', 'quantity'],
+  ['input'],
+  ['generator'],
+  ['measure'],
+  ['decision'],
+  ['report', 'run'],
+  ['tune'],
+  ['cli']
+]
+
 const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor])))
+const tuneFloorOf = new Map(tuneFloors.flatMap((rooms, floor) => rooms.map((room) => [room, floor])))
 const own = 'fastify-tether'
 
 /** Files of the folders, each with what it imports of this package. */
 function readGraph (root, folders) {
-  const files = folders.flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).filter((file) => /(?<!\.d)\.ts$/.test(file)).map((file) => `${folder}/${file.replaceAll('\\', '/')}`))
+  const files = folders.filter((folder) => existsSync(join(root, folder))).flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).filter((file) => /(?<!\.d)\.ts$/.test(file)).map((file) => `${folder}/${file.replaceAll('\\', '/')}`))
   return new Map(files.map((file) => {
     const names = ts.preProcessFile(readFileSync(join(root, file), 'utf8')).importedFiles.map(({ fileName }) => fileName)
     return [file, names.filter((name) => /^\./.test(name) || name.split('/')[0] === own).map((name) => name.startsWith('.') ? normalize(join(dirname(file), name)) : name)]
@@ -79,12 +92,23 @@ function faultsOfValues (root) {
     .map(([, imported]) => `client/${file} imports values of ${imported}: the client imports only types from "schemas"`))
 }
 
+/** The sizing command has rooms of its own, and imports nothing else of the package. */
+function faultsOfTune (graph) {
+  const room = (file) => file.split('/')[1].replace(/\.ts$/, '')
+  return [...graph].flatMap(([file, imports]) => imports.flatMap((imported) => {
+    if (!imported.startsWith('tune/')) return [`${file} imports ${imported}: "tune" imports only its own files`]
+    const [from, to] = [room(file), room(imported)]
+    return from === to || tuneFloorOf.get(to) < tuneFloorOf.get(from) ? [] : [`${file} imports ${imported}: "${from}" is on floor ${tuneFloorOf.get(from) ?? '?'}, "${to}" on floor ${tuneFloorOf.get(to) ?? '?'}; a room imports only rooms on lower floors`]
+  }))
+}
+
 /** All that breaks the order below a folder, a sentence each, with the file, the import and the rule. */
 export function faultsIn (root) {
   return [
     ...faultsOfRooms(readGraph(root, ['plugin', 'schemas'])),
     ...faultsOfClient(readGraph(root, ['client'])),
     ...faultsOfValues(root),
-    ...['plugin', 'client', 'benchmarks'].flatMap((folder) => faultsOfCycles(readGraph(root, [folder, 'schemas'])))
+    ...faultsOfTune(readGraph(root, ['tune'])),
+    ...['plugin', 'client', 'tune', 'benchmarks'].flatMap((folder) => faultsOfCycles(readGraph(root, [folder, 'schemas'])))
   ]
 }

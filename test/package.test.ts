@@ -39,10 +39,10 @@ const tarball = join(scratch, packed.filename)
 const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
 
 t.test('the tarball holds the built library, its sources, its documents and nothing else', async (t) => {
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/inspector.js', 'dist/plugin/entries/inspector.d.ts', 'dist/inspector/page.html', 'dist/inspector/page.css', 'dist/inspector/page.js', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/metrics.js', 'dist/plugin/entries/metrics.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/plugin/entries/testing.js', 'testing/index.js', 'testing/index.d.ts', 'dist/client/injected.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/plugin/index.js', 'dist/plugin/index.d.ts', 'dist/plugin/entries/contract-tests.js', 'dist/plugin/entries/contract-tests.d.ts', 'dist/plugin/entries/inspector.js', 'dist/plugin/entries/inspector.d.ts', 'dist/inspector/page.html', 'dist/inspector/page.css', 'dist/inspector/page.js', 'dist/plugin/entries/local.js', 'dist/plugin/entries/local.d.ts', 'dist/plugin/entries/memory.js', 'dist/plugin/entries/memory.d.ts', 'dist/plugin/entries/metrics.js', 'dist/plugin/entries/metrics.d.ts', 'dist/plugin/entries/nats.js', 'dist/plugin/entries/nats.d.ts', 'dist/plugin/entries/redis.js', 'dist/plugin/entries/redis.d.ts', 'dist/plugin/entries/testing.js', 'dist/tune/cli.js', 'dist/tune/generator/worker.js', 'testing/index.js', 'testing/index.d.ts', 'dist/client/injected.js', 'dist/client/index.js', 'dist/client/index.d.ts', 'dist/client/indexed-db.js', 'dist/client/shared.js', 'dist/client/websocket-link.js']) {
     t.ok(paths.includes(path), path)
   }
-  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.(md|json|yml)|dist\/(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|dist\/inspector\/page\.(html|css|js)|(plugin|schemas|client)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts|testing\/index\.(js|d\.ts))$/.test(path)), [])
+  t.strictSame(paths.filter((path) => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[a-z-]+\.(md|json|yml)|dist\/(plugin|schemas|client|tune)\/([a-z0-9-]+\/)*[a-z0-9-]+\.(js|js\.map|d\.ts|d\.ts\.map)|dist\/inspector\/page\.(html|css|js)|(plugin|schemas|client|tune)\/([a-z0-9-]+\/)*[a-z0-9-]+\.ts|testing\/index\.(js|d\.ts))$/.test(path)), [])
 })
 
 t.test('every map leads to a source that is there', async (t) => {
@@ -236,6 +236,23 @@ t.test('in a plain JavaScript project', async (t) => {
     rmSync(join(project, 'node_modules/fastify-tether/dist/plugin/entries'), { recursive: true })
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', 'await import("fastify-tether"); console.log("loaded")'], { cwd: project })
     t.equal(stdout.trim(), 'loaded')
+  })
+})
+
+t.test('the command fastify-tether', async (t) => {
+  const project = await install('project-with-command', 'hdr-histogram-js', 'uplot')
+  const command = join(project, 'node_modules/fastify-tether', manifest.bin['fastify-tether'])
+  const told = async (...words: string[]) => await run(process.execPath, [command, ...words], { cwd: project }).then(
+    ({ stdout }) => ({ code: 0, text: stdout }), ({ code, stderr }: { code: number, stderr: string }) => ({ code, text: stderr }))
+  t.match(await told('tune', '--help'), { code: 0, text: /^fastify-tether tune --url URL --events FILE \[options\]/ })
+  writeFileSync(join(project, 'events.ndjson'), '{"event":"a"}')
+  const words = ['tune', '--url', 'http://127.0.0.1:1/live', '--events', 'events.ndjson', '--json', 'tune.json']
+  t.match(await told(...words), { code: 2 }, 'a server that is not there')
+  t.equal(JSON.parse(readFileSync(join(project, 'tune.json'), 'utf8')).capacity, null)
+
+  t.test('names its packages where they were left out', async (t) => {
+    rmSync(join(project, 'node_modules/hdr-histogram-js'))
+    t.match(await told(...words), { code: 2, text: /npm install --save-dev hdr-histogram-js uplot/ })
   })
 })
 

@@ -31,6 +31,8 @@ t.test('an import names file, import and rule when it goes up, sideways, out of 
     [{ 'client/a.ts': "import type { B } from '../plugin/protocol/b.ts'", 'plugin/protocol/b.ts': '' }, /^client\/a\.ts imports plugin\/protocol\/b\.ts: the client imports only its own files/],
     [{ 'client/a.ts': "import type { B } from '../schemas/b.ts'\nimport { b } from '../schemas/b.ts'", 'schemas/b.ts': '' }, /^client\/a\.ts imports values of schemas\/b\.ts: the client imports only types from "schemas"$/],
     [{ 'plugin/streams/a.ts': "import type { B } from './b.ts'", 'plugin/streams/b.ts': "import type { A } from './a.ts'" }, /^plugin\/streams\/a\.ts imports plugin\/streams\/b\.ts imports plugin\/streams\/a\.ts: files must not import each other in a circle$/],
+    [{ 'tune/measure/a.ts': "import { b } from '../decision/b.ts'", 'tune/decision/b.ts': '' }, /^tune\/measure\/a\.ts imports tune\/decision\/b\.ts: "measure" is on floor 3, "decision" on floor 4/],
+    [{ 'tune/measure/a.ts': "import { b } from '../../plugin/protocol/b.ts'", 'plugin/protocol/b.ts': '' }, /^tune\/measure\/a\.ts imports plugin\/protocol\/b\.ts: "tune" imports only its own files/],
     [{ 'benchmarks/a.ts': "import { b } from './b.ts'", 'benchmarks/b.ts': "import { a } from './a.ts'" }, /circle$/]
   ]
   for (const [files, fault] of rows) {

@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http'
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
-import { answer } from '../harness/process/child-endpoint.ts'
+import { answer } from '../../tune/process/child-endpoint.ts'
 import { microseconds } from '../harness/process/clock.ts'
 import { latencyOf, type Latency } from '../harness/report/latency.ts'
 import { countedHeaders, liveUrl, SocketStream } from '../harness/streams/socket-stream.ts'

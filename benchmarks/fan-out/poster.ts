@@ -1,4 +1,4 @@
-import { answer } from '../harness/process/child-endpoint.ts'
+import { answer } from '../../tune/process/child-endpoint.ts'
 import { drivePosts } from './posts.ts'
 
 // A child process that posts.

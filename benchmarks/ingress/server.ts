@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { answer } from '../harness/process/child-endpoint.ts'
+import { answer } from '../../tune/process/child-endpoint.ts'
 import { Profile } from '../harness/process/profile.ts'
 import type { EventServer } from './event-server.ts'
 

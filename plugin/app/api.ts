@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { EventSchemas, TopicDefinitions, UpdateDefinitions } from '../../schemas/contract.ts'
 import type { OptionsOf, optionTable } from '../../schemas/option-table.ts'
 import type { Protocol } from '../carriers/carrier.ts'
@@ -21,6 +22,23 @@ export interface TetherOptions extends AccessOptions, OptionsOf<typeof optionTab
    * @see docs/cluster.md
    */
   cluster?: EngineSource | ClusterOptions
+  /**
+   * Mounts `GET <url>/tether.tuning` beside each `stateful` URL: figures of this process, as JSON, for
+   * `npx fastify-tether tune`. Default: none, there is no such route, and events are not timed.
+   *
+   * @see docs/tune.md
+   */
+  tuning?: TuningOptions
+}
+
+/** The option `tuning`. */
+export interface TuningOptions {
+  /**
+   * Decides on each request for the figures; it may return a promise. It must be given, since the figures show the load of
+   * the process. False, nothing, and whatever it throws refuse the request with `FST_ERR_TETHER_TUNING`, 403; what it throws
+   * is logged at level `debug`.
+   */
+  authorize: (request: FastifyRequest<any, any, any, any, any, any, any>) => unknown
 }
 
 /** Options of `app.tether.drain()`. */

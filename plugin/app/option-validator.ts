@@ -11,6 +11,7 @@ const ajv = new Ajv({ strict: false, allErrors: false, verbose: true })
 ajv.addKeyword({ keyword: 'callable', validate: (_schema: unknown, data: unknown) => typeof data === 'function' })
 ajv.addKeyword({ keyword: 'engine', validate: (_schema: unknown, data: unknown) => isEngineSource(data) })
 ajv.addKeyword({ keyword: 'cluster', validate: (_schema: unknown, data: unknown) => isEngineSource(data) || isPlain(data) })
+ajv.addKeyword({ keyword: 'tuning', validate: (_schema: unknown, data: unknown) => isPlain(data) && typeof (data as { authorize?: unknown }).authorize === 'function' && Object.keys(data as object).length === 1 })
 ajv.addKeyword({ keyword: 'origin', validate: (_schema: unknown, data: unknown) => originFault(data) === null })
 
 const groups: readonly OptionGroup[] = Object.values(optionGroups)

@@ -6,10 +6,12 @@ import type { BusListener, BusListenerOptions, Cluster } from '../cluster/api.ts
 import { ClusterNode } from '../cluster/cluster-node.ts'
 import { systemClock } from '../cluster/hub/clock.ts'
 import { CompiledContract } from '../contract/compiled-contract.ts'
+import { EventTimes } from '../metrics/event-times.ts'
 import { mountRoutes } from '../routes/mount.ts'
 import { normalOrigin } from '../routes/origin.ts'
 import type { AnyStatefulConfig } from '../routes/stateful-config.ts'
 import { chooseTransports, createMaker } from '../routes/transport-choice.ts'
+import { mountTuning } from '../routes/tuning-route.ts'
 import type { Handler } from '../sessions/api.ts'
 import { Directory } from '../ownership/directory.ts'
 import { Ownership } from '../ownership/ownership.ts'
@@ -24,10 +26,11 @@ import type { UpgradeOptions } from '../streams/transport.ts'
 import { TopicNetwork } from '../topics/topic-network.ts'
 import { Topics } from '../topics/topics.ts'
 import { createWebSocketUpgrade, type WebSocketUpgradeOptions } from '../websocket/websocket-upgrade.ts'
-import type { DrainOptions, Tether, TetherOptions } from './api.ts'
+import type { DrainOptions, Tether, TetherOptions, TuningOptions } from './api.ts'
 import { MemoryRelief } from './memory-relief.ts'
 import { noteObserved } from './observed.ts'
 import { checkConfig, resolveDrainOptions, resolvePluginOptions, resolveSessionOptions, resolveUpgradeOptions, resolveWebSocketOptions, topicKinds } from './options.ts'
+import { ProcessFigures } from './process-figures.ts'
 import { Shutdown } from './shutdown.ts'
 import { healthOf, statsOf } from './stats.ts'
 
@@ -42,6 +45,8 @@ export class TetherCore {
   readonly #ownership: Ownership | null
   readonly #network: TopicNetwork | null
   readonly #directory: Directory | null
+  /** Exists only with the option `tuning`. */
+  readonly #tuning: { readonly authorize: TuningOptions['authorize'], readonly events: EventTimes, readonly process: ProcessFigures } | null
 
   /**
    * @param fixed replaces the fixed limits in tests and benchmarks
@@ -50,6 +55,7 @@ export class TetherCore {
   constructor (options: TetherOptions, fixed: Limits = defaults.fixed) {
     this.#options = options
     const { limits, maxFrozen, maxBufferedBytes, maxCompressorBytes, cluster } = resolvePluginOptions(options)
+    this.#tuning = options.tuning === undefined ? null : { authorize: options.tuning.authorize, events: new EventTimes(), process: new ProcessFigures() }
     const runtime = createRuntime(maxBufferedBytes, maxCompressorBytes, fixed)
     const registry = new SessionRegistry<TetherSession>(limits, fixed.tombstones, () => { runtime.endings.emit('end') }, runtime.time, evict)
     const relief = new MemoryRelief(runtime.budget, function * () {
@@ -143,11 +149,38 @@ export class TetherCore {
       topics: kinds.size === 0 ? null : (self) => new Topics(self, kinds, this.#network),
       keeperFor: this.#keeperFor(config),
       directoryFor: this.#directoryFor(),
-      log: instance.log
+      log: instance.log,
+      eventTimes: this.#tuning?.events ?? null
     })
     this.#endpoints.push(endpoint)
     mountRoutes(instance, url, endpoint, transports, config.route)
+    this.#mountTuning(instance, url, config)
     return endpoint.context.live as Handler
+  }
+
+  /** Mounts the route of the figures, with the option `tuning`. */
+  #mountTuning (instance: FastifyInstance, url: string, config: AnyStatefulConfig): void {
+    const tuning = this.#tuning
+    if (tuning === null) return
+    const { limits: { maxSessions }, maxBufferedBytes } = resolvePluginOptions(this.#options)
+    const { commandBuffer, queueFrames, queueBytes, replayFrames, replayBytes } = resolveSessionOptions(config)
+    const options = { maxSessions, maxBufferedBytes, commandBuffer, queueFrames, queueBytes, replayFrames, replayBytes }
+    mountTuning(instance, url, tuning.authorize, (collect) => {
+      const streams = [...this.#runtime.streams]
+      const now = this.#runtime.time.now()
+      let heldMs = 0
+      for (const session of this.#registry) heldMs += session.stallMs(now) * session.inbox.present
+      return {
+        version: 1,
+        stats: statsOf(this.#runtime, this.#registry),
+        events: tuning.events.read(heldMs),
+        // Each stream has its own; before the first one it is not known.
+        options: { ...options, writeBuffer: streams[0]?.writeBuffer ?? defaults.upgrade.writeBuffer },
+        socketBytes: streams.reduce((sum, { queuedBytes }) => sum + queuedBytes, 0),
+        cluster: this.#cluster === null ? null : { nodes: this.#cluster.nodes().length },
+        ...tuning.process.read(collect)
+      }
+    })
   }
 }
 

@@ -72,8 +72,8 @@ export class NodeCalls {
 
   /** For how many milliseconds the oldest request has waited; 0 for none. */
   get waitedMs (): number {
-    for (const { askedAt } of this.#waiting.values()) return this.#parts.clock.now() - askedAt
-    return 0
+    const [oldest] = this.#waiting.values()
+    return oldest === undefined ? 0 : this.#parts.clock.now() - oldest.askedAt
   }
 
   /** Sets who answers the requests of a name. */

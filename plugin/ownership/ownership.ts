@@ -305,7 +305,7 @@ export class Ownership {
     this.#held.delete(held.ref)
     held.release()
     if (held.revision === null) return
-    const { node: { records }, clock, options } = this.#parts
+    const { clock, options } = this.#parts
     const isForGood = session.isClosedForGood
     const { url, limits } = held.endpoint
     const until = clock.now() + options.leaseMs

@@ -6,6 +6,7 @@ import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import { Audience } from '../delivery/audience.ts'
 import { Counters } from '../metrics/counters.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 import { UpdateTally } from '../metrics/update-tally.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Applicant } from './applicant.ts'
@@ -51,6 +52,8 @@ export interface EndpointParts {
   readonly directoryFor?: ((endpoint: Endpoint) => SessionDirectory) | undefined
   /** Makes its topics; null for a contract without topics. */
   readonly topics?: ((endpoint: Endpoint) => TopicsPart<TetherSession>) | null
+  /** Measures the events; null for none. */
+  readonly eventTimes?: EventTimes | null
 }
 
 /** One `stateful` URL: its sessions, its groups, its topics and its configuration. */
@@ -65,6 +68,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   readonly groups: Groups
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   readonly redelivered: HandlerContext<unknown, UpdateDefinitions>
+  readonly eventTimes: EventTimes | null
   /** Sessions by id, including those that are closing. */
   readonly sessions = new Map<string, TetherSession>()
   readonly index = new SessionIndex(this.sessions)
@@ -102,6 +106,7 @@ export class Endpoint implements SessionScope<TetherSession> {
     this.runtime = parts.runtime
     this.registry = parts.registry
     this.log = parts.log
+    this.eventTimes = parts.eventTimes ?? null
     const { cluster = null, url = '' } = parts
     this.url = url
     this.tally = new UpdateTally(Object.keys(parts.contract.contract.updates))

@@ -5,6 +5,7 @@ import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { Command, CommandChannel, isThenable, type CommandKind, type CommandMemory, type CommandOwner, type CommandTrace } from '../commands/command-channel.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { Counters } from '../metrics/counters.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 import type { CommandMessage } from '../metrics/messages.ts'
 import type { CommandWatch } from './command-watch.ts'
 import { failedReply, refusedReply, type Reply } from './reply.ts'
@@ -48,6 +49,8 @@ export interface InboxScope {
   readonly redelivered?: unknown
   /** Absent where nobody can watch. */
   readonly commandWatch?: CommandWatch
+  /** Measures the events; null without the option `tuning`. */
+  readonly eventTimes?: EventTimes | null
 }
 
 /** The session of an inbox: the first argument of handlers and hooks. */
@@ -100,6 +103,8 @@ export class SessionInbox implements CommandOwner {
   get acceptedSeq (): number { return this.#acceptedSeq }
   /** Commands that wait. */
   get length (): number { return this.#channel.length }
+  /** Commands that wait or run. */
+  get present (): number { return this.#channel.length + (this.#channel.current === null ? 0 : 1) }
   /** The command that runs, and since when, on the clock of the session's time source; null for none. */
   get running (): { readonly name: string, readonly since: number } | null {
     const command = this.#channel.current
@@ -140,11 +145,8 @@ export class SessionInbox implements CommandOwner {
   accept (name: string, data: unknown, seq: number, weight: number, requester: Requester | null = null, origin: EventOrigin | null = null): void {
     if (seq !== 0) this.#acceptedSeq = seq
     this.#counters.add('eventsAccepted')
-    const { handlers, hooks, context } = this.#scope
-    const { handle, isSync, toCommand } = handlers.get(name)!
-    const given = origin?.isRedelivered === true ? this.#scope.redelivered : context
-    const call = () => handle.call(hooks.on, this.#owner, data, given)
-    const command = toCommand?.(this.#owner, data) ?? (requester === null ? new Command(name, call) : this.#requestOf(name, call, requester))
+    const { handle, isSync, toCommand } = this.#scope.handlers.get(name)!
+    const command = toCommand?.(this.#owner, data) ?? this.#eventOf(name, handle, data, requester, origin?.isRedelivered === true ? this.#scope.redelivered : this.#scope.context)
     command.isSync = isSync
     command.seq = seq
     command.origin = origin
@@ -152,13 +154,26 @@ export class SessionInbox implements CommandOwner {
     this.#channel.push(command)
   }
 
-  #requestOf (name: string, call: () => unknown, { encode, settle }: Requester): Command {
+  #eventOf (name: string, handle: EventHandler['handle'], data: unknown, requester: Requester | null, context: unknown): Command {
+    const { hooks, eventTimes } = this.#scope
+    const call = () => handle.call(hooks.on, this.#owner, data, context)
+    const timed = eventTimes?.accept()
+    if (timed === undefined) return requester === null ? new Command(name, call) : this.#requestOf(name, call, requester)
+    const timedCall = () => {
+      timed.begin()
+      return call()
+    }
+    return requester === null ? new Command(name, timedCall, timed.settle) : this.#requestOf(name, timedCall, requester, timed.settle)
+  }
+
+  #requestOf (name: string, call: () => unknown, { encode, settle }: Requester, onSettled?: () => void): Command {
     let json = ''
     const keep = (value: unknown) => { json = encode(value) }
     const command = new Command(name, () => {
       const result = call()
       return isThenable(result) ? Promise.resolve(result).then(keep) : keep(result)
     }, (fault) => {
+      onSettled?.()
       if (fault === null) settle({ status: 200, json })
       else settle(fault.error === this.#ending ? null : this.#replyFor(fault.error, name))
     })
@@ -292,6 +307,7 @@ export class SessionInbox implements CommandOwner {
   /** The time of a stall does not count for the handler that runs: the stall deadline bounds that wait. */
   excludeStall (since: number, now: number): void {
     const command = this.#channel.current
+    this.#scope.eventTimes?.hold(this.present * (now - since))
     if (command === null) return
     if (command.startedAt > 0) command.startedAt += now - Math.max(since, command.startedAt)
     if (this.timeoutAt !== Infinity) this.#owner.onTimeoutDue()

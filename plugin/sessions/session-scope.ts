@@ -3,6 +3,7 @@ import type { UpdateDefinitions } from '../../schemas/contract.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { Audience } from '../delivery/audience.ts'
 import type { Counters } from '../metrics/counters.ts'
+import type { EventTimes } from '../metrics/event-times.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { BroadcastLog } from './broadcast-log.ts'
 import type { AnySessionConfig, HandlerContext, SessionOptions } from './config.ts'
@@ -38,6 +39,8 @@ export interface SessionScope<Session> {
   readonly context: HandlerContext<unknown, UpdateDefinitions>
   /** The context of handlers for an event that may have run before. */
   readonly redelivered?: HandlerContext<unknown, UpdateDefinitions>
+  /** Measures the events; null without the option `tuning`. */
+  readonly eventTimes?: EventTimes | null
   readonly runtime: Runtime
   /** Its URL pattern, with the prefix. */
   readonly url: string

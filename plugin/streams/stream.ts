@@ -61,6 +61,8 @@ export interface Stream extends Flushable {
   readonly writeBuffer: number
   readonly heartbeatMs: number
   readonly stallTimeoutMs: number
+  /** Bytes that the operating system has not taken yet. */
+  readonly queuedBytes: number
   /** Writes what it can; true, since it never needs another slice. */
   flush: (now: number) => true
   /** Whether it says goodbye even without a session. */

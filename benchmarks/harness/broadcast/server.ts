@@ -1,7 +1,7 @@
 import { Server } from 'node:http'
 import { monitorEventLoopDelay, performance, type IntervalHistogram } from 'node:perf_hooks'
 import process from 'node:process'
-import { answer } from '../process/child-endpoint.ts'
+import { answer } from '../../../tune/process/child-endpoint.ts'
 import { collect, readMemory, type MemoryReading } from '../process/memory-reading.ts'
 import { Profile } from '../process/profile.ts'
 import { latencyOf, type Latency } from '../report/latency.ts'

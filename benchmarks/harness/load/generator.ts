@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import autocannon, { type Request } from 'autocannon'
-import { answer } from '../process/child-endpoint.ts'
+import { answer } from '../../../tune/process/child-endpoint.ts'
 import { microseconds } from '../process/clock.ts'
 import { Recorder, type LoadReading, type Window } from './recorder.ts'
 

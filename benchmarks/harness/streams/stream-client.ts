@@ -1,4 +1,4 @@
-import { answer } from '../process/child-endpoint.ts'
+import { answer } from '../../../tune/process/child-endpoint.ts'
 import { EventStreams, type StreamsOptions } from './event-streams.ts'
 
 // A process of its own that holds event streams open and reads them.

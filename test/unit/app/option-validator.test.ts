@@ -46,6 +46,7 @@ function examplesOf (schema: TSchema): { good: unknown[], bad: unknown[] } {
   // Another group has the parts of the object.
   if (schema.cluster === true) return { good: [memory(), {}, { engine: memory() }, Object.create(null)], bad: [null, 5, 'redis', true, [], () => {}, new Map()] }
   if (schema.topics === true) return { good: [{}, { host: {} }], bad: [null, 5, 'x', [], () => {}] }
+  if (schema.tuning === true) return { good: [{ authorize: () => true }, { authorize: async () => {} }], bad: [true, null, {}, [], { authorize: true }, { authorise: () => true }, { authorize: () => true, more: 1 }] }
   if (schema.patternProperties !== undefined) return { good: [{}, { a: () => {} }], bad: [null, 5, [], { a: 5 }, { a: () => {}, b: null }] }
   return { good: [{ events: {}, updates: {} }], bad: [null, 5, 'x', [], {}, { events: {} }] }
 }

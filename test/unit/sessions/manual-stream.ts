@@ -13,6 +13,7 @@ export class ManualStream implements Stream {
   readonly writeBuffer: number
   readonly goodbye = false
   readonly heldWeight = 0
+  readonly queuedBytes = 0
   readonly splices = false
   readonly pieceBytes = 65_536
   readonly idleCarrier = null

@@ -1,0 +1,80 @@
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readOptions, type TuneOptions } from '../../tune/input/options.ts'
+import { Generator } from '../../tune/measure/generator.ts'
+import { TuningRoute } from '../../tune/measure/server-figures.ts'
+import { holds } from '../../tune/measure/step.ts'
+import { Stepper } from '../../tune/measure/stepper.ts'
+import { tune } from '../../tune/tune.ts'
+import { readCommandLine, readPositive, runBenchmark } from '../harness/report/command-line.ts'
+import { formatTable } from '../harness/report/table.ts'
+
+// Holds the word of `fastify-tether tune` against brute force: many loads in small steps, each for long and several times.
+
+const servers = [
+  { name: '5 ms of CPU', settings: { cpuMs: 5 }, rate: 1 },
+  { name: '50 ms of waiting, pool of 8', settings: { waitMs: 50, pool: 8 }, rate: 1 },
+  { name: '2 ms of CPU, 20 ms of waiting, pool of 4', settings: { cpuMs: 2, waitMs: 20, pool: 4 }, rate: 2 }
+]
+const events = [{ event: 'work', data: { n: 3 }, weight: 1 }]
+/** Loads as shares of the command's word. */
+const from = 0.85
+const to = 1.15
+const goal = 0.05
+
+await runBenchmark(async () => {
+  const given = readCommandLine('bench:tune', {
+    minutes: { value: 'N', help: 'time of the command for each server (5)' },
+    seconds: { value: 'N', help: 'length of a window of brute force (5)' },
+    step: { value: 'SHARE', help: 'distance of two loads of brute force (0.02)' },
+    only: { value: 'TEXT', help: 'only servers with this text in their names' },
+    quick: { help: 'the command measures with --quick' }
+  })
+  const seconds = readPositive('seconds', given.seconds, 5)
+  const step = readPositive('step', given.step, 0.02)
+  const rows: Array<{ name: string, word: number, force: number }> = []
+  for (const { name, settings, rate } of servers.filter(({ name }) => name.includes(given.only ?? ''))) {
+    const child = fork(fileURLToPath(new URL('../../test/tune/harness/server.ts', import.meta.url)), [JSON.stringify(settings)], { execArgv: ['--import', 'tsx'] })
+    try {
+      const [{ origin }] = await once(child, 'message') as [{ origin: string }]
+      const options = readOptions(['--url', `${origin}/live`, '--events', 'none', '--rate', String(rate), '--minutes', given.minutes ?? '5', ...given.quick === undefined ? [] : ['--quick']])!
+      const { capacity } = await tune(options, events, (text) => { process.stderr.write(`${name}: ${text}\n`) }, new AbortController().signal)
+      const word = capacity?.eventsPerSecond.estimate ?? Number.NaN
+      rows.push({ name, word, force: await bruteForce(options, word, step, seconds) })
+    } finally {
+      child.kill()
+    }
+  }
+  process.stdout.write(`${formatTable(rows, [
+    { title: 'server', value: ({ name }) => name },
+    { title: 'tune: events/s', value: ({ word }) => word.toFixed(1) },
+    { title: 'brute force', value: ({ force }) => force.toFixed(1) },
+    { title: 'ratio', value: ({ word, force }) => (word / force).toFixed(3) },
+    { title: `within ${goal * 100} %`, value: ({ word, force }) => Math.abs(word / force - 1) <= goal ? 'yes' : 'no' }
+  ])}\n`)
+})
+
+/** The largest load up to which the objectives hold in two of three windows. */
+async function bruteForce (options: TuneOptions, word: number, step: number, seconds: number): Promise<number> {
+  const generator = await Generator.start(options, events)
+  try {
+    const stepper = new Stepper(generator, new TuningRoute(options.url, options.headers), options.objectives)
+    let most = from * word
+    for (let share = from; share <= to + 1e-9; share += step) {
+      const load = share * word
+      let held = 0
+      for (const repeat of [0, 1, 2]) {
+        const measured = await stepper.measure({ kind: 'measured', repeat, clients: Math.max(1, Math.round(load / options.rate)), load, warmMs: 1_500, windowMs: seconds * 1_000 })
+        if (!('reason' in measured) && holds(measured, options.objectives)) held += 1
+      }
+      process.stderr.write(`brute force, ${load.toFixed(1)} events/s: held in ${held} of 3 windows\n`)
+      if (held < 2) return most
+      most = load
+    }
+    return most
+  } finally {
+    await generator.stop()
+  }
+}

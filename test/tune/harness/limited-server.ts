@@ -1,0 +1,45 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+
+/** A server whose limit is known. */
+export interface LimitedServer {
+  /** Processor time of a handler. */
+  readonly cpuMs?: number
+  /** Time that a handler waits, in a place of a pool that all share. */
+  readonly waitMs?: number
+  readonly pool?: number
+  /** Bytes that stay of each event. */
+  readonly leakBytes?: number
+  /** Updates that a handler sends, one awaited after the other. */
+  readonly updates?: number
+  readonly updateBytes?: number
+  readonly writeBuffer?: number
+  /** Whether a handler keeps its place in the pool until its updates are sent. */
+  readonly sendsWithin?: boolean
+  /** Time that each write to a socket takes, as on a long line. */
+  readonly lineMs?: number
+  readonly maxSessions?: number
+  readonly commandBuffer?: number
+  readonly broadcastsPerSecond?: number
+  /** Whether the plugin has the option `tuning`. Default true. */
+  readonly hasFigures?: boolean
+  /** POSTs before it answers 500. */
+  readonly failAfter?: number
+  /** What `authorization` must be. */
+  readonly token?: string
+  readonly swagger?: boolean
+  readonly mode?: 'sse' | 'websocket'
+  readonly http2?: boolean
+}
+
+/** Starts it, until the test ends. Returns the URL of its stream. */
+export async function startLimited (t: Test, settings: LimitedServer): Promise<string> {
+  const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [JSON.stringify(settings)], { execArgv: ['--import', 'tsx'] })
+  t.teardown(() => { child.kill('SIGKILL') })
+  const died = new AbortController()
+  child.once('exit', () => died.abort())
+  const [{ origin }] = await once(child, 'message', { signal: died.signal }) as [{ origin: string }]
+  return `${origin}/live`
+}

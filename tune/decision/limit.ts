@@ -1,0 +1,99 @@
+import type { Objective } from '../input/options.ts'
+import { latencyAt, lostShareLimit, type Step } from '../measure/step.ts'
+import { median } from '../statistics/quantile.ts'
+import type { Estimate } from './capacity.ts'
+import type { MemoryFit } from './memory.ts'
+
+/** What gives way first. */
+export type Limit = 'handler-cpu' | 'handler-wait' | 'memory' | 'write-buffer' | 'command-buffer' | 'max-sessions' | 'generator' | 'none-found'
+
+export interface LimitFinding {
+  readonly limit: Limit
+  /** A sentence with the figures behind it. */
+  readonly reason: string
+}
+
+/** A loop that is this busy has no time left. */
+const fullLoop = 0.85
+/** Of the time that events waited or ran, the share that a full write buffer held them up. */
+const heldUp = 0.5
+/** Loads below this share of the capacity are light: hardly an event waits for another. */
+const lightLoad = 0.8
+/** Of the time, the share that garbage collection may take. */
+const collecting = 0.5
+/** A session whose handlers are busy for less of the time than this refuses events because they come in bursts. */
+const mostlyIdle = 0.8
+/** Handlers that take longer than this under load wait for something that they share. */
+const slowedDown = 1.5
+
+/** How a server refuses a stream beyond `maxSessions`. */
+const tooManySessions = 'status 503'
+
+export interface LimitParts {
+  readonly steps: readonly Step[]
+  readonly capacity: Estimate | null
+  readonly memory: MemoryFit | null
+  readonly isOverMemory: boolean
+  /** Whether a load could not be measured because of the generator. */
+  readonly isGeneratorLimited: boolean
+  /** Why the server took no more clients; null if it took all. */
+  readonly refusal: string | null
+  /** The objective that decides. */
+  readonly objective: Objective
+}
+
+export function findLimit (parts: LimitParts): LimitFinding {
+  const { steps, capacity, memory, isOverMemory, isGeneratorLimited, refusal } = parts
+  if (isOverMemory) return { limit: 'memory', reason: 'The server grew beyond --max-memory, and the run stopped.' }
+  if (memory?.leaks === true) {
+    const [low, high] = memory.perEventInterval
+    const hourly = capacity === null ? '' : ` At ${Math.round(capacity.estimate)} events a second that is ${bytes(memory.bytesPerEvent * capacity.estimate * 3_600)} an hour.`
+    return { limit: 'memory', reason: `Some ${bytes(memory.bytesPerEvent)} of memory stay of each event (${bytes(low)} to ${bytes(high)}), after garbage collection.${hourly}` }
+  }
+  if (capacity === null || capacity.atLeast) {
+    if (refusal === tooManySessions) return { limit: 'max-sessions', reason: 'The objectives held for as many clients as the server takes: it answers 503 to more.' }
+    return isGeneratorLimited
+      ? { limit: 'generator', reason: 'The load generator reached its own limit before the server did.' }
+      : { limit: 'none-found', reason: 'The objectives held at every load that was measured.' }
+  }
+  const failing = steps.filter((step) => step.void === null && step.offered > 1.01 * capacity.estimate)
+  const beyond = failing.length > 0 ? failing : steps.filter((step) => step.void === null).slice(-1)
+  const figures = beyond.flatMap(({ server }) => server ?? [])
+  if (figures.length === 0) return fromOutside(beyond)
+  const loop = median(figures.map((server) => server.loop))
+  // Beyond the capacity events may wait for those that are held up, by a pool for example: then only a light load shows it.
+  const held = Math.max(heldShareOf(beyond), heldShareOf(steps.filter((step) => step.void === null && step.offered < lightLoad * capacity.estimate)))
+  const collections = median(figures.map(({ collectionShare }) => collectionShare))
+  const runMs = median(figures.map((server) => server.runMs))
+  const busy = `its event loop was busy ${Math.round(loop * 100)} % of the time`
+  if (held >= heldUp && loop < fullLoop) return { limit: 'write-buffer', reason: `For ${Math.round(held * 100)} % of their time, events were in sessions that stood still because their write buffer was full; ${busy}.` }
+  if (collections >= collecting) return { limit: 'memory', reason: `The collection of garbage took ${Math.round(collections * 100)} % of the time: the heap is nearly full, or handlers make much garbage.` }
+  if (loop < fullLoop && isOfBursts(beyond, parts, runMs)) return { limit: 'command-buffer', reason: `${Math.round(median(beyond.map((step) => step.busyShare)) * 100)} % of the events got 429, though the others were handled in time: several came at once, and commandBuffer had no room for them.` }
+  if (loop >= fullLoop) return { limit: 'handler-cpu', reason: `Beyond the capacity, ${busy}: handlers need more processor time than there is.` }
+  return { limit: 'handler-wait', reason: `Handlers took ${runMs.toPrecision(3)} ms on average, though ${busy}: they wait for something else.` }
+}
+
+function heldShareOf (steps: readonly Step[]): number {
+  const shares = steps.flatMap(({ server }) => server?.heldShare ?? [])
+  return shares.length === 0 ? 0 : median(shares)
+}
+
+/** Whether events were refused only because some came at once: handlers have time left, and are no slower than under little load. */
+function isOfBursts (beyond: readonly Step[], { steps, objective: { share, limitMs } }: LimitParts, runMs: number): boolean {
+  const ofSession = median(beyond.map(({ server, clients }) => server === null ? Infinity : server.eventsPerSecond / clients * server.runMs / 1_000))
+  const least = Math.min(...steps.flatMap(({ server }) => server === null || server.eventsPerSecond === 0 ? [] : server.runMs))
+  return median(beyond.map((step) => step.busyShare)) > lostShareLimit &&
+    median(beyond.flatMap((step) => latencyAt(step, share) ?? [])) <= limitMs &&
+    ofSession < mostlyIdle && runMs < slowedDown * least
+}
+
+function fromOutside (beyond: readonly Step[]): LimitFinding {
+  const busyShare = median(beyond.map((step) => step.busyShare))
+  return busyShare > 0.01
+    ? { limit: 'handler-wait', reason: `${Math.round(busyShare * 100)} % of the events got 429: command channels were full. From outside only: whether handlers wait or compute is a guess.` }
+    : { limit: 'handler-cpu', reason: 'Answers came late, so the event loop was busy. From outside only: this is a guess.' }
+}
+
+function bytes (count: number): string {
+  return Math.abs(count) < 1_000 ? `${Math.round(count)} B` : Math.abs(count) < 1e6 ? `${(count / 1e3).toPrecision(3)} KB` : Math.abs(count) < 1e9 ? `${(count / 1e6).toPrecision(3)} MB` : `${(count / 1e9).toPrecision(3)} GB`
+}

@@ -1,0 +1,70 @@
+import http2 from 'node:http2'
+import { helloFinder, type OpenLink } from './link.ts'
+import type { Target } from './target.ts'
+
+/** Streams on one connection. Servers commonly allow 100; events need some of them. */
+const streamsPerConnection = 80
+
+/** Links over HTTP/2: some share a connection, on which their events go up as well. */
+export function http2Links (target: Target): OpenLink {
+  const connections: Array<{ session: http2.ClientHttp2Session, links: number }> = []
+  const { host, path, headers, isSecure } = target
+
+  const connection = () => {
+    const found = connections.find(({ session, links }) => links < streamsPerConnection && !session.closed && !session.destroyed)
+    if (found !== undefined) return found
+    const session = http2.connect(`${isSecure ? 'https' : 'http'}://${host}`, { rejectUnauthorized: false })
+    session.on('error', () => {})
+    const made = { session, links: 0 }
+    connections.push(made)
+    session.on('close', () => { connections.splice(connections.indexOf(made), 1) })
+    return made
+  }
+
+  return ({ onHello, onText, onGone }, resumed) => {
+    const shared = connection()
+    shared.links += 1
+    let session = ''
+    let isOver = false
+    const leave = (): void => {
+      isOver = true
+      shared.links -= 1
+      stream.close(http2.constants.NGHTTP2_CANCEL)
+      if (shared.links === 0) shared.session.close()
+    }
+    const finish = (reason: string): void => {
+      if (isOver) return
+      leave()
+      onGone(reason)
+    }
+    const find = helloFinder((found) => {
+      session = found
+      onHello(found)
+    })
+    const id = resumed === null ? { 'x-tether-session': 'new' } : { 'x-tether-session': resumed, 'last-event-id': `${resumed}.0` }
+    const stream = shared.session.request({ ...headers, ':method': 'GET', ':path': path, accept: 'text/event-stream', ...id })
+    stream.on('response', ({ ':status': status }) => { if (status !== 200) finish(`status ${status}`) })
+    stream.on('data', (bytes: Buffer) => {
+      if (isOver) return
+      find(bytes)
+      onText(bytes)
+    })
+    stream.on('error', (error) => finish(error.message))
+    stream.on('close', () => finish('closed'))
+    return {
+      send: (envelope, onAnswer) => {
+        if (shared.session.closed || shared.session.destroyed) return onAnswer(0)
+        const post = shared.session.request({ ...headers, ':method': 'POST', ':path': path, 'content-type': 'application/json', 'x-tether-session': session })
+        let status = 0
+        post.on('response', ({ ':status': given = 0 }) => { status = given })
+        post.on('error', () => {})
+        post.on('close', () => onAnswer(status))
+        post.resume()
+        post.end(envelope)
+      },
+      pause: () => { stream.pause() },
+      resume: () => { stream.resume() },
+      close: () => { if (!isOver) leave() }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { Buckets } from '../statistics/buckets.ts'
+
+/** Answer of `GET <url>/tether.tuning`. Every count and time is a total since the start. @see docs/tune.md */
+export interface ServerFigures {
+  readonly version: 1
+  readonly pid: number
+  readonly node: string
+  readonly atMs: number
+  readonly cpuMs: number
+  readonly loopIdleMs: number
+  readonly loopActiveMs: number
+  readonly memory: { readonly residentBytes: number, readonly heapBytes: number, readonly externalBytes: number }
+  readonly collections: { readonly count: number, readonly ms: number }
+  readonly events: {
+    readonly accepted: number
+    readonly settled: number
+    readonly waiting: number
+    readonly running: number
+    readonly presenceMs: number
+    readonly heldMs: number
+    readonly totalMs: number
+    readonly runMs: number
+    readonly total: Buckets
+    readonly run: Buckets
+  }
+  readonly stats: {
+    readonly sessions: number
+    readonly streams: number
+    readonly stalled: number
+    readonly stalls: number
+    readonly stalledMs: number
+    readonly framesWritten: number
+    readonly bytesWritten: number
+    readonly overflowDisconnects: number
+    readonly stallDisconnects: number
+    readonly dropped: number
+    readonly handlerErrors: number
+    readonly queueHighWater: number
+    readonly bufferedMemory: number
+  }
+  readonly options: {
+    readonly writeBuffer: number
+    readonly commandBuffer: number
+    readonly queueFrames: number
+    readonly queueBytes: number
+    readonly maxSessions: number
+    readonly maxBufferedBytes: number
+  }
+  readonly socketBytes: number
+  readonly cluster: { readonly nodes: number } | null
+}
+
+const timeoutMs = 15_000
+
+/** The route of a server's figures. */
+export class TuningRoute {
+  readonly #url: URL
+  readonly #headers: Readonly<Record<string, string>>
+
+  constructor (url: URL, headers: Readonly<Record<string, string>>) {
+    this.#url = new URL(url)
+    this.#url.search = ''
+    this.#url.pathname = `${url.pathname.replace(/\/$/, '')}/tether.tuning`
+    this.#headers = headers
+  }
+
+  /**
+   * The figures, or why there are none.
+   *
+   * @param collect whether the server collects garbage first
+   */
+  async read (collect = false): Promise<ServerFigures | string> {
+    const url = new URL(this.#url)
+    if (collect) url.searchParams.set('collect', '')
+    try {
+      const answer = await fetch(url, { headers: this.#headers, signal: AbortSignal.timeout(timeoutMs) })
+      if (!answer.ok) {
+        await answer.body?.cancel()
+        return answer.status === 404 ? 'the server has no route tether.tuning' : `the server answers ${answer.status} to tether.tuning`
+      }
+      const figures = await answer.json() as ServerFigures
+      return figures.version === 1 ? figures : 'the server has another version of the figures'
+    } catch (error) {
+      const { message, cause } = error as Error
+      return `tether.tuning does not answer: ${cause instanceof Error ? cause.message : message}`
+    }
+  }
+}
