@@ -8,6 +8,8 @@ import { startCrashing } from './harness/crashes.ts'
 import { startNode } from './harness/nodes.ts'
 import { saidAt, stateOf, Tab } from './harness/tabs.ts'
 
+t.setTimeout(120_000)
+
 const say = (text: string, seq?: number) => ({ event: 'say', data: { text }, ...seq === undefined ? {} : { seq } })
 
 t.test('events that were accepted run again on the next node, and count once', async (t) => {
