@@ -304,7 +304,7 @@ export class Ownership {
     this.#held.delete(held.ref)
     held.release()
     if (held.revision === null) return
-    const { node: { records }, clock, options } = this.#parts
+    const { clock, options } = this.#parts
     const isForGood = session.isClosedForGood
     const { url, limits } = held.endpoint
     const until = clock.now() + options.leaseMs
@@ -685,7 +685,6 @@ export class Ownership {
 
   async #carryOut (held: HeldSession, reason: FreezeReason, to: string | null, deadlineMs: number, retryMs?: number): Promise<boolean> {
     const { ref, session, endpoint, epoch } = held
-    const { records } = this.#parts.node
     let snapshot: SessionSnapshot | null
     try {
       snapshot = await session.freeze(reason, { deadlineMs, ...retryMs === undefined ? {} : { retryMs } })

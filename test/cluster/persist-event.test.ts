@@ -90,7 +90,7 @@ t.test('where the journal does not take an event, it is refused and does not run
 
 t.test('an answer that was lost on its way leaves nothing behind', async (t) => {
   const lost = { is: false }
-  const { nodes: [one, two], told, crash, keptOf } = await startCrashing(t, 2, { persist: 'event' }, { wrap: (engine) => new Proxy(engine, {
+  const wrap = (engine: Engine) => new Proxy(engine, {
     get (target, name) {
       const value: unknown = Reflect.get(target, name, target)
       if (name !== 'journal') return typeof value === 'function' ? value.bind(target) as unknown : value
@@ -100,7 +100,8 @@ t.test('an answer that was lost on its way leaves nothing behind', async (t) => 
         return is
       }
     }
-  }) })
+  })
+  const { nodes: [one, two], told, crash, keptOf } = await startCrashing(t, 2, { persist: 'event' }, { wrap })
   const tab = await Tab.open(one!)
   lost.is = true
   t.equal((await post(one!, tab.session, say('refused'))).status, 503)
