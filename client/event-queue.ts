@@ -175,11 +175,11 @@ export function createEventQueue (
         forget(hello.durable ?? known)
         // The session is as it was before these: its node has died.
         const again = kept.filter((entry) => entry[3]! > known)
-        const count = again.length
+        const { length } = again
         list.unshift(...again)
-        kept.length -= count
-        accepted -= count
-        if (doubtful) doubtful += count
+        kept.length -= length
+        accepted -= length
+        if (doubtful) doubtful += length
       }
       session = hello.session
       last = hello

@@ -1,5 +1,6 @@
 // Events that a crash of the session's node would undo: the client keeps them until the server says that they are safe.
 import t, { type Test } from 'tap'
+import type { Answer } from '../../client/answer.ts'
 import { connect, type ConnectOptions } from '../../client/index.ts'
 import { until } from '../e2e/harness/until.ts'
 
@@ -10,7 +11,7 @@ function scripted (t: Test, options: ConnectOptions = {}) {
   let text: ((text: string) => Promise<unknown>) | undefined
   let end = () => {}
   const sent: Envelope[][] = []
-  const script: { answer: (envelopes: Envelope[]) => { status: number, [field: string]: unknown } } = { answer: (envelopes) => ({ status: 202, seq: envelopes.at(-1)!.seq, known: 0 }) }
+  const script: { answer: (envelopes: Envelope[]) => Answer } = { answer: (envelopes) => ({ status: 202, seq: envelopes.at(-1)!.seq, known: 0 }) }
   const client = connect('http://nowhere/live', {
     retryMs: 1,
     retryMaxMs: 5,

@@ -8,6 +8,8 @@ import { startCrashing } from './harness/crashes.ts'
 import { startNode } from './harness/nodes.ts'
 import { saidAt, stateOf, Tab } from './harness/tabs.ts'
 
+t.setTimeout(120_000)
+
 const say = (text: string, seq?: number) => ({ event: 'say', data: { text }, ...seq === undefined ? {} : { seq } })
 
 t.test('events that were accepted run again on the next node, and count once', async (t) => {
@@ -88,7 +90,7 @@ t.test('where the journal does not take an event, it is refused and does not run
 
 t.test('an answer that was lost on its way leaves nothing behind', async (t) => {
   const lost = { is: false }
-  const { nodes: [one, two], told, crash, keptOf } = await startCrashing(t, 2, { persist: 'event' }, { wrap: (engine) => new Proxy(engine, {
+  const wrap = (engine: Engine) => new Proxy(engine, {
     get (target, name) {
       const value: unknown = Reflect.get(target, name, target)
       if (name !== 'journal') return typeof value === 'function' ? value.bind(target) as unknown : value
@@ -98,7 +100,8 @@ t.test('an answer that was lost on its way leaves nothing behind', async (t) => 
         return is
       }
     }
-  }) })
+  })
+  const { nodes: [one, two], told, crash, keptOf } = await startCrashing(t, 2, { persist: 'event' }, { wrap })
   const tab = await Tab.open(one!)
   lost.is = true
   t.equal((await post(one!, tab.session, say('refused'))).status, 503)

@@ -12,6 +12,8 @@ import { startNode, type Node } from './harness/nodes.ts'
 import { program, startRedis } from './harness/redis-process.ts'
 import { keeping, saidAt } from './harness/tabs.ts'
 
+t.setTimeout(120_000)
+
 const script = fileURLToPath(new URL('harness/persist-process.ts', import.meta.url))
 const skip = existsSync(program) ? false : `no ${program}`
 
@@ -34,16 +36,19 @@ t.test('command: the client\'s events all count once when the process is killed'
   client.onGap((seq) => { gaps.push(seq) })
   const texts = Array.from({ length: 300 }, (_, index) => String(index))
   let accepted = 0
-  const all = texts.map(async (text, index) => {
-    // Not all in one request.
-    await until(() => accepted >= index - 5, 'its turn', 30_000)
-    await client.emit('say', { text })
-    accepted++
-  })
+  const all = (async () => {
+    const emitted: Array<Promise<unknown>> = []
+    for (const [index, text] of texts.entries()) {
+      // Not all in one request.
+      await until(() => accepted >= index - 5, 'its turn', 30_000)
+      emitted.push(client.emit('say', { text }).then(() => { accepted++ }))
+    }
+    await Promise.all(emitted)
+  })()
   await until(() => accepted >= 150, 'half of the events', 30_000)
   child.kill('SIGKILL')
   target.origin = two.origin
-  await Promise.all(all)
+  await all
   await until(() => two.live.get(client.session!) !== undefined && saidAt(two, client.session!).length >= texts.length, 'all events', 30_000)
   t.strictSame(saidAt(two, client.session!), texts)
   t.equal(gaps.length, 1, 'the gap was told')

@@ -22,7 +22,7 @@ const contract = defineContract({
 interface State { own: number, last: number, isRunning: boolean }
 type ChaosSession = Session<State, typeof contract.updates>
 
-const [meeting, diaryPath, persist] = process.argv.slice(2) as [string, string, Persist | undefined]
+const [meeting, diaryPath, persist] = process.argv.slice(2) as [string, string, ...Persist[]]
 const diary = openSync(diaryPath, 'a')
 const complaints: string[] = []
 const note = (line: DiaryLine) => { writeSync(diary, `${JSON.stringify(line)}\n`) }

@@ -11,15 +11,15 @@ import { until } from '../../e2e/harness/until.ts'
 import { startNode, type Node } from './nodes.ts'
 import { keeping, stateOf } from './tabs.ts'
 
-export const leaseMs = 400
+const leaseMs = 400
 
 /** What the engine has of a session. */
-export interface Kept {
+interface Kept {
   record: () => Promise<SessionRecord | null>
   journal: () => Promise<string[]>
 }
 
-export interface Rig {
+interface Rig {
   hub: MemoryHub
   nodes: Node[]
   /** Texts of `onRestore`, `onClose` and events of all nodes: which node, and what. */
