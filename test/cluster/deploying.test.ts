@@ -91,13 +91,13 @@ function startPage (t: Test, port: number) {
   const verdicts: unknown[] = []
   const counts: number[] = []
   const refused: unknown[] = []
-  let isOn = true
+  const life = new AbortController()
   let said = 0
   live.onState((state, { verdict }) => { if (state === 'open') verdicts.push(verdict) })
   live.onGap(() => verdicts.push('a gap'))
   live.on('said', (data) => { counts.push((data as { count: number }).count) })
   const talk = async () => {
-    while (isOn) {
+    while (!life.signal.aborted) {
       said++
       await live.emit('say', { text: 'mine' }).catch((error: unknown) => refused.push(error))
       await new Promise((resolve) => setTimeout(resolve, 20))
@@ -109,7 +109,7 @@ function startPage (t: Test, port: number) {
     verdicts,
     /** Stops, and gives the session's own count of each event. */
     async stop () {
-      isOn = false
+      life.abort()
       await talking
       await until(() => counts.length === said, 'all updates', 10_000)
       return { counts, expected: Array.from({ length: said }, (_, index) => index + 1), refused }
