@@ -5,6 +5,7 @@ import { ask, type ReplyOptions } from './ask.ts'
 import { mostMs } from './back-off.ts'
 import { blankVerdict } from './blank-verdict.ts'
 import { ClientError, type ErrorFields } from './client-error.ts'
+import type { Emitter } from './emitter.ts'
 import { throwLater } from './listeners.ts'
 import type { ResumePoint, Settings } from './options.ts'
 import { quietPromise } from './quiet-promise.ts'
@@ -12,12 +13,6 @@ import type { Reply } from './requests.ts'
 
 /** JSON of the envelope without its number and closing brace; the functions that settle the event; the number under which it was sent last; and whether that was accepted. */
 type Entry = [json: string, accept: (number: any) => void, reject: (error: unknown) => void, number?: number, wasAccepted?: boolean]
-
-/** Gets a function that takes an event back, unless it may have been sent, and gives something true if it did. */
-export type Hold = (takeBack: () => unknown) => void
-
-/** Sends an event of any name. The promise of an event that is taken back rejects. */
-export type Emitter = (event: string, data?: unknown, hold?: Hold) => Promise<void>
 
 /**
  * Queue of events on their way to the session, oldest first. One numbered request at a time carries them, so that
@@ -234,7 +229,7 @@ export function createEventQueue (
     isPumping = false
   }
 
-  /** Returns a function that takes the event back; see {@link Hold}. */
+  /** Returns a function that takes the event back; see `Hold`. */
   const put = (list: Entry[], event: string, data: unknown = {}, accept: Entry[1], reject: Entry[2]) => {
     if (maxQueued < 0 || (list !== queue && list !== lane)) throw new ClientError({ code: 'TETHER_CLOSED' })
     if (list.length + kept.length >= maxQueued) throw new ClientError({ code: 'TETHER_QUEUE_FULL' })

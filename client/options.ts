@@ -2,7 +2,7 @@ import type { AnyContract } from '../schemas/contract.ts'
 import type { Verdict } from '../schemas/verdict.ts'
 import { mostMs } from './back-off.ts'
 import type { Emit } from './emit.ts'
-import type { Emitter } from './event-queue.ts'
+import type { Emitter } from './emitter.ts'
 import type { Link } from './link.ts'
 
 /** Headers of every request: an object, or a function called before each request, so that a token can be fresh. */

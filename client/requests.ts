@@ -1,7 +1,7 @@
 import type { AnyContract, EventInput, ReceivedReply, RequestDefinition } from '../schemas/contract.ts'
 import { ask, type ReplyOptions } from './ask.ts'
 import type { ErrorFields } from './client-error.ts'
-import type { Hold } from './event-queue.ts'
+import type { Hold } from './emitter.ts'
 import type { createListeners } from './listeners.ts'
 import { stateChange } from './listening.ts'
 

@@ -1,7 +1,7 @@
 import type { AnyContract, ReceivedData, TopicInput, TopicUpdates } from '../schemas/contract.ts'
 import { ask } from './ask.ts'
 import type { ErrorFields } from './client-error.ts'
-import type { Emitter } from './event-queue.ts'
+import type { Emitter } from './emitter.ts'
 import type { createListeners } from './listeners.ts'
 import { anyUpdate, gapFound, readyChange, stateChange } from './listening.ts'
 import { topicName } from './topic-name.ts'

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { ClientError, connect, type ConnectOptions } from '../../client/index.ts'
+import { ClientError, connect, type ConnectOptions, type LinkFactory } from '../../client/index.ts'
 import { EventError } from '../../plugin/index.ts'
 import { sseLink } from '../../client/sse-link.ts'
 import { startLink } from '../e2e/harness/link.ts'
@@ -382,10 +382,14 @@ t.test('a line that breaks while the subscriptions leave loses none', async (t) 
 /** A client whose line is down until `mend` is called; its session lives on. */
 async function startOffline (t: Test, options: ConnectOptions<typeof contract>, prepare: (client: Awaited<ReturnType<typeof start>>['client']) => unknown = () => {}) {
   let isDown = false
-  const started = await start(t, {}, { ...options, link: (url, settings) => sseLink(url, { ...settings, fetch: async (...given) => {
-    if (isDown) throw new TypeError('no network')
-    return settings.fetch!(...given)
-  } }) })
+  const link: LinkFactory = (url, settings) => sseLink(url, {
+    ...settings,
+    fetch: async (...given) => {
+      if (isDown) throw new TypeError('no network')
+      return settings.fetch!(...given)
+    }
+  })
+  const started = await start(t, {}, { ...options, link })
   const { client, network, verdicts } = started
   await until(() => client.state === 'open', 'the stream')
   await prepare(client)

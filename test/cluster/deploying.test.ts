@@ -12,6 +12,7 @@ import { nats } from '../../plugin/entries/nats.ts'
 import { redis } from '../../plugin/entries/redis.ts'
 import { engineContract } from '../../plugin/entries/contract-tests.ts'
 import { until, within } from '../e2e/harness/until.ts'
+import { effort } from '../harness/effort.ts'
 import { freePort } from '../harness/free-port.ts'
 import { documented, replaced } from '../proxies/harness/documented.ts'
 import { NatsServer } from './harness/nats.ts'
@@ -20,6 +21,9 @@ import { clientKinds } from './harness/redis-clients.ts'
 import { startRedis } from './harness/redis-process.ts'
 
 t.setTimeout(120_000)
+
+/** Stops and starts of whole processes take most of a minute. */
+const isShort = effort === 1 && 'in the long run'
 
 // The program, settings and units of docs/deploying.md, as they stand there.
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -91,13 +95,13 @@ function startPage (t: Test, port: number) {
   const verdicts: unknown[] = []
   const counts: number[] = []
   const refused: unknown[] = []
-  let isOn = true
+  const life = new AbortController()
   let said = 0
   live.onState((state, { verdict }) => { if (state === 'open') verdicts.push(verdict) })
   live.onGap(() => verdicts.push('a gap'))
   live.on('said', (data) => { counts.push((data as { count: number }).count) })
   const talk = async () => {
-    while (isOn) {
+    while (!life.signal.aborted) {
       said++
       await live.emit('say', { text: 'mine' }).catch((error: unknown) => refused.push(error))
       await new Promise((resolve) => setTimeout(resolve, 20))
@@ -109,7 +113,7 @@ function startPage (t: Test, port: number) {
     verdicts,
     /** Stops, and gives the session's own count of each event. */
     async stop () {
-      isOn = false
+      life.abort()
       await talking
       await until(() => counts.length === said, 'all updates', 10_000)
       return { counts, expected: Array.from({ length: said }, (_, index) => index + 1), refused }
@@ -135,7 +139,7 @@ t.test('supervisors wait for longer than a stop takes', async (t) => {
   t.match(service, /RuntimeDirectoryPreserve=yes/)
 })
 
-t.test('processes that share a port by node:cluster are reloaded as PM2 does, and the page loses nothing', async (t) => {
+t.test('processes that share a port by node:cluster are reloaded as PM2 does, and the page loses nothing', { skip: isShort }, async (t) => {
   const folder = makeFolder(t)
   const port = await freePort()
   const child = spawn(process.execPath, ['supervisor.js'], { cwd: folder, env: environment(folder, port), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
@@ -155,7 +159,7 @@ t.test('processes that share a port by node:cluster are reloaded as PM2 does, an
   t.ok(page.verdicts.length > 1 && page.verdicts.slice(1).every((verdict) => verdict === 'resumed'), 'the rest resumed')
 })
 
-t.test('a process is restarted as systemd does, while its socket stays', async (t) => {
+t.test('a process is restarted as systemd does, while its socket stays', { skip: isShort }, async (t) => {
   const folder = makeFolder(t)
   const holder = createServer()
   holder.listen(0, '127.0.0.1')
