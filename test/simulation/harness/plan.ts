@@ -97,7 +97,7 @@ export function planFor (seed: number): Plan {
     freezeMs: random() < 0.3 ? whole(20, 300) : 0,
     reconnectMs: hasVanished ? 10_000 : 600_000,
     isTight: random() < 0.25,
-    logMs: random() < 0.15 ? whole(200, 900) : 60_000,
+    logMs: random() < 0.15 ? whole(leaseMs, 2 * leaseMs) : 60_000,
     leaseMs,
     isolatedMs: random() < 0.5 ? 1_200 : 0,
     broadcastEveryMs: whole(15, 60),
