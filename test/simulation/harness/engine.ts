@@ -181,7 +181,7 @@ class SimulatedEngine implements Engine {
         onPassage({ process, call, isAnswer: true })
       }
       const begin = () => {
-        time.within(time.world, ask).then((result) => { settle(() => { resolve(result) }) }, (error: unknown) => { settle(() => { reject(error as Error) }) })
+        time.within(time.world, ask).then((result) => { settle(() => { resolve(result) }) }, (error: Error) => { settle(() => { reject(error) }) })
       }
       const ms = mayOvertake ? detour() : 0
       if (ms > 0) time.after(ms, begin)

@@ -285,7 +285,7 @@ export class World {
     if (!this.#isStorm) return
     const page = this.#pages[Math.floor(this.#app() * this.#pages.length)]!
     page.act(this.#app() < 0.2 ? 3 : 1)
-    this.time.after(this.#plan.actEveryMs / this.#pages.length * (0.2 + 1.6 * this.#app()) , () => { this.#act() })
+    this.time.after(this.#plan.actEveryMs / this.#pages.length * (0.2 + 1.6 * this.#app()), () => { this.#act() })
   }
 
   #noteRun (node: SimulatedNode, session: AppSession, page: number, k: number): void {
