@@ -482,7 +482,7 @@ export class World {
   /** A node that others miss: they may take it for dead. */
   #told (told: ReadonlySet<string>): void {
     for (const node of this.#nodes) {
-      if (!node.isAlive || !node.isReady || told.has(node.name)) continue
+      if (!node.isAlive || !(node.isReady || node.isLeaving) || told.has(node.name)) continue
       if (!this.#lapsed.has(node.name)) this.trace(`${node.process.name}: is taken for dead`)
       this.#lapsed.add(node.name)
       this.#noteLosses(node, 'its node lost its lease')
