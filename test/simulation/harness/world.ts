@@ -92,6 +92,7 @@ export class World {
       limits: { deadlineMs: 150, maxCalls: 10_000, maxCallBytes: 1e8, logEntries: 1e6, logBytes: 1e8, recordBytes: 1e8, logMs },
       weather: (passage) => this.#weather(passage),
       detour: () => this.#isStorm && this.#network() < plan.detours ? this.#network() * 40 : 0,
+      lag: () => this.#isStorm && plan.detours > 0 && this.#network() < 0.1 ? this.#network() * 60 : 0,
       onPassage: (passage) => { this.#passed(passage) },
       onAppend: (bytes) => {
         const before = this.#log.length
