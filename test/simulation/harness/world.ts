@@ -92,7 +92,7 @@ export class World {
       limits: { deadlineMs: 150, maxCalls: 10_000, maxCallBytes: 1e8, logEntries: 1e6, logBytes: 1e8, recordBytes: 1e8, logMs },
       weather: (passage) => this.#weather(passage),
       detour: () => this.#isStorm && this.#network() < plan.detours ? this.#network() * 40 : 0,
-      lag: () => this.#isStorm && plan.detours > 0 && this.#network() < 0.1 ? this.#network() * 60 : 0,
+      lag: () => this.#isStorm && plan.detours > 0 && this.#network() < 0.2 ? this.#network() * 90 : 0,
       onPassage: (passage) => { this.#passed(passage) },
       onAppend: (bytes) => {
         const before = this.#log.length
@@ -587,7 +587,7 @@ export class World {
     const verdict = this.#judgement(page)
     this.#verdicts.set(page, verdict)
     // Where the log forgot entries, their node's next one shows it. Those of other nodes may come before.
-    const isLate = (what: string) => this.#plan.logMs < settleMs && verdict.gaps > 0 && /^broadcast \d+ of the log after \d+: lost/.test(what)
+    const isLate = (what: string) => (this.#plan.logMs < settleMs || this.#isEmptied) && verdict.gaps > 0 && /^broadcast \d+ of the log after \d+: lost/.test(what)
     for (const what of verdict.faults) if (!isLate(what)) this.fault(`page ${page.number}: ${what}`)
     const unanswered = this.#unanswered(page)
     if (unanswered.length > 0) this.fault(`page ${page.number}: requests ${unanswered.join()} got no reply`)
