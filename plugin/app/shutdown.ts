@@ -39,10 +39,16 @@ export class Shutdown {
     const { keeper = null } = session.scope
     const { time } = this.#runtime
     const until = time.now() + deadlineMs
+    // Its client has just asked another node for it.
+    const departure = keeper?.departure(session) ?? null
+    if (departure !== null) {
+      await departure
+      if (!session.isOpen) return
+    }
     // Without its lease a node does not know whether another has the session. The hooks of its end must not run then.
     const lease = session.connected || session.proven ? keeper?.awaitLease(deadlineMs) ?? null : null
     if (lease !== null) await lease
-    if (keeper?.canFreeze(session) === true && await keeper.freeze(session, lease === null ? deadlineMs : Math.max(1, until - time.now()), retryMs)) return
+    if (keeper?.canFreeze(session) === true && await keeper.freeze(session, lease === null && departure === null ? deadlineMs : Math.max(1, until - time.now()), retryMs)) return
     session.close(reason, { reconnect: true, retryMs })
   }
 

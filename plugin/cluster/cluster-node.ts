@@ -106,6 +106,7 @@ export class ClusterNode implements Cluster {
       clock,
       limits: fixed,
       forgetMs: logMs + leaseMs,
+      awayMs: Math.max(logMs, leaseMs),
       joiningMs: leaseMs,
       readBack: (counter) => this.#publisher.readBack(counter),
       onComing: (node, isNew) => {

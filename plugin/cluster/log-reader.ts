@@ -34,6 +34,8 @@ export interface LogReaderParts {
   readonly limits: TailLimits
   /** Milliseconds after which an entry cannot come again. */
   readonly forgetMs: number
+  /** Milliseconds without an entry after which the log may have forgotten some: those of this node come more often. */
+  readonly awayMs: number
   /** Milliseconds from the first `up` within which each node that was there before writes an entry, at the latest. */
   readonly joiningMs: number
   /** An entry of this node is back. Gives its broadcasts, if they are still there. */
@@ -108,11 +110,15 @@ export class LogReader {
       this.#joiningUntil = now + this.#parts.joiningMs
       // Sessions that opened before may have missed something.
       this.#lose('joined')
-    } else if (now - this.#completeAt >= logMs) {
-      this.#wasAway = true
-      this.#note('away', null)
-    }
+    } else this.#checkAway(now, logMs)
     this.#completeAt = now
+  }
+
+  /** Nobody may be left whose numbers would show a loss. */
+  #checkAway (now: number, mostMs: number): void {
+    if (now - this.#completeAt < mostMs) return
+    this.#wasAway = true
+    this.#note('away', null)
   }
 
   /** The log is empty: whatever comes is new. */
@@ -142,6 +148,7 @@ export class LogReader {
       else known.counter = counter
       return
     }
+    if (this.#joiningUntil !== null) this.#checkAway(now, this.#parts.awayMs)
     const missed = known === undefined ? counter > 1 && now > (this.#joiningUntil ?? 0) : counter > known.counter + 1
     if (missed) this.#note('missing', node)
     const mark = known?.mark ?? nodeMark(node)

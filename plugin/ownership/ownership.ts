@@ -186,6 +186,7 @@ export class Ownership {
       ended: (session) => { this.#ended(session) },
       detached: (session) => { this.#detached(session) },
       canFreeze: (session) => gate.isOpen && (session.connected || session.proven || session.phase === 'unclaimed') && this.#held.get(session.ref)?.isLeaving === false && this.#frozen.hasRoom(this.#parts.clock.now()),
+      departure: ({ ref }) => this.#held.get(ref)?.isLeaving === true ? this.#transfers.get(ref) ?? null : null,
       awaitLease: (withinMs) => gate.whenOpen(withinMs),
       freeze: (session, deadlineMs, retryMs) => this.#freeze(session, deadlineMs, retryMs)
     }

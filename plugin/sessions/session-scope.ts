@@ -16,6 +16,8 @@ import type { TopicsPart } from './topics-part.ts'
 export interface Freezer<Session> {
   /** Whether the engine can keep a session. One that lost its stream, and never posted or resumed, is not worth it. */
   canFreeze: (session: Session) => boolean
+  /** Settles when a session that is on its way to another place has left, or stays; null if it is on no way. */
+  departure: (session: Session) => Promise<unknown> | null
   /** Waits until this node has its lease again, at most for a time; null if it has it. */
   awaitLease: (withinMs: number) => Promise<void> | null
   /**

@@ -66,6 +66,32 @@ t.test('a node that stops without its lease waits for it, and loses no session',
   t.strictSame(closed, [])
 })
 
+t.test('a session that is on its way to another node while its own begins to stop arrives there', async (t) => {
+  let go!: () => void
+  let isFreezing = false
+  const gate = new Promise<void>((resolve) => { go = resolve })
+  const closed: string[] = []
+  const live: LiveConfig = {
+    ...keeping,
+    onFreeze: async () => {
+      isFreezing = true
+      await gate
+    },
+    onClose: (_session, reason) => { closed.push(reason) }
+  }
+  const { nodes: [one, two] } = await startNodes(t, 2, { live })
+  const tab = await Tab.open(one!)
+  await post(one!, tab.session, { event: 'say', data: { text: 'before' }, seq: 1 })
+  const gone = tab.goTo(two!)
+  await until(() => isFreezing, 'the session on its way')
+  const drained = one!.app.tether.drain({ timeoutMs: 10_000, retryMs: 0, spreadMs: 0 })
+  go()
+  await Promise.all([gone, drained])
+  t.strictSame(tab.verdicts, ['new', 'resumed'])
+  t.strictSame(saidAt(two!, tab.session), ['before'])
+  t.strictSame(closed, [])
+})
+
 t.test('a node that never gets its lease back still stops in time', async (t) => {
   const { hub, nodes: [one] } = await startNodes(t, 2, { live: keeping, cluster: { leaseMs: 500 } })
   const tab = await Tab.open(one!)

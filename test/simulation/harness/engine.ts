@@ -19,6 +19,8 @@ export interface EngineParts {
   readonly weather: (passage: MemoryPassage) => number | 'lost'
   /** Milliseconds that a call which may overtake others waits. */
   readonly detour: () => number
+  /** Milliseconds that an entry comes later than the answer to a call. */
+  readonly lag: () => number
   readonly onPassage: (passage: Passage) => void
   readonly onAppend: (bytes: Buffer) => void
   /** The hub lost an entry. */
@@ -139,16 +141,23 @@ class SimulatedEngine implements Engine {
 
   async open (node: string, on: EngineEvents): Promise<void> {
     const { time } = this.#engines.parts
+    const { lag } = this.#engines.parts
     const post = (run: () => void) => { time.post(this.#process, run) }
+    // What is read comes over a connection of its own, and may be behind the answers to calls.
+    let lastAt = 0
+    const read = (run: () => void) => {
+      lastAt = Math.max(lastAt, time.now + lag())
+      time.after(lastAt - time.now, () => { post(run) })
+    }
     this.#engines.opened(node, this)
     // The connection lives in the world: the process may be dead when the hub has something for it.
     await time.within(time.world, () => this.inner.open(node, {
-      entry: (at, bytes) => { post(() => { on.entry(at, bytes) }) },
+      entry: (at, bytes) => { read(() => { on.entry(at, bytes) }) },
       message: (from, bytes) => { post(() => { on.message(from, bytes) }) },
-      up: () => { post(() => { on.up() }) },
-      down: () => { post(() => { on.down() }) },
+      up: () => { read(() => { on.up() }) },
+      down: () => { read(() => { on.down() }) },
       forgot: () => {
-        if (this.mayForget) post(() => { on.forgot() })
+        if (this.mayForget) read(() => { on.forgot() })
         this.mayForget = true
       }
     }))
@@ -181,7 +190,7 @@ class SimulatedEngine implements Engine {
         onPassage({ process, call, isAnswer: true })
       }
       const begin = () => {
-        time.within(time.world, ask).then((result) => { settle(() => { resolve(result) }) }, (error: unknown) => { settle(() => { reject(error as Error) }) })
+        time.within(time.world, ask).then((result) => { settle(() => { resolve(result) }) }, (error: Error) => { settle(() => { reject(error) }) })
       }
       const ms = mayOvertake ? detour() : 0
       if (ms > 0) time.after(ms, begin)

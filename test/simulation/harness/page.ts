@@ -35,7 +35,7 @@ export class SimulatedPage {
   #text = ''
   isClosed = false
   hasSaidBye = false
-  #isGoing = false
+  isGoing = false
 
   constructor (world: World, number: number, random: () => number) {
     this.#world = world
@@ -191,7 +191,7 @@ export class SimulatedPage {
     if (this.#isSending) return
     this.#isSending = true
     const { time } = this.#world
-    while ((this.waiting > 0 || (this.#kept.length > 0 && !this.#isGoing)) && this.session !== null && !this.isClosed) {
+    while ((this.waiting > 0 || (this.#kept.length > 0 && !this.isGoing)) && this.session !== null && !this.isClosed) {
       const k = this.outcomes.size + 1
       const { session } = this
       const count = Math.min(this.waiting, this.#random() < 0.3 ? 3 : 1)
@@ -231,7 +231,7 @@ export class SimulatedPage {
 
   /** Says goodbye, as an event whose handler closes the session. */
   async bye (): Promise<void> {
-    this.#isGoing = true
+    this.isGoing = true
     while (!this.isClosed) {
       const { session } = this
       if (session !== null && this.waiting === 0 && !this.#isSending) {

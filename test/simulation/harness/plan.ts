@@ -85,7 +85,7 @@ export function planFor (seed: number): Plan {
   some(0.1, 2, (at) => ({ is: 'failOver', at, lost: whole(0, 5) }))
   some(0.25, 2, (at) => ({ is: 'bye', at, page: whole(0, 99) }))
   // Then the sessions end when their time is over.
-  const hasVanished = random() < 0.2
+  const hasVanished = random() < 0.1
   if (hasVanished) some(1, 2, (at) => ({ is: 'vanish', at, page: whole(0, 99) }))
   return {
     seed,
@@ -95,9 +95,9 @@ export function planFor (seed: number): Plan {
     persist,
     survives,
     freezeMs: random() < 0.3 ? whole(20, 300) : 0,
-    reconnectMs: hasVanished ? 10_000 : 600_000,
+    reconnectMs: hasVanished ? 8_000 : 600_000,
     isTight: random() < 0.25,
-    logMs: random() < 0.15 ? whole(200, 900) : 60_000,
+    logMs: random() < 0.15 ? whole(leaseMs, 2 * leaseMs) : 60_000,
     leaseMs,
     isolatedMs: random() < 0.5 ? 1_200 : 0,
     broadcastEveryMs: whole(15, 60),

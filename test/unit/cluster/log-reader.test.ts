@@ -13,6 +13,7 @@ function start () {
     clock,
     limits: { logTailEntries: 100, logTailBytes: 1e6 },
     forgetMs: 70_000,
+    awayMs: 60_000,
     joiningMs: 1_000,
     readBack: () => undefined,
     onComing: (node) => { coming.push(node) },
@@ -60,4 +61,15 @@ t.test('all that comes from an engine that has forgotten is new', async (t) => {
   reader.forgot()
   entry('01', 'new', 1)
   t.strictSame(got, ['other4', 'new1'])
+})
+
+t.test('a node that was away for longer than the log keeps tells it before what comes next, whoever that is from', async (t) => {
+  const { clock, reader, entry, got } = start()
+  entry('05', 'gone', 4)
+  await clock.pass(60_000)
+  // On a new connection, entries come before the engine is up. The other node is dead, and this one is new.
+  entry('09', 'new', 1)
+  reader.up(60_000)
+  await clock.pass(1)
+  t.strictSame(got, ['gone4', 'away', 'new1'])
 })
