@@ -38,7 +38,6 @@ export interface Calls {
   said: (url: string, session: string) => string[] | null
   hooks: () => string[]
   log: () => string[]
-  memory: () => number
   close: () => void
 }
 

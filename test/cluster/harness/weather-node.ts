@@ -114,7 +114,6 @@ const answers: Answers = {
   said: (url, id) => sessionOf(url, id)?.state.said ?? null,
   hooks: () => hooks,
   log: () => log,
-  memory: () => process.memoryUsage().rss,
   close: async () => {
     await app.tether.drain({ retryMs: 0, spreadMs: 50 })
     await app.close()
