@@ -94,7 +94,7 @@ export class EventTimes {
   }
 
   /** @param heldMs the same of sessions that still stand still */
-  read (heldMs: number): EventTimesReading {
+  read (heldMs = 0): EventTimesReading {
     this.#pass()
     return {
       accepted: this.#accepted,

@@ -63,7 +63,7 @@ t.test('a Redis that may evict: a warning says so, and what it takes is told to 
   const { admin } = server
   const used = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))![1])
   await admin.config('SET', 'maxmemory-policy', 'allkeys-random', 'maxmemory', String(used + 300_000))
-  await admin.client('KILL', 'TYPE', 'normal')
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal')
   for (const node of nodes) await until(async () => (await node.call('log')).some((line) => line.includes('maxmemory-policy is allkeys-random')), 'the warning')
   await site.isCalm()
   for (const node of nodes) await node.call('load', '/move', node === a ? 'a' : 'b', 5)

@@ -21,7 +21,7 @@ interface Chart {
 
 const style = `
 :root { color-scheme: light dark; --surface: #fff; --raised: #f4f6f9; --text: #16181d; --muted: #565d6b; --line: #dfe3ea; --good: #0a7a33; --bad: #b3261e; --unsure: #8a5a00; --tone-0: #2a78d6; --tone-1: #b06a00; --tone-2: #d13438; --tone-3: #008300; }
-@media (prefers-color-scheme: dark) { :root { --surface: #14161b; --raised: #1d2027; --text: #eceef2; --muted: #a3abba; --line: #323743; --good: #57c785; --bad: #ff8a80; --unsure: #e6b450; --tone-0: #5c9ff0; --tone-1: #d99a2b; --tone-2: #f07878; --tone-3: #3fae5a; } }
+@media screen and (prefers-color-scheme: dark) { :root { --surface: #14161b; --raised: #1d2027; --text: #eceef2; --muted: #a3abba; --line: #323743; --good: #57c785; --bad: #ff8a80; --unsure: #e6b450; --tone-0: #5c9ff0; --tone-1: #d99a2b; --tone-2: #f07878; --tone-3: #3fae5a; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--surface); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 1040px; margin: 0 auto; padding: 20px 16px 56px; }
@@ -77,8 +77,7 @@ draw()
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw)
 let timer
 addEventListener('resize', () => { clearTimeout(timer); timer = setTimeout(draw, 100) })
-addEventListener('beforeprint', draw)
-addEventListener('afterprint', draw)
+matchMedia('print').addEventListener('change', draw)
 `
 
 /** The report: one page that needs no other file. */
@@ -118,7 +117,7 @@ ${charts.map(({ title, note }, index) => `<figure><h3>${escape(title)}</h3><div 
 ${extrapolation === null ? '' : `<p>Extrapolated, not measured: ${extrapolation.nodes} nodes bear ${count(extrapolation.eventsPerSecond)} events a second, if nothing that they share limits them.</p>`}
 <details><summary>All steps</summary><div class="scroll">${stepTable(steps)}</div></details>
 <h2>How</h2>
-<p class="muted">${escape(`${finishedAt.slice(0, 16).replace('T', ' ')} UTC. ${settings.url}, ${settings.transport}, ${settings.rate} events a client and second from ${settings.events}; readers ${Object.entries(settings.readers).filter(([, share]) => share > 0).map(([name, share]) => `${name} ${Math.round(share * 100)} %`).join(', ')}.`)}
+<p class="muted">${escape(`${finishedAt.slice(0, 16).replace('T', ' ')} UTC. ${settings.url}, ${settings.transport}, ${settings.rate} event${settings.rate === 1 ? '' : 's'} a client and second from ${settings.events}; readers ${Object.entries(settings.readers).filter(([, share]) => share > 0).map(([name, share]) => `${name} ${Math.round(share * 100)} %`).join(', ')}.`)}
 ${escape(`${machine.processor}, ${machine.cores} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB; ${machine.system}; Node ${machine.node}; load ${machine.load} at the start.`)}</p>
 <p class="muted">Events are due at times of their own, however late the answers to earlier ones are, and latencies count from these times. A latency is the worst of three: from the event to its answer, from a ping to its pong behind all that waits for a probe, and, by the server's own figures, from the acceptance of an event to the end of its handler. Intervals are of a bootstrap over the repeats, with 95 % confidence.</p>
 </main>

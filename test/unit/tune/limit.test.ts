@@ -27,15 +27,43 @@ interface Shown {
 /** A step as a server shows it at a load. */
 function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, achieved = load, others = 0 }: Shown = {}): Step {
   return {
-    kind: 'measured', repeat: 0, clients: load, load, offered: load, achieved, seconds: 3,
-    answer: latency(latencyMs), ping: latency(1), handled: latency(1), spread: latencyOf([]),
-    busyShare, refusedShare: 0, failedShare: 0, statuses: { 202: 3 * load }, lostStreams: 0,
+    kind: 'measured',
+    repeat: 0,
+    clients: load,
+    load,
+    offered: load,
+    achieved,
+    seconds: 3,
+    answer: latency(latencyMs),
+    ping: latency(1),
+    handled: latency(1),
+    spread: latencyOf([]),
+    busyShare,
+    refusedShare: 0,
+    failedShare: 0,
+    statuses: { 202: 3 * load },
+    lostStreams: 0,
     probe: { updatesPerSecond: 0, updateBytes: 0, silent: null },
     server: server === null
       ? null
       : {
-          eventsPerSecond: achieved, loop: 0.3, processors: 0.3, collectionShare: 0.01, present: 2, backlog: 0, runMs: 10, heldShare: 0, updatesPerSecond: 0, updateBytes: 0,
-          disconnects: 0, streams: load, socketBytes: 0, handlerErrors: 0, flow: { present: 2, perSecond: load, meanMs: 20 }, memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load }, ...server
+          eventsPerSecond: achieved,
+          loop: 0.3,
+          processors: 0.3,
+          collectionShare: 0.01,
+          present: 2,
+          backlog: 0,
+          runMs: 10,
+          heldShare: 0,
+          updatesPerSecond: 0,
+          updateBytes: 0,
+          disconnects: 0,
+          streams: load,
+          socketBytes: 0,
+          handlerErrors: 0,
+          flow: { present: 2, perSecond: load, meanMs: 20 },
+          memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load },
+          ...server
         },
     generator: { busy: 0.1, lagMs: 1, little: 1 },
     machine: { steal: 0, others },
