@@ -1,10 +1,11 @@
 import t from 'tap'
 import { until } from '../e2e/harness/until.ts'
+import { effort } from '../harness/effort.ts'
 import { Fuzzer } from './harness/fuzzer.ts'
 import { FuzzedServer, type FuzzReport } from './harness/server-process.ts'
 
 const seed = Number(process.env.FUZZ_SEED ?? 20_260_731)
-const requests = Number(process.env.FUZZ_REQUESTS ?? 100_000)
+const requests = Number(process.env.FUZZ_REQUESTS ?? 30_000 * effort)
 const workers = 12
 
 // Far more than it takes, for machines that are busy with other tests.
