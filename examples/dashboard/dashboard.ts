@@ -125,6 +125,8 @@ export async function buildDashboard (several?: NodeOptions): Promise<FastifyIns
     // some ten megabytes, and more with a proxy between.
     replayFrames: 4096,
     replayBytes: 64 * 1024 * 1024,
+    // In a cluster, a tab keeps its session when its node is killed.
+    persist: 'command',
     initialState: (): Tab => ({ isSlow: false }),
     on: {
       'notice.send': (session, { text }, { live }) => {

@@ -81,14 +81,15 @@ t.test('a node that is replaced hands its session over: nothing is lost', async 
   t.same(tab.complaints.filter((complaint) => !isNetworkError(complaint)), [])
 })
 
-t.test('a node that is killed is started again, and its tab has a new session within a lease', async (t) => {
+t.test('a node that is killed is started again, and its tab goes on with its session within a lease', async (t) => {
   const before = await holderOf(tab)
   const shown = tab.states.length
   await tab.page.getByRole('button', { name: 'Kill a node' }).click()
   await tab.was('lost', shown)
   t.notOk(isAlive(processOf(before)))
   await isHeldByAnother(tab, before)
-  await tab.says('#session-verdict', /^expired, new session$/)
+  await tab.says('#session-verdict', /^resumed with a gap$/)
+  t.equal(await tab.text('#session-id'), session)
   await tab.message('samples after it', isSample, tab.messages.length)
   await hasThreeNodes(tab, before)
   for (const node of await nodesOf(tab)) started.add(node)
