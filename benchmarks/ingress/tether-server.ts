@@ -20,7 +20,7 @@ export async function startTetherServer (library: string | undefined, mode: 'sse
   let handled = 0
   const app = Fastify()
   await app.register(tether)
-  if (hasEyes) await (await import('../harness/eyes.ts')).openEyes(app)
+  if (hasEyes) await (await import('../harness/process/eyes.ts')).openEyes(app)
   app.tether.stateful(liveUrl, {
     contract,
     mode,

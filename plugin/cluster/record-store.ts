@@ -35,6 +35,26 @@ export class RecordStore {
   }
 
   /**
+   * Reads the record that stands in the way of a write, until the engine answers.
+   *
+   * @param mayGoOn whether to try again; if not, the read rejects
+   * @returns null for no record; undefined for one that this version cannot read
+   */
+  async readAgain (ref: string, mayGoOn: () => boolean = () => true): Promise<StoredRecord | null | undefined> {
+    for (;;) {
+      try {
+        const found = await this.#parts.engine.get(ref)
+        if (found === null) return null
+        const record = unpackRecord(found.value)
+        return record === null ? undefined : { revision: found.revision, record }
+      } catch (error) {
+        if (this.#isClosed || !mayGoOn()) throw error
+      }
+      await this.#pause()
+    }
+  }
+
+  /**
    * Writes a record if its revision is `ifRevision`; null means that there is none. A write without an answer is tried
    * again until its outcome is known.
    *
@@ -58,7 +78,7 @@ export class RecordStore {
         isInDoubt ||= !(error instanceof EngineFullError)
         if (this.#isClosed || !mayGoOn()) throw error
       }
-      await new Promise<void>((resolve) => { this.#parts.clock.setTimeout(resolve, this.#parts.retryMs) })
+      await this.#pause()
     }
   }
 
@@ -90,5 +110,9 @@ export class RecordStore {
   /** Tries no write again. */
   close (): void {
     this.#isClosed = true
+  }
+
+  #pause (): Promise<void> {
+    return new Promise((resolve) => { this.#parts.clock.setTimeout(resolve, this.#parts.retryMs) })
   }
 }

@@ -324,8 +324,9 @@ export class Ownership {
     for (;;) {
       const written = await records.write(held.ref, record, held.revision, keep, mayGoOn)
       if (written !== null) return written
-      const stored = await records.read(held.ref)
-      if (stored !== null && (stored.revision === held.revision || !this.#isEarlier(held, stored.record))) return null
+      // A read that fails says nothing: another node may have the session by now.
+      const stored = await records.readAgain(held.ref, mayGoOn)
+      if (stored === undefined || (stored !== null && (stored.revision === held.revision || !this.#isEarlier(held, stored.record)))) return null
       held.revision = stored?.revision ?? null
     }
   }

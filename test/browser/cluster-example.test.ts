@@ -84,6 +84,7 @@ t.test('a node that is replaced hands its session over: nothing is lost', async 
 t.test('a node that is killed is started again, and its tab goes on with its session within a lease', async (t) => {
   const before = await holderOf(tab)
   const shown = tab.states.length
+  const session = await tab.text('#session-id')
   await tab.page.getByRole('button', { name: 'Kill a node' }).click()
   await tab.was('lost', shown)
   t.notOk(isAlive(processOf(before)))

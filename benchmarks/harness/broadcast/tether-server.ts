@@ -23,7 +23,7 @@ export async function startTetherServer ({ library, streams, frameBytes, shape =
   // Its type is that of HTTP/1.1, which makes no difference here.
   const app = mode === 'http2' ? Fastify({ http2: true }) as unknown as FastifyInstance : Fastify()
   await app.register(tether, { maxSessions: Math.max(10_000, streams * 2) })
-  if (mode === 'eyes') await (await import('../eyes.ts')).openEyes(app)
+  if (mode === 'eyes') await (await import('../process/eyes.ts')).openEyes(app)
   const live = app.tether.stateful(liveUrl, {
     contract,
     onOverflow: mode === 'keeping' ? 'dropOldest' : 'disconnect',

@@ -17,6 +17,7 @@ import { createSessionId, refOf } from '../../../plugin/sessions/session-id.ts'
 import type { TetherSession } from '../../../plugin/sessions/session.ts'
 import type { SessionSnapshot } from '../../../plugin/sessions/snapshot.ts'
 import { defaults } from '../../../schemas/defaults.ts'
+import { DrainingError } from '../../../schemas/errors.ts'
 import { randomFrom } from '../../harness/random.ts'
 import { VirtualClock } from '../cluster/virtual-clock.ts'
 
@@ -154,6 +155,7 @@ export class SimulatedNode {
       awaitStream: () => {},
       restore: async (id: string, snapshot: SessionSnapshot) => {
         await world.wait(world.random() * 20)
+        if (fake.runtime.draining) throw new DrainingError()
         if (world.isRough && world.random() < 0.05) throw new Error('deserialize failed')
         const session = this.#make(id, snapshot.boundTo)
         session.events = JSON.parse(snapshot.state!) as number[]
