@@ -519,8 +519,8 @@ for (const [what, [contextOf, stop]] of Object.entries(standStill)) {
       t.strictSame(await page.evaluate('seen'), expected())
       const states = await page.evaluate('states') as string[]
       // On a busy machine, the wait may begin a second time.
-    const changes = states.filter((state, index) => state !== states[index - 1])
-    t.strictSame(changes.slice(changes.indexOf('waiting silent')), ['waiting silent', 'connecting', 'open resumed'])
+      const changes = states.filter((state, index) => state !== states[index - 1])
+      t.strictSame(changes.slice(changes.indexOf('waiting silent')), ['waiting silent', 'connecting', 'open resumed'])
     }
     t.strictSame(said.map(([, text]) => text).sort(), ['first', 'second'])
     t.equal(streams, 2)
