@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -27,14 +29,20 @@ async function serve (t: Test, tuning: TuningOptions | undefined, before: (app: 
   return await app.listen({ port: 0, host: '127.0.0.1' })
 }
 
+/** Opens a stream that nobody reads beyond its hello, until `resume`. */
 async function openStream (t: Test, origin: string) {
-  const abort = new AbortController()
-  t.after(() => abort.abort())
-  const { body } = await fetch(`${origin}/live`, { headers: { accept: 'text/event-stream', 'x-tether-session': 'new' }, signal: abort.signal })
-  const reader = body!.getReader()
+  const request = get(`${origin}/live`, { headers: { accept: 'text/event-stream', 'x-tether-session': 'new' }, agent: false })
+  request.on('error', () => {})
+  t.after(() => request.destroy())
+  const [response] = await once(request, 'response') as [IncomingMessage]
+  response.on('error', () => {})
   let text = ''
-  while (!text.includes('"session":"')) text += new TextDecoder().decode((await reader.read()).value)
-  return { session: /"session":"([\w-]+)"/.exec(text)![1]!, reader }
+  while (!text.includes('"session":"')) {
+    const piece = response.read() as Buffer | null
+    if (piece === null) await once(response, 'readable')
+    else text += piece.toString()
+  }
+  return { session: /"session":"([\w-]+)"/.exec(text)![1]!, resume: () => { response.removeAllListeners('readable').resume() } }
 }
 
 async function post (origin: string, session: string, event: string, data: object): Promise<number> {
@@ -122,7 +130,7 @@ t.test('the figures follow what happens', async (t) => {
 
 t.test('the time of events in sessions that stand still counts apart, while they do and afterwards', async (t) => {
   const origin = await serve(t, { authorize: () => true })
-  const { session, reader } = await openStream(t, origin)
+  const { session, resume } = await openStream(t, origin)
   t.equal(await post(origin, session, 'flood', {}), 202)
   t.equal(await work(origin, session, 1), 202)
   const { events: first, socketBytes } = await eventually(origin, ({ stats, events }) => stats.stalled === 1 && events.heldMs > 100)
@@ -131,8 +139,7 @@ t.test('the time of events in sessions that stand still counts apart, while they
   t.ok(second.heldMs - first.heldMs < 1.2 * (second.presenceMs - first.presenceMs) + 50, 'no more than two events have waited')
   t.ok(second.heldMs - first.heldMs > 0.7 * (second.presenceMs - first.presenceMs) - 50, 'both count')
   t.equal(second.settled, 0)
-  const reading = (async () => { while (!(await reader.read()).done); })()
-  reading.catch(() => {})
+  resume()
   const { events: last } = await eventually(origin, ({ events }) => events.settled === 2)
   t.ok(last.heldMs >= second.heldMs && last.heldMs <= last.presenceMs, `${last.heldMs} of ${last.presenceMs}`)
 })
