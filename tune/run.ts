@@ -182,7 +182,7 @@ export class Run {
     }
   }
 
-  /** Measures a load until it holds, a few times: other work only ever makes a server look worse. Null if so many clients cannot connect. */
+  /** Measures a load until it holds, a few times: other work only ever makes a server look worse. Null if that number of clients cannot connect. */
   async #try (clients: number): Promise<Step | null> {
     const { rate, objectives } = this.#options
     let best: Step | null = null

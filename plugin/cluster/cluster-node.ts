@@ -22,9 +22,9 @@ import { SharedValues } from './shared-values.ts'
 import type { TraceLink } from '../metrics/watch.ts'
 import type { Frame } from '../protocol/frame.ts'
 
-/** A node renews its lease so often within it. */
+/** How many times a node renews its lease within it. */
 const renewals = 3
-/** While a request to another node waits, a node looks at the leases so often within one. */
+/** How many times within a lease a node looks at the others' leases while a request to one of them waits. */
 const looks = 20
 
 /** Messages of the log. A subset of pino's logger. */

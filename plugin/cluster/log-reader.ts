@@ -203,7 +203,7 @@ export class LogReader {
     this.#lose(reason)
   }
 
-  /** Losses without a delivery between them are told once: before the next delivery, or in the next turn. */
+  /** Tells losses without a delivery between them once: before the next delivery, or in the next turn. */
   #lose (reason: LossReason | 'joined'): void {
     if (this.#loss === null) this.#parts.clock.defer(() => { this.#tellLoss() })
     if (this.#loss === null || gravity.indexOf(reason) > gravity.indexOf(this.#loss)) this.#loss = reason

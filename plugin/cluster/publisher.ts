@@ -25,7 +25,7 @@ export interface PublisherParts {
   readonly limits: PublisherLimits
   readonly clock: Clock
   readonly append: (entry: Buffer) => Promise<void>
-  /** The engine cannot take a broadcast of so many bytes. It is lost on all nodes. */
+  /** The engine cannot take a broadcast of this size. All nodes lose it. */
   readonly onTooLarge: (broadcast: Broadcast, error: unknown) => void
 }
 

@@ -189,7 +189,7 @@ export class SharedValues implements LogSubscriber {
   // Other nodes
 
   #answer (): Reply {
-    // Before its losses are told, a node does not know how sure it is.
+    // Before a node knows its losses, it does not know how sure it is.
     const position = this.#parts.position()
     return { name: request, data: { doubt: this.#doubt, position, values: Array.from(this.#values, ([name, { text }]) => [name, text]) } }
   }

@@ -80,7 +80,7 @@ export class GroupSizes implements LogSubscriber, Deadline {
   due (now: number): void {
     const { groups, deadlines, limits: { groupSizesAskMs, groupSizesEntry } } = this.#parts
     if (this.#mustAsk) {
-      // What is told may be lost again, where the log does not keep up.
+      // Where the log does not keep up, it may lose this too.
       if (now - this.#askedAt < groupSizesAskMs) deadlines.set(this, this.#askedAt + groupSizesAskMs)
       else {
         this.#mustAsk = false

@@ -34,7 +34,7 @@ export class Relay implements LogSubscriber {
     this.#destination = destination
     this.#channels = { user: channels.user(url), ref: channels.ref(url) }
     log.subscribe(url, this)
-    // Losses are told once, for the URL.
+    // The URL tells losses once.
     const lost = () => {}
     log.subscribe(this.#channels.user, { deliver: ({ group, frame }) => { if (group !== null) for (const session of destination.index.ofOwner(group)) session.sendFrame(frame) }, lost })
     log.subscribe(this.#channels.ref, { deliver: ({ group, frame }) => { if (group !== null) destination.index.ofRef(group)?.sendFrame(frame) }, lost })

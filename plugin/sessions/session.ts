@@ -66,7 +66,7 @@ interface Journey {
   restoredFrom: RestoreFrom | null
   /** After a crash: the number of the first update of which nobody knows whether the client has it; 0 for none. */
   unsureFrom: number
-  /** Whether a part of what it did is lost, of which its client is told with its next stream. */
+  /** Whether a part of what it did is lost. Its next stream tells its client. */
   owesGap: boolean
   /** Number of the first update that no other node can have sent. */
   sureFrom: number

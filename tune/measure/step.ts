@@ -104,7 +104,7 @@ export interface Step {
   readonly void: string | null
 }
 
-/** Events of which so many are not answered with 2xx are too many. */
+/** Largest share of events without a 2xx. */
 export const lostShareLimit = 0.01
 /** A server that handles less than this share of what is due falls behind. */
 const keepingUp = 0.97
@@ -117,7 +117,7 @@ export function latencyAt ({ answer, ping, handled }: Pick<Step, 'answer' | 'pin
   return all.length === 0 ? null : Math.max(...all)
 }
 
-/** Whether a server that handles so many events a second in a window falls behind what is due. */
+/** Whether a server that handles this number of events a second in a window falls behind what is due. */
 export function fallsBehind ({ offered, achieved, seconds }: { readonly offered: number, readonly achieved: number, readonly seconds: number }): boolean {
   return achieved < offered - Math.max((1 - keepingUp) * offered, chance / seconds)
 }

@@ -15,7 +15,7 @@ export interface Remembered extends MemoryIdentity {
 }
 
 const fileVersion = 1
-/** The file is written anew when it is so much longer than what it says, twice and this. */
+/** Bytes beyond twice its content after which the file is written anew. */
 const slackBytes = 33_554_432
 const readBytes = 1_048_576
 

@@ -90,7 +90,7 @@ export class LogReader {
     this.#onEntry(seq, data)
   }
 
-  /** Stops reading. The server is told, and forgets the reader by itself if it does not hear it. */
+  /** Stops reading, and tells the server. If the server does not hear it, it forgets the reader by itself. */
   stop (until: number): void {
     this.#turn++
     if (this.#consumer === undefined) return

@@ -29,7 +29,7 @@ const largeAtOnce = 4
 const largeBytes = 1_048_576
 /** Bytes of entries beyond which `range` gives what it has. */
 const rangeBytes = 8_388_608
-/** The log leaves so many numbers out after the server lost its end: no place comes twice. */
+/** How many numbers the log leaves out after the server lost its end, so that no place comes twice. */
 const leap = 1_000
 /** Bytes of the notes that find records, and of the cards of nodes. */
 const wakeBytes = 67_108_864

@@ -26,10 +26,10 @@ interface PageState {
   isAsking: boolean
 }
 
-/** For so long after the last page has gone, it may come back: for a new session, or after a broken connection. */
+/** How long the last page may be away: for a new session, or after a broken connection. */
 const lingerMs = 2_000
 
-/** For so long after another node has asked, somebody looks there. */
+/** How long after its request another node counts as looking. */
 const askedMs = 10_000
 
 /** How long the session of a page outlives its stream. */
