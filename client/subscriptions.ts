@@ -141,11 +141,11 @@ export function createSubscriptions ([on, call]: ReturnType<typeof createListene
     }
   })
 
-  // The outcome may have been lost.
+  // The outcome may have been lost, but not where the session resumes.
   const forget = () => { repeated = undefined }
   on(gapFound, forget)
-  on(stateChange, () => {
-    forget()
+  on(stateChange, (_state, { verdict }) => {
+    if (verdict && verdict !== 'resumed') forget()
     settleClosed()
   })
 

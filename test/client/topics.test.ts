@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import { ClientError, connect, type ConnectOptions, type LinkFactory } from '../../client/index.ts'
 import { EventError } from '../../plugin/index.ts'
@@ -5,6 +6,7 @@ import { sseLink } from '../../client/sse-link.ts'
 import { startLink } from '../e2e/harness/link.ts'
 import { startTopics, type contract, type TopicsConfig } from '../e2e/harness/topics.ts'
 import { turns, until } from '../e2e/harness/until.ts'
+import { hello, open, startStreams } from './stream-server.ts'
 
 interface Sent { event: string, data: any, seq: number }
 
@@ -153,6 +155,38 @@ t.test('updates that wait beside the retained values of a later use reach all', 
   t.strictSame(first.got, [1, 'before', 2, 3, 'behind'])
   t.strictSame(second.got, [1, 'before', 2, 2, 3, 'behind'])
 })
+
+for (const { verdict, whole } of [{ verdict: 'resumed', whole: false }, { verdict: 'gap', whole: true }]) {
+  t.test(`a line that breaks among the values of a later use, with the verdict ${verdict}`, async (t) => {
+    const update = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+    const outcome = update('tether.topic', { topic: 'all', params: {}, name: 'all', ok: true })
+    const [one, two] = [update('tick@all', 1), update('tick@all', 2)]
+    let stream!: ServerResponse
+    const { url } = await startStreams(t, (response, method, number, { body }) => {
+      if (method === 'GET') {
+        stream = response
+        open(response, number === 1 ? hello() : hello({ verdict, seq: whole ? 6 : 5 }) + (whole ? one : '') + two + outcome)
+        return
+      }
+      response.writeHead(202, { 'content-type': 'application/json' }).end(JSON.stringify({ accepted: body.seq }))
+      stream.write(number === 1 ? one + two + outcome : update('tether.values', { name: 'all' }) + one)
+    })
+    const client = connect<typeof contract>(url, { retryMs: 10 })
+    t.teardown(() => client.close())
+    const use = (got: number[] = []) => {
+      const subscription = client.subscribe('all')
+      subscription.on('tick', (value) => got.push(value))
+      return { got, ready: subscription.ready }
+    }
+    const first = use()
+    await first.ready
+    const later = use()
+    await until(() => later.got.length === 1, 'the value before the break')
+    stream.destroy()
+    await later.ready
+    t.strictSame([first.got, later.got], whole ? [[1, 2, 1, 2], [1, 1, 2]] : [[1, 2], [1, 2]])
+  })
+}
 
 t.test('the names of the server count: defaults are filled in there', async (t) => {
   const { client, live, posts } = await start(t)
