@@ -78,7 +78,9 @@ interface Mapper {
   end: () => MappedFrame
 }
 
-function mapOf ({ map }: SendAllOptions<any>): Mapper {
+function mapOf (options: SendAllOptions<any>): Mapper {
+  if (typeof options !== 'object' || options === null) throw new ArgumentError(`the options of sendAll() must be an object, got ${options === null ? 'null' : typeof options}`)
+  const { map } = options
   if (map !== undefined) {
     if (typeof map !== 'function') throw new ArgumentError(`the option "map" of sendAll() must be a function, got ${typeof map}`)
     return { one: map, end: () => null }
