@@ -180,6 +180,9 @@ export const defaults = Object.freeze({
     journalEntries: 64,
     journalMs: 100,
     journalBytes: 1_048_576,
+    /** Events of all sessions that wait for their journals, and their bytes. */
+    journalWaits: 65_536,
+    journalWaitBytes: 67_108_864,
     /** Most sessions of other nodes whose node is remembered, and most claims whose record is. */
     knownOwners: 10_000,
     /** Entries of the log, and their bytes, that a node keeps or reads again for sessions that come from other nodes. Beyond either, they get a gap. */

@@ -18,11 +18,11 @@ export interface ProcessReading {
   readonly collections: { readonly count: number, readonly ms: number }
 }
 
-/** Reads the figures of this process. It listens to the garbage collector from its first reading on. */
+/** Reads the figures of this process. It listens to the garbage collector from its first reading to `close`. */
 export class ProcessFigures {
   #collections = 0
   #collectionMs = 0
-  #isObserving = false
+  #observer: PerformanceObserver | null = null
   #collect: (() => void) | null = null
 
   /** @param collect whether a full collection goes before the reading, so that its memory is what the application holds */
@@ -44,15 +44,20 @@ export class ProcessFigures {
     }
   }
 
+  close (): void {
+    this.#observer?.disconnect()
+    this.#observer = null
+  }
+
   #observe (): void {
-    if (this.#isObserving) return
-    this.#isObserving = true
-    new PerformanceObserver((list) => {
+    if (this.#observer !== null) return
+    this.#observer = new PerformanceObserver((list) => {
       for (const { duration } of list.getEntries()) {
         this.#collections += 1
         this.#collectionMs += duration
       }
-    }).observe({ entryTypes: ['gc'] })
+    })
+    this.#observer.observe({ entryTypes: ['gc'] })
   }
 
   #collectGarbage (): void {

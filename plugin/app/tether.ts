@@ -83,6 +83,7 @@ export class TetherCore {
         this.#cluster?.announce()
         await drained
         for (const { topics } of this.#endpoints) topics?.stop()
+        this.#tuning?.process.close()
       },
       cluster: this.#cluster === null ? null : viewOf(this.#cluster),
       stats: () => statsOf(this.#runtime, this.#registry),

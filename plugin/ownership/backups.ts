@@ -11,7 +11,7 @@ const mostRetryMs = 10_000
 
 export interface BackupsParts {
   readonly clock: Clock
-  readonly limits: Pick<Limits, 'backupWrites' | 'backupBytes' | 'journalEntries' | 'journalBytes' | 'journalMs' | 'recordRetryMs'>
+  readonly limits: Pick<Limits, 'backupWrites' | 'backupBytes' | 'journalEntries' | 'journalBytes' | 'journalWaits' | 'journalWaitBytes' | 'journalMs' | 'recordRetryMs'>
   readonly records: Pick<RecordStore, 'journal'>
   /** Whether a record may be written now: the lease runs. */
   readonly mayWrite: () => boolean
@@ -37,6 +37,9 @@ export class Backups {
   readonly #timers = new Set<unknown>()
   #running = 0
   #bytes = 0
+  /** Events of all sessions that wait for their journals. */
+  #waits = 0
+  #waitBytes = 0
   #isScheduled = false
   #isClosed = false
 
@@ -73,19 +76,29 @@ export class Backups {
     if (this.#due.has(backup)) return
     this.#later.add(backup)
     if (this.#later.size > 1) return
-    this.#after(this.parts.limits.journalMs, () => {
+    this.after(this.parts.limits.journalMs, () => {
       for (const one of this.#later) this.#due.add(one)
       this.#later.clear()
       this.#pump()
     })
   }
 
-  /** A backup is due after some time. */
-  again (backup: LiveBackup, ms: number): void {
-    this.#after(ms, () => { this.soon(backup) })
+  /** Takes room for what waits for a journal. Returns false if all sessions together have too much. */
+  reserve (bytes: number): boolean {
+    const { journalWaits, journalWaitBytes } = this.parts.limits
+    if (this.#waits >= journalWaits || (this.#waits > 0 && this.#waitBytes + bytes > journalWaitBytes)) return false
+    this.#waits++
+    this.#waitBytes += bytes
+    return true
   }
 
-  #after (ms: number, run: () => void): void {
+  release (bytes: number): void {
+    this.#waits--
+    this.#waitBytes -= bytes
+  }
+
+  /** Runs something after some time, unless the node stops before. */
+  after (ms: number, run: () => void): void {
     if (this.#isClosed) return
     const timer = this.parts.clock.setTimeout(() => {
       this.#timers.delete(timer)
@@ -157,6 +170,7 @@ export class LiveBackup implements SessionBackup, EventJournal {
   /** Whether it waits for the end of another write. */
   #isBlocked = false
   #isStopped = false
+  #isRetrying = false
   #retryMs = 0
   readonly #waiting: Waiting[] = []
   #waitingBytes = 0
@@ -234,8 +248,13 @@ export class LiveBackup implements SessionBackup, EventJournal {
   }
 
   #retry (): void {
+    if (this.#isRetrying) return
+    this.#isRetrying = true
     this.#retryMs = Math.min(mostRetryMs, Math.max(this.#backups.parts.limits.recordRetryMs, 2 * this.#retryMs))
-    this.#backups.again(this, this.#retryMs)
+    this.#backups.after(this.#retryMs, () => {
+      this.#isRetrying = false
+      if (!this.#isStopped) this.#backups.soon(this)
+    })
   }
 
   /** No write of its record goes on. */
@@ -254,7 +273,7 @@ export class LiveBackup implements SessionBackup, EventJournal {
     return new Promise<Result>((resolve, reject) => {
       if (this.#isStopped) return reject(new UnavailableError())
       const isFull = this.#waiting.length >= this.#held.endpoint.limits.commandBuffer || this.#waitingBytes + bytes > journalBytes
-      if (isFull && this.#waiting.length > 0) return reject(new BusyError())
+      if ((isFull && this.#waiting.length > 0) || !this.#backups.reserve(bytes)) return reject(new BusyError())
       this.#waiting.push({ bytes, make, accept, resolve, reject })
       this.#waitingBytes += bytes
       this.#next()
@@ -271,6 +290,7 @@ export class LiveBackup implements SessionBackup, EventJournal {
       }
       const first = this.#waiting.shift()!
       this.#waitingBytes -= first.bytes
+      this.#backups.release(first.bytes)
       try {
         if (this.#mustTrim) throw new UnavailableError()
         const entry = first.make()
@@ -322,6 +342,9 @@ export class LiveBackup implements SessionBackup, EventJournal {
     this.#isStopped = true
     this.#backups.forget(this)
     this.#waitingBytes = 0
-    for (const { reject } of this.#waiting.splice(0)) reject(new UnavailableError())
+    for (const { bytes, reject } of this.#waiting.splice(0)) {
+      this.#backups.release(bytes)
+      reject(new UnavailableError())
+    }
   }
 }

@@ -39,7 +39,7 @@ export interface OwnershipParts {
   readonly options: { readonly leaseMs: number, readonly handoverMs: number, readonly forwardMs: number }
   /** Most sessions that this node has moved into the engine and that are still there. */
   readonly maxFrozen: number
-  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs' | 'nodeCalls' | 'replyWaitMs' | 'dueMs' | 'dueKeys' | 'dueWrites' | 'overMs' | 'backupWrites' | 'backupBytes' | 'journalEntries' | 'journalBytes' | 'journalMs'>
+  readonly fixed: Pick<Limits, 'recordMs' | 'recordWrites' | 'knownOwners' | 'recordRetryMs' | 'shutdownMs' | 'nodeCalls' | 'replyWaitMs' | 'dueMs' | 'dueKeys' | 'dueWrites' | 'overMs' | 'backupWrites' | 'backupBytes' | 'journalEntries' | 'journalBytes' | 'journalWaits' | 'journalWaitBytes' | 'journalMs'>
   readonly clock: Clock
   /** Gives the logger. */
   readonly log: () => ClusterLogger

@@ -4,6 +4,7 @@ import type { MemoryPassage } from '../../plugin/cluster/memory/memory-engine.ts
 import { memory } from '../../plugin/entries/memory.ts'
 import { openReader } from '../e2e/harness/reader.ts'
 import { turns, until } from '../e2e/harness/until.ts'
+import { holesAreTold } from './harness/weather.ts'
 import { labels, seen, startNode, startNodes, type Node } from './harness/nodes.ts'
 
 /** Broadcasts of several nodes, each with a text of its own, a few each turn. */
@@ -18,23 +19,6 @@ async function load (nodes: readonly Node[], count: number, during: (index: numb
     await turns(2)
   }
   return texts
-}
-
-/** Whether `got` is `whole` with parts missing, each told by a GAP at its place. */
-function holesAreTold (got: readonly string[], whole: readonly string[]): boolean {
-  let place = 0
-  let mayMiss = false
-  for (const text of got) {
-    if (text === 'GAP') {
-      mayMiss = true
-      continue
-    }
-    const found = whole.indexOf(text, place)
-    if (found === -1 || (found > place && !mayMiss)) return false
-    place = found + 1
-    mayMiss = false
-  }
-  return place === whole.length || mayMiss
 }
 
 t.test('a node whose link breaks, again and again, misses nothing and doubles nothing', async (t) => {

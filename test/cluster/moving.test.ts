@@ -1,5 +1,5 @@
 // Sessions that move between nodes, over real sockets.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Engine, EngineSource } from '../../plugin/cluster/engine.ts'
 import { memory, type MemoryPassage } from '../../plugin/entries/memory.ts'
 import { counting, exactly } from '../e2e/harness/claim.ts'
@@ -111,7 +111,8 @@ t.test('an event that comes while a session moves leaves it where its page opens
   t.strictSame(tab.verdicts, ['new', 'resumed'])
 })
 
-t.test('a request whose client has left does not take the session from a later stream', async (t) => {
+/** A session at one node, and a GET for it at the other, which reads the record slowly until `hurry`. */
+async function askSlowly (t: Test) {
   const names: string[] = []
   let isSlow = false
   const weather = ({ node, what }: MemoryPassage) => isSlow && what === 'get' && node === names[1] ? 150 : 0
@@ -123,12 +124,17 @@ t.test('a request whose client has left does not take the session from a later s
   two!.app.server.once('request', () => { isAsked = true })
   const early = startReader(two!, '/live', { headers: counting(tab.session, 0) })
   await until(() => isAsked, 'the request')
+  return { one: one!, two: two!, tab, early, hurry: () => { isSlow = false } }
+}
+
+t.test('a request whose client has left does not take the session from a later stream', async (t) => {
+  const { one, two, tab, early } = await askSlowly(t)
   early.destroy()
-  await tab.goTo(one!)
+  await tab.goTo(one)
   // The second node answers in the order of the requests.
-  t.match(await post(two!, tab.session, say('a', 1)), { status: 202, json: { seq: 1 } })
-  t.strictSame(saidAt(one!, tab.session), ['a'])
-  t.equal(two!.live.get(tab.session), undefined)
+  t.match(await post(two, tab.session, say('a', 1)), { status: 202, json: { seq: 1 } })
+  t.strictSame(saidAt(one, tab.session), ['a'])
+  t.equal(two.live.get(tab.session), undefined)
   t.notOk(tab.reader.ended, 'its stream goes on')
 })
 
@@ -150,25 +156,15 @@ t.test('a node whose lease has run out meanwhile does not take the session', asy
 })
 
 t.test('a request does not take the session from a stream that came later', async (t) => {
-  const names: string[] = []
-  let isSlow = false
-  const weather = ({ node, what }: MemoryPassage) => isSlow && what === 'get' && node === names[1] ? 150 : 0
-  const { nodes: [one, two] } = await startNodes(t, 2, { live: keeping }, { weather, deadlineMs: 2_000 })
-  for (const { cluster } of [one!, two!]) names.push(cluster.node)
-  const tab = await Tab.open(one!)
-  isSlow = true
-  let isAsked = false
-  two!.app.server.once('request', () => { isAsked = true })
   // Its end is not known yet, as on a line that was cut.
-  const early = startReader(two!, '/live', { headers: counting(tab.session, 0) })
-  await until(() => isAsked, 'the request')
-  await tab.goTo(one!)
+  const { one, two, tab, early, hurry } = await askSlowly(t)
+  await tab.goTo(one)
   await early.opened
   t.equal(early.status, 503)
-  t.equal(two!.live.get(tab.session), undefined)
+  t.equal(two.live.get(tab.session), undefined)
   t.notOk(tab.reader.ended, 'its stream goes on')
-  isSlow = false
-  await tab.goTo(two!)
+  hurry()
+  await tab.goTo(two)
   t.strictSame(tab.verdicts, ['new', 'resumed', 'resumed'], 'a request that comes later takes it')
 })
 

@@ -4,6 +4,7 @@ import type { Engine } from '../../plugin/cluster/engine.ts'
 import { memory } from '../../plugin/entries/memory.ts'
 import { post, request } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
+import { openSocket } from '../e2e/harness/web-socket.ts'
 import { startCrashing } from './harness/crashes.ts'
 import { startNode } from './harness/nodes.ts'
 import { saidAt, stateOf, Tab } from './harness/tabs.ts'
@@ -142,3 +143,39 @@ function boundTo (engine: object): object {
   const names = ['open', 'append', 'range', 'send', 'get', 'put', 'renew', 'nodes', 'due', 'close'] as const
   return Object.fromEntries(names.map((name) => [name, (...given: unknown[]) => (engine as Record<string, (...given: unknown[]) => unknown>)[name]!(...given)]))
 }
+
+t.test('over a WebSocket each answer waits for the journal, in the order of the messages', async (t) => {
+  let isSlow = false
+  const held: Array<() => void> = []
+  const slow = (engine: Engine): Engine => {
+    const journal = engine.journal!.bind(engine)
+    engine.journal = async (...given) => {
+      if (isSlow) await new Promise<void>((resolve) => { held.push(resolve) })
+      return await journal(...given)
+    }
+    return engine
+  }
+  const { nodes: [one, two], crash, keptOf } = await startCrashing(t, 2, { persist: 'event', mode: 'both' } as never, { wrap: slow })
+  const tab = await openSocket(one!, '/live', { session: 'new' })
+  await until(() => tab.controls.length === 1, 'the hello')
+  const { session } = tab.controls[0] as { session: string }
+  isSlow = true
+  tab.socket.send(JSON.stringify(say('a', 1)))
+  // No event: it is refused at once, and told in its turn.
+  tab.socket.send('5')
+  tab.socket.send(JSON.stringify([say('b', 2), say('c', 3)]))
+  await until(() => held.length === 1, 'the journal')
+  t.equal(tab.controls.length, 1, 'no answer comes before the journal has the first event')
+  t.strictSame(saidAt(one!, session), [])
+  isSlow = false
+  held[0]!()
+  await until(() => tab.controls.length === 4, 'the answers')
+  t.match(tab.controls.slice(1), [{ type: 'answer', status: 202, seq: 1 }, { type: 'answer', status: 400 }, { type: 'answer', status: 202, seq: 3 }])
+  await crash(one!)
+  const again = await openSocket(two!, '/live', { session, lastEventId: `${session}.0` })
+  await until(() => again.controls.length > 0, 'the hello of the next node')
+  t.match(again.controls[0], { verdict: 'gap', accepted: 3 })
+  await until(() => saidAt(two!, session).length === 3, 'all events')
+  t.strictSame(saidAt(two!, session), ['a', 'b', 'c'])
+  await until(async () => (await keptOf(session).journal()).length === 0, 'the journal is empty')
+})
