@@ -24,7 +24,7 @@ const tuneFloors = [
   ['input'],
   ['generator'],
   ['measure'],
-  ['decision'],
+  ['decision', 'search'],
   ['report', 'run'],
   ['tune'],
   ['cli']

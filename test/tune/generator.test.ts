@@ -40,9 +40,9 @@ t.test('a server that stops for half a second makes all events of that time late
   const window = new Window()
   const pace = new Pace(200, (at) => {
     const settle = window.begin(at)
-    pool.post('s', '{}', (status) => {
+    pool.post('s', '{}', (status, code) => {
       if (isAccepted(status)) window.accept()
-      settle(status)
+      settle(status, code)
     })
   })
   await delay(500)

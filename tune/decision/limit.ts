@@ -1,4 +1,5 @@
 import type { Objective } from '../input/options.ts'
+import type { ClientRefusal } from '../measure/measured.ts'
 import { latencyAt, lostShareLimit, type Step } from '../measure/step.ts'
 import { median } from '../statistics/quantile.ts'
 import type { Estimate } from './capacity.ts'
@@ -26,9 +27,6 @@ const mostlyIdle = 0.8
 /** Handlers that take longer than this under load wait for something that they share. */
 const slowedDown = 1.5
 
-/** How a server refuses a stream beyond `maxSessions`. */
-const tooManySessions = 'status 503'
-
 export interface LimitParts {
   readonly steps: readonly Step[]
   readonly capacity: Estimate | null
@@ -36,8 +34,8 @@ export interface LimitParts {
   readonly isOverMemory: boolean
   /** Whether a load could not be measured because of the generator. */
   readonly isGeneratorLimited: boolean
-  /** Why the server took no more clients; null if it took all. */
-  readonly refusal: string | null
+  /** Null if the server took all clients. */
+  readonly refusal: ClientRefusal | null
   /** The objective that decides. */
   readonly objective: Objective
 }
@@ -51,7 +49,8 @@ export function findLimit (parts: LimitParts): LimitFinding {
     return { limit: 'memory', reason: `Some ${bytes(memory.bytesPerEvent)} of memory stay of each event (${bytes(low)} to ${bytes(high)}), after garbage collection.${hourly}` }
   }
   if (capacity === null || capacity.atLeast) {
-    if (refusal === tooManySessions) return { limit: 'max-sessions', reason: 'The objectives held for as many clients as the server takes: it answers 503 to more.' }
+    if (refusal?.isSessionLimit === true) return { limit: 'max-sessions', reason: refusedBy(refusal) }
+    if (refusal !== null) return { limit: 'none-found', reason: `The objectives held for as many clients as could connect: ${refusal.reason}.` }
     return isGeneratorLimited
       ? { limit: 'generator', reason: 'The load generator reached its own limit before the server did.' }
       : { limit: 'none-found', reason: 'The objectives held at every load that was measured.' }
@@ -60,7 +59,7 @@ export function findLimit (parts: LimitParts): LimitFinding {
   const beyond = failing.length > 0 ? failing : steps.filter((step) => step.void === null).slice(-1)
   const figures = beyond.flatMap(({ server }) => server ?? [])
   if (figures.length === 0) return fromOutside(beyond)
-  const loop = median(figures.map((server) => server.loop))
+  const loop = median(beyond.flatMap(loopOf))
   // Beyond the capacity events may wait for those that are held up, by a pool for example: then only a light load shows it.
   const held = Math.max(heldShareOf(beyond), heldShareOf(steps.filter((step) => step.void === null && step.offered < lightLoad * capacity.estimate)))
   const collections = median(figures.map(({ collectionShare }) => collectionShare))
@@ -71,6 +70,20 @@ export function findLimit (parts: LimitParts): LimitFinding {
   if (loop < fullLoop && isOfBursts(beyond, parts, runMs)) return { limit: 'command-buffer', reason: `${Math.round(median(beyond.map((step) => step.busyShare)) * 100)} % of the events got 429, though the others were handled in time: several came at once, and commandBuffer had no room for them.` }
   if (loop >= fullLoop) return { limit: 'handler-cpu', reason: `Beyond the capacity, ${busy}: handlers need more processor time than there is.` }
   return { limit: 'handler-wait', reason: `Handlers took ${runMs.toPrecision(3)} ms on average, though ${busy}: they wait for something else.` }
+}
+
+function refusedBy ({ option }: ClientRefusal): string {
+  const held = 'The objectives held for as many clients as the server takes'
+  if (option === 'maxSessionsPerOwner') return `${held}: maxSessionsPerOwner bounds the sessions of one owner, and to the server all clients of this run are one. Raise it for the measurement.`
+  if (option === 'maxSessionsPerConnection') return `${held}: maxSessionsPerConnection bounds the sessions of one connection.`
+  return `${held}: it has no room for more sessions (maxSessions).`
+}
+
+/** Share of the time in which the event loop was busy, of the time in which it had a processor or needed none. */
+function loopOf ({ server, machine: { waited } }: Step): number[] {
+  if (server === null) return []
+  const lost = Math.min(0.9, waited ?? 0)
+  return [Math.max(0, server.loop - lost) / (1 - lost)]
 }
 
 function heldShareOf (steps: readonly Step[]): number {

@@ -151,7 +151,7 @@ export class Clients {
     try {
       const next = await this.#connect('churning', client.session)
       // The client may have been closed meanwhile.
-      if (!this.#all.includes(client)) return next.link.close()
+      if (!this.#all.includes(client)) return next.link.leave()
       this.#all[this.#all.indexOf(client)] = next
       const sender = this.#senders.indexOf(client)
       if (sender !== -1) this.#senders[sender] = next
@@ -168,12 +168,12 @@ export class Clients {
     const sender = this.#senders.lastIndexOf(client)
     if (sender !== -1) this.#senders.splice(sender, 1)
     this.#counts[client.kind] -= 1
-    if (isAsked) client.link.close()
+    if (isAsked) client.link.leave()
   }
 
   /** Sends an event from the client whose turn it is. */
   send (envelope: string, onAnswer: Answered): void {
-    if (this.#senders.length === 0) return onAnswer(0)
+    if (this.#senders.length === 0) return onAnswer(0, '')
     this.#next = (this.#next + 1) % this.#senders.length
     this.#senders[this.#next]!.link.send(envelope, onAnswer)
   }

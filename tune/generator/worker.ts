@@ -29,6 +29,8 @@ export interface WorkerReading {
 
 /** A request without an answer for this long after a window counts as missing. */
 const graceMs = 5_000
+/** Time that the last requests of sessions that leave have. */
+const leaveMs = 200
 
 let clients: Clients | null = null
 let choose: () => string = () => ''
@@ -39,9 +41,9 @@ let atStart: EventLoopUtilization = performance.eventLoopUtilization()
 
 function send (intendedAt: number): void {
   const settle = window?.begin(intendedAt)
-  clients!.send(choose(), (status) => {
+  clients!.send(choose(), (status, code) => {
     if (isAccepted(status)) window?.accept()
-    settle?.(status)
+    settle?.(status, code)
   })
 }
 
@@ -93,9 +95,11 @@ const calls = {
     window = null
     return { window: ended.read(), clients: clients!.read(), busy }
   },
-  close: (): void => {
+  /** Ends all sessions, as pages that go away do. */
+  close: async (): Promise<void> => {
     pace?.stop()
     clients?.close()
+    await delay(leaveMs)
   }
 }
 

@@ -1,5 +1,8 @@
 import type { Buckets } from '../statistics/buckets.ts'
 
+/** A limit beyond which the server refuses sessions. */
+export type SessionLimitOption = keyof ServerFigures['stats']['refusals']
+
 /** Answer of `GET <url>/tether.tuning`. Every count and time is a total since the start. @see docs/tune.md */
 export interface ServerFigures {
   readonly version: 1
@@ -37,6 +40,7 @@ export interface ServerFigures {
     readonly handlerErrors: number
     readonly queueHighWater: number
     readonly bufferedMemory: number
+    readonly refusals: { readonly maxSessions: number, readonly maxSessionsPerOwner: number, readonly maxSessionsPerConnection: number }
   }
   readonly options: {
     readonly writeBuffer: number

@@ -99,6 +99,8 @@ export interface Step {
     readonly steal: number
     /** Share of the machine that other processes used; null where the server's share is not known. */
     readonly others: number | null
+    /** Share of the time in which the server's event loop was ready to run, and had no processor; null where it is not known. */
+    readonly waited: number | null
   }
   /** Why the step says nothing about the server; null if it does. */
   readonly void: string | null

@@ -4,7 +4,7 @@ import { between } from '../statistics/buckets.ts'
 import { decode, encode, merge, percentile, type Histogram } from '../statistics/histogram.ts'
 import { agreesWithLittle, littleRatio, type Flow } from '../statistics/little.ts'
 import type { Generator, GeneratorReading, Refusal } from './generator.ts'
-import { processTimeMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
+import { processTimeMs, processWaitMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
 import type { ServerFigures, TuningRoute } from './server-figures.ts'
 import { fallsBehind, holds, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
 
@@ -52,6 +52,11 @@ export class Stepper {
     return null
   }
 
+  /** The server takes no more streams than this. */
+  bound (streams: number): void {
+    this.#generator.bound(streams)
+  }
+
   /** Opens the clients, drives the load, waits until the server is idle again. Returns the step, or why there is none. */
   async measure ({ kind, repeat, clients, load, warmMs, windowMs }: StepOrder): Promise<Step | Refusal> {
     const refusal = await this.#generator.resize(clients)
@@ -61,14 +66,16 @@ export class Stepper {
     const processorsBefore = readProcessorTimes()
     const ownBefore = this.#ownTime()
     const before = await this.figures()
+    const watch = before === null ? null : watchProcess(before.pid)
     await this.#generator.mark()
     await delay(windowMs)
     const [reading, after, processorsAfter, ownAfter] = await this.#end()
+    const waited = watch === null || after === null ? null : watch.end(after.cpuMs - before!.cpuMs, after.atMs - before!.atMs)
     await this.#drain()
     const idle = await this.figures(true)
     const server = before === null || after === null ? null : serverStep(before, after, idle ?? after)
     const handled = before === null || after === null ? [] : [between(before.events.total, after.events.total)]
-    return stepOf({ objectives: this.#objectives, kind, repeat, clients, load, reading, server, handled, machine: machineOf(processorsBefore, processorsAfter, ownAfter - ownBefore, server, before, after) })
+    return stepOf({ objectives: this.#objectives, kind, repeat, clients, load, reading, server, handled, machine: { ...machineOf(processorsBefore, processorsAfter, ownAfter - ownBefore, server, before, after), waited } })
   }
 
   /** The figures at the end of the window, before the generator waits for late answers. */
@@ -223,7 +230,20 @@ function share (part: number, whole: number): number {
   return whole <= 0 ? 0 : Math.min(1, Math.max(0, part / whole))
 }
 
-function machineOf (before: ProcessorTimes, after: ProcessorTimes, ownMs: number, server: ServerStep | null, first: ServerFigures | null, last: ServerFigures | null): Step['machine'] {
+/** Watches how long a process waits for a processor. Its id may be that of another one, if the server runs in a container. */
+function watchProcess (pid: number): { end: (cpuMs: number, milliseconds: number) => number | null } {
+  const [waitBefore, timeBefore] = [processWaitMs(pid), processTimeMs(pid)]
+  return {
+    end: (cpuMs, milliseconds) => {
+      const [wait, time] = [processWaitMs(pid), processTimeMs(pid)]
+      if (waitBefore === null || timeBefore === null || wait === null || time === null) return null
+      const isServer = Math.abs(time - timeBefore - cpuMs) < Math.max(50, 0.25 * cpuMs)
+      return isServer ? Math.min(1, (wait - waitBefore) / milliseconds) : null
+    }
+  }
+}
+
+function machineOf (before: ProcessorTimes, after: ProcessorTimes, ownMs: number, server: ServerStep | null, first: ServerFigures | null, last: ServerFigures | null): Omit<Step['machine'], 'waited'> {
   const total = Math.max(1, after.totalMs - before.totalMs)
   const serverMs = first === null || last === null ? 0 : last.cpuMs - first.cpuMs
   return {

@@ -66,7 +66,7 @@ function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, ach
           ...server
         },
     generator: { busy: 0.1, lagMs: 1, little: 1 },
-    machine: { steal: 0, others },
+    machine: { steal: 0, others, waited: null },
     void: null
   }
 }
@@ -109,8 +109,8 @@ t.test('where nothing gave way, it says what ended the run', async (t) => {
   const capacity = { estimate: 30, interval: [29, 31] as const, atLeast: true }
   const parts = { steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective }
   t.equal(findLimit(parts).limit, 'none-found')
-  t.equal(findLimit({ ...parts, refusal: 'status 503' }).limit, 'max-sessions')
-  t.equal(findLimit({ ...parts, refusal: 'connect ECONNREFUSED' }).limit, 'none-found')
+  t.equal(findLimit({ ...parts, refusal: { reason: 'status 503', isSessionLimit: true, option: null } }).limit, 'max-sessions')
+  t.equal(findLimit({ ...parts, refusal: { reason: 'connect ECONNREFUSED', isSessionLimit: false, option: null } }).limit, 'none-found')
   t.equal(findLimit({ ...parts, isGeneratorLimited: true }).limit, 'generator')
 })
 
