@@ -70,7 +70,11 @@ function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { v
   // What a server does when it has too much is what it can do; other work, and more load, only ever make it less.
   const saturated = points.filter(({ isBehind }, index) => index > last && isBehind).map(({ samples }) => median(samples.map(({ achieved }) => achieved)))
   const most = saturated.length === 0 ? Infinity : Math.max(...saturated)
-  if (last === -1) return { value: first.latencyMs > limitMs && !first.isBehind ? 0 : Math.min(most, first.load), atLeast: false }
+  if (last === -1) {
+    // Events that are refused though the others are handled in time are refused at any load.
+    const isRefusing = first.lostShare > lostShareLimit && !(first.latencyMs > limitMs)
+    return { value: isRefusing || (first.latencyMs > limitMs && !first.isBehind) ? 0 : Math.min(most, first.load), atLeast: false }
+  }
   const held = points[last]!
   const next = points[last + 1]
   if (next === undefined) return { value: held.load, atLeast: true }

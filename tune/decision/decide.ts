@@ -6,7 +6,7 @@ import { format, type Results } from './results.ts'
 import { bootstrap } from '../statistics/bootstrap.ts'
 import { kneeOf } from '../statistics/knee.ts'
 import { agreesWithLittle } from '../statistics/little.ts'
-import { scalabilityOf } from '../statistics/scalability.ts'
+import { peakOf, scalabilityOf } from '../statistics/scalability.ts'
 import { advise } from './advice.ts'
 import { capacityOf, sampleFor, type Estimate } from './capacity.ts'
 import { doubtOf } from './doubt.ts'
@@ -83,14 +83,22 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
     limit: finding.limit,
     limitReason: finding.reason,
     knee: kneeIn(groups),
-    scalability: scalabilityOf(used.map(({ offered, achieved }) => ({ load: offered, throughput: achieved }))),
+    scalability: scalabilityIn(groups),
     memory,
     noise,
     remarks,
-    advice: capacity === null || capacity.estimate === 0 || isInDoubt ? [] : advise({ steps: used, capacity, clients, rate: options.rate, objective: deciding, limit: finding.limit, memory, figures: measured.figures, maxMemoryBytes: options.maxMemoryBytes }),
+    advice: capacity === null || isInDoubt ? [] : advise({ steps: used, capacity, clients, rate: options.rate, objective: deciding, limit: finding.limit, memory, figures: measured.figures, maxMemoryBytes: options.maxMemoryBytes }),
     extrapolation: capacity === null || nodes < 2 ? null : { nodes, eventsPerSecond: nodes * capacity.estimate, isExtrapolated: true },
     steps: measured.steps
   }
+}
+
+function scalabilityIn (groups: ReadonlyArray<readonly Step[]>): Results['scalability'] {
+  const fitOf = (steps: ReadonlyArray<readonly Step[]>) => scalabilityOf(steps.flat().map(({ offered, achieved }) => ({ load: offered, throughput: achieved })))
+  const fit = fitOf(groups)
+  if (fit === null) return null
+  const intervalOf = (term: 'contention' | 'coherency') => bootstrap(groups, (drawn) => fitOf(drawn)?.[term] ?? null, { resamples: 100 })
+  return { ...fit, contentionInterval: intervalOf('contention'), coherencyInterval: intervalOf('coherency'), peak: peakOf(fit) }
 }
 
 /** Where throughput leaves the load. Null if both lines have nearly the same slope. */

@@ -43,14 +43,19 @@ export interface LimitParts {
 export function findLimit (parts: LimitParts): LimitFinding {
   const { steps, capacity, memory, isOverMemory, isGeneratorLimited, refusal } = parts
   if (isOverMemory) return { limit: 'memory', reason: 'The server grew beyond --max-memory, and the run stopped.' }
-  if (memory?.leaks === true) {
+  if (memory?.leaksOf === 'session') {
+    const [low, high] = memory.perOpenedInterval
+    return { limit: 'memory', reason: `Some ${bytes(memory.bytesPerOpened)} of memory stay of each session (${bytes(low)} to ${bytes(high)}), after its end and a garbage collection. A million sessions leave ${bytes(memory.bytesPerOpened * 1e6)}.` }
+  }
+  if (memory?.leaksOf === 'event') {
     const [low, high] = memory.perEventInterval
     const hourly = capacity === null ? '' : ` At ${Math.round(capacity.estimate)} events a second that is ${bytes(memory.bytesPerEvent * capacity.estimate * 3_600)} an hour.`
     return { limit: 'memory', reason: `Some ${bytes(memory.bytesPerEvent)} of memory stay of each event (${bytes(low)} to ${bytes(high)}), after garbage collection.${hourly}` }
   }
+  if (capacity === null && steps.length === 0 && refusal === null && !isGeneratorLimited) return { limit: 'none-found', reason: 'Nothing could be measured.' }
   if (capacity === null || capacity.atLeast) {
     if (refusal?.isSessionLimit === true) return { limit: 'max-sessions', reason: refusedBy(refusal) }
-    if (refusal !== null) return { limit: 'none-found', reason: `The objectives held for as many clients as could connect: ${refusal.reason}.` }
+    if (refusal !== null) return { limit: 'none-found', reason: capacity === null ? `No client could connect: ${refusal.reason}.` : `The objectives held for as many clients as could connect: ${refusal.reason}.` }
     return isGeneratorLimited
       ? { limit: 'generator', reason: 'The load generator reached its own limit before the server did.' }
       : { limit: 'none-found', reason: 'The objectives held at every load that was measured.' }

@@ -47,7 +47,7 @@ export function judgeNoise (steps: readonly Step[]): Noise {
   if (waited !== null && waited > waitedSign) signs.push(`The server was ready to run and had no processor for ${Math.round(waited * 100)} % of the time.`)
   const voided = steps.filter((step) => step.void?.startsWith('the hypervisor') === true).length
   if (voided > 0) signs.push(`A hypervisor took processor time away in ${voided} of ${steps.length} steps.`)
-  const margin = signs.length === 0 ? 0 : leastMargin + Math.min(1, Math.max(others !== null && others > othersLimit ? others : 0, waited ?? 0))
+  const margin = signs.length === 0 ? 0 : leastMargin + Math.min(1, waited ?? (others !== null && others > othersLimit ? others : 0))
   return { isNoisy: signs.length > 0, margin, signs, control, others }
 }
 

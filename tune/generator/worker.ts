@@ -64,7 +64,7 @@ function chooser (events: readonly WeightedEvent[], random: () => number): () =>
 const calls = {
   setUp: ({ target, mix, events, seed: given }: WorkerSetup): void => {
     seed = given
-    clients = new Clients(openerOf(target), mix)
+    clients = new Clients(openerOf(target), mix, given)
     choose = chooser(events, randomFrom(given))
   },
   /** Opens or closes clients. Returns how many there are, and why there are not more; null if there are as many as asked for. */

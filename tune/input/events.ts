@@ -70,6 +70,8 @@ function fromDocument (document: Record<string, unknown>, url: URL, source: stri
   const events = Object.entries((document.paths ?? {}) as Record<string, any>).flatMap(([path, { post }]) => {
     const name = path.startsWith(`${base}/`) ? path.slice(base.length + 1) : ''
     if (post === undefined || name === '' || name.includes('/') || name.startsWith('tether.') || name.includes('{')) return []
+    // A request needs a number, which only a client that sends one event after the other can give.
+    if (post.responses?.['200'] !== undefined && post.responses['422'] !== undefined) return []
     const schema = post.requestBody?.content?.['application/json']?.schema ?? post.parameters?.find((one: { in?: string }) => one.in === 'body')?.schema
     return [{ event: decodeURIComponent(name), data: sampleOf(schema ?? { type: 'object' }, resolve), weight: 1 }]
   })

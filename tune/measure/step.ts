@@ -49,6 +49,8 @@ export interface StepMemory {
   readonly sessions: number
   /** Events since the start of the server. */
   readonly events: number
+  /** Sessions that the run has opened so far. */
+  readonly opened: number
 }
 
 export type StepKind = 'ramp' | 'control' | 'measured'

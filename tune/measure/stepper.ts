@@ -73,7 +73,7 @@ export class Stepper {
     const waited = watch === null || after === null ? null : watch.end(after.cpuMs - before!.cpuMs, after.atMs - before!.atMs)
     await this.#drain()
     const idle = await this.figures(true)
-    const server = before === null || after === null ? null : serverStep(before, after, idle ?? after)
+    const server = before === null || after === null ? null : serverStep(before, after, idle ?? after, reading.workers.reduce((sum, { clients }) => sum + clients.opened, 0))
     const handled = before === null || after === null ? [] : [between(before.events.total, after.events.total)]
     return stepOf({ objectives: this.#objectives, kind, repeat, clients, load, reading, server, handled, machine: { ...machineOf(processorsBefore, processorsAfter, ownAfter - ownBefore, server, before, after), waited } })
   }
@@ -192,7 +192,7 @@ export function latencyOf (histograms: readonly Histogram[]): Latency {
   }
 }
 
-function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFigures): ServerStep {
+function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFigures, opened: number): ServerStep {
   const milliseconds = after.atMs - before.atMs
   const settled = after.events.settled - before.events.settled
   const perSecond = settled / milliseconds * 1_000
@@ -220,7 +220,8 @@ function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFi
       residentBytes: Math.max(after.memory.residentBytes, idle.memory.residentBytes),
       heldBytes: idle.memory.heapBytes + idle.memory.externalBytes - idle.stats.bufferedMemory,
       sessions: idle.stats.sessions,
-      events: idle.events.settled
+      events: idle.events.settled,
+      opened
     }
   }
 }

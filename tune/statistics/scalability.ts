@@ -40,6 +40,12 @@ function withoutNegatives (loads: readonly number[], targets: readonly number[])
   return best?.fit ?? null
 }
 
+/** The load beyond which throughput falls; null where it only ever rises, or beyond twice the largest load that was measured. */
+export function peakOf ({ contention, coherency, reach }: Scalability): number | null {
+  const peak = coherency > 0 && contention < 1 ? Math.sqrt((1 - contention) / coherency) : Infinity
+  return peak <= reach ? peak : null
+}
+
 /** The throughput at a load; null beyond twice the largest load that was measured. */
 export function predict ({ rate, contention, coherency, reach }: Scalability, load: number): number | null {
   if (load > reach || load <= 0) return null

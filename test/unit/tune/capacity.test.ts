@@ -64,25 +64,29 @@ t.test('nothing measured is no capacity', async (t) => {
   t.equal(capacityOf([], 250), null)
 })
 
-t.test('memory that stays of events is a leak; memory of clients and chance is none', async () => {
-  fc.assert(fc.property(fc.integer({ min: 2_000, max: 100_000 }), fc.integer({ min: 1, max: 1e6 }), fc.boolean(), (leak, seed, leaks) => {
+t.test('memory that stays of events or of sessions is a leak; memory of clients and chance is none', async () => {
+  fc.assert(fc.property(fc.integer({ min: 2_000, max: 100_000 }), fc.integer({ min: 1, max: 1e6 }), fc.constantFrom(null, 'event' as const, 'session' as const), (leak, seed, leaksOf) => {
     const random = randomFrom(seed)
     let events = 0
-    const readings = Array.from({ length: 20 }, (_, step) => {
-      const sessions = 50 + (step * 37) % 100
+    let opened = 0
+    let before = 0
+    const readings = Array.from({ length: 20 }, () => {
+      const sessions = Math.round(50 + 100 * random())
+      opened += Math.max(0, sessions - before)
+      before = sessions
       events += 300
-      return { residentBytes: 9e7, heldBytes: 2e7 + sessions * 30_000 + (leaks ? events * leak : 0) + random() * 300_000, sessions, events }
+      return { residentBytes: 9e7, heldBytes: 2e7 + sessions * 30_000 + (leaksOf === 'event' ? events * leak : leaksOf === 'session' ? opened * leak * 10 : 0) + random() * 300_000, sessions, events, opened }
     })
     const fit = fitMemory(readings)!
-    return fit.leaks === leaks && (!leaks || Math.abs(fit.bytesPerEvent / leak - 1) < 0.2)
+    return fit.leaksOf === leaksOf && (leaksOf !== 'event' || Math.abs(fit.bytesPerEvent / leak - 1) < 0.2) && (leaksOf !== 'session' || Math.abs(fit.bytesPerOpened / leak / 10 - 1) < 0.2)
   }), { numRuns: 30 * effort })
 })
 
 t.test('memory that a process takes while it warms up is no leak', async (t) => {
   const random = randomFrom(9)
-  const readings = Array.from({ length: 20 }, (_, step) => ({ residentBytes: 9e7, heldBytes: 2e7 + 5e6 * Math.min(1, step / 5) + random() * 100_000, sessions: 50 + (step * 37) % 100, events: 300 * step }))
-  t.equal(fitMemory(readings)!.leaks, false)
-  t.equal(fitMemory(readings.map((reading) => ({ ...reading, heldBytes: reading.heldBytes + reading.events * 4_000 })))!.leaks, true)
+  const readings = Array.from({ length: 20 }, (_, step) => ({ residentBytes: 9e7, heldBytes: 2e7 + 5e6 * Math.min(1, step / 5) + random() * 100_000, sessions: 50 + (step * 37) % 100, events: 300 * step, opened: 150 }))
+  t.equal(fitMemory(readings)!.leaksOf, null)
+  t.equal(fitMemory(readings.map((reading) => ({ ...reading, heldBytes: reading.heldBytes + reading.events * 4_000 })))!.leaksOf, 'event')
 })
 
 t.test('the exit code follows the target, and noise makes it careful', async (t) => {

@@ -62,7 +62,7 @@ function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, ach
           socketBytes: 0,
           handlerErrors: 0,
           flow: { present: 2, perSecond: load, meanMs: 20 },
-          memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load },
+          memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load, opened: load },
           ...server
         },
     generator: { busy: 0.1, lagMs: 1, little: 1 },
@@ -78,7 +78,7 @@ function wordFor (beyond: Shown, below: Shown = {}, more: Partial<LimitParts> = 
   return findLimit({ steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective, ...more })
 }
 
-const leak: MemoryFit = { baseBytes: 2e7, bytesPerClient: 1e4, bytesPerEvent: 5_000, perEventInterval: [4_000, 6_000], leaks: true, peakBytes: 1e8 }
+const leak: MemoryFit = { baseBytes: 2e7, bytesPerClient: 1e4, bytesPerEvent: 5_000, perEventInterval: [4_000, 6_000], bytesPerOpened: 0, perOpenedInterval: [0, 0], leaksOf: 'event', peakBytes: 1e8 }
 
 t.test('the word follows what the events wait for', async (t) => {
   const rows: Array<[word: string, what: string, given: Parameters<typeof wordFor>]> = [
@@ -93,6 +93,7 @@ t.test('the word follows what the events wait for', async (t) => {
     ['command-buffer', 'bursts', [{ latencyMs: 10, busyShare: 0.05 }]],
     ['memory', 'the collection of garbage', [{ server: { loop: 0.99, collectionShare: 0.6 } }]],
     ['memory', 'a leak, whatever else', [{ server: { loop: 0.99 } }, {}, { memory: leak }]],
+    ['memory', 'memory that stays of sessions', [{}, {}, { memory: { ...leak, bytesPerEvent: 0, bytesPerOpened: 30_000, perOpenedInterval: [25_000, 35_000], leaksOf: 'session' } }]],
     ['memory', 'more than --max-memory', [{ server: { loop: 0.99 } }, {}, { isOverMemory: true }]],
     ['handler-cpu', 'late answers, from outside', [{ server: null }, { server: null }]],
     ['handler-wait', 'full channels, from outside', [{ server: null, busyShare: 0.3 }, { server: null }]]
