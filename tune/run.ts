@@ -150,15 +150,15 @@ export class Run {
         if (step !== null) trials[index]!.push(this.#trialOf(step))
         return !this.#isStopped
       }
-      if (hasControl && repeat === 0) for (const again of [0, 1]) await this.#step('control', again, loads[Math.floor(loads.length / 3)]!, warmMs, windowMs)
+      if (hasControl && repeat === 0) {
+        for (const again of [0, 1]) if (!this.#isStopped) await this.#step('control', again, loads[Math.floor(loads.length / 3)]!, warmMs, windowMs)
+      }
       for (const index of orderOf(loads.length, repeat)) {
         if (await measure('measured', index)) continue
         if (!this.#isStopped) this.#remarks.push(`The time was over in repeat ${repeat + 1} of ${repeats}.`)
         return null
       }
-      // What failed because of others is measured again.
-      const again = loads.flatMap((_, index) => { const last = trials[index]!.at(-1); return last !== undefined && !last.holds && (last.isDisturbed || last.void !== null) ? [index] : [] })
-      for (const index of again.slice(0, mostAgain)) await measure('measured', index)
+      for (const index of failedByOthers(trials).slice(0, mostAgain)) await measure('measured', index)
       if (this.#isStopped) return null
       const place = placeOf(trials)
       if (place.is === 'within' || !mayMove || !this.#hasRoom(this.#moveMs)) continue
@@ -213,9 +213,12 @@ export class Run {
       this.#isOverMemory = true
       this.#stop(`The server took ${Math.round(step.server!.memory.residentBytes / 1e6)} MB of memory, more than --max-memory allows.`)
     }
-    if (step.refusedShare > busyLimit) this.#fail(`The server refused ${Math.round(step.refusedShare * 100)} % of the events (${Object.keys(step.statuses).join(', ')}): ${step.statuses[429] === undefined
-      ? 'do the events fit the contract, and does the server need --headers or --cookie?'
-      : 'something before the command channels answers 429, a rate limit perhaps, which must let this machine through.'}`)
+    if (step.refusedShare > busyLimit) {
+      const hint = step.statuses[429] === undefined
+        ? 'do the events fit the contract, and does the server need --headers or --cookie?'
+        : 'something before the command channels answers 429, a rate limit perhaps, which must let this machine through.'
+      this.#fail(`The server refused ${Math.round(step.refusedShare * 100)} % of the events (${Object.keys(step.statuses).join(', ')}): ${hint}`)
+    }
     return step
   }
 
@@ -226,7 +229,7 @@ export class Run {
     const option = refusals === null || before === null ? null : (Object.keys(refusals) as SessionLimitOption[]).find((name) => refusals[name] > before[name]) ?? null
     // Where only the probe had no room, it takes the place of a client.
     const fewer = open >= clients && this.#refusal === null ? clients : Math.min(clients - 1, open)
-    this.#remarks.push(`More than ${fewer} clients could not connect: ${reason}. The run goes no further.`)
+    this.#remarks.push(fewer < 1 ? `No client could connect: ${reason}.` : `More than ${fewer} clients could not connect: ${reason}. The run goes no further.`)
     this.#refusal = { reason, option, isSessionLimit: option !== null || /FST_ERR_TETHER_SESSION_LIMIT|with 1013$/.test(reason) }
     this.#most = fewer
     this.#stepper.bound(fewer)
@@ -242,6 +245,14 @@ export class Run {
     this.#remarks.push(`${reason} The run stopped.`)
     this.#isStopped = true
   }
+}
+
+/** The loads whose last trial says nothing: it failed, and others may have caused that. */
+function failedByOthers (trials: ReadonlyArray<readonly Trial[]>): number[] {
+  return trials.flatMap((some, index) => {
+    const last = some.at(-1)
+    return last !== undefined && !last.holds && (last.isDisturbed || last.void !== null) ? [index] : []
+  })
 }
 
 function describe (step: Step): string {

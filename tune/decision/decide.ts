@@ -85,7 +85,7 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
     knee: kneeIn(groups),
     scalability: scalabilityIn(groups),
     memory,
-    noise,
+    noise: { ...noise, hidesCapacity: isInDoubt },
     remarks,
     advice: capacity === null || isInDoubt ? [] : advise({ steps: used, capacity, clients, rate: options.rate, objective: deciding, limit: finding.limit, memory, figures: measured.figures, maxMemoryBytes: options.maxMemoryBytes }),
     extrapolation: capacity === null || nodes < 2 ? null : { nodes, eventsPerSecond: nodes * capacity.estimate, isExtrapolated: true },

@@ -17,7 +17,7 @@ export const format = 'fastify-tether/tune/1'
 export interface ScalabilityFit extends Scalability {
   readonly contentionInterval: Interval | null
   readonly coherencyInterval: Interval | null
-  /** Load of the greatest throughput; null where it lies beyond `reach`, or throughput only ever rises. */
+  /** Load of the greatest throughput; null where throughput does not fall among the loads that were measured. */
   readonly peak: number | null
 }
 
@@ -56,7 +56,10 @@ export interface Results {
   /** Fit of the Universal Scalability Law to throughput by events a second; null with fewer than six loads. */
   readonly scalability: ScalabilityFit | null
   readonly memory: MemoryFit | null
-  readonly noise: Noise
+  readonly noise: Noise & {
+    /** Whether other processes disturbed every step in which an objective did not hold, so that the capacity cannot be told. */
+    readonly hidesCapacity: boolean
+  }
   readonly remarks: readonly string[]
   readonly advice: readonly Advice[]
   /** The capacity of several nodes, by plain multiplication; null without a cluster. */

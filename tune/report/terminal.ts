@@ -9,10 +9,11 @@ const verdicts = {
 } as const
 
 /** The answer in a sentence. */
-export function headline ({ verdict, capacity, settings, objectives }: Results): string {
+export function headline ({ verdict, capacity, settings, objectives, noise }: Results): string {
   const wanted = objectives.map(({ name }) => name).join(', ')
   if (capacity === null) return `${verdicts[verdict]}: nothing could be measured.`
   const { eventsPerSecond: { estimate, interval: [low, high], atLeast }, clients } = capacity
+  if (noise.hidesCapacity) return `${verdicts[verdict]}. At ${wanted} the server bore ${count(clients)} clients (${count(estimate)} events a second) beside other processes, which took its time; without them it may bear up to ${count(high)} events a second.`
   const figures = atLeast
     ? `at least ${count(clients)} clients (${count(estimate)} events a second), as far as was measured`
     : `${count(clients)} clients (${count(estimate)} events a second, between ${count(low)} and ${count(high)})`
@@ -23,7 +24,7 @@ export function headline ({ verdict, capacity, settings, objectives }: Results):
 export function describeScalability ({ contention, contentionInterval, coherency, coherencyInterval, peak }: NonNullable<Results['scalability']>): string {
   const small = (value: number): string => value === 0 ? '0' : value.toPrecision(2)
   const term = (name: string, value: number, interval: typeof contentionInterval): string => `${name} ${small(value)}${interval === null ? '' : ` (${small(interval.low)} to ${small(interval.high)})`}`
-  const end = peak === null ? 'it shows no load at which throughput begins to fall' : `throughput begins to fall at ${count(peak)} events a second`
+  const end = peak === null ? 'throughput does not fall as far as was measured' : `throughput begins to fall at ${count(peak)} events a second`
   return `Universal Scalability Law: ${term('contention', contention, contentionInterval)}, ${term('coherency', coherency, coherencyInterval)}; ${end}.`
 }
 

@@ -119,7 +119,7 @@ t.test('events come from an OpenAPI document, with data that its schemas allow',
       '/live': { get: {}, post: body({}) },
       '/live/zoom': { post: body({ $ref: '#/components/schemas/Zoom' }) },
       '/live/pause': { post: {} },
-      '/live/order': { post: { ...body({}).post, responses: { 200: {}, 202: {}, 422: {} } } },
+      '/live/order': { post: { ...body({}), responses: { 200: {}, 202: {}, 422: {} } } },
       '/live/tether.close': { post: {} },
       '/other': { post: body({}) }
     },

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { capacityOf, sampleFor } from '../../../tune/decision/capacity.ts'
+import { doubtOf } from '../../../tune/decision/doubt.ts'
 import { findLimit, type LimitParts } from '../../../tune/decision/limit.ts'
 import type { MemoryFit } from '../../../tune/decision/memory.ts'
 import { judgeNoise, undisturbed } from '../../../tune/decision/noise.ts'
@@ -22,10 +23,11 @@ interface Shown {
   readonly busyShare?: number
   readonly achieved?: number
   readonly others?: number
+  readonly waited?: number | null
 }
 
 /** A step as a server shows it at a load. */
-function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, achieved = load, others = 0 }: Shown = {}): Step {
+function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, achieved = load, others = 0, waited = null }: Shown = {}): Step {
   return {
     kind: 'measured',
     repeat: 0,
@@ -66,7 +68,7 @@ function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, ach
           ...server
         },
     generator: { busy: 0.1, lagMs: 1, little: 1 },
-    machine: { steal: 0, others, waited: null },
+    machine: { steal: 0, others, waited },
     void: null
   }
 }
@@ -122,4 +124,26 @@ t.test('steps that other processes disturbed do not count beside undisturbed one
   t.strictSame(undisturbed([loud, loud]), [loud, loud])
   t.match(judgeNoise([loud, loud, quiet]), { isNoisy: true, signs: ['Other processes used 60 % of the machine.'] })
   t.equal(judgeNoise([quiet, quiet, loud]).isNoisy, false)
+})
+
+t.test('a capacity that rests on disturbed steps is in doubt, by what the server lost', async (t) => {
+  const of = (waited: number | null, last: Shown = {}) => {
+    const steps = [50, 70, 85, 95].map((load) => load > 80 ? stepAt(load, { latencyMs: 900, achieved: 75, waited, ...last }) : stepAt(load, { waited }))
+    const groups = byLoad(steps)
+    return doubtOf(capacityOf(groups.map((group) => group.map((step) => sampleFor(step, objective))), objective.limitMs)!, groups, steps, [objective])
+  }
+  t.equal(of(0.02), null, 'a server that hardly waited for a processor')
+  t.match(of(0.15), { isTooWide: false })
+  const doubt = of(0.5)!
+  t.equal(doubt.isTooWide, true)
+  t.ok(doubt.capacity.interval[1] >= 150, `it had half of the time, and did 75 a second: ${doubt.capacity.interval[1]}`)
+  t.match(of(null, { others: 0.6 }), { isTooWide: true }, 'where nothing tells how long it waited, the share of others does')
+  const steps = [stepAt(50), stepAt(90, { latencyMs: 900, achieved: 75, waited: 0.5 }), stepAt(100, { waited: 0.5 })]
+  const capacity = { estimate: 75, interval: [70, 80] as const, atLeast: false }
+  t.equal(doubtOf(capacity, byLoad(steps.slice(0, 2)), steps, [objective])!.capacity.estimate, 100, 'what held once, in the ramp, did hold')
+})
+
+t.test('a loop that has no processor is not busy by itself', async (t) => {
+  t.equal(wordFor({ server: { loop: 0.9, runMs: 300 }, waited: 0.5 }).limit, 'handler-wait')
+  t.equal(wordFor({ server: { loop: 1 }, waited: 0.5 }).limit, 'handler-cpu')
 })
