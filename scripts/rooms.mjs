@@ -20,7 +20,7 @@ export const floors = [
 
 /** Rooms of `tune/`, the lowest floor first. They know the plugin only over HTTP. */
 const tuneFloors = [
-  ['statistics', 'process', 'quantity'],
+  ['statistics', 'process', 'quantity', 'fetch'],
   ['input'],
   ['generator'],
   ['measure'],

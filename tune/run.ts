@@ -64,7 +64,7 @@ export class Run {
     const generator = await Generator.start(this.#options, events)
     let isComplete = false
     try {
-      this.#stepper = new Stepper(generator, new TuningRoute(this.#options.url, this.#options.headers), this.#options.objectives)
+      this.#stepper = new Stepper(generator, new TuningRoute(this.#options), this.#options.objectives)
       this.#figures = await this.#stepper.figures()
       if (this.#figures === null) this.#remarks.push(`From outside only: ${this.#stepper.outside!}. Handlers that wait, memory and write buffers cannot be seen.`)
       isComplete = await this.#untilAborted(this.#measure())
@@ -192,8 +192,10 @@ export class Run {
     return this.#isStopped ? null : step === null ? 'refused' : this.#trialOf(step)
   }
 
-  async #step (kind: StepKind, repeat: number, load: number, warmMs: number, windowMs: number): Promise<Step | null> {
+  async #step (kind: StepKind, repeat: number, wanted: number, warmMs: number, windowMs: number): Promise<Step | null> {
     const { rate, maxMemoryBytes } = this.#options
+    // The server may have refused clients since the load was chosen.
+    const load = Math.min(wanted, this.#most * rate)
     const clients = Math.max(1, Math.min(this.#most, Math.round(load / rate)))
     const startedAt = Date.now()
     const step = await this.#stepper.measure({ kind, repeat, clients, load, warmMs, windowMs })

@@ -62,7 +62,7 @@ await runBenchmark(async () => {
 async function bruteForce (options: TuneOptions, word: number, step: number, seconds: number): Promise<number> {
   const generator = await Generator.start(options, events)
   try {
-    const stepper = new Stepper(generator, new TuningRoute(options.url, options.headers), options.objectives)
+    const stepper = new Stepper(generator, new TuningRoute(options), options.objectives)
     const holdsAt = async (load: number): Promise<boolean> => {
       let held = 0
       for (let repeat = 0; repeat < 3 && held < 2 && held + 3 - repeat >= 2; repeat += 1) {

@@ -2,9 +2,9 @@ import t from 'tap'
 import { startLimited, type LimitedServer } from './harness/limited-server.ts'
 import { runTune } from './harness/run-tune.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 
-const words = ['tune', '--events', 'EVENTS', '--quick', '--minutes', '0.5', '--json', 'JSON', '--max-clients', '10', '--rate', '5', '--slo', 'p99=5s']
+const words = ['tune', '--events', 'EVENTS', '--quick', '--minutes', '3', '--json', 'JSON', '--max-clients', '10', '--rate', '5', '--slo', 'p99=30s']
 
 interface Stop {
   readonly name: string
@@ -15,7 +15,7 @@ interface Stop {
   readonly limit?: string
 }
 
-// Each of these servers holds at first, so that the run has something to stop.
+// The objective is so wide that nothing but a stop ends the run early, on a slow machine too.
 const stops: readonly Stop[] = [
   { name: '5xx over a share', server: { failEvery: 25 }, message: /The server answered \d+ % of the events with 5xx\. The run stopped\./, code: 2 },
   { name: '429 over a share', server: { hangAfter: 150, commandBuffer: 1 }, message: /The server answered \d+ % of the events with 429\. The run stopped\./, code: 2 },
@@ -29,7 +29,6 @@ for (const { name, server, more = [], message, code, limit } of stops) {
     t.equal(await run.ended, code, run.output())
     t.match(run.output(), message)
     const { steps, ...results } = run.results()!
-    t.ok(steps.length >= 2, `${steps.length} steps`)
     t.ok(steps.length < 15, 'it stopped at once')
     if (limit !== undefined) t.equal(results.limit, limit)
   })

@@ -82,7 +82,7 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
     objectives,
     limit: finding.limit,
     limitReason: finding.reason,
-    knee: kneeIn(groups),
+    knee: capacity?.atLeast === false ? kneeIn(groups) : null,
     scalability: scalabilityIn(groups),
     memory,
     noise: { ...noise, hidesCapacity: isInDoubt },

@@ -21,6 +21,8 @@ const pingShare = 0.01
 /** The server ends a session this long after its page went away. */
 const leaveMs = 2_500
 const stopTimeoutMs = 3_000
+/** A machine that is full of other work takes its time to start a process. */
+const startTimeoutMs = 120_000
 
 /** Why clients could not connect. */
 export interface Refusal {
@@ -56,11 +58,11 @@ export class Generator {
     const target = targetOf(url, headers, transport)
     const workers: Array<ChildProcess<WorkerCalls>> = []
     for (let number = 1; number <= Math.ceil(maxClients / clientsPerWorker); number += 1) {
-      const worker = await ChildProcess.start<WorkerCalls>(moduleOf('worker'), { name: `the load generator ${number}` })
+      const worker = await ChildProcess.start<WorkerCalls>(moduleOf('worker'), { name: `the load generator ${number}`, startTimeoutMs })
       await worker.call('setUp', { target, mix: readers, events, seed: number * 1_000 })
       workers.push(worker)
     }
-    const probe = await ChildProcess.start<ProbeCalls>(moduleOf('probe'), { name: 'the probe' })
+    const probe = await ChildProcess.start<ProbeCalls>(moduleOf('probe'), { name: 'the probe', startTimeoutMs })
     await probe.call('setUp', target)
     return new Generator(workers, probe, { connectRate, maxClients })
   }

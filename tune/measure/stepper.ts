@@ -18,6 +18,21 @@ export interface StepOrder {
   readonly windowMs: number
 }
 
+/** The share of a window in which the process waited for a processor, given what the server says of the same window; null if it is another process. */
+type Lost = (cpuMs: number, milliseconds: number) => number | null
+
+interface ProcessWatch {
+  readonly end: () => Lost
+}
+
+interface Ending {
+  readonly reading: GeneratorReading
+  readonly after: ServerFigures | null
+  readonly processors: ProcessorTimes
+  readonly own: number
+  readonly lost: Lost | null
+}
+
 /** Beyond this share a process of the generator is late, and measures itself. */
 const busyLimit = 0.85
 /** Beyond this share of the least objective, latencies are the generator's, if its events are sent so late. */
@@ -69,8 +84,8 @@ export class Stepper {
     const watch = before === null ? null : watchProcess(before.pid)
     await this.#generator.mark()
     await delay(windowMs)
-    const [reading, after, processorsAfter, ownAfter] = await this.#end()
-    const waited = watch === null || after === null ? null : watch.end(after.cpuMs - before!.cpuMs, after.atMs - before!.atMs)
+    const { reading, after, processors: processorsAfter, own: ownAfter, lost } = await this.#end(watch)
+    const waited = lost === null || after === null ? null : lost(after.cpuMs - before!.cpuMs, after.atMs - before!.atMs)
     await this.#drain()
     const idle = await this.figures(true)
     const server = before === null || after === null ? null : serverStep(before, after, idle ?? after, reading.workers.reduce((sum, { clients }) => sum + clients.opened, 0))
@@ -79,12 +94,13 @@ export class Stepper {
   }
 
   /** The figures at the end of the window, before the generator waits for late answers. */
-  async #end (): Promise<[GeneratorReading, ServerFigures | null, ProcessorTimes, number]> {
+  async #end (watch: ProcessWatch | null): Promise<Ending> {
     const taking = this.#generator.take()
     const after = await this.figures()
     const processors = readProcessorTimes()
     const own = this.#ownTime()
-    return [await taking, after, processors, own]
+    const lost = watch === null ? null : watch.end()
+    return { after, processors, own, lost, reading: await taking }
   }
 
   #ownTime (): number {
@@ -159,7 +175,8 @@ function stepOf ({ objectives, kind, repeat, clients, load, reading: { workers, 
 function voidOf (step: Omit<Step, 'void'>, flow: Flow, objectives: readonly Objective[]): string | null {
   const { generator: { busy, lagMs }, machine: { steal }, load, offered, seconds } = step
   // A load that grows is not steady; the law is about the others.
-  if (!agreesWithLittle(flow) && flow.meanMs < 50 * seconds) return 'requests on their way, their rate and their time contradict each other (Little\'s law)'
+  // So is one with long pauses: those at the ends of the window are cut off.
+  if (!agreesWithLittle(flow) && flow.meanMs < 50 * seconds && (step.answer.max ?? 0) < 250 * seconds) return 'requests on their way, their rate and their time contradict each other (Little\'s law)'
   if (offered < 0.9 * load - 3 / seconds) return `the load generator sent ${Math.round(offered)} of ${Math.round(load)} events a second`
   if (holds(step, objectives)) return null
   // The server got these events and did not handle them, which is its own figure and not the generator's.
@@ -232,14 +249,16 @@ function share (part: number, whole: number): number {
 }
 
 /** Watches how long a process waits for a processor. Its id may be that of another one, if the server runs in a container. */
-function watchProcess (pid: number): { end: (cpuMs: number, milliseconds: number) => number | null } {
+function watchProcess (pid: number): ProcessWatch {
   const [waitBefore, timeBefore] = [processWaitMs(pid), processTimeMs(pid)]
   return {
-    end: (cpuMs, milliseconds) => {
+    end: () => {
       const [wait, time] = [processWaitMs(pid), processTimeMs(pid)]
-      if (waitBefore === null || timeBefore === null || wait === null || time === null) return null
-      const isServer = Math.abs(time - timeBefore - cpuMs) < Math.max(50, 0.25 * cpuMs)
-      return isServer ? Math.min(1, (wait - waitBefore) / milliseconds) : null
+      return (cpuMs, milliseconds) => {
+        if (waitBefore === null || timeBefore === null || wait === null || time === null) return null
+        const isServer = Math.abs(time - timeBefore - cpuMs) < Math.max(50, 0.25 * cpuMs)
+        return isServer ? Math.min(1, (wait - waitBefore) / milliseconds) : null
+      }
     }
   }
 }
