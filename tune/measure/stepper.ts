@@ -6,7 +6,7 @@ import { agreesWithLittle, littleRatio, type Flow } from '../statistics/little.t
 import type { Generator, GeneratorReading, Refusal } from './generator.ts'
 import { processTimeMs, processWaitMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
 import type { ServerFigures, TuningRoute } from './server-figures.ts'
-import { fallsBehind, holds, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
+import { fallsBehind, holds, latencyAt, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
 
 export interface StepOrder {
   readonly kind: StepKind
@@ -182,7 +182,9 @@ function voidOf (step: Omit<Step, 'void'>, flow: Flow, objectives: readonly Obje
   // The server got these events and did not handle them, which is its own figure and not the generator's.
   const isServers = step.server !== null && fallsBehind(step)
   if (busy > busyLimit && !isServers) return `the load generator was busy ${Math.round(busy * 100)} % of the time`
-  if (!isServers && lagMs > lagShare * Math.min(...objectives.map(({ limitMs }) => limitMs))) return `the load generator sent events ${Math.round(lagMs)} ms late`
+  // What is later than that by itself is late because of the server.
+  const isLagging = lagMs > lagShare * Math.min(...objectives.map(({ limitMs }) => limitMs)) && objectives.every(({ share, limitMs }) => (latencyAt(step, share) ?? 0) - lagMs <= limitMs)
+  if (!isServers && isLagging) return `the load generator sent events ${Math.round(lagMs)} ms late`
   if (steal > stealLimit) return `the hypervisor gave ${Math.round(steal * 100)} % of the processors to other machines`
   return null
 }

@@ -18,7 +18,8 @@ function samples (most: number, loads: readonly number[], random: () => number, 
       achieved: Math.min(offered, most * jitter),
       seconds: 5,
       latencyMs: (used < 1 ? 5 + used / (1 - used) * 3 : 5_000 * (used - 1) + 200) * jitter,
-      lostShare: 0
+      lostShare: 0,
+      busyShare: 0
     }
   }))
 }
@@ -33,7 +34,7 @@ t.test('the capacity of a queue is found within 10 percent, with its interval ar
 t.test('a latency far below saturation decides where it is asked for', async (t) => {
   const random = randomFrom(3)
   const loads = [100, 200, 300, 400, 500, 600]
-  const strict = capacityOf(loads.map((offered) => Array.from({ length: 5 }, () => ({ load: offered, offered, achieved: offered, seconds: 5, latencyMs: offered / 10 * (1 + random() * 0.02), lostShare: 0 }))), 35)!
+  const strict = capacityOf(loads.map((offered) => Array.from({ length: 5 }, () => ({ load: offered, offered, achieved: offered, seconds: 5, latencyMs: offered / 10 * (1 + random() * 0.02), lostShare: 0, busyShare: 0 }))), 35)!
   t.ok(strict.estimate > 320 && strict.estimate < 375, `${strict.estimate}`)
 })
 
@@ -52,6 +53,15 @@ t.test('refused events count as not handled', async (t) => {
   const all = samples(1_000, [100, 200, 300, 400, 500, 600], randomFrom(2)).map((group, load) => group.map((sample) => load > 3 ? { ...sample, lostShare: 0.2 } : sample))
   const { estimate } = capacityOf(all, 250)!
   t.ok(estimate >= 400 && estimate <= 500, `${estimate}`)
+})
+
+t.test('channels that refuse some events at any load do not hold at the one where chance let them', async (t) => {
+  const random = randomFrom(5)
+  const shares = [0.021, 0.052, 0.043, 0.022, 0.01, 0.009]
+  const loads = samples(1_000, [100, 150, 200, 230, 250, 290], random).map((group, load) => group.slice(0, 1).map((sample) => ({ ...sample, lostShare: shares[load]!, busyShare: shares[load]! })))
+  t.match(capacityOf(loads, 250), { estimate: 0, atLeast: false })
+  const few = loads.map((group) => group.map((sample) => ({ ...sample, lostShare: 0.001, busyShare: 0.001 })))
+  t.match(capacityOf(few, 250), { atLeast: true })
 })
 
 t.test('one repeat says little, so its interval is wide', async (t) => {
