@@ -39,6 +39,8 @@ const busyLimit = 0.85
 const lagShare = 0.1
 const stealLimit = 0.05
 const drainMs = 15_000
+/** Readings one behind the other that a server may miss before it counts as one without figures. */
+const mostMissed = 5
 /** A server that handles nothing for this long does not drain: its readers take nothing. */
 const standstillMs = 2_000
 
@@ -48,6 +50,8 @@ export class Stepper {
   readonly #route: TuningRoute
   readonly #objectives: readonly Objective[]
   readonly #ownPids: readonly number[]
+  #isGiving = false
+  #missed = 0
   /** Why there are no figures of the server; null while there are. */
   outside: string | null = null
 
@@ -62,8 +66,14 @@ export class Stepper {
   async figures (collect = false): Promise<ServerFigures | null> {
     if (this.outside !== null) return null
     const figures = await this.#route.read(collect)
-    if (typeof figures !== 'string') return figures
-    this.outside = figures
+    if (typeof figures !== 'string') {
+      this.#isGiving = true
+      this.#missed = 0
+      return figures
+    }
+    this.#missed += 1
+    // A server that gave them before may be too busy for a while.
+    if (!this.#isGiving || this.#missed >= mostMissed) this.outside = figures
     return null
   }
 
@@ -114,9 +124,12 @@ export class Stepper {
     let progressAt = Date.now()
     while (Date.now() < deadline && Date.now() < progressAt + standstillMs) {
       const figures = await this.figures()
-      if (figures === null || figures.events.waiting + figures.events.running === 0) return
-      if (figures.events.settled > settled) progressAt = Date.now()
-      settled = figures.events.settled
+      if (figures === null && this.outside !== null) return
+      if (figures !== null) {
+        if (figures.events.waiting + figures.events.running === 0) return
+        if (figures.events.settled > settled) progressAt = Date.now()
+        settled = figures.events.settled
+      }
       await delay(50)
     }
   }
@@ -152,7 +165,7 @@ function stepOf ({ objectives, kind, repeat, clients, load, reading: { workers, 
     clients,
     load,
     offered,
-    achieved: server?.eventsPerSecond ?? sum((window) => window.accepted) / seconds,
+    achieved: server?.eventsPerSecond ?? Math.min(offered, sum((window) => window.accepted) / seconds),
     seconds,
     answer: latencyOf(windows.map(({ latency }) => decode(latency))),
     ping: latencyOf([decode(probe.ping)]),

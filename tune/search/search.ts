@@ -45,8 +45,20 @@ const close = 1.5
 const mostNarrowing = 7
 /** A load that a server holds, as a share of what it did when it fell behind. */
 const confirming = 0.9
+/** A load that it does not hold, if that is all that it can do. */
+const exceeding = 1.3
 /** Events a second below which a trial has nothing to count. */
 const leastLoad = 1
+
+/** The load to try between one that holds (0 for none) and one that fails. */
+function between (held: number, failed: Trial, saturated: number | null): number {
+  if (saturated !== null && saturated < 0.9 * failed.load) {
+    // What it does when it has far too much, it can do: a load just below confirms that. It may do more when it has less.
+    const next = held < 0.99 * confirming * saturated ? confirming * saturated : Math.max(exceeding * saturated, 1.2 * held)
+    if (next < 0.95 * failed.load) return next
+  }
+  return held > 0 ? Math.sqrt(held * failed.load) : failed.load / 3
+}
 
 /** A load that was tried until it held, or failed for sure. */
 type Judged =
@@ -99,11 +111,7 @@ export class Search {
     let failed = above
     for (let count = 0; count < mostNarrowing && failed.load > close * held; count += 1) {
       const saturated = failed.isBehind ? failed.achieved : null
-      // What it does when it has too much, it can do: a load just below confirms it.
-      if (saturated !== null && held > 0 && held >= 0.99 * confirming * saturated) break
-      const next = saturated !== null && confirming * saturated > held && saturated < 0.95 * failed.load
-        ? confirming * saturated
-        : held > 0 ? Math.sqrt(held * failed.load) : failed.load / 3
+      const next = between(held, failed, saturated)
       if (next < leastLoad) break
       const judged = await this.#judge(next)
       if (judged.is === 'over') return null
