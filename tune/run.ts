@@ -229,6 +229,7 @@ export class Run {
     const refusals = (await this.#stepper.figures())?.stats.refusals ?? null
     const before = this.#figures?.stats.refusals ?? null
     const option = refusals === null || before === null ? null : (Object.keys(refusals) as SessionLimitOption[]).find((name) => refusals[name] > before[name]) ?? null
+    if (open === 0 && this.#steps.length > 0) return this.#fail(`The server went away: ${reason}. Did it crash?`)
     // Where only the probe had no room, it takes the place of a client.
     const fewer = open >= clients && this.#refusal === null ? clients : Math.min(clients - 1, open)
     this.#remarks.push(fewer < 1 ? `No client could connect: ${reason}.` : `More than ${fewer} clients could not connect: ${reason}. The run goes no further.`)

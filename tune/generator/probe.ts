@@ -30,7 +30,6 @@ interface Probe {
   readonly session: string
 }
 
-const graceMs = 5_000
 /** Time that the last requests of sessions that leave have. */
 const leaveMs = 200
 const pongText = '"type":"pong"'
@@ -139,7 +138,7 @@ const calls = {
     updates = updateBytes = 0
     startedAt = performance.now()
   },
-  take: async (): Promise<ProbeReading> => {
+  take: async (graceMs: number): Promise<ProbeReading> => {
     pace?.stop()
     const seconds = (performance.now() - startedAt) / 1_000
     const perSecond = probes.length === 0 ? 0 : updates / probes.length / seconds

@@ -27,8 +27,6 @@ export interface WorkerReading {
   readonly busy: number
 }
 
-/** A request without an answer for this long after a window counts as missing. */
-const graceMs = 5_000
 /** Time that the last requests of sessions that leave have. */
 const leaveMs = 200
 
@@ -83,8 +81,8 @@ const calls = {
     atStart = performance.eventLoopUtilization()
     window = new Window()
   },
-  /** Ends the window and the sending, and waits for the answers. */
-  take: async (): Promise<WorkerReading> => {
+  /** Ends the window and the sending, and waits for the answers. A request without one by then counts as missing. */
+  take: async (graceMs: number): Promise<WorkerReading> => {
     const ended = window!
     const busy = performance.eventLoopUtilization(atStart).utilization
     ended.end()

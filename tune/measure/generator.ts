@@ -109,10 +109,11 @@ export class Generator {
     await Promise.all([...this.#workers.map(async (worker) => await worker.call('mark', undefined)), this.#probe.call('mark', undefined)])
   }
 
-  async take (): Promise<GeneratorReading> {
+  /** @param graceMs longest wait for late answers */
+  async take (graceMs: number): Promise<GeneratorReading> {
     const [workers, probe] = await Promise.all([
-      Promise.all(this.#workers.map(async (worker) => await worker.call('take', undefined))),
-      this.#probe.call('take', undefined)
+      Promise.all(this.#workers.map(async (worker) => await worker.call('take', graceMs))),
+      this.#probe.call('take', graceMs)
     ])
     return { workers, probe }
   }

@@ -39,6 +39,9 @@ const busyLimit = 0.85
 const lagShare = 0.1
 const stealLimit = 0.05
 const drainMs = 15_000
+/** Longest wait for late answers behind a window. */
+const graceMs = 5_000
+const rampGraceMs = 1_500
 /** Readings one behind the other that a server may miss before it counts as one without figures. */
 const mostMissed = 5
 /** A server that handles nothing for this long does not drain: its readers take nothing. */
@@ -94,7 +97,7 @@ export class Stepper {
     const watch = before === null ? null : watchProcess(before.pid)
     await this.#generator.mark()
     await delay(windowMs)
-    const { reading, after, processors: processorsAfter, own: ownAfter, lost } = await this.#end(watch)
+    const { reading, after, processors: processorsAfter, own: ownAfter, lost } = await this.#end(watch, kind === 'ramp' ? rampGraceMs : graceMs)
     const waited = lost === null || after === null ? null : lost(after.cpuMs - before!.cpuMs, after.atMs - before!.atMs)
     await this.#drain()
     const idle = await this.figures(true)
@@ -104,8 +107,8 @@ export class Stepper {
   }
 
   /** The figures at the end of the window, before the generator waits for late answers. */
-  async #end (watch: ProcessWatch | null): Promise<Ending> {
-    const taking = this.#generator.take()
+  async #end (watch: ProcessWatch | null, graceMs: number): Promise<Ending> {
+    const taking = this.#generator.take(graceMs)
     const after = await this.figures()
     const processors = readProcessorTimes()
     const own = this.#ownTime()

@@ -37,6 +37,8 @@ const mostFailures = 3
 /** The same where the server handles less than this share of what is due: that is no chance. */
 const clearFailures = 2
 const clearlyBehind = 0.8
+/** Where it handles even less than this, one is enough. */
+const farBehind = 0.6
 /** Trials of one load, and of all, that say nothing because of others or of the generator, and are made again. */
 const mostDisturbed = 6
 const mostDisturbedInAll = 16
@@ -58,6 +60,11 @@ function between (held: number, failed: Trial, saturated: number | null): number
     if (next < 0.95 * failed.load) return next
   }
   return held > 0 ? Math.sqrt(held * failed.load) : failed.load / 3
+}
+
+/** How often a load must fail of which the server handled a share. */
+function failuresFor (share: number): number {
+  return share < farBehind ? 1 : share < clearlyBehind ? clearFailures : mostFailures
 }
 
 /** A load that was tried until it held, or failed for sure. */
@@ -139,7 +146,7 @@ export class Search {
         disturbed += 1
         this.#disturbed += 1
       }
-      if (failures < (best !== null && best.achieved < clearlyBehind * best.load ? clearFailures : mostFailures) && disturbed < mostDisturbed) continue
+      if (failures < (best === null ? mostFailures : failuresFor(best.achieved / best.load)) && disturbed < mostDisturbed) continue
       return best === null ? { is: 'void', reason } : { is: 'failed', trial: best }
     }
   }

@@ -47,12 +47,13 @@ async function work (session: Session<unknown, typeof contract.updates>): Promis
   if (pool < Infinity && sendsWithin) leave()
 }
 
-/** Objects that live for some events, in a heap that has little room. */
-const objects: object[][] = []
-const batch = (count: number): object[] => Array.from({ length: count }, (_, index) => ({ index, next: { index } }))
+/** Some 930 KB of small objects. */
+const batch = (): object[] => Array.from({ length: 12_000 }, (_, index) => ({ index, next: { index } }))
+/** All but some 35 MB of the heap. */
+const objects = Array.from({ length: Math.max(0, Math.floor((fullHeapMegabytes - 35) / 0.93)) }, batch)
+/** Replaces some of them. */
 function litter (): void {
-  objects.push(batch(12_000))
-  if (objects.length > 300) objects.splice(200 + handled % 90, 1)
+  objects[handled % objects.length] = batch()
 }
 
 const app = Fastify({ http2: settings.http2 === true } as object)
