@@ -10,12 +10,10 @@ import { peakOf, scalabilityOf } from '../statistics/scalability.ts'
 import { advise } from './advice.ts'
 import { capacityOf, sampleFor, type Estimate } from './capacity.ts'
 import { doubtOf } from './doubt.ts'
-import { findLimit, type LimitFinding } from './limit.ts'
+import { findLimit } from './limit.ts'
 import { fitMemory } from './memory.ts'
 import { judgeNoise, undisturbed } from './noise.ts'
 import { exitCodes, judge } from './verdict.ts'
-
-const undecided: LimitFinding = { limit: 'none-found', reason: 'Cannot tell what gives way first: other processes disturbed every step in which an objective did not hold.' }
 
 /** Says what the steps of a run mean. */
 export function decide (measured: Measured, options: TuneOptions, startedAt: Date, machine: Machine = describeMachine()): Results {
@@ -44,7 +42,7 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
   if (doubt !== null) remarks.push('Other processes disturbed every step in which an objective did not hold: the server may bear more.')
   const memory = fitMemory(main.flatMap(({ server }) => server?.memory ?? []))
   const noise = judgeNoise(measured.steps)
-  const finding = isInDoubt ? undecided : findLimit({ steps: used, capacity, memory, isOverMemory: measured.isOverMemory, isGeneratorLimited: measured.isGeneratorLimited, refusal: measured.refusal, objective: deciding })
+  const finding = findLimit({ steps: used, capacity, memory, isOverMemory: measured.isOverMemory, isGeneratorLimited: measured.isGeneratorLimited, refusal: measured.refusal, objective: deciding, isInDoubt })
   const unsteady = used.filter((step) => keptUp(step) && step.server !== null && !agreesWithLittle(step.server.flow)).length
   if (unsteady > used.length / 4) remarks.push(`In ${unsteady} of ${used.length} steps the server's own figures contradict Little's law: it was not in a steady state.`)
   const clients = capacity === null ? 0 : Math.floor(capacity.estimate / options.rate + 1e-6)

@@ -24,6 +24,8 @@ const lightLoad = 0.8
 const collecting = 0.5
 /** A session whose handlers are busy for less of the time than this refuses events because they come in bursts. */
 const mostlyIdle = 0.8
+/** Handlers that take less than this share of an objective do not make events late. */
+const quickShare = 0.1
 /** Handlers that take longer than this under load wait for something that they share. */
 const slowedDown = 1.5
 
@@ -38,9 +40,17 @@ export interface LimitParts {
   readonly refusal: ClientRefusal | null
   /** The objective that decides. */
   readonly objective: Objective
+  /** Whether other processes disturbed every step in which it did not hold: then the word is a guess. */
+  readonly isInDoubt: boolean
 }
 
+/** Says what gives way first. */
 export function findLimit (parts: LimitParts): LimitFinding {
+  const finding = find(parts)
+  return parts.isInDoubt ? { ...finding, reason: `${finding.reason} Other processes disturbed every step in which an objective did not hold, so this is a guess.` } : finding
+}
+
+function find (parts: LimitParts): LimitFinding {
   const { steps, capacity, memory, isOverMemory, isGeneratorLimited, refusal } = parts
   if (isOverMemory) return { limit: 'memory', reason: 'The server grew beyond --max-memory, and the run stopped.' }
   if (memory?.leaksOf === 'session') {
@@ -74,6 +84,8 @@ export function findLimit (parts: LimitParts): LimitFinding {
   if (collections >= collecting) return { limit: 'memory', reason: `The collection of garbage took ${Math.round(collections * 100)} % of the time: the heap is nearly full, or handlers make much garbage.` }
   if (loop < fullLoop && isOfBursts(beyond, parts, runMs)) return { limit: 'command-buffer', reason: `${Math.round(median(beyond.map((step) => step.busyShare)) * 100)} % of the events got 429, though the others were handled in time: several came at once, and commandBuffer had no room for them.` }
   if (loop >= fullLoop) return { limit: 'handler-cpu', reason: `Beyond the capacity, ${busy}: handlers need more processor time than there is.` }
+  // Events that are late though neither loop nor handlers are busy wait for what others took.
+  if (parts.isInDoubt && runMs < quickShare * parts.objective.limitMs) return { limit: 'none-found', reason: `Neither handlers (${runMs.toPrecision(2)} ms on average) nor the event loop (busy ${Math.round(loop * 100)} %) were at their limit.` }
   return { limit: 'handler-wait', reason: `Handlers took ${runMs.toPrecision(3)} ms on average, though ${busy}: they wait for something else.` }
 }
 

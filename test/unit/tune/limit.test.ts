@@ -77,7 +77,7 @@ function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, ach
 function wordFor (beyond: Shown, below: Shown = {}, more: Partial<LimitParts> = {}) {
   const steps = [50, 70, 85, 95, 105, 120].map((load) => load > most ? stepAt(load, { latencyMs: 900, ...beyond }) : stepAt(load, below))
   const capacity = capacityOf(byLoad(steps).map((group) => group.map((step) => sampleFor(step, objective))), objective.limitMs)
-  return findLimit({ steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective, ...more })
+  return findLimit({ steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective, isInDoubt: false, ...more })
 }
 
 const leak: MemoryFit = { baseBytes: 2e7, bytesPerClient: 1e4, bytesPerEvent: 5_000, perEventInterval: [4_000, 6_000], bytesPerOpened: 0, perOpenedInterval: [0, 0], leaksOf: 'event', peakBytes: 1e8 }
@@ -110,7 +110,7 @@ t.test('the word follows what the events wait for', async (t) => {
 t.test('where nothing gave way, it says what ended the run', async (t) => {
   const steps = [10, 20, 30].map((load) => stepAt(load))
   const capacity = { estimate: 30, interval: [29, 31] as const, atLeast: true }
-  const parts = { steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective }
+  const parts = { steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective, isInDoubt: false }
   t.equal(findLimit(parts).limit, 'none-found')
   t.equal(findLimit({ ...parts, refusal: { reason: 'status 503', isSessionLimit: true, option: null } }).limit, 'max-sessions')
   t.equal(findLimit({ ...parts, refusal: { reason: 'connect ECONNREFUSED', isSessionLimit: false, option: null } }).limit, 'none-found')
@@ -141,6 +141,12 @@ t.test('a capacity that rests on disturbed steps is in doubt, by what the server
   const steps = [stepAt(50), stepAt(90, { latencyMs: 900, achieved: 75, waited: 0.5 }), stepAt(100, { waited: 0.5 })]
   const capacity = { estimate: 75, interval: [70, 80] as const, atLeast: false }
   t.equal(doubtOf(capacity, byLoad(steps.slice(0, 2)), steps, [objective])!.capacity.estimate, 100, 'what held once, in the ramp, did hold')
+})
+
+t.test('the word of a run in doubt is a guess, and none where others alone made events late', async (t) => {
+  t.match(wordFor({ server: { loop: 0.99 } }, {}, { isInDoubt: true }), { limit: 'handler-cpu', reason: /so this is a guess\.$/ })
+  t.match(wordFor({ server: { loop: 0.5, runMs: 0.03 } }, {}, { isInDoubt: true }), { limit: 'none-found' })
+  t.match(wordFor({ server: { loop: 0.2, runMs: 300 } }, {}, { isInDoubt: true }), { limit: 'handler-wait' })
 })
 
 t.test('a loop that has no processor is not busy by itself', async (t) => {
