@@ -29,6 +29,8 @@ const leastError = 0.02
 /** Fewer repeats than this say next to nothing of the noise. */
 const leastRepeats = 3
 const errorOfFew = 0.1
+/** A server that did this many times as much under less load falls behind more, the more it gets. */
+const falling = 1.03
 /** Fewer events than this are refused by chance. */
 const leastBusy = 6
 
@@ -83,7 +85,9 @@ function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { v
   const held = points[last]!
   const next = points[last + 1]
   if (next === undefined) return { value: held.load, atLeast: true }
-  return { value: Math.max(held.load * 0.9, Math.min(most, crossing(held, next, limitMs))), atLeast: false }
+  // Some servers do less under too much load than they did before.
+  const did = median(held.samples.map(({ achieved }) => achieved))
+  return { value: Math.max(held.load * 0.9, Math.min(did > falling * most ? did : most, crossing(held, next, limitMs))), atLeast: false }
 }
 
 /**

@@ -28,7 +28,6 @@ export const knownLimits: readonly KnownLimit[] = [
   { name: '80 ms of waiting in a pool of 3', server: { waitMs: 80, pool: 3 }, words: [], limit: 'handler-wait', perSecond: 37.3 },
   { name: 'a leak of 60 KB a session', server: { leakBytesPerSession: 60_000 }, words: ['--max-clients', '300'], limit: 'memory', perSecond: null },
   { name: 'commandBuffer 1, and handlers that wait 50 ms', server: { waitMs: 50, commandBuffer: 1 }, words: ['--rate', '5', '--max-clients', '100'], limit: 'command-buffer', perSecond: null },
-  { name: 'a heap that is nearly full', server: { fullHeapMegabytes: 100 }, words: [], limit: 'memory', perSecond: null },
   // 0.05 ms a session and event: n sessions with an event a second each need n * n * 0.05 ms a second.
   { name: 'handlers that get slower with the number of sessions', server: { cpuMsPerSession: 0.05 }, words: [], limit: 'handler-cpu', perSecond: 136 }
 ]

@@ -22,8 +22,6 @@ export interface LimitedServer {
   readonly lineMs?: number
   /** Bytes that stay of each session. */
   readonly leakBytesPerSession?: number
-  /** Megabytes of the heap, all of which small objects fill but for a few; each event makes more of them. */
-  readonly fullHeapMegabytes?: number
   /** Processor time of a handler for each session that is there. */
   readonly cpuMsPerSession?: number
   readonly maxSessions?: number
@@ -49,7 +47,7 @@ export interface LimitedServer {
 
 /** Starts it, until the test ends. Returns the URL of its stream. */
 export async function startLimited (t: Test, settings: LimitedServer): Promise<string> {
-  const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [JSON.stringify(settings)], { execArgv: ['--import', 'tsx', ...settings.fullHeapMegabytes === undefined ? [] : [`--max-old-space-size=${settings.fullHeapMegabytes}`]] })
+  const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [JSON.stringify(settings)], { execArgv: ['--import', 'tsx'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const died = new AbortController()
   child.once('exit', () => died.abort())

@@ -5,7 +5,7 @@ import tether, { defineContract, type Session } from '../../../plugin/index.ts'
 import type { LimitedServer } from './limited-server.ts'
 
 const settings = JSON.parse(process.argv[2]!) as LimitedServer
-const { cpuMs = 0, waitMs = 0, pool = Infinity, leakBytes = 0, updates = 0, updateBytes = 100, writeBuffer = 4, sendsWithin = false, lineMs = 0, maxSessions = 10_000, leakBytesPerSession = 0, fullHeapMegabytes = 0, cpuMsPerSession = 0, maxSessionsPerOwner, rateLimitAfter = Infinity, failEvery = Infinity, hangAfter = Infinity, broadcastsPerSecond = 0, hasFigures = true, failAfter = Infinity, commandBuffer = 64, token, swagger = false, mode = 'sse' } = settings
+const { cpuMs = 0, waitMs = 0, pool = Infinity, leakBytes = 0, updates = 0, updateBytes = 100, writeBuffer = 4, sendsWithin = false, lineMs = 0, maxSessions = 10_000, leakBytesPerSession = 0, cpuMsPerSession = 0, maxSessionsPerOwner, rateLimitAfter = Infinity, failEvery = Infinity, hangAfter = Infinity, broadcastsPerSecond = 0, hasFigures = true, failAfter = Infinity, commandBuffer = 64, token, swagger = false, mode = 'sse' } = settings
 
 const contract = defineContract({
   events: { work: Type.Object({ n: Type.Integer({ minimum: 3 }) }, { additionalProperties: false }), idle: Type.Object({}) },
@@ -39,21 +39,11 @@ async function work (session: Session<unknown, typeof contract.updates>): Promis
   if (handled > hangAfter) await new Promise((resolve) => setTimeout(resolve, 10_000))
   if (cpuMs > 0) spin(cpuMs)
   if (cpuMsPerSession > 0) spin(cpuMsPerSession * live.stats.connected)
-  if (fullHeapMegabytes > 0) litter()
   if (pool < Infinity) await enter()
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
   if (pool < Infinity && !sendsWithin) leave()
   for (let sent = 0; sent < updates; sent += 1) await session.send('row', { text })
   if (pool < Infinity && sendsWithin) leave()
-}
-
-/** Some 930 KB of small objects. */
-const batch = (): object[] => Array.from({ length: 12_000 }, (_, index) => ({ index, next: { index } }))
-/** All but some 35 MB of the heap. */
-const objects = Array.from({ length: Math.max(0, Math.floor((fullHeapMegabytes - 35) / 0.93)) }, batch)
-/** Replaces some of them. */
-function litter (): void {
-  objects[handled % objects.length] = batch()
 }
 
 const app = Fastify({ http2: settings.http2 === true } as object)

@@ -64,6 +64,16 @@ t.test('channels that refuse some events at any load do not hold at the one wher
   t.match(capacityOf(few, 250), { atLeast: true })
 })
 
+t.test('a server that does less under too much load is judged by what it did before', async (t) => {
+  // 0.05 ms a session and event: 141 events a second from as many sessions, and fewer from more.
+  const loads = [70, 95, 115, 130, 160, 180].map((load) => Array.from({ length: 3 }, () => {
+    const achieved = Math.min(load, 1_000 / (0.05 * load))
+    return { load, offered: load, achieved, seconds: 3, latencyMs: achieved < load ? 1_400 : 60, lostShare: 0, busyShare: 0 }
+  }))
+  const { estimate } = capacityOf(loads, 250)!
+  t.ok(estimate >= 130 && estimate <= 145, `${estimate}`)
+})
+
 t.test('one repeat says little, so its interval is wide', async (t) => {
   const once = samples(1_000, loadsFor(1_000, 1e9), randomFrom(4)).map((group) => group.slice(0, 1))
   const { estimate, interval: [low, high] } = capacityOf(once, 250)!
