@@ -507,7 +507,7 @@ t.test('clients of others', async (t) => {
     let output = ''
     const headers = ['-H', 'Accept: text/event-stream', '-H', 'X-Tether-Session: new']
     const before = new Set(server.live.sessions)
-    const child = execFile('curl', ['-sSN', '--noproxy', '*', '--compressed', '--max-time', '60', ...headers, `${server.origin}/live`], { maxBuffer: 1e8 })
+    const child = execFile('curl', ['-sSN', '--noproxy', '*', '--compressed', '--max-time', '600', ...headers, `${server.origin}/live`], { maxBuffer: 1e8 })
     child.stdout!.setEncoding('utf8').on('data', (text: string) => { output += text })
     const code = new Promise((resolve) => child.on('close', resolve))
     t.teardown(() => child.kill())
@@ -551,7 +551,7 @@ for (const { name, compression, encoding } of forms.filter(({ encoding }) => enc
       for await (const piece of body!.pipeThrough(new TextDecoderStream())) texts[0] += piece
     }).catch(() => {})
     const headers = ['-H', 'Accept: text/event-stream', '-H', 'X-Tether-Session: new', '-H', `Accept-Encoding: ${encoding}`]
-    const curl = execFile('curl', ['-sSN', '--noproxy', '*', '--compressed', '--max-time', '120', ...headers, url], { maxBuffer: 1e9 })
+    const curl = execFile('curl', ['-sSN', '--noproxy', '*', '--compressed', '--max-time', '600', ...headers, url], { maxBuffer: 1e9 })
     curl.stdout!.setEncoding('utf8').on('data', (piece: string) => { texts[1] += piece })
     const code = new Promise((resolve) => curl.on('close', resolve))
     t.teardown(() => curl.kill())
