@@ -134,8 +134,8 @@ function allSteps () {
   return [
     [[{ name: 'system', script: 'setup:system' }]],
     [
-      [{ name: 'rooms', script: 'check:rooms' }, { name: 'lint', script: 'lint' }, tapStage('unit', undefined, ['test/unit/all.ts'])],
-      [{ name: 'typecheck', script: 'typecheck' }, { name: 'types', script: 'test:types', reader: tstycheReader }, { name: 'build', script: 'build' }, { name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }, { name: 'unused', script: 'check:unused' }]
+      [{ name: 'rooms', script: 'check:rooms' }, { name: 'lint', script: 'lint' }, tapStage('unit', undefined, ['test/unit/all.ts']), { name: 'types', script: 'test:types', reader: tstycheReader }],
+      [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }, { name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }, { name: 'unused', script: 'check:unused' }]
     ],
     [[tapStage('tap', undefined, together('tap', suites(/^(?!unit\/|long\/)/)))]],
     ...others.map((major) => [[tapStage(`on ${major}`, major, together(`on ${major}`, values.long ? suites(socketSuites, hubSuites) : suites(wellTested.includes(major) ? streamSuites : coreSuites)))]]),
