@@ -32,7 +32,7 @@ export class Run {
   readonly #signal: AbortSignal
   readonly #steps: Step[] = []
   readonly #remarks: string[] = []
-  readonly #endsAt: number
+  #endsAt = Infinity
   #stepper!: Stepper
   #figures: ServerFigures | null = null
   #isOverMemory = false
@@ -50,12 +50,13 @@ export class Run {
     this.#report = report
     this.#signal = signal
     this.#most = options.maxClients
-    this.#endsAt = Date.now() + options.minutes * 60_000
   }
 
   async run (events: readonly WeightedEvent[]): Promise<Measured> {
     this.#boundByMachine()
     const generator = await Generator.start(this.#options, events)
+    // The generator's own start is no time for the server, however long a slow machine takes for it.
+    this.#endsAt = Date.now() + this.#options.minutes * 60_000
     let isComplete = false
     try {
       this.#stepper = new Stepper(generator, new TuningRoute(this.#options.url, this.#options.headers), this.#options.objectives)
