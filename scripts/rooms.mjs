@@ -20,11 +20,11 @@ export const floors = [
 
 /** Rooms of `tune/`, the lowest floor first. They know the plugin only over HTTP. */
 const tuneFloors = [
-  ['statistics', 'process', 'quantity'],
+  ['statistics', 'process', 'quantity', 'fetch'],
   ['input'],
   ['generator'],
   ['measure'],
-  ['decision'],
+  ['decision', 'search'],
   ['report', 'run'],
   ['tune'],
   ['cli']

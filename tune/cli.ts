@@ -22,7 +22,7 @@ async function main (words: readonly string[]): Promise<number> {
     return 0
   }
   const earlier = options.compare === null ? null : await readEarlier(options.compare)
-  const events = await readEvents(options.events, options.url, options.headers)
+  const events = await readEvents(options)
   const { tune, compare, describe, writeReport } = await loadTool()
   const abort = new AbortController()
   process.once('SIGINT', () => {

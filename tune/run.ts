@@ -1,12 +1,15 @@
 import type { WeightedEvent } from './input/events.ts'
 import type { TuneOptions } from './input/options.ts'
-import { Generator } from './measure/generator.ts'
+import { Generator, type Refusal } from './measure/generator.ts'
+import { isDisturbed } from './measure/disturbance.ts'
 import { descriptorLimit, portLimit } from './measure/machine.ts'
-import type { Measured } from './measure/measured.ts'
-import { loadsFor, orderOf, timingFor } from './measure/plan.ts'
-import { TuningRoute, type ServerFigures } from './measure/server-figures.ts'
+import type { ClientRefusal, Measured } from './measure/measured.ts'
+import { loadsFor, orderOf, timingFor, type Timing } from './measure/plan.ts'
+import { TuningRoute, type ServerFigures, type SessionLimitOption } from './measure/server-figures.ts'
 import { fallsBehind, holds, type Step, type StepKind } from './measure/step.ts'
 import { Stepper } from './measure/stepper.ts'
+import { placeOf, type Place } from './search/place.ts'
+import { Search, type Found, type Trial } from './search/search.ts'
 
 /** Tells the person how far it is. */
 export type Report = (text: string) => void
@@ -15,15 +18,15 @@ export type Report = (text: string) => void
 const firstClients = 8
 const rampWarmMs = 400
 const rampWindowMs = 1_000
+const leastOverheadMs = 700
 /** A server that refuses more of the events than this is not asked again. */
 const busyLimit = 0.5
 const errorLimit = 0.01
 const openFiles = 64
-/** A server that handles less than this share of what is due is at its limit, whatever the latencies are. */
-const clearlyBehind = 0.8
-/** Times that the loads move because the ramp was wrong. */
-const mostAttempts = 2
-const mostTries = 3
+/** Times that the loads move because the limit is not among them. */
+const mostMoves = 3
+/** Loads of a repeat that are measured again because of others. */
+const mostAgain = 3
 
 /** Measures a server: a ramp that finds about what it bears, two equal steps, and then loads around that in turns. */
 export class Run {
@@ -33,15 +36,17 @@ export class Run {
   readonly #steps: Step[] = []
   readonly #remarks: string[] = []
   #endsAt = Infinity
+  readonly #search: Search
   #stepper!: Stepper
   #figures: ServerFigures | null = null
   #isOverMemory = false
   #isGeneratorLimited = false
-  /** Why the server took no more clients; null if it took all. */
-  #refusal: string | null = null
+  #refusal: ClientRefusal | null = null
   #isStopped = false
   /** Whether it stopped because the server answers with errors: then what held before says nothing. */
   #isFaulty = false
+  /** What a step costs beside its warm-up and its window, as measured. */
+  #overheadMs = leastOverheadMs
   /** Most clients: what was asked for, or what the server and this machine allow. */
   #most: number
 
@@ -50,6 +55,7 @@ export class Run {
     this.#report = report
     this.#signal = signal
     this.#most = options.maxClients
+    this.#search = new Search({ attempt: async (load) => await this.#attempt(load), most: () => this.#most * options.rate, growth: options.quick ? 3 : 2 })
   }
 
   async run (events: readonly WeightedEvent[]): Promise<Measured> {
@@ -59,7 +65,7 @@ export class Run {
     this.#endsAt = Date.now() + this.#options.minutes * 60_000
     let isComplete = false
     try {
-      this.#stepper = new Stepper(generator, new TuningRoute(this.#options.url, this.#options.headers), this.#options.objectives)
+      this.#stepper = new Stepper(generator, new TuningRoute(this.#options), this.#options.objectives)
       this.#figures = await this.#stepper.figures()
       if (this.#figures === null) this.#remarks.push(`From outside only: ${this.#stepper.outside!}. Handlers that wait, memory and write buffers cannot be seen.`)
       isComplete = await this.#untilAborted(this.#measure())
@@ -105,119 +111,98 @@ export class Run {
 
   async #measure (): Promise<void> {
     const { rate } = this.#options
-    let found = await this.#ramp()
-    for (let attempt = 0; !this.#isStopped; attempt += 1) {
-      const loads = loadsFor(found, this.#most * rate)
-      const better = await this.#measureLoads(loads, attempt === 0, attempt < mostAttempts && found !== null)
-      if (better === null) return
-      found = better
-      this.#report(`the capacity is at about ${Math.round(better)} events/s: measuring around it`)
+    let found = await this.#search.upward(Math.min(firstClients, this.#most) * rate, 0)
+    for (let moves = 0; found !== null && !this.#isStopped; moves += 1) {
+      if (found.generator !== null) this.#endAtGenerator(found.held, found.generator)
+      if (moves > 0 && found.about !== null) this.#report(`the limit is at about ${Math.round(found.about)} events/s: measuring around it`)
+      const place = await this.#measureLoads(loadsFor(found.about, this.#most * rate), moves === 0, moves < mostMoves)
+      found = place === null ? null : await this.#searchFrom(place)
     }
+  }
+
+  /** The generator cannot make more load: the largest that it made is the end. */
+  #endAtGenerator (held: number, reason: string): void {
+    this.#isGeneratorLimited = true
+    this.#remarks.push(`Beyond ${Math.round(held)} events a second ${reason}; the run goes no further.`)
+    this.#most = Math.max(1, Math.floor(held / this.#options.rate))
+  }
+
+  /** Looks for the limit again, where the loads that were measured do not have it among them. */
+  async #searchFrom (place: Exclude<Place, { is: 'within' }>): Promise<Found | null> {
+    if (place.is === 'low') return { about: place.about, held: 0, generator: null }
+    this.#report(place.is === 'above' ? `${Math.round(place.held)} events/s still hold: looking for the limit above` : `${Math.round(place.failed.load)} events/s do not hold: looking for the limit below`)
+    return place.is === 'above' ? await this.#search.upward(place.held * 1.4, place.held) : await this.#search.downward(place.failed, 0)
   }
 
   /**
    * Measures loads in turns, until the time is over.
    *
-   * @param mayMove whether the loads may prove wrong in the first repeat
-   * @returns a better middle for other loads, if they proved wrong; null when all is measured
+   * @param mayMove whether the run may look for the limit elsewhere
+   * @returns where the limit lies, if it is not among these loads; null when all is measured
    */
-  async #measureLoads (loads: readonly number[], hasControl: boolean, mayMove: boolean): Promise<number | null> {
-    const { warmMs, windowMs, repeats } = timingFor(loads.length + (hasControl ? 1 : 0), this.#endsAt - Date.now(), this.#options.quick)
-    const control = loads[Math.floor(loads.length / 3)]!
-    if (hasControl) for (const repeat of [0, 1]) if (!this.#isStopped) await this.#step('control', repeat, control, warmMs, windowMs)
+  async #measureLoads (loads: readonly number[], hasControl: boolean, mayMove: boolean): Promise<Exclude<Place, { is: 'within' }> | null> {
+    const trials = loads.map((): Trial[] => [])
+    const { repeats } = this.#timing(loads.length, hasControl, null)
     for (let repeat = 0; repeat < repeats; repeat += 1) {
-      const first: Step[] = []
+      const { warmMs, windowMs } = this.#timing(loads.length, hasControl && repeat === 0, repeats - repeat)
+      const measure = async (kind: StepKind, index: number): Promise<boolean> => {
+        if (this.#isStopped || !this.#hasRoom(warmMs + windowMs)) return false
+        const step = await this.#step(kind, repeat, loads[index]!, warmMs, windowMs)
+        if (step !== null) trials[index]!.push(this.#trialOf(step))
+        return !this.#isStopped
+      }
+      if (hasControl && repeat === 0) {
+        for (const again of [0, 1]) if (!this.#isStopped) await this.#step('control', again, loads[Math.floor(loads.length / 3)]!, warmMs, windowMs)
+      }
       for (const index of orderOf(loads.length, repeat)) {
-        if (this.#isStopped) return null
-        if (Date.now() + warmMs + windowMs > this.#endsAt) {
-          this.#remarks.push(`The time was over in repeat ${repeat + 1} of ${repeats}.`)
-          return null
-        }
-        const step = await this.#step('measured', repeat, loads[index]!, warmMs, windowMs)
-        if (step !== null) first.push(step)
+        if (await measure('measured', index)) continue
+        if (!this.#isStopped) this.#remarks.push(`The time was over in repeat ${repeat + 1} of ${repeats}.`)
+        return null
       }
-      if (repeat === 0 && mayMove) {
-        const better = this.#moved(first, loads)
-        if (better !== null) return better
-      }
+      for (const index of failedByOthers(trials).slice(0, mostAgain)) await measure('measured', index)
+      if (this.#isStopped) return null
+      const place = placeOf(trials)
+      if (place.is === 'within' || !mayMove || !this.#hasRoom(this.#moveMs)) continue
+      if (place.is === 'above' ? place.held < 0.99 * this.#most * this.#options.rate : place.is === 'below' || repeat === 0) return place
     }
     return null
   }
 
-  /** Where the capacity seems to be, if all of the loads or none of them hold; null if it is among them. */
-  #moved (steps: readonly Step[], loads: readonly number[]): number | null {
-    const { objectives, rate } = this.#options
-    const good = steps.filter((step) => step.void === null)
-    if (good.length < 3) return null
-    const held = good.filter((step) => holds(step, objectives))
-    const largest = Math.max(...loads)
-    if (held.length === good.length && largest < this.#most * rate) return Math.min(this.#most * rate, largest * 1.3)
-    if (held.length > 0) return null
-    const least = good.reduce((one, other) => other.offered < one.offered ? other : one)
-    return Math.min(least.offered * 0.6, least.achieved)
+  /** Time that it takes to look elsewhere. */
+  get #moveMs (): number { return Math.min(25_000, this.#options.minutes * 60_000 * 0.25) }
+
+  #hasRoom (milliseconds: number): boolean { return Date.now() + milliseconds <= this.#endsAt }
+
+  /** @param repeats those that are still to come; null for as many as fit */
+  #timing (loads: number, hasControl: boolean, repeats: number | null): Timing {
+    const { quick } = this.#options
+    return timingFor({ loads, extra: hasControl ? 2 : 0, milliseconds: this.#endsAt - Date.now(), quick, repeats, overheadMs: this.#overheadMs })
   }
 
-  /** Multiplies the load until it does not hold. Returns about what the server bears; null if it bears all that is allowed. */
-  async #ramp (): Promise<number | null> {
-    const { rate, quick } = this.#options
-    const growth = quick ? 3 : 2
-    let held = 0
-    for (let clients = Math.min(firstClients, this.#most); ; clients = Math.min(this.#most, clients * growth)) {
-      const step = await this.#try(clients)
-      if (this.#isStopped) return null
-      if (step === null) {
-        // The server takes fewer clients than that.
-        clients = this.#most
-        if (clients * rate <= held) return null
-        continue
-      }
-      if (step.void !== null) {
-        this.#isGeneratorLimited = true
-        this.#remarks.push(`Beyond ${Math.round(held)} events a second ${step.void}; the run goes no further.`)
-        this.#most = Math.max(1, Math.floor(held / rate))
-        return null
-      }
-      if (!holds(step, this.#options.objectives)) return this.#between(held, step)
-      held = clients * rate
-      if (clients === this.#most) return null
+  #trialOf (step: Step): Trial {
+    return { load: step.load, achieved: step.achieved, holds: holds(step, this.#options.objectives), isBehind: fallsBehind(step), isDisturbed: isDisturbed(step), void: step.void }
+  }
+
+  /** A short step, for the search. */
+  async #attempt (load: number): Promise<Trial | 'refused' | null> {
+    if (!this.#hasRoom(rampWarmMs + rampWindowMs)) {
+      this.#stop('The time was over before the limit was found.')
+      return null
     }
+    const step = await this.#step('ramp', 0, load, rampWarmMs, rampWindowMs)
+    return this.#isStopped ? null : step === null ? 'refused' : this.#trialOf(step)
   }
 
-  /** Measures a load until it holds, a few times: other work only ever makes a server look worse. Null if that number of clients cannot connect. */
-  async #try (clients: number): Promise<Step | null> {
-    const { rate, objectives } = this.#options
-    let best: Step | null = null
-    for (let repeat = 0; repeat < mostTries; repeat += 1) {
-      if (Date.now() > this.#endsAt) {
-        this.#stop('The time was over before the limit was found.')
-        return best
-      }
-      const step = await this.#step('ramp', repeat, clients * rate, rampWarmMs, rampWindowMs)
-      if (step === null || this.#isStopped) return step
-      if (step.void === null && holds(step, objectives)) return step
-      // The best of those that are not void.
-      if (best === null || (best.void !== null && step.void === null) || (step.void === null && step.achieved > best.achieved)) best = step
-      if (repeat === 1 && best.void === null && best.achieved < clearlyBehind * best.offered) return best
-    }
-    return best
-  }
-
-  /** About what a server bears that held one load and did not hold the next. */
-  #between (held: number, failed: Step): number {
-    const saturated = fallsBehind(failed) ? failed.achieved : Infinity
-    return Math.max(held * 0.9, Math.min(saturated, (held + failed.offered) / 2), failed.offered / 20)
-  }
-
-  async #step (kind: StepKind, repeat: number, load: number, warmMs: number, windowMs: number): Promise<Step | null> {
+  async #step (kind: StepKind, repeat: number, wanted: number, warmMs: number, windowMs: number): Promise<Step | null> {
     const { rate, maxMemoryBytes } = this.#options
+    // The server may have refused clients since the load was chosen.
+    const load = Math.min(wanted, this.#most * rate)
     const clients = Math.max(1, Math.min(this.#most, Math.round(load / rate)))
+    const startedAt = Date.now()
     const step = await this.#stepper.measure({ kind, repeat, clients, load, warmMs, windowMs })
+    if (kind !== 'ramp') this.#overheadMs = Math.max(leastOverheadMs, 0.7 * this.#overheadMs + 0.3 * (Date.now() - startedAt - warmMs - windowMs))
     if ('reason' in step) {
-      const fewer = Math.min(clients - 1, step.open)
-      this.#remarks.push(`${clients} clients could not connect: ${step.reason}. The run goes no further than ${fewer} clients.`)
-      this.#refusal = step.reason
-      this.#most = fewer
-      if (fewer < 1) this.#isStopped = true
+      await this.#refuse(clients, step)
       return null
     }
     this.#steps.push(step)
@@ -231,8 +216,28 @@ export class Run {
       this.#isOverMemory = true
       this.#stop(`The server took ${Math.round(step.server!.memory.residentBytes / 1e6)} MB of memory, more than --max-memory allows.`)
     }
-    if (step.refusedShare > busyLimit) this.#fail(`The server refused ${Math.round(step.refusedShare * 100)} % of the events (${Object.keys(step.statuses).join(', ')}): do the events fit the contract, and does the server need --headers or --cookie?`)
+    if (step.refusedShare > busyLimit) {
+      const hint = step.statuses[429] === undefined
+        ? 'do the events fit the contract, and does the server need --headers or --cookie?'
+        : 'something before the command channels answers 429, a rate limit perhaps, which must let this machine through.'
+      this.#fail(`The server refused ${Math.round(step.refusedShare * 100)} % of the events (${Object.keys(step.statuses).join(', ')}): ${hint}`)
+    }
     return step
+  }
+
+  /** Goes on with as many clients as the server takes. */
+  async #refuse (clients: number, { reason, open }: Refusal): Promise<void> {
+    const refusals = (await this.#stepper.figures())?.stats.refusals ?? null
+    const before = this.#figures?.stats.refusals ?? null
+    const option = refusals === null || before === null ? null : (Object.keys(refusals) as SessionLimitOption[]).find((name) => refusals[name] > before[name]) ?? null
+    if (open === 0 && this.#steps.length > 0) return this.#fail(`The server went away: ${reason}. Did it crash?`)
+    // Where only the probe had no room, it takes the place of a client.
+    const fewer = open >= clients && this.#refusal === null ? clients : Math.min(clients - 1, open)
+    this.#remarks.push(fewer < 1 ? `No client could connect: ${reason}.` : `More than ${fewer} clients could not connect: ${reason}. The run goes no further.`)
+    this.#refusal = { reason, option, isSessionLimit: option !== null || /FST_ERR_TETHER_SESSION_LIMIT|with 1013$/.test(reason) }
+    this.#most = fewer
+    this.#stepper.bound(fewer)
+    if (fewer < 1) this.#isStopped = true
   }
 
   #fail (reason: string): void {
@@ -244,6 +249,14 @@ export class Run {
     this.#remarks.push(`${reason} The run stopped.`)
     this.#isStopped = true
   }
+}
+
+/** The loads whose last trial says nothing: it failed, and others may have caused that. */
+function failedByOthers (trials: ReadonlyArray<readonly Trial[]>): number[] {
+  return trials.flatMap((some, index) => {
+    const last = some.at(-1)
+    return last !== undefined && !last.holds && (last.isDisturbed || last.void !== null) ? [index] : []
+  })
 }
 
 function describe (step: Step): string {

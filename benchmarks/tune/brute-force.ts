@@ -19,9 +19,11 @@ const servers = [
   { name: '2 ms of CPU, 20 ms of waiting, pool of 4', settings: { cpuMs: 2, waitMs: 20, pool: 4 }, rate: 2 }
 ]
 const events = [{ event: 'work', data: { n: 3 }, weight: 1 }]
-/** Loads as shares of the command's word. */
+/** Loads as shares of the command's word: from there down or up, until the objectives stop to hold. */
 const from = 0.85
-const to = 1.15
+/** So many loads that fail, one above the other, are the end. */
+const mostFailures = 2
+const longestMs = 6 * 60_000
 const goal = 0.05
 
 await runBenchmark(async () => {
@@ -56,22 +58,33 @@ await runBenchmark(async () => {
   ])}\n`)
 })
 
-/** The largest load up to which the objectives hold in two of three windows. */
+/** The largest load at which the objectives hold in two of three windows, whatever the command's word is; NaN if the time is over before. */
 async function bruteForce (options: TuneOptions, word: number, step: number, seconds: number): Promise<number> {
   const generator = await Generator.start(options, events)
   try {
-    const stepper = new Stepper(generator, new TuningRoute(options.url, options.headers), options.objectives)
-    let most = from * word
-    for (let share = from; share <= to + 1e-9; share += step) {
-      const load = share * word
+    const stepper = new Stepper(generator, new TuningRoute(options), options.objectives)
+    const holdsAt = async (load: number): Promise<boolean> => {
       let held = 0
-      for (const repeat of [0, 1, 2]) {
+      for (let repeat = 0; repeat < 3 && held < 2 && held + 3 - repeat >= 2; repeat += 1) {
         const measured = await stepper.measure({ kind: 'measured', repeat, clients: Math.max(1, Math.round(load / options.rate)), load, warmMs: 1_500, windowMs: seconds * 1_000 })
         if (!('reason' in measured) && holds(measured, options.objectives)) held += 1
       }
-      process.stderr.write(`brute force, ${load.toFixed(1)} events/s: held in ${held} of 3 windows\n`)
-      if (held < 2) return most
-      most = load
+      process.stderr.write(`brute force, ${load.toFixed(1)} events/s: ${held < 2 ? 'does not hold' : 'holds'}\n`)
+      return held >= 2
+    }
+    const endsAt = Date.now() + longestMs
+    let lowest = from * word
+    while (!await holdsAt(lowest)) {
+      if (Date.now() > endsAt) return Number.NaN
+      lowest *= 0.8
+    }
+    let most = lowest
+    for (let load = lowest + step * word, failures = 0; failures < mostFailures; load += step * word) {
+      if (Date.now() > endsAt) return Number.NaN
+      if (await holdsAt(load)) {
+        most = load
+        failures = 0
+      } else failures += 1
     }
     return most
   } finally {

@@ -38,9 +38,9 @@ t.test('a server that stops for half a second makes all events of that time late
   const window = new Window()
   const pace = new Pace(200, (at) => {
     const settle = window.begin(at)
-    pool.post('s', '{}', (status) => {
+    pool.post('s', '{}', (status, code) => {
       if (isAccepted(status)) window.accept()
-      settle(status)
+      settle(status, code)
     })
   })
   await delay(500)
@@ -128,6 +128,33 @@ for (const transport of ['sse', 'websocket', 'http2'] as const) {
     t.equal(clients.size, 5)
   })
 }
+
+for (const transport of ['sse', 'websocket', 'http2'] as const) {
+  t.test(`clients that leave make room for others, and a server without room says so, over ${transport}`, async (t) => {
+    const url = new URL(await startLimited(t, { maxSessions: 4, ...transport === 'websocket' ? { mode: 'websocket' } : {}, ...transport === 'http2' ? { http2: true } : {} }))
+    const clients = new Clients(openerOf(targetOf(url, {}, transport)), { fast: 1, slow: 0, frozen: 0, churning: 0 })
+    t.teardown(() => clients.close())
+    t.match(await clients.resize(6, 1_000), /FST_ERR_TETHER_SESSION_LIMIT|1013/)
+    t.equal(clients.size, 4)
+    await clients.resize(0, 1_000)
+    // A session that only lost its stream would wait for its client for longer.
+    const startedAt = performance.now()
+    while (await clients.resize(4, 1_000) !== null && performance.now() - startedAt < 20_000) await delay(100)
+    t.equal(clients.size, 4)
+  })
+}
+
+t.test('a 429 of anything but a full command channel counts as refused', async (t) => {
+  const bodies = ['{"statusCode":429,"code":"FST_ERR_TETHER_BUSY","message":"full"}', '{"statusCode":429,"error":"Too Many Requests"}']
+  let count = 0
+  const server = createServer((request, response) => { request.resume().on('end', () => response.writeHead(429).end(bodies[count++ % 2])) })
+  const pool = new PostPool(targetAt(await listen(t, server)))
+  const window = new Window()
+  for (let sent = 0; sent < 4; sent += 1) await new Promise<void>((resolve) => { const settle = window.begin(performance.now()); pool.post('s', '{}', (status, code) => { settle(status, code); resolve() }) })
+  window.end()
+  const { busy, refused } = window.read()
+  t.strictSame([busy, refused], [2, 2])
+})
 
 t.test('a stream that the server refuses is a reason, not a hang', async (t) => {
   const server = createServer((_request, response) => { response.writeHead(503).end() })

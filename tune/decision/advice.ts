@@ -36,18 +36,26 @@ export function advise (parts: AdviceParts): Advice[] {
   const current = parts.figures?.options ?? null
   const writeBuffer = adviseWriteBuffer(parts, current?.writeBuffer ?? null)
   const updatesPerEvent = medianOf(parts.steps, ({ server }) => server === null || server.eventsPerSecond === 0 ? null : server.updatesPerSecond / server.eventsPerSecond) ?? 1
-  const updateBytes = Math.max(64, medianOf(parts.steps, ({ server, probe }) => server?.updateBytes || probe.updateBytes || null) ?? 256)
+  const measuredBytes = medianOf(parts.steps, ({ server, probe }) => server?.updateBytes || probe.updateBytes || null)
+  const updateBytes = Math.max(64, measuredBytes ?? 256)
   const frames = Math.max(64, 2 * Math.ceil(writeBuffer.value + updatesPerEvent), roundUp(2 * writeBuffer.value))
   const queueFrames = Math.max(frames, Math.min(current?.queueFrames ?? 1_024, 1_024))
-  const queueBytes = kibibytes(Math.max(2 * (writeBuffer.value + updatesPerEvent) * updateBytes, Math.min(1_048_576, queueFrames * updateBytes)))
+  const queueBytes = measuredBytes === null
+    ? current?.queueBytes ?? 1_048_576
+    : kibibytes(Math.max(2 * (writeBuffer.value + updatesPerEvent) * updateBytes, Math.min(1_048_576, queueFrames * updateBytes)))
   return [
     writeBuffer,
     adviseCommandBuffer(parts, current?.commandBuffer ?? null),
     { option: 'queueFrames', current: current?.queueFrames ?? null, value: queueFrames, reason: `must hold more than writeBuffer and the ${count(updatesPerEvent)} updates of an event, or a reader is cut off before its session stalls` },
-    { option: 'queueBytes', current: current?.queueBytes ?? null, value: queueBytes, reason: `room for ${count(queueBytes / updateBytes)} updates of ${count(updateBytes)} bytes, as measured` },
+    { option: 'queueBytes', current: current?.queueBytes ?? null, value: queueBytes, reason: measuredBytes === null ? 'no updates were measured' : `room for ${count(queueBytes / updateBytes)} updates of ${count(updateBytes)} bytes, as measured` },
     adviseBufferedBytes(parts, queueBytes, current?.maxBufferedBytes ?? null),
-    { option: 'maxSessions', current: current?.maxSessions ?? null, value: parts.capacity.atLeast ? Math.max(parts.clients, current?.maxSessions ?? 0) : Math.max(1, parts.clients), reason: parts.capacity.atLeast ? 'more clients were not measured' : `the clients that the server bears within ${parts.objective.name}: beyond them it is better to refuse` }
+    ...parts.clients === 0 ? [] : [adviseSessions(parts, current?.maxSessions ?? null)]
   ]
+}
+
+function adviseSessions ({ capacity, clients, objective }: AdviceParts, current: number | null): Advice {
+  if (capacity.atLeast) return { option: 'maxSessions', current, value: Math.max(clients, current ?? 0), reason: 'more clients were not measured' }
+  return { option: 'maxSessions', current, value: clients, reason: `the clients that the server bears within ${objective.name}: beyond them it is better to refuse` }
 }
 
 function adviseWriteBuffer ({ limit }: AdviceParts, current: number | null): Advice {
@@ -94,17 +102,17 @@ function count (value: number): string {
 
 /** The options as code to paste. */
 export function formatAdvice (advice: readonly Advice[]): string {
-  const value = (option: AdvisedOption): string => String(advice.find((one) => one.option === option)?.value).replaceAll(/\B(?=(\d{3})+$)/g, '_')
+  const lines = (options: readonly AdvisedOption[]): string => options.flatMap((option) => {
+    const value = advice.find((one) => one.option === option)?.value
+    return value === undefined ? [] : `  ${option}: ${String(value).replaceAll(/\B(?=(\d{3})+$)/g, '_')}`
+  }).join(',\n')
   return [
     'await app.register(tether, {',
-    `  maxSessions: ${value('maxSessions')},`,
-    `  maxBufferedBytes: ${value('maxBufferedBytes')}`,
+    lines(['maxSessions', 'maxBufferedBytes']),
     '})',
     'app.tether.stateful(url, {',
-    `  upgrade: app.tether.sse.upgrade({ writeBuffer: ${value('writeBuffer')} }),`,
-    `  commandBuffer: ${value('commandBuffer')},`,
-    `  queueFrames: ${value('queueFrames')},`,
-    `  queueBytes: ${value('queueBytes')}`,
+    `  upgrade: app.tether.sse.upgrade({ ${lines(['writeBuffer']).trim()} }),`,
+    lines(['commandBuffer', 'queueFrames', 'queueBytes']),
     '  // contract, on, …',
     '})'
   ].join('\n')

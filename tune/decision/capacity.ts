@@ -20,6 +20,8 @@ export interface Sample {
   readonly seconds: number
   readonly latencyMs: number | null
   readonly lostShare: number
+  /** The part of it that got 429, since command channels were full. */
+  readonly busyShare: number
 }
 
 /** No repeats show errors that all of them share: the clock, the grid of loads. */
@@ -27,6 +29,8 @@ const leastError = 0.02
 /** Fewer repeats than this say next to nothing of the noise. */
 const leastRepeats = 3
 const errorOfFew = 0.1
+/** Fewer events than this are refused by chance. */
+const leastBusy = 6
 
 export function sampleFor (step: Step, objective: Objective): Sample {
   return {
@@ -35,7 +39,8 @@ export function sampleFor (step: Step, objective: Objective): Sample {
     achieved: step.achieved,
     seconds: step.seconds,
     latencyMs: latencyAt(step, objective.share),
-    lostShare: step.busyShare + step.refusedShare + step.failedShare
+    lostShare: step.busyShare + step.refusedShare + step.failedShare,
+    busyShare: step.busyShare
   }
 }
 
@@ -64,17 +69,32 @@ function pointOf (loads: ReadonlyArray<readonly Sample[]>, limitMs: number): { v
   }))
   const [first] = points
   if (first === undefined) return null
-  const holds = points.map(({ isBehind, latencyMs, lostShare }) => !isBehind && lostShare <= lostShareLimit && !(latencyMs > limitMs))
+  const holds = points.map(({ isBehind, latencyMs, lostShare }, index) => !isBehind && lostShare <= lostShareLimit && !(latencyMs > limitMs) && !isBusy(loads.slice(0, index + 1)))
   // One load that fails between two that hold is noise.
   const last = holds.lastIndexOf(true)
   // What a server does when it has too much is what it can do; other work, and more load, only ever make it less.
   const saturated = points.filter(({ isBehind }, index) => index > last && isBehind).map(({ samples }) => median(samples.map(({ achieved }) => achieved)))
   const most = saturated.length === 0 ? Infinity : Math.max(...saturated)
-  if (last === -1) return { value: first.latencyMs > limitMs && !first.isBehind ? 0 : Math.min(most, first.load), atLeast: false }
+  if (last === -1) {
+    // Events that are refused though the others are handled in time are refused at any load.
+    const isRefusing = (first.lostShare > lostShareLimit || isBusy(loads)) && !(first.latencyMs > limitMs)
+    return { value: isRefusing || (first.latencyMs > limitMs && !first.isBehind) ? 0 : Math.min(most, first.load), atLeast: false }
+  }
   const held = points[last]!
   const next = points[last + 1]
   if (next === undefined) return { value: held.load, atLeast: true }
   return { value: Math.max(held.load * 0.9, Math.min(most, crossing(held, next, limitMs))), atLeast: false }
+}
+
+/**
+ * Whether full command channels refuse too many of the events at these loads together. A channel does not refuse less under more
+ * load, so one load at which hardly any was refused by chance says nothing beside others.
+ */
+function isBusy (loads: ReadonlyArray<readonly Sample[]>): boolean {
+  const samples = loads.flat()
+  const due = samples.reduce((sum, { offered, seconds }) => sum + offered * seconds, 0)
+  const busy = samples.reduce((sum, { offered, seconds, busyShare }) => sum + offered * seconds * busyShare, 0)
+  return busy >= leastBusy && busy > lostShareLimit * due
 }
 
 interface Place {

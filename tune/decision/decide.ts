@@ -6,9 +6,10 @@ import { format, type Results } from './results.ts'
 import { bootstrap } from '../statistics/bootstrap.ts'
 import { kneeOf } from '../statistics/knee.ts'
 import { agreesWithLittle } from '../statistics/little.ts'
-import { scalabilityOf } from '../statistics/scalability.ts'
+import { peakOf, scalabilityOf } from '../statistics/scalability.ts'
 import { advise } from './advice.ts'
 import { capacityOf, sampleFor, type Estimate } from './capacity.ts'
+import { doubtOf } from './doubt.ts'
 import { findLimit } from './limit.ts'
 import { fitMemory } from './memory.ts'
 import { judgeNoise, undisturbed } from './noise.ts'
@@ -33,11 +34,15 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
   const objectives = options.objectives.map(({ name, share, limitMs }) => ({
     name, share, limitMs, capacity: capacityOf(groups.map((group) => group.map((step) => sampleFor(step, { name, share, limitMs }))), limitMs)
   }))
-  const capacity = objectives.reduce<Estimate | null>((least, one) => one.capacity === null ? least : least === null || one.capacity.estimate < least.estimate ? one.capacity : least, null)
-  const deciding = options.objectives[objectives.findIndex((one) => one.capacity === capacity)] ?? options.objectives[0]!
+  const found = objectives.reduce<Estimate | null>((least, one) => one.capacity === null ? least : least === null || one.capacity.estimate < least.estimate ? one.capacity : least, null)
+  const deciding = options.objectives[objectives.findIndex((one) => one.capacity === found)] ?? options.objectives[0]!
+  const doubt = found === null ? null : doubtOf(found, groups, good, options.objectives)
+  const capacity = doubt?.capacity ?? found
+  const isInDoubt = doubt?.isTooWide === true
+  if (doubt !== null) remarks.push('Other processes disturbed every step in which an objective did not hold: the server may bear more.')
   const memory = fitMemory(main.flatMap(({ server }) => server?.memory ?? []))
   const noise = judgeNoise(measured.steps)
-  const finding = findLimit({ steps: used, capacity, memory, isOverMemory: measured.isOverMemory, isGeneratorLimited: measured.isGeneratorLimited, refusal: measured.refusal, objective: deciding })
+  const finding = findLimit({ steps: used, capacity, memory, isOverMemory: measured.isOverMemory, isGeneratorLimited: measured.isGeneratorLimited, refusal: measured.refusal, objective: deciding, isInDoubt })
   const unsteady = used.filter((step) => keptUp(step) && step.server !== null && !agreesWithLittle(step.server.flow)).length
   if (unsteady > used.length / 4) remarks.push(`In ${unsteady} of ${used.length} steps the server's own figures contradict Little's law: it was not in a steady state.`)
   const clients = capacity === null ? 0 : Math.floor(capacity.estimate / options.rate + 1e-6)
@@ -46,8 +51,9 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
     target: options.hasMaxClients ? options.maxClients * options.rate : null,
     margin: noise.margin,
     isGeneratorLimited: measured.isGeneratorLimited,
-    wereClientsRefused: measured.refusal !== null,
-    isComplete: measured.isComplete
+    wereClientsRefused: measured.refusal !== null && (measured.refusal.option === null || measured.refusal.option === 'maxSessions'),
+    isComplete: measured.isComplete,
+    isInDoubt
   })
   const nodes = measured.figures?.cluster?.nodes ?? 1
   return {
@@ -74,15 +80,23 @@ export function decide (measured: Measured, options: TuneOptions, startedAt: Dat
     objectives,
     limit: finding.limit,
     limitReason: finding.reason,
-    knee: kneeIn(groups),
-    scalability: scalabilityOf(used.map(({ offered, achieved }) => ({ load: offered, throughput: achieved }))),
+    knee: capacity?.atLeast === false ? kneeIn(groups) : null,
+    scalability: scalabilityIn(groups),
     memory,
-    noise,
+    noise: { ...noise, hidesCapacity: isInDoubt },
     remarks,
-    advice: capacity === null ? [] : advise({ steps: used, capacity, clients, rate: options.rate, objective: deciding, limit: finding.limit, memory, figures: measured.figures, maxMemoryBytes: options.maxMemoryBytes }),
+    advice: capacity === null || isInDoubt ? [] : advise({ steps: used, capacity, clients, rate: options.rate, objective: deciding, limit: finding.limit, memory, figures: measured.figures, maxMemoryBytes: options.maxMemoryBytes }),
     extrapolation: capacity === null || nodes < 2 ? null : { nodes, eventsPerSecond: nodes * capacity.estimate, isExtrapolated: true },
     steps: measured.steps
   }
+}
+
+function scalabilityIn (groups: ReadonlyArray<readonly Step[]>): Results['scalability'] {
+  const fitOf = (steps: ReadonlyArray<readonly Step[]>) => scalabilityOf(steps.flat().map(({ offered, achieved }) => ({ load: offered, throughput: achieved })))
+  const fit = fitOf(groups)
+  if (fit === null) return null
+  const intervalOf = (term: 'contention' | 'coherency') => bootstrap(groups, (drawn) => fitOf(drawn)?.[term] ?? null, { resamples: 100 })
+  return { ...fit, contentionInterval: intervalOf('contention'), coherencyInterval: intervalOf('coherency'), peak: peakOf(fit) }
 }
 
 /** Where throughput leaves the load. Null if both lines have nearly the same slope. */

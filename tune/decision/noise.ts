@@ -1,3 +1,4 @@
+import { isDisturbed, othersLimit } from '../measure/disturbance.ts'
 import type { Step } from '../measure/step.ts'
 import { median } from '../statistics/quantile.ts'
 
@@ -14,8 +15,9 @@ export interface Noise {
   readonly others: number | null
 }
 
-const othersLimit = 0.2
 const leastMargin = 0.15
+/** A quiet machine lets a server wait for less than this share of the time. */
+const waitedSign = 0.05
 const rateLimit = 0.03
 /** So many events more or less are chance. */
 const chance = 6
@@ -23,9 +25,9 @@ const chance = 6
 const latencyFactor = 1.5
 const tickMs = 2
 
-/** The steps of one load that other processes hardly disturbed; all of them if they disturbed every one. */
+/** The steps of one load that other processes hardly disturbed; all of them if every one was disturbed. */
 export function undisturbed (group: readonly Step[]): readonly Step[] {
-  const quiet = group.filter(({ machine: { others } }) => others === null || others <= othersLimit)
+  const quiet = group.filter((step) => !isDisturbed(step))
   return quiet.length > 0 ? quiet : group
 }
 
@@ -39,11 +41,16 @@ export function judgeNoise (steps: readonly Step[]): Noise {
     if (Math.abs(control.achieved / (second.offered / first.offered) - 1) > Math.max(rateLimit, chance / (first.offered * first.seconds))) signs.push(`Two equal steps handled events at rates of ${first.achieved.toPrecision(3)} and ${second.achieved.toPrecision(3)} a second.`)
     if (Math.abs(one - other) > tickMs && Math.max(one, other) > latencyFactor * Math.min(one, other)) signs.push(`Two equal steps had median answers of ${one.toPrecision(3)} and ${other.toPrecision(3)} ms.`)
   }
-  const shares = steps.flatMap(({ machine }) => machine.others ?? [])
-  const others = shares.length === 0 ? null : median(shares)
+  const others = medianOf(steps.flatMap(({ machine }) => machine.others ?? []))
   if (others !== null && others > othersLimit) signs.push(`Other processes used ${Math.round(others * 100)} % of the machine.`)
+  const waited = medianOf(steps.flatMap(({ machine }) => machine.waited ?? []))
+  if (waited !== null && waited > waitedSign) signs.push(`The server was ready to run and had no processor for ${Math.round(waited * 100)} % of the time.`)
   const voided = steps.filter((step) => step.void?.startsWith('the hypervisor') === true).length
   if (voided > 0) signs.push(`A hypervisor took processor time away in ${voided} of ${steps.length} steps.`)
-  const margin = signs.length === 0 ? 0 : leastMargin + (others !== null && others > othersLimit ? others : 0)
+  const margin = signs.length === 0 ? 0 : leastMargin + Math.min(1, waited ?? (others !== null && others > othersLimit ? others : 0))
   return { isNoisy: signs.length > 0, margin, signs, control, others }
+}
+
+function medianOf (values: readonly number[]): number | null {
+  return values.length === 0 ? null : median(values)
 }

@@ -13,6 +13,14 @@ import type { Scalability } from '../statistics/scalability.ts'
 /** Name and version of the format. */
 export const format = 'fastify-tether/tune/1'
 
+/** The law as fitted, with the intervals of its terms; null where too few resamples had a fit. */
+export interface ScalabilityFit extends Scalability {
+  readonly contentionInterval: Interval | null
+  readonly coherencyInterval: Interval | null
+  /** Load of the greatest throughput; null where throughput does not fall among the loads that were measured. */
+  readonly peak: number | null
+}
+
 /** All figures of a run, as `--json` writes them. @see docs/tune.md */
 export interface Results {
   readonly format: typeof format
@@ -46,9 +54,12 @@ export interface Results {
   /** Where throughput stops following the load: two straight lines. Null where no knee was found. */
   readonly knee: (Knee & { readonly interval: Interval | null }) | null
   /** Fit of the Universal Scalability Law to throughput by events a second; null with fewer than six loads. */
-  readonly scalability: Scalability | null
+  readonly scalability: ScalabilityFit | null
   readonly memory: MemoryFit | null
-  readonly noise: Noise
+  readonly noise: Noise & {
+    /** Whether other processes disturbed every step in which an objective did not hold, so that the capacity cannot be told. */
+    readonly hidesCapacity: boolean
+  }
   readonly remarks: readonly string[]
   readonly advice: readonly Advice[]
   /** The capacity of several nodes, by plain multiplication; null without a cluster. */

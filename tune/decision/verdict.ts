@@ -16,14 +16,16 @@ export interface VerdictParts {
   readonly isGeneratorLimited: boolean
   /** Whether the server turned clients away before there were as many as asked for. */
   readonly wereClientsRefused: boolean
+  /** Whether other processes made the capacity too unsure to be told. */
+  readonly isInDoubt: boolean
   /** Whether the run came to its end. */
   readonly isComplete: boolean
 }
 
-export function judge ({ capacity, target, margin, isGeneratorLimited, wereClientsRefused, isComplete }: VerdictParts): Verdict {
+export function judge ({ capacity, target, margin, isGeneratorLimited, wereClientsRefused, isInDoubt, isComplete }: VerdictParts): Verdict {
   if (capacity === null || !isComplete) return 'unknown'
   const { estimate, interval: [low, high], atLeast } = capacity
-  if (target === null) return estimate > 0 ? 'meets' : margin > 0 ? 'unknown' : 'fails'
+  if (target === null) return isInDoubt ? 'unknown' : estimate > 0 ? 'meets' : margin > 0 ? 'unknown' : 'fails'
   if (wereClientsRefused) return 'fails'
   if (atLeast) return estimate >= nearly * target ? 'meets' : 'unknown'
   if (low * (1 - margin) >= nearly * target) return 'meets'

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { ReaderKind, ReaderMix } from '../input/options.ts'
+import { randomFrom } from '../statistics/random.ts'
 import type { Answered, Link, OpenLink } from './link.ts'
 
 /** Bytes a second that a slow reader takes. */
@@ -30,6 +31,8 @@ export interface ClientsReading {
   /** Streams that ended without being asked to, since the last reading. */
   readonly lost: number
   readonly bytes: number
+  /** Sessions so far. */
+  readonly opened: number
 }
 
 /** Clients that read at set speeds. */
@@ -43,9 +46,11 @@ export class Clients {
   readonly #timer: NodeJS.Timeout
   #lost = 0
   #bytes = 0
-  #next = 0
+  #opened = 0
+  readonly #random: () => number
 
-  constructor (open: OpenLink, mix: ReaderMix) {
+  constructor (open: OpenLink, mix: ReaderMix, seed = 1) {
+    this.#random = randomFrom(seed)
     this.#open = open
     this.#mix = mix
     this.#timer = setInterval(() => this.#tick(), tickMs)
@@ -78,6 +83,7 @@ export class Clients {
     this.#counts[kind] += 1
     try {
       const client = await this.#connect(kind, null)
+      this.#opened += 1
       this.#all.push(client)
       if (kind !== 'frozen') this.#senders.push(client)
     } catch (error) {
@@ -151,7 +157,7 @@ export class Clients {
     try {
       const next = await this.#connect('churning', client.session)
       // The client may have been closed meanwhile.
-      if (!this.#all.includes(client)) return next.link.close()
+      if (!this.#all.includes(client)) return next.link.leave()
       this.#all[this.#all.indexOf(client)] = next
       const sender = this.#senders.indexOf(client)
       if (sender !== -1) this.#senders[sender] = next
@@ -168,18 +174,17 @@ export class Clients {
     const sender = this.#senders.lastIndexOf(client)
     if (sender !== -1) this.#senders.splice(sender, 1)
     this.#counts[client.kind] -= 1
-    if (isAsked) client.link.close()
+    if (isAsked) client.link.leave()
   }
 
-  /** Sends an event from the client whose turn it is. */
+  /** Sends an event from any client, so that each has its events in bursts and pauses, as people make them. */
   send (envelope: string, onAnswer: Answered): void {
-    if (this.#senders.length === 0) return onAnswer(0)
-    this.#next = (this.#next + 1) % this.#senders.length
-    this.#senders[this.#next]!.link.send(envelope, onAnswer)
+    if (this.#senders.length === 0) return onAnswer(0, '')
+    this.#senders[Math.floor(this.#random() * this.#senders.length)]!.link.send(envelope, onAnswer)
   }
 
   read (): ClientsReading {
-    const reading = { open: this.#all.length, lost: this.#lost, bytes: this.#bytes }
+    const reading = { open: this.#all.length, lost: this.#lost, bytes: this.#bytes, opened: this.#opened }
     this.#lost = 0
     this.#bytes = 0
     return reading

@@ -1,6 +1,6 @@
 import http2 from 'node:http2'
-import { helloFinder, type OpenLink } from './link.ts'
-import type { Target } from './target.ts'
+import { codeIn, faultBytes, helloFinder, leaveEvent, refusalOf, type Answered, type OpenLink } from './link.ts'
+import { pathOf, type Target } from './target.ts'
 
 /** Streams on one connection. Servers commonly allow 100; events need some of them. */
 const streamsPerConnection = 80
@@ -26,6 +26,8 @@ export function http2Links (target: Target): OpenLink {
     shared.links += 1
     let session = ''
     let isOver = false
+    let status = 0
+    let fault = ''
     const leave = (): void => {
       isOver = true
       shared.links -= 1
@@ -43,28 +45,41 @@ export function http2Links (target: Target): OpenLink {
     })
     const id = resumed === null ? { 'x-tether-session': 'new' } : { 'x-tether-session': resumed, 'last-event-id': `${resumed}.0` }
     const stream = shared.session.request({ ...headers, ':method': 'GET', ':path': path, accept: 'text/event-stream', ...id })
-    stream.on('response', ({ ':status': status }) => { if (status !== 200) finish(`status ${status}`) })
+    stream.on('response', ({ ':status': given = 0 }) => { status = given })
     stream.on('data', (bytes: Buffer) => {
       if (isOver) return
+      if (status !== 200) {
+        fault += bytes.toString('latin1', 0, faultBytes)
+        if (fault.length >= faultBytes) finish(refusalOf(status, fault))
+        return
+      }
       find(bytes)
       onText(bytes)
     })
     stream.on('error', (error) => finish(error.message))
-    stream.on('close', () => finish('closed'))
+    stream.on('end', () => { if (status !== 200) finish(refusalOf(status, fault)) })
+    stream.on('close', () => finish(status === 0 || status === 200 ? 'closed' : refusalOf(status, fault)))
+    const post = (to: string, body: string, onAnswer: Answered): void => {
+      if (shared.session.closed || shared.session.destroyed) return onAnswer(0, '')
+      const request = shared.session.request({ ...headers, ':method': 'POST', ':path': to, 'content-type': 'application/json', 'x-tether-session': session })
+      let status = 0
+      let fault = ''
+      request.on('response', ({ ':status': given = 0 }) => { status = given })
+      request.on('data', (bytes: Buffer) => { if (status >= 400 && fault.length < faultBytes) fault += bytes.toString('latin1') })
+      request.on('error', () => {})
+      request.on('close', () => onAnswer(status, codeIn(fault)))
+      request.end(body)
+    }
     return {
-      send: (envelope, onAnswer) => {
-        if (shared.session.closed || shared.session.destroyed) return onAnswer(0)
-        const post = shared.session.request({ ...headers, ':method': 'POST', ':path': path, 'content-type': 'application/json', 'x-tether-session': session })
-        let status = 0
-        post.on('response', ({ ':status': given = 0 }) => { status = given })
-        post.on('error', () => {})
-        post.on('close', () => onAnswer(status))
-        post.resume()
-        post.end(envelope)
-      },
+      send: (envelope, onAnswer) => post(path, envelope, onAnswer),
       pause: () => { stream.pause() },
       resume: () => { stream.resume() },
-      close: () => { if (!isOver) leave() }
+      close: () => { if (!isOver) leave() },
+      leave: () => {
+        if (isOver) return
+        post(pathOf(target, leaveEvent), '{}', () => {})
+        leave()
+      }
     }
   }
 }

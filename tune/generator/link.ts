@@ -8,8 +8,8 @@ export interface LinkListener {
   onGone: (reason: string) => void
 }
 
-/** Status 0: there was no answer. */
-export type Answered = (status: number) => void
+/** Status 0: there was no answer. The code is that of a fault, empty where none is known. */
+export type Answered = (status: number, code: string) => void
 
 /** One client: a stream down, and events up. */
 export interface Link {
@@ -18,11 +18,30 @@ export interface Link {
   /** Stops and starts reading. */
   pause: () => void
   resume: () => void
+  /** Breaks the stream; the session waits for its client. */
   close: () => void
+  /** Ends the session, as a page does that goes away. */
+  leave: () => void
 }
 
 /** Opens a link; `session` is one to resume, or null for a new one. */
 export type OpenLink = (listener: LinkListener, session: string | null) => Link
+
+/** Event by which a page says that it goes away. */
+export const leaveEvent = 'tether.close'
+/** Bytes of an answer with a fault that may have its code. */
+export const faultBytes = 2_048
+
+/** The code in the answer to a request that failed; empty for none. */
+export function codeIn (body: string): string {
+  return /"code": *"(\w+)"/.exec(body)?.[1] ?? ''
+}
+
+/** Why the server refused a stream. */
+export function refusalOf (status: number, body: string): string {
+  const code = codeIn(body)
+  return code === '' ? `status ${status}` : `status ${status}, ${code}`
+}
 
 const hello = /"type":"hello","session":"([\w-]+)"/
 

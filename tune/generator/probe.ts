@@ -30,7 +30,8 @@ interface Probe {
   readonly session: string
 }
 
-const graceMs = 5_000
+/** Time that the last requests of sessions that leave have. */
+const leaveMs = 200
 const pongText = '"type":"pong"'
 /** Two copies of one broadcast that are further apart than this are two broadcasts. */
 const longestSpreadMs = 10_000
@@ -114,14 +115,14 @@ function sendPing (intendedAt: number): void {
 
 const calls = {
   setUp: (given: Target): void => { target = given },
-  /** Opens or closes probes. Returns why it could not; null if it could. */
-  resize: async (count: number): Promise<string | null> => {
-    while (probes.length > count) probes.pop()!.link.close()
+  /** Opens or closes probes. Returns how many there are, and why there are not more; null if there are as many as asked for. */
+  resize: async (count: number): Promise<{ fault: string | null, open: number }> => {
+    while (probes.length > count) probes.pop()!.link.leave()
     try {
       while (probes.length < count) await openOne()
-      return null
+      return { fault: null, open: probes.length }
     } catch (error) {
-      return (error as Error).message
+      return { fault: (error as Error).message, open: probes.length }
     }
   },
   /** Pings at a rate from now on; 0 for none. */
@@ -137,7 +138,7 @@ const calls = {
     updates = updateBytes = 0
     startedAt = performance.now()
   },
-  take: async (): Promise<ProbeReading> => {
+  take: async (graceMs: number): Promise<ProbeReading> => {
     pace?.stop()
     const seconds = (performance.now() - startedAt) / 1_000
     const perSecond = probes.length === 0 ? 0 : updates / probes.length / seconds
@@ -149,9 +150,11 @@ const calls = {
     startedAt = 0
     return { ping: text(ping), missing: waiting.size, spread: text(spread), updatesPerSecond: perSecond, updateBytes: bytes, silent }
   },
-  close: (): void => {
+  /** Ends all sessions, as pages that go away do. */
+  close: async (): Promise<void> => {
     pace?.stop()
-    for (const { link } of probes.splice(0)) link.close()
+    for (const { link } of probes.splice(0)) link.leave()
+    await delay(leaveMs)
   }
 }
 

@@ -1,5 +1,5 @@
 import { AnswerReader } from './answer-reader.ts'
-import { helloFinder, type OpenLink } from './link.ts'
+import { faultBytes, helloFinder, refusalOf, type OpenLink } from './link.ts'
 import { PostPool } from './post-pool.ts'
 import { connect, headOf, type Target } from './target.ts'
 
@@ -9,6 +9,8 @@ export function sseLinks (target: Target): OpenLink {
   return ({ onHello, onText, onGone }, resumed) => {
     let session = ''
     let isOver = false
+    let status = 0
+    let fault = ''
     const finish = (reason: string): void => {
       if (isOver) return
       isOver = true
@@ -20,13 +22,18 @@ export function sseLinks (target: Target): OpenLink {
       onHello(found)
     })
     const reader = new AnswerReader({
-      onHead: (status) => { if (status !== 200) finish(`status ${status}`) },
+      onHead: (given) => { status = given },
       onBody: (bytes) => {
         if (isOver) return
+        if (status !== 200) {
+          fault += bytes.toString('latin1', 0, faultBytes)
+          if (fault.length >= faultBytes) finish(refusalOf(status, fault))
+          return
+        }
         find(bytes)
         onText(bytes)
       },
-      onEnd: () => finish('ended by the server'),
+      onEnd: () => finish(status === 200 ? 'ended by the server' : refusalOf(status, fault)),
       onFault: finish
     })
     const socket = connect(target, () => {
@@ -35,14 +42,20 @@ export function sseLinks (target: Target): OpenLink {
     })
     socket.on('data', (bytes) => reader.read(bytes))
     socket.on('error', (error) => finish(error.message))
-    socket.on('close', () => finish('closed'))
+    socket.on('close', () => finish(status === 0 || status === 200 ? 'closed' : refusalOf(status, fault)))
+    const close = (): void => {
+      isOver = true
+      socket.destroy()
+    }
     return {
       send: (envelope, onAnswer) => pool.post(session, envelope, onAnswer),
       pause: () => { socket.pause() },
       resume: () => { socket.resume() },
-      close: () => {
-        isOver = true
-        socket.destroy()
+      close,
+      leave: () => {
+        if (isOver) return
+        pool.leave(session, () => {})
+        close()
       }
     }
   }

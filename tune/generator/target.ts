@@ -27,6 +27,11 @@ export function targetOf (url: URL, headers: Readonly<Record<string, string>>, t
   }
 }
 
+/** The path of an event below the stream's URL. */
+export function pathOf ({ path }: Target, event: string): string {
+  return path.replace(/\/?(?=\?|$)/, `/${event}`)
+}
+
 /** Opens a connection. A certificate is not checked: the person owns the server. */
 export function connect ({ isSecure, hostname, port }: Target, onOpen: () => void): net.Socket {
   const socket = isSecure

@@ -17,7 +17,7 @@ export interface MessageListener {
   /** The payload of one whole text message. */
   onText: (bytes: Buffer) => void
   onPing: (bytes: Buffer) => void
-  onClose: () => void
+  onClose: (code: number) => void
 }
 
 /** Reads the messages of a server, which are not masked. */
@@ -43,7 +43,7 @@ export class MessageReader {
   #take (first: number, payload: Buffer): void {
     const opcode = first & 15
     if (opcode === opcodes.ping) return this.#listener.onPing(payload)
-    if (opcode === opcodes.close) return this.#listener.onClose()
+    if (opcode === opcodes.close) return this.#listener.onClose(payload.length < 2 ? 1005 : payload.readUInt16BE(0))
     if (opcode !== opcodes.text && opcode !== opcodes.continuation) return
     if (first < 0x80) {
       this.#parts.push(payload)

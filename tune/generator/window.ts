@@ -1,6 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { createHistogram, encode, record } from '../statistics/histogram.ts'
 import type { Flow } from '../statistics/little.ts'
+import type { Answered } from './link.ts'
+
+/** Code of a 429 that says that a command channel is full. Any other comes from something before it, a rate limit for example. */
+const busyCode = 'FST_ERR_TETHER_BUSY'
 
 /** What became of the requests that were due in a window. */
 export interface WindowReading {
@@ -8,7 +12,7 @@ export interface WindowReading {
   readonly due: number
   /** Answers with 2xx, by the end of the window, also to requests from before. */
   readonly accepted: number
-  /** Requests of the window by their outcome; those without an answer in time are in `missing`. */
+  /** Requests of the window by their outcome: `busy` where a command channel was full; those without an answer in time are in `missing`. */
   readonly busy: number
   readonly refused: number
   readonly failed: number
@@ -37,9 +41,10 @@ export class Window {
   #changedAt = this.#startedAt
   #answered = 0
   #answeredMs = 0
+  #busy = 0
 
   /** A request that was due at `intendedAt` is sent now. Returns what to call with the status of its answer. */
-  begin (intendedAt: number): (status: number) => void {
+  begin (intendedAt: number): Answered {
     const sentAt = performance.now()
     // Requests of the same instant need different keys.
     let key = intendedAt
@@ -48,10 +53,11 @@ export class Window {
     this.#due += 1
     record(this.#lag, sentAt - intendedAt)
     this.#change(1)
-    return (status) => {
+    return (status, code) => {
       if (!this.#unanswered.delete(key)) return
       const now = performance.now()
       this.#statuses[status] = (this.#statuses[status] ?? 0) + 1
+      if (status === 429 && code === busyCode) this.#busy += 1
       if (isAccepted(status)) record(this.#latency, now - intendedAt)
       if (this.#endedAt === 0) {
         this.#change(-1)
@@ -91,8 +97,8 @@ export class Window {
       seconds: milliseconds / 1_000,
       due: this.#due,
       accepted: this.#accepted,
-      busy: count((status) => status === 429),
-      refused: count((status) => status >= 300 && status < 500 && status !== 429),
+      busy: this.#busy,
+      refused: count((status) => status >= 300 && status < 500) - this.#busy,
       failed: count((status) => status >= 500 || status === 0),
       missing: this.#unanswered.size,
       latency: encode(this.#latency),

@@ -27,8 +27,8 @@ export interface WorkerReading {
   readonly busy: number
 }
 
-/** A request without an answer for this long after a window counts as missing. */
-const graceMs = 5_000
+/** Time that the last requests of sessions that leave have. */
+const leaveMs = 200
 
 let clients: Clients | null = null
 let choose: () => string = () => ''
@@ -39,9 +39,9 @@ let atStart: EventLoopUtilization = performance.eventLoopUtilization()
 
 function send (intendedAt: number): void {
   const settle = window?.begin(intendedAt)
-  clients!.send(choose(), (status) => {
+  clients!.send(choose(), (status, code) => {
     if (isAccepted(status)) window?.accept()
-    settle?.(status)
+    settle?.(status, code)
   })
 }
 
@@ -62,7 +62,7 @@ function chooser (events: readonly WeightedEvent[], random: () => number): () =>
 const calls = {
   setUp: ({ target, mix, events, seed: given }: WorkerSetup): void => {
     seed = given
-    clients = new Clients(openerOf(target), mix)
+    clients = new Clients(openerOf(target), mix, given)
     choose = chooser(events, randomFrom(given))
   },
   /** Opens or closes clients. Returns how many there are, and why there are not more; null if there are as many as asked for. */
@@ -81,8 +81,8 @@ const calls = {
     atStart = performance.eventLoopUtilization()
     window = new Window()
   },
-  /** Ends the window and the sending, and waits for the answers. */
-  take: async (): Promise<WorkerReading> => {
+  /** Ends the window and the sending, and waits for the answers. A request without one by then counts as missing. */
+  take: async (graceMs: number): Promise<WorkerReading> => {
     const ended = window!
     const busy = performance.eventLoopUtilization(atStart).utilization
     ended.end()
@@ -93,9 +93,11 @@ const calls = {
     window = null
     return { window: ended.read(), clients: clients!.read(), busy }
   },
-  close: (): void => {
+  /** Ends all sessions, as pages that go away do. */
+  close: async (): Promise<void> => {
     pace?.stop()
     clients?.close()
+    await delay(leaveMs)
   }
 }
 

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { fetchText, type FetchOptions } from '../fetch.ts'
+import type { TuneOptions } from './options.ts'
 import { sampleOf } from './sample.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -9,20 +11,22 @@ export interface WeightedEvent {
   readonly weight: number
 }
 
+const timeoutMs = 30_000
+
 /**
  * Reads the events from lines of JSON, or makes them from an OpenAPI document: a file, a URL or a path of the server.
  *
  * @throws UsageError, which names the file and the line
  */
-export async function readEvents (source: string, url: URL, headers: Readonly<Record<string, string>>): Promise<WeightedEvent[]> {
-  const text = await readSource(source, url, headers)
+export async function readEvents ({ events: source, url, headers, transport }: Pick<TuneOptions, 'events' | 'url' | 'headers' | 'transport'>): Promise<WeightedEvent[]> {
+  const text = await readSource(source, url, { headers: { ...headers, accept: 'application/json' }, isHttp2: transport === 'http2', timeoutMs })
   const document = asObject(text)
   const events = document !== null && ('openapi' in document || 'swagger' in document) ? fromDocument(document, url, source) : fromLines(text, source)
   if (events.length === 0) throw new UsageError(`--events: ${source} has no event`)
   return events
 }
 
-async function readSource (source: string, url: URL, headers: Readonly<Record<string, string>>): Promise<string> {
+async function readSource (source: string, url: URL, options: FetchOptions): Promise<string> {
   let reason: string
   try {
     return await readFile(source, 'utf8')
@@ -32,11 +36,11 @@ async function readSource (source: string, url: URL, headers: Readonly<Record<st
   if (!source.startsWith('/') && !/^https?:/.test(source)) throw new UsageError(`--events: ${source} cannot be read: ${reason}`)
   const from = new URL(source, url)
   if (from.origin !== url.origin) throw new UsageError(`--events: ${source} is not on the server of --url`)
-  const answer = await fetch(from, { headers: { ...headers, accept: 'application/json' } }).catch((error: Error) => {
+  const { status, text } = await fetchText(from, options).catch((error: Error) => {
     throw new UsageError(`--events: ${from.href} cannot be fetched: ${error.message}`)
   })
-  if (!answer.ok) throw new UsageError(`--events: there is no such file, and the server answers ${answer.status} to ${from.pathname}`)
-  return await answer.text()
+  if (status !== 200) throw new UsageError(`--events: there is no such file, and the server answers ${status} to ${from.pathname}`)
+  return text
 }
 
 function asObject (text: string): Record<string, unknown> | null {
@@ -70,6 +74,8 @@ function fromDocument (document: Record<string, unknown>, url: URL, source: stri
   const events = Object.entries((document.paths ?? {}) as Record<string, any>).flatMap(([path, { post }]) => {
     const name = path.startsWith(`${base}/`) ? path.slice(base.length + 1) : ''
     if (post === undefined || name === '' || name.includes('/') || name.startsWith('tether.') || name.includes('{')) return []
+    // A request needs a number, which only a client that sends one event after the other can give.
+    if (post.responses?.['200'] !== undefined && post.responses['422'] !== undefined) return []
     const schema = post.requestBody?.content?.['application/json']?.schema ?? post.parameters?.find((one: { in?: string }) => one.in === 'body')?.schema
     return [{ event: decodeURIComponent(name), data: sampleOf(schema ?? { type: 'object' }, resolve), weight: 1 }]
   })

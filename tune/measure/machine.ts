@@ -55,6 +55,16 @@ export function processTimeMs (pid: number): number | null {
   }
 }
 
+/** Milliseconds for which the main thread of a process was ready to run, and had no processor; null where the system does not tell. */
+export function processWaitMs (pid: number): number | null {
+  try {
+    const waited = Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1])
+    return Number.isFinite(waited) ? waited / 1e6 : null
+  } catch {
+    return null
+  }
+}
+
 /** Most files that a process may have open; null where the system does not tell. */
 export function descriptorLimit (): number | null {
   try {

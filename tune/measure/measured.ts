@@ -1,5 +1,14 @@
-import type { ServerFigures } from './server-figures.ts'
+import type { ServerFigures, SessionLimitOption } from './server-figures.ts'
 import type { Step } from './step.ts'
+
+/** The server took no more clients. */
+export interface ClientRefusal {
+  readonly reason: string
+  /** Whether the server has no room for more sessions. */
+  readonly isSessionLimit: boolean
+  /** The limit of the server, where its figures tell; null otherwise. */
+  readonly option: SessionLimitOption | null
+}
 
 /** What a run has measured, whole or not. */
 export interface Measured {
@@ -10,7 +19,7 @@ export interface Measured {
   readonly figures: ServerFigures | null
   readonly isOverMemory: boolean
   readonly isGeneratorLimited: boolean
-  /** Why the server took no more clients; null if it took all. */
-  readonly refusal: string | null
+  /** Null if the server took all clients. */
+  readonly refusal: ClientRefusal | null
   readonly isComplete: boolean
 }

@@ -5,8 +5,8 @@ export interface Timing {
   readonly repeats: number
 }
 
-/** What a step costs beside its warm-up and its window. */
-const overheadMs = 700
+const leastWarmMs = 500
+const leastWindowMs = 800
 /** Share of the whole run that is left for opening streams and for the report. */
 const spare = 0.1
 
@@ -26,14 +26,27 @@ export function orderOf (count: number, repeat: number): number[] {
   return repeat % 2 === 0 ? order : order.reverse()
 }
 
+export interface TimingParts {
+  readonly loads: number
+  /** Steps beside those of the loads. */
+  readonly extra: number
+  readonly milliseconds: number
+  readonly quick: boolean
+  /** Repeats that are still to come; null for as many as fit. */
+  readonly repeats: number | null
+  /** What a step costs beside its warm-up and its window. */
+  readonly overheadMs: number
+}
+
 /** The longest windows, and the most repeats, that fit into the time. */
-export function timingFor (loads: number, milliseconds: number, quick: boolean): Timing {
-  const repeats = quick ? 3 : 5
+export function timingFor ({ loads, extra, milliseconds, quick, repeats: given, overheadMs }: TimingParts): Timing {
+  const repeats = given ?? (quick ? 3 : 5)
   const warmMs = quick ? 600 : 1_500
-  const room = milliseconds * (1 - spare) / (loads * repeats) - warmMs - overheadMs
+  const useful = milliseconds * (1 - spare)
+  const room = useful / (loads * repeats + extra) - warmMs - overheadMs
   const windowMs = Math.min(quick ? 3_000 : 15_000, room)
-  if (windowMs >= 800) return { warmMs, windowMs: Math.floor(windowMs), repeats }
+  if (windowMs >= leastWindowMs) return { warmMs, windowMs: Math.floor(windowMs), repeats }
   // Too little time for all: fewer repeats tell less, and the intervals say so.
-  const fewer = Math.max(1, Math.floor(milliseconds * (1 - spare) / (loads * (500 + overheadMs + 800))))
-  return { warmMs: 500, windowMs: 800, repeats: Math.min(repeats, fewer) }
+  const fewer = Math.max(1, Math.floor((useful / (leastWarmMs + overheadMs + leastWindowMs) - extra) / loads))
+  return { warmMs: leastWarmMs, windowMs: leastWindowMs, repeats: Math.min(repeats, fewer) }
 }

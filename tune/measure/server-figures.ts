@@ -1,4 +1,9 @@
+import { fetchText, type FetchOptions } from '../fetch.ts'
+import type { TuneOptions } from '../input/options.ts'
 import type { Buckets } from '../statistics/buckets.ts'
+
+/** A limit beyond which the server refuses sessions. */
+export type SessionLimitOption = keyof ServerFigures['stats']['refusals']
 
 /** Answer of `GET <url>/tether.tuning`. Every count and time is a total since the start. @see docs/tune.md */
 export interface ServerFigures {
@@ -37,6 +42,7 @@ export interface ServerFigures {
     readonly handlerErrors: number
     readonly queueHighWater: number
     readonly bufferedMemory: number
+    readonly refusals: { readonly maxSessions: number, readonly maxSessionsPerOwner: number, readonly maxSessionsPerConnection: number }
   }
   readonly options: {
     readonly writeBuffer: number
@@ -55,13 +61,13 @@ const timeoutMs = 15_000
 /** The route of a server's figures. */
 export class TuningRoute {
   readonly #url: URL
-  readonly #headers: Readonly<Record<string, string>>
+  readonly #options: FetchOptions
 
-  constructor (url: URL, headers: Readonly<Record<string, string>>) {
+  constructor ({ url, headers, transport }: Pick<TuneOptions, 'url' | 'headers' | 'transport'>) {
+    this.#options = { headers, isHttp2: transport === 'http2', timeoutMs }
     this.#url = new URL(url)
     this.#url.search = ''
     this.#url.pathname = `${url.pathname.replace(/\/$/, '')}/tether.tuning`
-    this.#headers = headers
   }
 
   /**
@@ -73,16 +79,12 @@ export class TuningRoute {
     const url = new URL(this.#url)
     if (collect) url.searchParams.set('collect', '')
     try {
-      const answer = await fetch(url, { headers: this.#headers, signal: AbortSignal.timeout(timeoutMs) })
-      if (!answer.ok) {
-        await answer.body?.cancel()
-        return answer.status === 404 ? 'the server has no route tether.tuning' : `the server answers ${answer.status} to tether.tuning`
-      }
-      const figures = await answer.json() as ServerFigures
+      const { status, text } = await fetchText(url, this.#options)
+      if (status !== 200) return status === 404 ? 'the server has no route tether.tuning' : `the server answers ${status} to tether.tuning`
+      const figures = JSON.parse(text) as ServerFigures
       return figures.version === 1 ? figures : 'the server has another version of the figures'
     } catch (error) {
-      const { message, cause } = error as Error
-      return `tether.tuning does not answer: ${cause instanceof Error ? cause.message : message}`
+      return `tether.tuning does not answer: ${(error as Error).message}`
     }
   }
 }

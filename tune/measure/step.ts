@@ -49,6 +49,8 @@ export interface StepMemory {
   readonly sessions: number
   /** Events since the start of the server. */
   readonly events: number
+  /** Sessions that the run has opened so far. */
+  readonly opened: number
 }
 
 export type StepKind = 'ramp' | 'control' | 'measured'
@@ -99,6 +101,8 @@ export interface Step {
     readonly steal: number
     /** Share of the machine that other processes used; null where the server's share is not known. */
     readonly others: number | null
+    /** Share of the time in which the server's event loop was ready to run, and had no processor; null where it is not known. */
+    readonly waited: number | null
   }
   /** Why the step says nothing about the server; null if it does. */
   readonly void: string | null

@@ -4,9 +4,9 @@ import { between } from '../statistics/buckets.ts'
 import { decode, encode, merge, percentile, type Histogram } from '../statistics/histogram.ts'
 import { agreesWithLittle, littleRatio, type Flow } from '../statistics/little.ts'
 import type { Generator, GeneratorReading, Refusal } from './generator.ts'
-import { processTimeMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
+import { processTimeMs, processWaitMs, readProcessorTimes, type ProcessorTimes } from './machine.ts'
 import type { ServerFigures, TuningRoute } from './server-figures.ts'
-import { fallsBehind, holds, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
+import { fallsBehind, holds, latencyAt, type Latency, type ServerStep, type Step, type StepKind } from './step.ts'
 
 export interface StepOrder {
   readonly kind: StepKind
@@ -18,12 +18,32 @@ export interface StepOrder {
   readonly windowMs: number
 }
 
+/** The share of a window in which the process waited for a processor, given what the server says of the same window; null if it is another process. */
+type Lost = (cpuMs: number, milliseconds: number) => number | null
+
+interface ProcessWatch {
+  readonly end: () => Lost
+}
+
+interface Ending {
+  readonly reading: GeneratorReading
+  readonly after: ServerFigures | null
+  readonly processors: ProcessorTimes
+  readonly own: number
+  readonly lost: Lost | null
+}
+
 /** Beyond this share a process of the generator is late, and measures itself. */
 const busyLimit = 0.85
 /** Beyond this share of the least objective, latencies are the generator's, if its events are sent so late. */
 const lagShare = 0.1
 const stealLimit = 0.05
 const drainMs = 15_000
+/** Longest wait for late answers behind a window. */
+const graceMs = 5_000
+const rampGraceMs = 1_500
+/** Readings one behind the other that a server may miss before it counts as one without figures. */
+const mostMissed = 5
 /** A server that handles nothing for this long does not drain: its readers take nothing. */
 const standstillMs = 2_000
 
@@ -33,6 +53,8 @@ export class Stepper {
   readonly #route: TuningRoute
   readonly #objectives: readonly Objective[]
   readonly #ownPids: readonly number[]
+  #isGiving = false
+  #missed = 0
   /** Why there are no figures of the server; null while there are. */
   outside: string | null = null
 
@@ -47,9 +69,20 @@ export class Stepper {
   async figures (collect = false): Promise<ServerFigures | null> {
     if (this.outside !== null) return null
     const figures = await this.#route.read(collect)
-    if (typeof figures !== 'string') return figures
-    this.outside = figures
+    if (typeof figures !== 'string') {
+      this.#isGiving = true
+      this.#missed = 0
+      return figures
+    }
+    this.#missed += 1
+    // A server that gave them before may be too busy for a while.
+    if (!this.#isGiving || this.#missed >= mostMissed) this.outside = figures
     return null
+  }
+
+  /** The server takes no more streams than this. */
+  bound (streams: number): void {
+    this.#generator.bound(streams)
   }
 
   /** Opens the clients, drives the load, waits until the server is idle again. Returns the step, or why there is none. */
@@ -61,23 +94,26 @@ export class Stepper {
     const processorsBefore = readProcessorTimes()
     const ownBefore = this.#ownTime()
     const before = await this.figures()
+    const watch = before === null ? null : watchProcess(before.pid)
     await this.#generator.mark()
     await delay(windowMs)
-    const [reading, after, processorsAfter, ownAfter] = await this.#end()
+    const { reading, after, processors: processorsAfter, own: ownAfter, lost } = await this.#end(watch, kind === 'ramp' ? rampGraceMs : graceMs)
+    const waited = lost === null || after === null ? null : lost(after.cpuMs - before!.cpuMs, after.atMs - before!.atMs)
     await this.#drain()
     const idle = await this.figures(true)
-    const server = before === null || after === null ? null : serverStep(before, after, idle ?? after)
+    const server = before === null || after === null ? null : serverStep(before, after, idle ?? after, reading.workers.reduce((sum, { clients }) => sum + clients.opened, 0))
     const handled = before === null || after === null ? [] : [between(before.events.total, after.events.total)]
-    return stepOf({ objectives: this.#objectives, kind, repeat, clients, load, reading, server, handled, machine: machineOf(processorsBefore, processorsAfter, ownAfter - ownBefore, server, before, after) })
+    return stepOf({ objectives: this.#objectives, kind, repeat, clients, load, reading, server, handled, machine: { ...machineOf(processorsBefore, processorsAfter, ownAfter - ownBefore, server, before, after), waited } })
   }
 
   /** The figures at the end of the window, before the generator waits for late answers. */
-  async #end (): Promise<[GeneratorReading, ServerFigures | null, ProcessorTimes, number]> {
-    const taking = this.#generator.take()
+  async #end (watch: ProcessWatch | null, graceMs: number): Promise<Ending> {
+    const taking = this.#generator.take(graceMs)
     const after = await this.figures()
     const processors = readProcessorTimes()
     const own = this.#ownTime()
-    return [await taking, after, processors, own]
+    const lost = watch === null ? null : watch.end()
+    return { after, processors, own, lost, reading: await taking }
   }
 
   #ownTime (): number {
@@ -91,9 +127,12 @@ export class Stepper {
     let progressAt = Date.now()
     while (Date.now() < deadline && Date.now() < progressAt + standstillMs) {
       const figures = await this.figures()
-      if (figures === null || figures.events.waiting + figures.events.running === 0) return
-      if (figures.events.settled > settled) progressAt = Date.now()
-      settled = figures.events.settled
+      if (figures === null && this.outside !== null) return
+      if (figures !== null) {
+        if (figures.events.waiting + figures.events.running === 0) return
+        if (figures.events.settled > settled) progressAt = Date.now()
+        settled = figures.events.settled
+      }
       await delay(50)
     }
   }
@@ -129,7 +168,7 @@ function stepOf ({ objectives, kind, repeat, clients, load, reading: { workers, 
     clients,
     load,
     offered,
-    achieved: server?.eventsPerSecond ?? sum((window) => window.accepted) / seconds,
+    achieved: server?.eventsPerSecond ?? Math.min(offered, sum((window) => window.accepted) / seconds),
     seconds,
     answer: latencyOf(windows.map(({ latency }) => decode(latency))),
     ping: latencyOf([decode(probe.ping)]),
@@ -152,13 +191,16 @@ function stepOf ({ objectives, kind, repeat, clients, load, reading: { workers, 
 function voidOf (step: Omit<Step, 'void'>, flow: Flow, objectives: readonly Objective[]): string | null {
   const { generator: { busy, lagMs }, machine: { steal }, load, offered, seconds } = step
   // A load that grows is not steady; the law is about the others.
-  if (!agreesWithLittle(flow) && flow.meanMs < 50 * seconds) return 'requests on their way, their rate and their time contradict each other (Little\'s law)'
+  // So is one with long pauses: those at the ends of the window are cut off.
+  if (!agreesWithLittle(flow) && flow.meanMs < 50 * seconds && (step.answer.max ?? 0) < 250 * seconds) return 'requests on their way, their rate and their time contradict each other (Little\'s law)'
   if (offered < 0.9 * load - 3 / seconds) return `the load generator sent ${Math.round(offered)} of ${Math.round(load)} events a second`
   if (holds(step, objectives)) return null
   // The server got these events and did not handle them, which is its own figure and not the generator's.
   const isServers = step.server !== null && fallsBehind(step)
   if (busy > busyLimit && !isServers) return `the load generator was busy ${Math.round(busy * 100)} % of the time`
-  if (!isServers && lagMs > lagShare * Math.min(...objectives.map(({ limitMs }) => limitMs))) return `the load generator sent events ${Math.round(lagMs)} ms late`
+  // What is later than that by itself is late because of the server.
+  const isLagging = lagMs > lagShare * Math.min(...objectives.map(({ limitMs }) => limitMs)) && objectives.every(({ share, limitMs }) => (latencyAt(step, share) ?? 0) - lagMs <= limitMs)
+  if (!isServers && isLagging) return `the load generator sent events ${Math.round(lagMs)} ms late`
   if (steal > stealLimit) return `the hypervisor gave ${Math.round(steal * 100)} % of the processors to other machines`
   return null
 }
@@ -185,7 +227,7 @@ export function latencyOf (histograms: readonly Histogram[]): Latency {
   }
 }
 
-function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFigures): ServerStep {
+function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFigures, opened: number): ServerStep {
   const milliseconds = after.atMs - before.atMs
   const settled = after.events.settled - before.events.settled
   const perSecond = settled / milliseconds * 1_000
@@ -213,7 +255,8 @@ function serverStep (before: ServerFigures, after: ServerFigures, idle: ServerFi
       residentBytes: Math.max(after.memory.residentBytes, idle.memory.residentBytes),
       heldBytes: idle.memory.heapBytes + idle.memory.externalBytes - idle.stats.bufferedMemory,
       sessions: idle.stats.sessions,
-      events: idle.events.settled
+      events: idle.events.settled,
+      opened
     }
   }
 }
@@ -223,7 +266,22 @@ function share (part: number, whole: number): number {
   return whole <= 0 ? 0 : Math.min(1, Math.max(0, part / whole))
 }
 
-function machineOf (before: ProcessorTimes, after: ProcessorTimes, ownMs: number, server: ServerStep | null, first: ServerFigures | null, last: ServerFigures | null): Step['machine'] {
+/** Watches how long a process waits for a processor. Its id may be that of another one, if the server runs in a container. */
+function watchProcess (pid: number): ProcessWatch {
+  const [waitBefore, timeBefore] = [processWaitMs(pid), processTimeMs(pid)]
+  return {
+    end: () => {
+      const [wait, time] = [processWaitMs(pid), processTimeMs(pid)]
+      return (cpuMs, milliseconds) => {
+        if (waitBefore === null || timeBefore === null || wait === null || time === null) return null
+        const isServer = Math.abs(time - timeBefore - cpuMs) < Math.max(50, 0.25 * cpuMs)
+        return isServer ? Math.min(1, (wait - waitBefore) / milliseconds) : null
+      }
+    }
+  }
+}
+
+function machineOf (before: ProcessorTimes, after: ProcessorTimes, ownMs: number, server: ServerStep | null, first: ServerFigures | null, last: ServerFigures | null): Omit<Step['machine'], 'waited'> {
   const total = Math.max(1, after.totalMs - before.totalMs)
   const serverMs = first === null || last === null ? 0 : last.cpuMs - first.cpuMs
   return {

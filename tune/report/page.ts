@@ -4,8 +4,9 @@ import { formatAdvice } from '../decision/advice.ts'
 import { byLoad, latencyAt, type Step } from '../measure/step.ts'
 import type { Results } from '../decision/results.ts'
 import { median } from '../statistics/quantile.ts'
+import { predict } from '../statistics/scalability.ts'
 import type { Comparison } from './compare.ts'
-import { count, headline } from './terminal.ts'
+import { count, describeScalability, headline } from './terminal.ts'
 
 /** One chart, as the script of the page draws it. */
 interface Chart {
@@ -82,7 +83,7 @@ matchMedia('print').addEventListener('change', draw)
 
 /** The report: one page that needs no other file. */
 export function renderPage (results: Results, comparison: Comparison | null): string {
-  const { verdict, limit, limitReason, noise, remarks, advice, complete, settings, machine, finishedAt, steps, extrapolation } = results
+  const { verdict, limit, limitReason, noise, remarks, advice, complete, settings, machine, finishedAt, steps, extrapolation, scalability } = results
   const charts = chartsOf(results)
   const library = createRequire(import.meta.url).resolve('uplot/dist/uPlot.iife.min.js')
   return `<!doctype html>
@@ -114,6 +115,7 @@ ${advice.map(({ option, current, value, reason }) => `<tr><td><code>${option}</c
 <div class="charts">
 ${charts.map(({ title, note }, index) => `<figure><h3>${escape(title)}</h3><div id="chart-${index}"></div><figcaption>${escape(note)}</figcaption></figure>`).join('\n')}
 </div>
+${scalability === null ? '' : `<p class="muted">${escape(describeScalability(scalability))}</p>`}
 ${extrapolation === null ? '' : `<p>Extrapolated, not measured: ${extrapolation.nodes} nodes bear ${count(extrapolation.eventsPerSecond)} events a second, if nothing that they share limits them.</p>`}
 <details><summary>All steps</summary><div class="scroll">${stepTable(steps)}</div></details>
 <h2>How</h2>
@@ -129,7 +131,7 @@ ${escape(`${machine.processor}, ${machine.cores} cores, ${Math.round(machine.mem
 `
 }
 
-function chartsOf ({ steps, objectives, capacity }: Results): Chart[] {
+function chartsOf ({ steps, objectives, capacity, scalability }: Results): Chart[] {
   const used = steps.filter((step) => step.void === null)
   const main = used.filter(({ kind }) => kind !== 'ramp')
   const loads = byLoad(main.length >= 3 ? main : used).map((group) => ({ offered: group[0]!.load, group }))
@@ -151,8 +153,8 @@ function chartsOf ({ steps, objectives, capacity }: Results): Chart[] {
     x: 'events a second that were due',
     y: 'events a second handled',
     isLog: false,
-    data: [xs, of(({ achieved }) => achieved), xs],
-    series: [{ name: 'handled', tone: 0 }, { name: 'due', tone: 3, isDashed: true }]
+    data: [xs, of(({ achieved }) => achieved), xs, ...scalability === null ? [] : [xs.map((load) => predict(scalability, load))]],
+    series: [{ name: 'handled', tone: 0 }, { name: 'due', tone: 3, isDashed: true }, ...scalability === null ? [] : [{ name: 'scalability law', tone: 1, isDashed: true }]]
   }]
   if (used.some(({ server }) => server !== null)) {
     const inOrder = used.filter(({ server }) => server !== null)

@@ -11,6 +11,7 @@ export interface Scalability {
 }
 
 const leastLoads = 6
+const reachFactor = 2
 
 /** Fits the law to throughputs by load. Null with fewer than six different loads, or where no sensible curve fits. */
 export function scalabilityOf (points: ReadonlyArray<{ readonly load: number, readonly throughput: number }>): Scalability | null {
@@ -22,7 +23,7 @@ export function scalabilityOf (points: ReadonlyArray<{ readonly load: number, re
   const plain = fit !== null && fit[0]! > 0 && fit[1]! >= 0 && fit[2]! >= 0 ? fit : withoutNegatives(measured.map(({ load }) => load), targets)
   if (plain === null) return null
   const [base, contention, coherency] = plain as [number, number, number]
-  return { rate: 1 / base, contention: contention / base, coherency: coherency / base, reach: 2 * Math.max(...measured.map(({ load }) => load)) }
+  return { rate: 1 / base, contention: contention / base, coherency: coherency / base, reach: reachFactor * Math.max(...measured.map(({ load }) => load)) }
 }
 
 /** The best fit that leaves out the terms whose coefficients would be negative. */
@@ -38,6 +39,12 @@ function withoutNegatives (loads: readonly number[], targets: readonly number[])
     if (best === null || error < best.error) best = { fit, error }
   }
   return best?.fit ?? null
+}
+
+/** The load beyond which throughput falls; null where it does not among the loads that were measured. */
+export function peakOf ({ contention, coherency, reach }: Scalability): number | null {
+  const peak = coherency > 0 && contention < 1 ? Math.sqrt((1 - contention) / coherency) : Infinity
+  return peak <= reach / reachFactor ? peak : null
 }
 
 /** The throughput at a load; null beyond twice the largest load that was measured. */

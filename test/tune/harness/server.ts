@@ -5,7 +5,7 @@ import tether, { defineContract, type Session } from '../../../plugin/index.ts'
 import type { LimitedServer } from './limited-server.ts'
 
 const settings = JSON.parse(process.argv[2]!) as LimitedServer
-const { cpuMs = 0, waitMs = 0, pool = Infinity, leakBytes = 0, updates = 0, updateBytes = 100, writeBuffer = 4, sendsWithin = false, lineMs = 0, maxSessions = 10_000, broadcastsPerSecond = 0, hasFigures = true, failAfter = Infinity, commandBuffer = 64, token, swagger = false, mode = 'sse' } = settings
+const { cpuMs = 0, waitMs = 0, pool = Infinity, leakBytes = 0, updates = 0, updateBytes = 100, writeBuffer = 4, sendsWithin = false, lineMs = 0, maxSessions = 10_000, leakBytesPerSession = 0, fullHeapMegabytes = 0, cpuMsPerSession = 0, maxSessionsPerOwner, rateLimitAfter = Infinity, failEvery = Infinity, hangAfter = Infinity, broadcastsPerSecond = 0, hasFigures = true, failAfter = Infinity, commandBuffer = 64, token, swagger = false, mode = 'sse' } = settings
 
 const contract = defineContract({
   events: { work: Type.Object({ n: Type.Integer({ minimum: 3 }) }, { additionalProperties: false }), idle: Type.Object({}) },
@@ -28,20 +28,32 @@ function leave (): void {
   waiting.shift()?.()
 }
 
-function spin (): void {
-  const until = performance.now() + cpuMs
+function spin (milliseconds: number): void {
+  const until = performance.now() + milliseconds
   while (performance.now() < until);
 }
 
 async function work (session: Session<unknown, typeof contract.updates>): Promise<void> {
   handled += 1
   if (leakBytes > 0) kept.push(Buffer.alloc(leakBytes, `${handled}`).toString('latin1'))
-  if (cpuMs > 0) spin()
+  if (handled > hangAfter) await new Promise((resolve) => setTimeout(resolve, 10_000))
+  if (cpuMs > 0) spin(cpuMs)
+  if (cpuMsPerSession > 0) spin(cpuMsPerSession * live.stats.connected)
+  if (fullHeapMegabytes > 0) litter()
   if (pool < Infinity) await enter()
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
   if (pool < Infinity && !sendsWithin) leave()
   for (let sent = 0; sent < updates; sent += 1) await session.send('row', { text })
   if (pool < Infinity && sendsWithin) leave()
+}
+
+/** Some 930 KB of small objects. */
+const batch = (): object[] => Array.from({ length: 12_000 }, (_, index) => ({ index, next: { index } }))
+/** All but some 35 MB of the heap. */
+const objects = Array.from({ length: Math.max(0, Math.floor((fullHeapMegabytes - 35) / 0.93)) }, batch)
+/** Replaces some of them. */
+function litter (): void {
+  objects[handled % objects.length] = batch()
 }
 
 const app = Fastify({ http2: settings.http2 === true } as object)
@@ -51,9 +63,14 @@ if (token !== undefined) {
   })
 }
 let posts = 0
-if (failAfter !== Infinity) {
+if (failAfter !== Infinity || failEvery !== Infinity) {
   app.addHook('onRequest', async (request, reply) => {
-    if (request.method === 'POST' && ++posts > failAfter) return await reply.code(500).send({})
+    if (request.method === 'POST' && (++posts > failAfter || posts % failEvery === 0)) return await reply.code(500).send({})
+  })
+}
+if (rateLimitAfter !== Infinity) {
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.method === 'POST' && ++posts > rateLimitAfter) return await reply.code(429).send({ statusCode: 429, error: 'Too Many Requests' })
   })
 }
 if (swagger) await app.register((await import('@fastify/swagger')).default, { openapi: { openapi: '3.1.0', info: { title: 'test', version: '1' } } })
@@ -70,8 +87,9 @@ if (lineMs > 0) {
     }
   })
 }
-await app.register(tether, { maxSessions, ...hasFigures ? { tuning: { authorize: () => true } } : {} })
-const config = { contract, commandBuffer, on: { work, idle: () => {} } }
+await app.register(tether, { maxSessions, ...maxSessionsPerOwner === undefined ? {} : { maxSessionsPerOwner, bind: () => 'one' }, ...hasFigures ? { tuning: { authorize: () => true } } : {} })
+const onConnect = (): void => { if (leakBytesPerSession > 0) kept.push(Buffer.alloc(leakBytesPerSession, `${kept.length}`).toString('latin1')) }
+const config = { contract, commandBuffer, on: { work, idle: () => {} }, onConnect }
 const live = mode === 'websocket'
   ? app.tether.stateful('/live', { ...config, mode, upgrade: app.tether.websocket.upgrade({ writeBuffer }) })
   : app.tether.stateful('/live', { ...config, upgrade: app.tether.sse.upgrade({ writeBuffer, stallTimeoutMs: 0 }) })

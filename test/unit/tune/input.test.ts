@@ -94,7 +94,7 @@ const url = new URL('http://127.0.0.1:9/live')
 t.test('events come from lines of JSON', async (t) => {
   const file = join(t.testdir(), 'events.ndjson')
   writeFileSync(file, '{"event":"a","data":{"n":1},"weight":3}\n\n{"event":"b"}\r\n')
-  t.strictSame(await readEvents(file, url, {}), [{ event: 'a', data: { n: 1 }, weight: 3 }, { event: 'b', data: {}, weight: 1 }])
+  t.strictSame(await readEvents({ events: file, url, headers: {}, transport: 'sse' }), [{ event: 'a', data: { n: 1 }, weight: 3 }, { event: 'b', data: {}, weight: 1 }])
   const rows: Array<[string, RegExp]> = [
     ['', /has no event/],
     ['{"event":"a"}\nnot json', /line 2 is not a JSON object/],
@@ -105,9 +105,9 @@ t.test('events come from lines of JSON', async (t) => {
   ]
   for (const [text, message] of rows) {
     writeFileSync(file, text)
-    await t.rejects(readEvents(file, url, {}), { message }, text)
+    await t.rejects(readEvents({ events: file, url, headers: {}, transport: 'sse' }), { message }, text)
   }
-  await t.rejects(readEvents(join(t.testdirName, 'none.ndjson'), url, {}), { message: /^--events: / })
+  await t.rejects(readEvents({ events: join(t.testdirName, 'none.ndjson'), url, headers: {}, transport: 'sse' }), { message: /^--events: / })
 })
 
 t.test('events come from an OpenAPI document, with data that its schemas allow', async (t) => {
@@ -119,12 +119,13 @@ t.test('events come from an OpenAPI document, with data that its schemas allow',
       '/live': { get: {}, post: body({}) },
       '/live/zoom': { post: body({ $ref: '#/components/schemas/Zoom' }) },
       '/live/pause': { post: {} },
+      '/live/order': { post: { ...body({}), responses: { 200: {}, 202: {}, 422: {} } } },
       '/live/tether.close': { post: {} },
       '/other': { post: body({}) }
     },
     components: { schemas: { Zoom: { type: 'object', required: ['level', 'range'], properties: { level: { type: 'integer', minimum: 3 }, range: { enum: ['1h', '24h'] }, note: { type: 'string' } } } } }
   }))
-  t.strictSame(await readEvents(file, url, {}), [{ event: 'zoom', data: { level: 3, range: '1h' }, weight: 1 }, { event: 'pause', data: {}, weight: 1 }])
+  t.strictSame(await readEvents({ events: file, url, headers: {}, transport: 'sse' }), [{ event: 'zoom', data: { level: 3, range: '1h' }, weight: 1 }, { event: 'pause', data: {}, weight: 1 }])
 })
 
 t.test('a sample fits its schema', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { capacityOf, sampleFor } from '../../../tune/decision/capacity.ts'
+import { doubtOf } from '../../../tune/decision/doubt.ts'
 import { findLimit, type LimitParts } from '../../../tune/decision/limit.ts'
 import type { MemoryFit } from '../../../tune/decision/memory.ts'
 import { judgeNoise, undisturbed } from '../../../tune/decision/noise.ts'
@@ -22,10 +23,11 @@ interface Shown {
   readonly busyShare?: number
   readonly achieved?: number
   readonly others?: number
+  readonly waited?: number | null
 }
 
 /** A step as a server shows it at a load. */
-function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, achieved = load, others = 0 }: Shown = {}): Step {
+function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, achieved = load, others = 0, waited = null }: Shown = {}): Step {
   return {
     kind: 'measured',
     repeat: 0,
@@ -62,11 +64,11 @@ function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, ach
           socketBytes: 0,
           handlerErrors: 0,
           flow: { present: 2, perSecond: load, meanMs: 20 },
-          memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load },
+          memory: { residentBytes: 1e8, heldBytes: 2e7, sessions: load, events: load, opened: load },
           ...server
         },
     generator: { busy: 0.1, lagMs: 1, little: 1 },
-    machine: { steal: 0, others },
+    machine: { steal: 0, others, waited },
     void: null
   }
 }
@@ -75,10 +77,10 @@ function stepAt (load: number, { server = {}, latencyMs = 10, busyShare = 0, ach
 function wordFor (beyond: Shown, below: Shown = {}, more: Partial<LimitParts> = {}) {
   const steps = [50, 70, 85, 95, 105, 120].map((load) => load > most ? stepAt(load, { latencyMs: 900, ...beyond }) : stepAt(load, below))
   const capacity = capacityOf(byLoad(steps).map((group) => group.map((step) => sampleFor(step, objective))), objective.limitMs)
-  return findLimit({ steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective, ...more })
+  return findLimit({ steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective, isInDoubt: false, ...more })
 }
 
-const leak: MemoryFit = { baseBytes: 2e7, bytesPerClient: 1e4, bytesPerEvent: 5_000, perEventInterval: [4_000, 6_000], leaks: true, peakBytes: 1e8 }
+const leak: MemoryFit = { baseBytes: 2e7, bytesPerClient: 1e4, bytesPerEvent: 5_000, perEventInterval: [4_000, 6_000], bytesPerOpened: 0, perOpenedInterval: [0, 0], leaksOf: 'event', peakBytes: 1e8 }
 
 t.test('the word follows what the events wait for', async (t) => {
   const rows: Array<[word: string, what: string, given: Parameters<typeof wordFor>]> = [
@@ -93,6 +95,7 @@ t.test('the word follows what the events wait for', async (t) => {
     ['command-buffer', 'bursts', [{ latencyMs: 10, busyShare: 0.05 }]],
     ['memory', 'the collection of garbage', [{ server: { loop: 0.99, collectionShare: 0.6 } }]],
     ['memory', 'a leak, whatever else', [{ server: { loop: 0.99 } }, {}, { memory: leak }]],
+    ['memory', 'memory that stays of sessions', [{}, {}, { memory: { ...leak, bytesPerEvent: 0, bytesPerOpened: 30_000, perOpenedInterval: [25_000, 35_000], leaksOf: 'session' } }]],
     ['memory', 'more than --max-memory', [{ server: { loop: 0.99 } }, {}, { isOverMemory: true }]],
     ['handler-cpu', 'late answers, from outside', [{ server: null }, { server: null }]],
     ['handler-wait', 'full channels, from outside', [{ server: null, busyShare: 0.3 }, { server: null }]]
@@ -107,10 +110,10 @@ t.test('the word follows what the events wait for', async (t) => {
 t.test('where nothing gave way, it says what ended the run', async (t) => {
   const steps = [10, 20, 30].map((load) => stepAt(load))
   const capacity = { estimate: 30, interval: [29, 31] as const, atLeast: true }
-  const parts = { steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective }
+  const parts = { steps, capacity, memory: null, isOverMemory: false, isGeneratorLimited: false, refusal: null, objective, isInDoubt: false }
   t.equal(findLimit(parts).limit, 'none-found')
-  t.equal(findLimit({ ...parts, refusal: 'status 503' }).limit, 'max-sessions')
-  t.equal(findLimit({ ...parts, refusal: 'connect ECONNREFUSED' }).limit, 'none-found')
+  t.equal(findLimit({ ...parts, refusal: { reason: 'status 503', isSessionLimit: true, option: null } }).limit, 'max-sessions')
+  t.equal(findLimit({ ...parts, refusal: { reason: 'connect ECONNREFUSED', isSessionLimit: false, option: null } }).limit, 'none-found')
   t.equal(findLimit({ ...parts, isGeneratorLimited: true }).limit, 'generator')
 })
 
@@ -121,4 +124,32 @@ t.test('steps that other processes disturbed do not count beside undisturbed one
   t.strictSame(undisturbed([loud, loud]), [loud, loud])
   t.match(judgeNoise([loud, loud, quiet]), { isNoisy: true, signs: ['Other processes used 60 % of the machine.'] })
   t.equal(judgeNoise([quiet, quiet, loud]).isNoisy, false)
+})
+
+t.test('a capacity that rests on disturbed steps is in doubt, by what the server lost', async (t) => {
+  const of = (waited: number | null, last: Shown = {}) => {
+    const steps = [50, 70, 85, 95].map((load) => load > 80 ? stepAt(load, { latencyMs: 900, achieved: 75, waited, ...last }) : stepAt(load, { waited }))
+    const groups = byLoad(steps)
+    return doubtOf(capacityOf(groups.map((group) => group.map((step) => sampleFor(step, objective))), objective.limitMs)!, groups, steps, [objective])
+  }
+  t.equal(of(0.02), null, 'a server that hardly waited for a processor')
+  t.match(of(0.15), { isTooWide: false })
+  const doubt = of(0.5)!
+  t.equal(doubt.isTooWide, true)
+  t.ok(doubt.capacity.interval[1] >= 150, `it had half of the time, and did 75 a second: ${doubt.capacity.interval[1]}`)
+  t.match(of(null, { others: 0.6 }), { isTooWide: true }, 'where nothing tells how long it waited, the share of others does')
+  const steps = [stepAt(50), stepAt(90, { latencyMs: 900, achieved: 75, waited: 0.5 }), stepAt(100, { waited: 0.5 })]
+  const capacity = { estimate: 75, interval: [70, 80] as const, atLeast: false }
+  t.equal(doubtOf(capacity, byLoad(steps.slice(0, 2)), steps, [objective])!.capacity.estimate, 100, 'what held once, in the ramp, did hold')
+})
+
+t.test('the word of a run in doubt is a guess, and none where others alone made events late', async (t) => {
+  t.match(wordFor({ server: { loop: 0.99 } }, {}, { isInDoubt: true }), { limit: 'handler-cpu', reason: /so this is a guess\.$/ })
+  t.match(wordFor({ server: { loop: 0.5, runMs: 0.03 } }, {}, { isInDoubt: true }), { limit: 'none-found' })
+  t.match(wordFor({ server: { loop: 0.2, runMs: 300 } }, {}, { isInDoubt: true }), { limit: 'handler-wait' })
+})
+
+t.test('a loop that has no processor is not busy by itself', async (t) => {
+  t.equal(wordFor({ server: { loop: 0.9, runMs: 300 }, waited: 0.5 }).limit, 'handler-wait')
+  t.equal(wordFor({ server: { loop: 1 }, waited: 0.5 }).limit, 'handler-cpu')
 })
