@@ -145,7 +145,7 @@ export class Ownership {
       records: node.records,
       mayWrite: () => node.gate.isOpen && !this.#isClosed,
       isHere: (held) => this.#held.get(held.ref) === held && !held.isLeaving,
-      put: (held, snapshot) => this.#putBackup(held, snapshot),
+      put: (held, snapshot, onWritten) => this.#putBackup(held, snapshot, onWritten),
       verify: (held) => this.#verifyOne(held),
       report: (error, { session }) => { this.#report(error, session.id, 'the cluster cannot keep a session for a crash of this node') }
     })
@@ -211,9 +211,9 @@ export class Ownership {
     if (this.#held.has(ref)) return true
     const until = clock.now() + options.forwardMs
     let revision: string | null
+    const backup = isBackedUp(endpoint) ? firstBackupOf(session) : null
     try {
       const live: LiveRecord = { status: 'live', url: endpoint.url, epoch: 1, owner: node }
-      const backup = isBackedUp(endpoint) ? firstBackupOf(session) : null
       const { record, keep } = backup === null ? { record: live, keep: { ttlMs: fixed.recordMs } } : this.#withBackup(endpoint, live, backup)
       revision = await records.write(ref, record, null, keep, () => gate.isOpen && clock.now() < until)
       if (revision === null) return false
@@ -222,12 +222,12 @@ export class Ownership {
       if (!gate.isOpen || gate.term > 0) return false
       revision = null
     }
-    this.#hold(endpoint, session, revision, 1, 0)
+    this.#hold(endpoint, session, revision, 1, backup === null || revision === null ? null : 0)
     return true
   }
 
-  /** @param durableSeq number of the last event that its record has; for a session that is kept for a crash */
-  #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number, durableSeq: number): HeldSession {
+  /** @param durableSeq number of the last event that its record has, null for a record without a snapshot; for a session that is kept for a crash */
+  #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number, durableSeq: number | null): HeldSession {
     const ref = session.ref
     const held = new HeldSession(ref, session, endpoint, epoch, revision, this.#parts.clock.now(), this.#freezeDue)
     this.#held.set(ref, held)
@@ -252,7 +252,7 @@ export class Ownership {
     return { record: { ...live, backup: bytes, endsAt }, keep: { ttlMs: ms + fixed.overMs, dueAt: endsAt }, bytes: bytes.length }
   }
 
-  #putBackup (held: HeldSession, snapshot: SessionSnapshot): { readonly bytes: number, readonly isWritten: Promise<boolean> } {
+  #putBackup (held: HeldSession, snapshot: SessionSnapshot, onWritten: () => void): { readonly bytes: number, readonly isWritten: Promise<boolean> } {
     const { node: { node, records, gate }, clock } = this.#parts
     const { endpoint, epoch } = held
     const { record, keep, bytes } = this.#withBackup(endpoint, { status: 'live', url: endpoint.url, epoch, owner: node }, snapshot)
@@ -264,6 +264,7 @@ export class Ownership {
       }
       held.revision = revision
       held.writtenAt = clock.now()
+      onWritten()
       return true
     })
     return { bytes, isWritten }
@@ -906,7 +907,7 @@ export class Ownership {
         if (!this.#isEarlier(held, record)) return this.#lose(held)
         if (record.status === 'live' && record.epoch === epoch) {
           held.revision = revision
-          held.backup?.resume()
+          held.backup?.distrust()
           return
         }
       }
@@ -915,7 +916,7 @@ export class Ownership {
       if (revision === null) continue
       held.revision = revision
       held.writtenAt = clock.now()
-      held.backup?.resume()
+      held.backup?.distrust()
       return
     }
   }
