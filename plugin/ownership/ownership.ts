@@ -6,7 +6,7 @@ import type { PutOptions } from '../cluster/engine.ts'
 import type { RecordStore, StoredRecord } from '../cluster/record-store.ts'
 import { snapshotIn, type FrozenRecord, type LiveRecord, type MovingRecord, type SessionRecord } from '../cluster/session-record.ts'
 import { closeCodes } from '../../schemas/close-code.ts'
-import { BindingError, DrainingError, UnavailableError } from '../../schemas/errors.ts'
+import { BindingError, DrainingError, EngineFullError, UnavailableError } from '../../schemas/errors.ts'
 import type { Limits } from '../../schemas/limits.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { goodbyeFrame } from '../protocol/control-frame.ts'
@@ -690,6 +690,7 @@ export class Ownership {
 
   async #carryOut (held: HeldSession, reason: FreezeReason, to: string | null, deadlineMs: number, retryMs?: number): Promise<boolean> {
     const { ref, session, endpoint, epoch } = held
+    const until = this.#parts.clock.now() + deadlineMs
     let snapshot: SessionSnapshot | null
     try {
       snapshot = await session.freeze(reason, { deadlineMs, ...retryMs === undefined ? {} : { retryMs } })
@@ -711,16 +712,43 @@ export class Ownership {
     try {
       const next = { url: endpoint.url, epoch: epoch + 1, snapshot: encodeSnapshot(snapshot), endsAt }
       const record: SessionRecord = to === null ? { ...next, status: 'frozen', by: node } : { ...next, status: 'moving', owner: to }
-      const written = await this.#writes.run(async () => {
-        await held.writing
-        return await this.#writeLast(held, record, keep)
-      })
+      const written = await this.#writeGone(held, record, keep, until)
       if (written === null) this.#parts.log().warn({ session: session.shortId }, 'another node has taken a session')
       return true
     } catch (error) {
-      this.#report(error, session.id, 'the cluster cannot keep a session, which stays on its node')
-      return await this.#comeBack(held, snapshot)
+      const { draining } = endpoint.runtime
+      this.#report(error, session.id, draining ? 'the cluster cannot keep a session of a node that stops' : 'the cluster cannot keep a session, which stays on its node')
+      return draining ? await this.#endHere(held, snapshot) : await this.#comeBack(held, snapshot)
     }
+  }
+
+  /** Writes the record of a session that has left. A full engine may have room before a node that stops has to give up. */
+  async #writeGone (held: HeldSession, record: SessionRecord, keep: PutOptions, until: number): Promise<string | null> {
+    const { clock, fixed } = this.#parts
+    for (;;) {
+      try {
+        return await this.#writes.run(async () => {
+          await held.writing
+          return await this.#writeLast(held, record, keep)
+        })
+      } catch (error) {
+        if (!(error instanceof EngineFullError) || !held.endpoint.runtime.draining || clock.now() + fixed.recordRetryMs >= until) throw error
+      }
+      await new Promise<void>((resolve) => { clock.setTimeout(resolve, fixed.recordRetryMs) })
+    }
+  }
+
+  /** Ends a session that can neither leave nor stay, so that its hooks run. One with a backup goes on elsewhere, as after a crash. */
+  async #endHere ({ endpoint, session: { id, ref } }: HeldSession, snapshot: SessionSnapshot): Promise<true> {
+    if (isBackedUp(endpoint) || !endpoint.registry.reserve(snapshot.owner, null)) return true
+    try {
+      const session = await endpoint.restore(id, snapshot, { from: 'moved', deadlineMs: 0, ref, isOver: true, mayDrain: true })
+      session.close('draining', { reconnect: true }).catch(() => {})
+    } catch (error) {
+      endpoint.registry.release(snapshot.owner, null)
+      this.#report(error, id, 'a session of the cluster cannot be restored here')
+    }
+    return true
   }
 
   /** Whether a record says no more than this node knows: it has the session since, and a failover of the engine lost that. */
