@@ -189,8 +189,8 @@ for (const { name, client } of kinds) {
   })
 }
 
-t.test('a master of a cluster is killed and its replica takes over: no client needs a new start', async (t) => {
-  const scope = scopeOf(t)
+/** A cluster of three masters, each with a replica. */
+async function startReplicated (scope: Scope): Promise<readonly RedisProcess[]> {
   const masters = await startCluster(scope)
   const [first] = masters as [RedisProcess]
   const spares: RedisProcess[] = []
@@ -208,6 +208,30 @@ t.test('a master of a cluster is killed and its replica takes over: no client ne
     while (!isLinked) isLinked = String(await admin.info('replication')).includes('master_link_status:up')
   }
   await isWhole([...masters, ...spares])
+  return masters
+}
+
+/** The master that has a key. */
+async function holderOf (masters: readonly RedisProcess[], key: string): Promise<RedisProcess> {
+  const slot = Number(await masters[0]!.admin.call('CLUSTER', 'KEYSLOT', key))
+  return masters[Math.floor(slot / Math.ceil(16_384 / 3))]!
+}
+
+t.test('a master of a cluster that has not the log fails over: nodes learn that records may be lost', async (t) => {
+  const scope = scopeOf(t)
+  const masters = await startReplicated(scope)
+  const holder = await holderOf(masters, 'tether:{shop}:log')
+  const nodes: OpenNode[] = []
+  for (const { cluster } of clientKinds.filter(({ name }) => kinds.some((kind) => kind.name === name))) nodes.push(await openNode(scope, cluster(holder.port), { deadlineMs: 10_000 }))
+  const before = nodes.map(({ states }) => states.length)
+  await masters.find((master) => master !== holder)!.kill()
+  for (const [index, node] of nodes.entries()) await until(() => node.states.length >= before[index]! + 2 && node.isUp(), 'down, then up', 60_000)
+  for (const node of nodes) t.notOk(node.states.includes('forgot'))
+})
+
+t.test('a master of a cluster is killed and its replica takes over: no client needs a new start', async (t) => {
+  const scope = scopeOf(t)
+  const masters = await startReplicated(scope)
   const nodes: OpenNode[] = []
   for (const { cluster } of clientKinds.filter(({ name }) => kinds.some((kind) => kind.name === name))) nodes.push(await openNode(scope, cluster(masters[1]!.port), { deadlineMs: 1_000 }))
   const keys = Array.from({ length: 60 }, (_, index) => `kept-${index}`)
@@ -217,9 +241,7 @@ t.test('a master of a cluster is killed and its replica takes over: no client ne
   looker.on('error', () => {})
   scope.after(() => { looker.disconnect() })
   // The one that has the log.
-  const slot = Number(await first.admin.call('CLUSTER', 'KEYSLOT', 'tether:{shop}:log'))
-  const holder = masters[Math.floor(slot / Math.ceil(16_384 / 3))]!
-  await holder.kill()
+  await (await holderOf(masters, 'tether:{shop}:log')).kill()
   for (const node of nodes) await until(() => node.states.length >= 3 && node.isUp(), 'down, then up')
   for (const node of nodes) {
     t.notOk(node.states.includes('forgot'))
