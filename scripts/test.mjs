@@ -200,6 +200,6 @@ for (const [name, { passed, failed, skipped, seconds }] of results) {
   const parts = [`${passed} passed`, failed > 0 && `${failed} FAILED`, skipped > 0 && `${skipped} skipped`]
   console.log(`${name.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${parts.filter(Boolean).join(', ')}`)
 }
-if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites and the local hub on each other Node.js, the files in test/long (every Redis client and cluster, reloads and restarts of the documented program, slow proxies, known limits of tune), more rounds and clients in test/cluster, ten times as many runs of each property of a unit test and requests of the fuzzer, two minutes of chaos, and one over nodes')
+if (files.length === 0 && !values.long) console.log('\nnpm run test:long adds all socket suites and the local hub on each other Node.js, the files in test/long (every Redis client and cluster, reloads and restarts of the documented program, slow proxies, known limits of tune, which a busy machine would hide), more rounds and clients in test/cluster, ten times as many runs of each property of a unit test and requests of the fuzzer, two minutes of chaos, and one over nodes')
 process.exitCode = total.failed > 0 ? 1 : 0
 console.log(`\n${total.passed} passed, ${total.failed} failed`)
