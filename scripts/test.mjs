@@ -4,7 +4,7 @@
 //   npm test -- test/unit/delivery/outbox.test.ts only these test files
 //   npm test -- --node 24 test/e2e/drain.test.ts   the same on another Node.js
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -91,31 +91,6 @@ const coreSuites = /^e2e\/(compression|disconnects|drain|flow-control|head-first
 const hubSuites = /^cluster\/local/
 const wellTested = ['20', '24']
 
-/** Files whose process others may share: they change nothing in it that others see. */
-const sharing = /^test\/(e2e\/(?!(async-context|channels|connection-reuse|disconnects|handler-faults|http2-lost-connections|late-reply|memory-.*|polyfills|session-life|status-table|tuning|unloggable)\.)|client\/(?!(answers|memory|numbers|open|react-native|setup|sse-link|store)\.)|cluster\/(bus|endings|finding|freezing|joining|kept-state|log-faults|memory|moving|ordered-log|persist-command|persist-event|requests|rolling|topics|topics-moving|topics-producer)\.)/
-const filesInProcess = 6
-
-/**
- * Most of the time of such a file goes into its start, so several run in one process.
- *
- * @returns the files for tap: those that need a process of their own, and files that import some of the others
- */
-function together (stage, files) {
-  const shared = files.filter((file) => sharing.test(file))
-  const folder = `.tap/together/${stage.replaceAll(' ', '-')}`
-  rmSync(`${root}/${folder}`, { recursive: true, force: true })
-  mkdirSync(`${root}/${folder}`, { recursive: true })
-  const count = Math.ceil(shared.length / filesInProcess)
-  const starts = Array.from({ length: count }, (_, index) => {
-    const part = shared.slice(index * filesInProcess, (index + 1) * filesInProcess)
-    const file = `${folder}/${[part[0], part.at(-1)].map((path) => path.replace(/^test\//, '').replace('.test.ts', '').replace('/', '-')).join('--')}.ts`
-    // tap takes tests for complete when none runs for three timers, which a slow import outlasts. So a test stands for the imports.
-    writeFileSync(`${root}/${file}`, `import t from 'tap'\n\nt.test('all files load', async () => {\n${part.map((path) => `  await import(${JSON.stringify(`${root}${path}`)})\n`).join('')}})\n`)
-    return file
-  })
-  return [...starts, ...files.filter((file) => !sharing.test(file))]
-}
-
 /** A stage that runs test files on one Node.js. */
 function tapStage (name, version, files) {
   return { name, script: 'tap', version, args: ['--reporter=tap', ...files], reader: tapReader }
@@ -137,8 +112,8 @@ function allSteps () {
       [{ name: 'rooms', script: 'check:rooms' }, { name: 'lint', script: 'lint' }, tapStage('unit', undefined, ['test/unit/all.ts']), { name: 'types', script: 'test:types', reader: tstycheReader }],
       [{ name: 'typecheck', script: 'typecheck' }, { name: 'build', script: 'build' }, { name: 'size', script: 'check:size', needs: 'build' }, { name: 'package', script: 'check:package', needs: 'build' }, { name: 'unused', script: 'check:unused' }]
     ],
-    [[tapStage('tap', undefined, together('tap', suites(/^(?!unit\/|long\/)/)))]],
-    ...others.map((major) => [[tapStage(`on ${major}`, major, together(`on ${major}`, values.long ? suites(socketSuites, hubSuites) : suites(wellTested.includes(major) ? streamSuites : coreSuites)))]]),
+    [[tapStage('tap', undefined, suites(/^(?!unit\/|long\/)/))]],
+    ...others.map((major) => [[tapStage(`on ${major}`, major, values.long ? suites(socketSuites, hubSuites) : suites(wellTested.includes(major) ? streamSuites : coreSuites))]]),
     ...values.long ? [[[tapStage('long', undefined, suites(/^(long|unit)\//))]], [[{ name: 'chaos', script: 'chaos' }]], [[{ name: 'nodes', script: 'chaos', args: ['--nodes', '3', '--minutes', '1', '--updates', '100000', '--events', '10000'] }]]] : []
   ]
 }
