@@ -9,7 +9,7 @@ delete process.env.NODE_OPTIONS
 const [, file = ''] = process.argv
 const packages = ['tap']
 // These tests start servers, or run many test files in one process.
-if (/[\\/]test[\\/](browser|client|e2e|proxies|unit[\\/]all)\b/.test(file)) {
+if (/[\\/](test[\\/](browser|client|e2e|proxies|unit[\\/]all)|\.tap[\\/]together)\b/.test(file)) {
   packages.push('@sinclair/typebox', 'ajv', 'ajv/dist/2019.js', 'ajv-formats', 'fast-json-stringify', 'fastify', 'fastify-plugin', '@fastify/error', '@fastify/formbody', 'negotiator', 'eventsource-parser', 'ws')
 }
 for (const name of packages) await import(name)

@@ -9,8 +9,6 @@ import t from 'tap'
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-t.setTimeout(300_000)
-
 const folder = mkdtempSync(join(tmpdir(), 'tether-frameworks-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))

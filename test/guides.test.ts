@@ -26,8 +26,6 @@ const sources: Record<string, string> = {
   'fastify-tether/contract-tests': 'plugin/entries/contract-tests.ts'
 }
 
-t.setTimeout(240_000)
-
 /** Code of a guide, with the library as it is here. */
 function fitted (code: string): string {
   return code.replace(/from '(fastify-tether[^']*)'/g, (_, name: string) => `from ${JSON.stringify(join(root, sources[name]!))}`)

@@ -15,9 +15,6 @@ const modules = join(root, 'node_modules')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const example = readmeExample()
 
-// Two runs of the compiler over every declaration there is.
-t.setTimeout(480_000)
-
 const scratch = mkdtempSync(join(tmpdir(), 'tether-package-'))
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }))
 

@@ -61,7 +61,7 @@ export class Run {
   async run (events: readonly WeightedEvent[]): Promise<Measured> {
     this.#boundByMachine()
     const generator = await Generator.start(this.#options, events)
-    // The start of the processes is no part of it: a machine full of other work takes its time for that.
+    // The generator's own start is no time for the server, however long a slow machine takes for it.
     this.#endsAt = Date.now() + this.#options.minutes * 60_000
     let isComplete = false
     try {

@@ -22,7 +22,9 @@ export class Shutdown {
     runtime.draining = true
     const spreadRetryMs = () => Math.min(retryMs + Math.floor(Math.random() * spreadMs), longestTimerMs)
     const ofSessions = new Set([...registry].map((session) => session.stream))
-    const frozen = Promise.all([...registry].map((session) => this.#end(session, reason, timeoutMs, spreadRetryMs())))
+    // A session whose last hook takes all of its time still has to be written.
+    const freezeMs = timeoutMs - Math.min(runtime.limits.shutdownMs, timeoutMs) / 4
+    const frozen = Promise.all([...registry].map((session) => this.#end(session, reason, freezeMs, spreadRetryMs())))
     for (const stream of [...runtime.streams]) {
       if (!ofSessions.has(stream)) stream.close(partingFrame(reason, spreadRetryMs(), stream.goodbye), timeoutMs, 'closed', closeCodes.goingAway)
     }

@@ -51,6 +51,13 @@ export interface Carrier {
    */
   writeText: (text: string, bytes: number, isDeflatable?: boolean) => boolean
   writeBatch: (batch: EncodedBatch) => boolean
+  /**
+   * Writes large updates as one piece, without a copy: before each of `updates` the line in `ids` of the same place,
+   * which has one byte a character. Absent where one text costs no more.
+   *
+   * @param bytes length of all of it
+   */
+  writeNumbered?: (ids: readonly string[], updates: readonly EncodedBatch[], bytes: number) => boolean
   /** Writes a part of a text that is too large for one write; `last` ends that text. */
   writePart: (part: EncodedBatch, last: boolean) => boolean
   /** Reports every drain to the owner from now on. */

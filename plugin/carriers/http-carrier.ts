@@ -1,11 +1,11 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
-import type { ServerHttp2Stream } from 'node:http2'
+import { Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import type { Limits } from '../../schemas/limits.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import type { EncodedBytes } from './encoded-bytes.ts'
-import { chunkHead, frameChunk } from './http-chunk.ts'
+import { chunkHead, endChunk, frameChunk } from './http-chunk.ts'
 
 const carried = Symbol('fastify-tether.carrier')
 
@@ -35,6 +35,13 @@ export function isPlainResponse (response: RawResponse): boolean {
     response.write === write && response.end === end &&
     // An agent that was loaded before this module may have changed the prototype itself.
     write.name === 'write' && write.length === 3 && end.name === 'end' && end.length === 3
+}
+
+const { write: http2Write } = Http2ServerResponse.prototype
+
+/** Whether only Node's own methods stand between a response and its stream of HTTP/2. */
+function isPlainHttp2Response (response: unknown): boolean {
+  return response instanceof Http2ServerResponse && response.write === http2Write && http2Write.name === 'write' && http2Write.length === 3
 }
 
 /** The carrier for a response whose head is final. */
@@ -134,14 +141,26 @@ function onClose (this: RawResponse): void {
 // 'close' always follows, and reports the end of the connection.
 function onError (): void {}
 
-/** Writes through a response of HTTP/2. */
+/** Writes through a response of HTTP/2, or to its stream where nobody stands between them. */
 class Http2Carrier extends HttpCarrier {
   readonly #stream: ServerHttp2Stream
+  readonly #isPlain: boolean
 
   constructor (response: RawResponse, stream: ServerHttp2Stream, pieceBytes: number) {
     super(response, pieceBytes)
     this.#stream = stream
+    this.#isPlain = isPlainHttp2Response(response)
   }
+
+  override writeText (text: string, bytes: number): boolean {
+    return this.#isDirect ? this.#stream.writable && this.#stream.write(text, encodingOf(text, bytes)) : super.writeText(text, bytes)
+  }
+
+  override writeBatch (batch: EncodedBytes): boolean {
+    return this.#isDirect ? this.#stream.writable && this.#stream.write(batch.bytes) : super.writeBatch(batch)
+  }
+
+  get #isDirect (): boolean { return this.#isPlain && this.#stream.headersSent }
 
   override get opensAtOnce () { return false }
   override get protocol () { return 'http/2' as const }
@@ -194,15 +213,37 @@ class ChunkCarrier extends HttpCarrier {
   override writeText (text: string, bytes: number): boolean {
     if (this.#onLeft !== null) return this.#hold(text, encodingOf(text, bytes))
     if (!this.#socket.writable) return false
-    return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes))
+    return this.#socket.write(`${chunkHead(bytes)}${text}\r\n`, encodingOf(text, bytes)) || this.#isTaken
   }
 
   override writeBatch (batch: EncodedBytes): boolean {
     if (this.#onLeft !== null) return this.#hold(batch.bytes)
     // If the client has ended its side, the connection is about to close, and a write would be an error.
     if (!this.#socket.writable) return false
-    return this.#socket.write(batch.as(frameChunk))
+    return this.#socket.write(batch.as(frameChunk)) || this.#isTaken
   }
+
+  writeNumbered (ids: readonly string[], updates: readonly EncodedBatch[], bytes: number): boolean {
+    if (this.#onLeft !== null) return this.writeText(ids.map((id, index) => id + updates[index]!.text).join(''), bytes)
+    const socket = this.#socket
+    if (!socket.writable) return false
+    const last = updates.length - 1
+    socket.cork()
+    socket.write(chunkHead(bytes) + ids[0]!, 'latin1')
+    for (let index = 0; index < last; index++) {
+      socket.write(updates[index]!.bytes)
+      socket.write(ids[index + 1]!, 'latin1')
+    }
+    const writable = socket.write(updates[last]!.as(endChunk))
+    socket.uncork()
+    return writable || this.#isTaken
+  }
+
+  /**
+   * Whether the operating system has taken all bytes. A write that is larger than the socket's buffer returns false
+   * all the same.
+   */
+  get #isTaken (): boolean { return this.#socket.writableLength === 0 }
 
   override writePart ({ bytes }: EncodedBatch): boolean {
     if (this.#onLeft !== null) return this.#hold(bytes)
@@ -213,7 +254,7 @@ class ChunkCarrier extends HttpCarrier {
     socket.write(bytes)
     const writable = socket.write('\r\n', 'latin1')
     socket.uncork()
-    return writable
+    return writable || this.#isTaken
   }
 
   override cork (): void {

@@ -5,6 +5,11 @@ export function chunkHead (bytes: number): string {
   return `${bytes.toString(16)}\r\n`
 }
 
+/** Bytes that end a chunk, with its line end. */
+export function endChunk (bytes: Buffer): Buffer {
+  return Buffer.concat([bytes, Buffer.from(chunkEnd, 'latin1')])
+}
+
 /** Bytes as one chunk of an HTTP/1.1 body. */
 export function frameChunk (bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from(chunkHead(bytes.length), 'latin1'), bytes, Buffer.from(chunkEnd, 'latin1')])

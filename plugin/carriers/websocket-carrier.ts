@@ -62,15 +62,15 @@ export class WebSocketCarrier implements Carrier {
     if (!this.#isOpen) return false
     const head = frameHead(bytes, 'whole')
     // Text with one byte a character is written with its head as one string.
-    if (text.length === bytes) return this.#pipe.write(head + text, 'latin1')
+    if (text.length === bytes) return this.#pipe.write(head + text, 'latin1') || this.#isTaken
     const message = Buffer.allocUnsafe(head.length + bytes)
     message.write(head, 'latin1')
     message.write(text, head.length, 'utf8')
-    return this.#pipe.write(message)
+    return this.#pipe.write(message) || this.#isTaken
   }
 
   writeBatch (batch: EncodedBatch): boolean {
-    return this.#isOpen && this.#pipe.write(batch.as(frameMessage))
+    return this.#isOpen && (this.#pipe.write(batch.as(frameMessage)) || this.#isTaken)
   }
 
   writePart ({ bytes }: EncodedBatch, last: boolean): boolean {
@@ -81,7 +81,7 @@ export class WebSocketCarrier implements Carrier {
     this.#pipe.write(head, 'latin1')
     const writable = this.#pipe.write(bytes)
     this.#pipe.uncork()
-    return writable
+    return writable || this.#isTaken
   }
 
   watchDrain (): void {
@@ -103,6 +103,9 @@ export class WebSocketCarrier implements Carrier {
   destroy (): void {
     this.#peer.terminate()
   }
+
+  /** Whether the operating system has taken all bytes, though they were more than the connection's buffer. */
+  get #isTaken (): boolean { return this.#pipe.writableLength === 0 }
 
   // No data may follow a close frame.
   get #isOpen (): boolean {

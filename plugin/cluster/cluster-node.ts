@@ -119,7 +119,7 @@ export class ClusterNode implements Cluster {
       traced: (broadcast, from, deliver) => { this.#deliverTraced(broadcast, from, deliver) }
     })
     this.#history = new LogHistory({ reader: this.#reader, clock, limits: fixed, range: async (after, limit) => await this.#engine.range(after, limit) })
-    this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }), onNewLease: () => { this.gate.began() } })
+    this.#membership = new Membership({ node: this.node, engine: this.#engine, leaseMs, clock, card: () => ({ ...parts.figures(), startedAt: this.#startedAt }), recoveringMs: () => Math.max(0, Math.ceil(this.#forgotAt + leaseMs - clock.now())), onNewLease: () => { this.gate.began() } })
     this.records = new RecordStore({ engine: this.#engine, clock, retryMs: fixed.recordRetryMs })
     this.calls = new NodeCalls({ limits: { calls: fixed.nodeCalls, bytes: fixed.nodeCallBytes }, clock, send: (to, message) => this.#engine.send(to, message), traceLink: parts.traceLink, onWaiting: () => { this.#watchCalls() } })
     this.gate = new LeaseGate({ clock, isolatedMs: parts.options.isolatedMs, leaseUntil: () => this.#membership.leaseUntil })
@@ -294,10 +294,14 @@ export class ClusterNode implements Cluster {
     }, everyMs)
   }
 
-  /** Whether other nodes may still have to write records: the engine has lost its memory, or was away and may have lost its last writes. */
+  /** Whether other nodes may still have to write records: the engine has lost its memory, or is or was away and may have lost its last writes. */
   get isRecovering (): boolean {
     const { clock, options: { leaseMs } } = this.#parts
-    return clock.now() < Math.max(this.#forgotAt + leaseMs, this.#backAt + leaseMs / renewals)
+    // What it lost may show in an answer before it is told.
+    if (this.#upAt > 0 && !this.#isUp) return true
+    // A newcomer has it from others.
+    const forgottenUntil = this.#forgotAt === -Infinity ? this.#membership.recoveringUntil : this.#forgotAt + leaseMs
+    return clock.now() < Math.max(forgottenUntil, this.#backAt + leaseMs / renewals)
   }
 
   /**

@@ -11,6 +11,8 @@ interface Other {
   /** Its wall clock when it wrote its card, and this node's clock when that was first read here. */
   readonly wroteAt: number
   readonly readAt: number
+  /** Until when, on this node's clock, it waits for records that the engine has lost. */
+  readonly recoveringUntil: number
 }
 
 export interface MembershipParts {
@@ -19,6 +21,8 @@ export interface MembershipParts {
   readonly leaseMs: number
   readonly clock: Clock
   readonly card: () => Card
+  /** For how many milliseconds yet this node waits for records that the engine has lost; 0 for none. */
+  readonly recoveringMs?: () => number
   /** A lease begins that is no renewal of one that still runs. Called before {@link Membership.leaseUntil} says so. */
   readonly onNewLease?: () => void
 }
@@ -44,15 +48,22 @@ export class Membership {
     return [{ name: node, isSelf: true, ...card() }, ...Array.from(this.#others, ([name, { card: other }]) => ({ name, isSelf: false, ...other }))]
   }
 
+  /** Until when another node waits for records that the engine has lost, as last told; 0 for no node. A newcomer knows it from nobody else. */
+  get recoveringUntil (): number {
+    let latest = 0
+    for (const { recoveringUntil } of this.#others.values()) latest = Math.max(latest, recoveringUntil)
+    return latest
+  }
+
   has (node: string): boolean {
     return node === this.#parts.node || this.#others.has(node)
   }
 
   /** Renews the lease, and reads the others. Rejects with the engine's error. */
   async renew (): Promise<void> {
-    const { engine, leaseMs, clock, card, onNewLease } = this.#parts
+    const { engine, leaseMs, clock, card, recoveringMs, onNewLease } = this.#parts
     const askedAt = clock.now()
-    await engine.renew(leaseMs, Buffer.from(JSON.stringify({ ...card(), wroteAt: Date.now() })))
+    await engine.renew(leaseMs, Buffer.from(JSON.stringify({ ...card(), wroteAt: Date.now(), recoveringMs: recoveringMs?.() || undefined })))
     if (clock.now() >= this.#leaseUntil) onNewLease?.()
     this.#leaseUntil = Math.max(this.#leaseUntil, askedAt + leaseMs)
     await this.read()
@@ -65,14 +76,16 @@ export class Membership {
     // A later answer may have come before.
     if (read < this.#readUpTo) return
     this.#readUpTo = read
-    const readAt = this.#parts.clock.now()
+    const { clock, leaseMs } = this.#parts
+    const readAt = clock.now()
     const earlier = this.#others
     this.#others = new Map()
     for (const [name, bytes] of found) {
       if (name === this.#parts.node) continue
-      const other = readCard(bytes)
+      const { recoveringMs, ...other } = readCard(bytes)
       const known = earlier.get(name)
-      this.#others.set(name, { ...other, readAt: known?.wroteAt === other.wroteAt ? known.readAt : readAt })
+      if (known?.wroteAt === other.wroteAt) this.#others.set(name, { ...other, readAt: known.readAt, recoveringUntil: known.recoveringUntil })
+      else this.#others.set(name, { ...other, readAt, recoveringUntil: recoveringMs > 0 ? readAt + Math.min(recoveringMs, leaseMs) : 0 })
     }
   }
 
@@ -100,11 +113,11 @@ export class Membership {
 }
 
 /** Reads the card of another node. What is missing or not allowed gets a value that says nothing. */
-function readCard (bytes: Buffer): Pick<Other, 'card' | 'wroteAt'> {
-  let given: Partial<Record<keyof Card | 'wroteAt', unknown>> | null = null
+function readCard (bytes: Buffer): Pick<Other, 'card' | 'wroteAt'> & { readonly recoveringMs: number } {
+  let given: Partial<Record<keyof Card | 'wroteAt' | 'recoveringMs', unknown>> | null = null
   try {
     given = JSON.parse(bytes.toString())
   } catch {}
   const number = (value: unknown) => typeof value === 'number' && Number.isFinite(value) ? value : 0
-  return { card: { sessions: number(given?.sessions), startedAt: number(given?.startedAt), draining: given?.draining === true }, wroteAt: number(given?.wroteAt) }
+  return { card: { sessions: number(given?.sessions), startedAt: number(given?.startedAt), draining: given?.draining === true }, wroteAt: number(given?.wroteAt), recoveringMs: number(given?.recoveringMs) }
 }

@@ -1,7 +1,8 @@
-import { AsyncLocalStorage, type AsyncResource } from 'node:async_hooks'
+import type { AsyncResource } from 'node:async_hooks'
 import { defaults } from '../../schemas/defaults.ts'
 import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { presentContext } from './command-context.ts'
+import { awaitBegun, awaitEnded, isRunning, runCommand, runSyncCommand } from './running-command.ts'
 
 /** What a command is to the application; null for the plugin's own work, which nobody watches. */
 export type CommandKind = 'event' | 'update' | 'hook' | null
@@ -30,6 +31,8 @@ export class Command {
   /** The async context to run in; null if the channel's next turn begins in that context. */
   context: AsyncResource | null = null
   settled = false
+  /** Whether it has returned a promise. */
+  isAwaited = false
   /** When it began; 0 until it has returned a promise. */
   startedAt = 0
   /** Number of its event; 0 for none. */
@@ -77,11 +80,6 @@ export interface CommandMemory {
   takeCommand: (weight: number) => void
   giveCommand: (weight: number) => void
 }
-
-/** The command of the running code, also after an await. */
-const running = new AsyncLocalStorage<Command>()
-/** The sync command that runs now. */
-let entered: Command | null = null
 
 /** Its `then` runs a function in a microtask. `queueMicrotask` would make an async resource for each call. */
 const settled = Promise.resolve()
@@ -217,7 +215,7 @@ export class CommandChannel {
   /** Whether the caller runs within the present command. */
   isWithinCurrent (): boolean {
     const current = this.#current
-    return current !== null && (entered === current || running.getStore() === current)
+    return current !== null && isRunning(current)
   }
 
   /** Settles the current command with an error, and continues with the next. */
@@ -272,6 +270,8 @@ export class CommandChannel {
       return
     }
     command.startedAt = this.#time.now()
+    command.isAwaited = true
+    awaitBegun()
     this.#owner.onUnsettled(command)
     // `Promise.resolve` keeps a promise as it is, and catches an error of another thenable's `then`.
     Promise.resolve(result).then(
@@ -287,6 +287,7 @@ export class CommandChannel {
       return
     }
     command.settled = true
+    if (command.isAwaited) awaitEnded()
     this.#unweigh(command)
     command.trace?.settled(fault)
     if (fault !== null) this.#owner.onFault(command, fault.error)
@@ -301,17 +302,7 @@ export class CommandChannel {
 }
 
 function call (command: Command): unknown {
-  // Up to Node 22 the first use of the storage slows down every promise of the process. Sync commands avoid it.
-  return command.isSync && running.getStore() === undefined ? enter(command) : running.run(command, command.call)
-}
-
-function enter (command: Command): unknown {
-  entered = command
-  try {
-    return command.call()
-  } finally {
-    entered = null
-  }
+  return command.isSync ? runSyncCommand(command, command.call) : runCommand(command, command.call)
 }
 
 /** Whether a value is a promise, of any library. */

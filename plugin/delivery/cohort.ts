@@ -43,6 +43,7 @@ export interface CohortMember extends BroadcastMember {
 export interface CohortScope {
   readonly limits: ReplayLimits & PressureLimits
   readonly writeBytes: number
+  readonly uncopiedBytes: number
   readonly budget: ByteBudget
   readonly batches: FrameBatches
   readonly time: TimeSource
@@ -99,6 +100,8 @@ export class Cohort implements Flushable, Deadline {
   #conflated = 0
   #batch: EncodedBatch | null = null
   #texts: readonly string[] = []
+  /** The frames of a round with ids between them, where they are too large to copy; null for other rounds. */
+  #updates: readonly EncodedBatch[] | null = null
   #start = 0
   /** Place of the next member of the present round. */
   #next = 0
@@ -278,6 +281,9 @@ export class Cohort implements Flushable, Deadline {
     if (log.bytesBetween(start, end) + (end - start) * idBytes > this.pieceBytes) return false
     this.#batch = this.#scope.batches.of(log, start, end)
     if (!this.isCounted || this.#scope.totals.tally !== null) this.#texts = log.texts(start, end)
+    this.#updates = this.isCounted || this.#batch.bytes.length < this.#scope.uncopiedBytes * (end - start)
+      ? null
+      : Array.from({ length: end - start }, (_, index) => this.#scope.batches.of(log, start + index, start + index + 1))
     this.#start = start
     this.#next = 0
     log.markWritten(end, now)
@@ -319,11 +325,18 @@ export class Cohort implements Flushable, Deadline {
       const place = this.#next++
       const member = members[place]!
       let hasRoom
-      if (this.isCounted) hasRoom = carriers[place]!.writeBatch(batch)
-      else {
+      const carrier = carriers[place]!
+      if (this.isCounted) hasRoom = carrier.writeBatch(batch)
+      else if (this.#updates !== null && carrier.writeNumbered !== undefined) {
+        const ids = this.#idsOf(place)
+        let idBytes = 0
+        for (const id of ids) idBytes += id.length
+        more += idBytes
+        hasRoom = carrier.writeNumbered(ids, this.#updates, bytes + idBytes)
+      } else {
         const { text, idBytes } = this.#withIds(place)
         more += idBytes
-        hasRoom = carriers[place]!.writeText(text, bytes + idBytes)
+        hasRoom = carrier.writeText(text, bytes + idBytes)
       }
       count++
       // A carrier may also report within the write that it is full, or has ended: then a member has left. Most do not, so
@@ -337,6 +350,12 @@ export class Cohort implements Flushable, Deadline {
     totals.addWrites(count, count * frames, count * bytes + more)
     if (totals.tally !== null) for (const text of this.#texts) totals.tally.add(text, 'written', count)
     return this.#batch !== batch || this.#next >= members.length
+  }
+
+  #idsOf (place: number): string[] {
+    const prefix = this.#prefixes[place]!
+    const number = this.#offsets[place]! + this.#start
+    return this.#texts.map((_, index) => `id: ${prefix}${number + index}\n`)
   }
 
   #withIds (place: number): { readonly text: string, readonly idBytes: number } {
@@ -356,6 +375,7 @@ export class Cohort implements Flushable, Deadline {
     this.#bytes += this.#batch?.bytes.length ?? 0
     this.#batch = null
     this.#texts = []
+    this.#updates = null
     this.#log.trim(now)
     this.#watchAge(0)
   }

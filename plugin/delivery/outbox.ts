@@ -401,9 +401,10 @@ export class Outbox {
    * Forgets the written frames, and gives the waiting ones new numbers: those above `number`. For an outbox without a reader.
    *
    * @param from number of the first that counts: those before it are forgotten, too
+   * @param isKept whether a frame counts
    */
-  liftAbove (number: number, now: number, from = 0): void {
-    const waiting = this.held(now).slice(Math.max(this.#fresh, from) - this.#first)
+  liftAbove (number: number, now: number, from = 0, isKept: (frame: Frame) => boolean = () => true): void {
+    const waiting = this.held(now).slice(Math.max(this.#fresh, from) - this.#first).filter(({ frame }) => isKept(frame))
     this.take(number + 1, waiting, now)
   }
 

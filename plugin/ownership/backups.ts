@@ -17,8 +17,12 @@ export interface BackupsParts {
   readonly mayWrite: () => boolean
   /** Whether this node has the session, which does not leave it. */
   readonly isHere: (held: HeldSession) => boolean
-  /** Writes a snapshot into the record. Gives its bytes at once, and whether it is there, later. Rejects if the engine does not take it. */
-  readonly put: (held: HeldSession, snapshot: SessionSnapshot) => { readonly bytes: number, readonly isWritten: Promise<boolean> }
+  /**
+   * Writes a snapshot into the record. Gives its bytes at once, and whether it is there, later. Rejects if the engine does not take it.
+   *
+   * @param onWritten is called when it is there, before the next write begins
+   */
+  readonly put: (held: HeldSession, snapshot: SessionSnapshot, onWritten: () => void) => { readonly bytes: number, readonly isWritten: Promise<boolean> }
   /** The record has another revision than this node knows. */
   readonly verify: (held: HeldSession) => Promise<void>
   readonly report: (error: unknown, held: HeldSession) => void
@@ -50,9 +54,9 @@ export class Backups {
   /**
    * Begins to keep a session.
    *
-   * @param durableSeq number of the last event in the snapshot that its record has
+   * @param durableSeq number of the last event in the snapshot that its record has; null for a record without a snapshot
    */
-  keep (held: HeldSession, durableSeq: number): void {
+  keep (held: HeldSession, durableSeq: number | null): void {
     const backup = new LiveBackup(this, held, held.endpoint.limits.persist === 'event', durableSeq)
     held.backup = backup
     held.onFree = () => { backup.onFree() }
@@ -176,14 +180,15 @@ export class LiveBackup implements SessionBackup, EventJournal {
   #waitingBytes = 0
   /** Entries in the journal that no snapshot holds. */
   #entries = 0
-  /** Whether the journal may hold what was not accepted. Then nothing is added to it before the next snapshot has emptied it. */
+  /** Whether the journal may hold what was not accepted, or lack what it needs. Then nothing is added to it before the next snapshot has emptied it. */
   #mustTrim = false
 
-  constructor (backups: Backups, held: HeldSession, hasJournal: boolean, durableSeq: number) {
+  constructor (backups: Backups, held: HeldSession, hasJournal: boolean, durableSeq: number | null) {
     this.#backups = backups
     this.#held = held
     this.journal = hasJournal ? this : null
-    this.durableSeq = hasJournal ? Infinity : durableSeq
+    this.durableSeq = hasJournal ? Infinity : durableSeq ?? 0
+    this.#mustTrim = hasJournal && durableSeq === null
   }
 
   // Snapshots
@@ -206,6 +211,12 @@ export class LiveBackup implements SessionBackup, EventJournal {
   resume (): void {
     if (this.#isDirty) this.#backups.soon(this)
     else this.changed()
+  }
+
+  distrust (): void {
+    // An entry is worth nothing without the snapshot and the entries before it.
+    if (this.journal !== null) this.#mustTrim = true
+    this.resume()
   }
 
   /** Its turn has come. */
@@ -232,14 +243,15 @@ export class LiveBackup implements SessionBackup, EventJournal {
       held.session.report(error, 'serialize')
       return
     }
-    const { bytes, isWritten } = parts.put(held, snapshot)
-    this.#backups.count(bytes, isWritten)
-    isWritten.then((is) => {
-      if (!is) return this.changed()
+    const { bytes, isWritten } = parts.put(held, snapshot, () => {
       this.#retryMs = 0
       if (this.journal === null) this.durableSeq = Math.max(this.durableSeq, snapshot.acceptedSeq)
       this.#entries = 0
       this.#mustTrim = false
+    })
+    this.#backups.count(bytes, isWritten)
+    isWritten.then((is) => {
+      if (!is) this.changed()
     }, (error: unknown) => {
       if (this.#retryMs === 0 && parts.mayWrite()) parts.report(error, held)
       this.#isDirty = true

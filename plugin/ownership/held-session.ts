@@ -8,6 +8,8 @@ interface HeldBackup {
   stop: () => void
   /** Writes go on again. */
   resume: () => void
+  /** The engine may have lost what it had of the session. */
+  distrust: () => void
 }
 
 /** A session that this node owns, and what it knows of its record. */

@@ -6,7 +6,7 @@ import type { PutOptions } from '../cluster/engine.ts'
 import type { RecordStore, StoredRecord } from '../cluster/record-store.ts'
 import { snapshotIn, type FrozenRecord, type LiveRecord, type MovingRecord, type SessionRecord } from '../cluster/session-record.ts'
 import { closeCodes } from '../../schemas/close-code.ts'
-import { BindingError, DrainingError, UnavailableError } from '../../schemas/errors.ts'
+import { BindingError, DrainingError, EngineFullError, UnavailableError } from '../../schemas/errors.ts'
 import type { Limits } from '../../schemas/limits.ts'
 import { isRecord } from '../../schemas/record.ts'
 import { goodbyeFrame } from '../protocol/control-frame.ts'
@@ -145,7 +145,7 @@ export class Ownership {
       records: node.records,
       mayWrite: () => node.gate.isOpen && !this.#isClosed,
       isHere: (held) => this.#held.get(held.ref) === held && !held.isLeaving,
-      put: (held, snapshot) => this.#putBackup(held, snapshot),
+      put: (held, snapshot, onWritten) => this.#putBackup(held, snapshot, onWritten),
       verify: (held) => this.#verifyOne(held),
       report: (error, { session }) => { this.#report(error, session.id, 'the cluster cannot keep a session for a crash of this node') }
     })
@@ -211,9 +211,9 @@ export class Ownership {
     if (this.#held.has(ref)) return true
     const until = clock.now() + options.forwardMs
     let revision: string | null
+    const backup = isBackedUp(endpoint) ? firstBackupOf(session) : null
     try {
       const live: LiveRecord = { status: 'live', url: endpoint.url, epoch: 1, owner: node }
-      const backup = isBackedUp(endpoint) ? firstBackupOf(session) : null
       const { record, keep } = backup === null ? { record: live, keep: { ttlMs: fixed.recordMs } } : this.#withBackup(endpoint, live, backup)
       revision = await records.write(ref, record, null, keep, () => gate.isOpen && clock.now() < until)
       if (revision === null) return false
@@ -222,12 +222,12 @@ export class Ownership {
       if (!gate.isOpen || gate.term > 0) return false
       revision = null
     }
-    this.#hold(endpoint, session, revision, 1, 0)
+    this.#hold(endpoint, session, revision, 1, backup === null || revision === null ? null : 0)
     return true
   }
 
-  /** @param durableSeq number of the last event that its record has; for a session that is kept for a crash */
-  #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number, durableSeq: number): HeldSession {
+  /** @param durableSeq number of the last event that its record has, null for a record without a snapshot; for a session that is kept for a crash */
+  #hold (endpoint: Endpoint, session: TetherSession, revision: string | null, epoch: number, durableSeq: number | null): HeldSession {
     const ref = session.ref
     const held = new HeldSession(ref, session, endpoint, epoch, revision, this.#parts.clock.now(), this.#freezeDue)
     this.#held.set(ref, held)
@@ -252,7 +252,7 @@ export class Ownership {
     return { record: { ...live, backup: bytes, endsAt }, keep: { ttlMs: ms + fixed.overMs, dueAt: endsAt }, bytes: bytes.length }
   }
 
-  #putBackup (held: HeldSession, snapshot: SessionSnapshot): { readonly bytes: number, readonly isWritten: Promise<boolean> } {
+  #putBackup (held: HeldSession, snapshot: SessionSnapshot, onWritten: () => void): { readonly bytes: number, readonly isWritten: Promise<boolean> } {
     const { node: { node, records, gate }, clock } = this.#parts
     const { endpoint, epoch } = held
     const { record, keep, bytes } = this.#withBackup(endpoint, { status: 'live', url: endpoint.url, epoch, owner: node }, snapshot)
@@ -264,6 +264,7 @@ export class Ownership {
       }
       held.revision = revision
       held.writtenAt = clock.now()
+      onWritten()
       return true
     })
     return { bytes, isWritten }
@@ -689,6 +690,7 @@ export class Ownership {
 
   async #carryOut (held: HeldSession, reason: FreezeReason, to: string | null, deadlineMs: number, retryMs?: number): Promise<boolean> {
     const { ref, session, endpoint, epoch } = held
+    const until = this.#parts.clock.now() + deadlineMs
     let snapshot: SessionSnapshot | null
     try {
       snapshot = await session.freeze(reason, { deadlineMs, ...retryMs === undefined ? {} : { retryMs } })
@@ -710,16 +712,43 @@ export class Ownership {
     try {
       const next = { url: endpoint.url, epoch: epoch + 1, snapshot: encodeSnapshot(snapshot), endsAt }
       const record: SessionRecord = to === null ? { ...next, status: 'frozen', by: node } : { ...next, status: 'moving', owner: to }
-      const written = await this.#writes.run(async () => {
-        await held.writing
-        return await this.#writeLast(held, record, keep)
-      })
+      const written = await this.#writeGone(held, record, keep, until)
       if (written === null) this.#parts.log().warn({ session: session.shortId }, 'another node has taken a session')
       return true
     } catch (error) {
-      this.#report(error, session.id, 'the cluster cannot keep a session, which stays on its node')
-      return await this.#comeBack(held, snapshot)
+      const { draining } = endpoint.runtime
+      this.#report(error, session.id, draining ? 'the cluster cannot keep a session of a node that stops' : 'the cluster cannot keep a session, which stays on its node')
+      return draining ? await this.#endHere(held, snapshot) : await this.#comeBack(held, snapshot)
     }
+  }
+
+  /** Writes the record of a session that has left. A full engine may have room before a node that stops has to give up. */
+  async #writeGone (held: HeldSession, record: SessionRecord, keep: PutOptions, until: number): Promise<string | null> {
+    const { clock, fixed } = this.#parts
+    for (;;) {
+      try {
+        return await this.#writes.run(async () => {
+          await held.writing
+          return await this.#writeLast(held, record, keep)
+        })
+      } catch (error) {
+        if (!(error instanceof EngineFullError) || !held.endpoint.runtime.draining || clock.now() + fixed.recordRetryMs >= until) throw error
+      }
+      await new Promise<void>((resolve) => { clock.setTimeout(resolve, fixed.recordRetryMs) })
+    }
+  }
+
+  /** Ends a session that can neither leave nor stay, so that its hooks run. One with a backup goes on elsewhere, as after a crash. */
+  async #endHere ({ endpoint, session: { id, ref } }: HeldSession, snapshot: SessionSnapshot): Promise<true> {
+    if (isBackedUp(endpoint) || !endpoint.registry.reserve(snapshot.owner, null)) return true
+    try {
+      const session = await endpoint.restore(id, snapshot, { from: 'moved', deadlineMs: 0, ref, isOver: true, mayDrain: true })
+      session.close('draining', { reconnect: true }).catch(() => {})
+    } catch (error) {
+      endpoint.registry.release(snapshot.owner, null)
+      this.#report(error, id, 'a session of the cluster cannot be restored here')
+    }
+    return true
   }
 
   /** Whether a record says no more than this node knows: it has the session since, and a failover of the engine lost that. */
@@ -906,7 +935,7 @@ export class Ownership {
         if (!this.#isEarlier(held, record)) return this.#lose(held)
         if (record.status === 'live' && record.epoch === epoch) {
           held.revision = revision
-          held.backup?.resume()
+          held.backup?.distrust()
           return
         }
       }
@@ -915,7 +944,7 @@ export class Ownership {
       if (revision === null) continue
       held.revision = revision
       held.writtenAt = clock.now()
-      held.backup?.resume()
+      held.backup?.distrust()
       return
     }
   }

@@ -119,7 +119,7 @@ export class Endpoint implements SessionScope<TetherSession> {
       ...this.topics?.handlers ?? []
     ])
     this.groups = new Groups(this)
-    this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
+    this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes, uncopiedBytes: parts.runtime.limits.uncopiedBytes })
     this.keeper = parts.keeperFor?.(this) ?? null
     this.broadcastLog = cluster
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)
@@ -242,12 +242,12 @@ export class Endpoint implements SessionScope<TetherSession> {
     }
   }
 
-  async #restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false, ref, isOver = false }: RestoreOptions, onRestored: (session: TetherSession) => void): Promise<TetherSession> {
+  async #restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false, ref, isOver = false, mayDrain = false }: RestoreOptions, onRestored: (session: TetherSession) => void): Promise<TetherSession> {
     const state = await this.#revive(id, snapshot)
     const { broadcastLog: log } = this
     const isComplete = isOver || log === null || (snapshot.log !== null && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
     // A drain that began meanwhile knows only the sessions of that moment.
-    if (this.runtime.draining) throw new DrainingError()
+    if (this.runtime.draining && !mayDrain) throw new DrainingError()
     const session = new TetherSession(this, state, { boundTo: snapshot.boundTo, owner: snapshot.owner, connection: null }, null, { id, ref, snapshot, from })
     this.registry.add(session)
     this.sessions.set(id, session)

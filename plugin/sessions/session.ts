@@ -350,7 +350,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#everConnected = true
     const isResumed = verdict === 'resumed'
     const isUnsure = isResumed && journey !== null && journey.unsureFrom !== 0 && (journey.owesGap || seq >= journey.unsureFrom)
-    if (isUnsure && seq >= journey.unsureFrom) feed.outbox.liftAbove(seq, now, journey.sureFrom)
+    if (isUnsure && seq >= journey.unsureFrom) {
+      // The node of before may not be dead, and have brought the log to this client until now.
+      feed.outbox.liftAbove(seq, now, journey.sureFrom, (frame) => !this.#isOfLog(frame))
+    }
     if (journey !== null) {
       journey.unsureFrom = 0
       journey.owesGap = false
@@ -681,6 +684,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       leaveMs: clock.leaveAt === Infinity ? null : Math.max(0, clock.leaveAt - now),
       subscriptions: scope.topics?.snapshot(this) ?? []
     }
+  }
+
+  #isOfLog (frame: Frame): boolean {
+    return frame.isShared || (this.scope.broadcastLog?.placeOf(frame) ?? null) !== null
   }
 
   /** It has got again what the log brought behind its snapshot. The node of before may have sent a part of that. */

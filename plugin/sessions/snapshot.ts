@@ -40,6 +40,8 @@ export interface RestoreOptions {
   readonly ref?: string
   /** Whether the caller closes the session at once: it gets no updates, and `onRestore` does not run. Default false. */
   readonly isOver?: boolean
+  /** Whether the session may come back while the node drains, as one does that can go nowhere else. Default false. */
+  readonly mayDrain?: boolean
 }
 
 /** An update that a snapshot holds: by its text, or by its place in the log. */

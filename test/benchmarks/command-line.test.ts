@@ -8,8 +8,6 @@ const root = new URL('../../', import.meta.url)
 const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { scripts: Record<string, string> }
 const benchmarks = Object.entries(scripts).filter(([name]) => /^bench(:|$)/.test(name))
 
-t.setTimeout(120_000)
-
 t.test('the help of every benchmark names the command that runs it', async (t) => {
   t.ok(benchmarks.length > 1)
   for (const [name, command] of benchmarks) {

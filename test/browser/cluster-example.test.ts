@@ -7,8 +7,6 @@ import { startExample } from './harness/example.ts'
 import type { Message } from './harness/received.ts'
 import { openTab, type Tab } from './harness/tab.ts'
 
-t.setTimeout(600_000)
-
 const browser = await launchBrowser(t)
 const example = await startExample(t, 'start:cluster', await freePort())
 

@@ -6,8 +6,6 @@ import { until } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
 import type { UpgradeOptions } from '../../plugin/index.ts'
 
-t.setTimeout(300_000)
-
 const browser = await launchBrowser(t)
 
 const forms: Array<[name: string, compression: NonNullable<UpgradeOptions['compression']>, encoding: string]> = [

@@ -11,8 +11,6 @@ import { connectAhead, failDashboard, startExample } from './harness/example.ts'
 import type { Message } from './harness/received.ts'
 import { openTab, type Tab } from './harness/tab.ts'
 
-t.setTimeout(600_000)
-
 const browser = await launchBrowser(t)
 const port = await freePort()
 let dashboard = await startExample(t, 'start', port)

@@ -9,17 +9,12 @@ import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { conflate, defineContract, topic } from '../../plugin/index.ts'
 import { startServer } from '../e2e/harness/server.ts'
-import { until } from '../e2e/harness/until.ts'
+import { patienceMs, until } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { buildPages, copyPages, servePages, type Framework } from './harness/framework.ts'
 
-t.setTimeout(600_000)
-
 // StrictMode, and checks of hydration, are in development builds only.
 process.env.NODE_ENV = 'development'
-
-// Far more than it takes, for machines that are busy with other tests.
-const patienceMs = 60_000
 
 const Cpu = Type.Object({ core: Type.Integer(), load: Type.Number() })
 

@@ -9,8 +9,6 @@ import { connectAhead, startExample } from './harness/example.ts'
 import type { Message } from './harness/received.ts'
 import { openTab, type Tab } from './harness/tab.ts'
 
-t.setTimeout(600_000)
-
 const browser = await launchBrowser(t)
 const port = await freePort()
 let wall = await startExample(t, 'start:htmx', port)
@@ -127,7 +125,7 @@ t.test('the pace is one tab\'s own', async (t) => {
   await until(() => other.messages.some(isLoad), 'a picture of the load')
   const mine = tab.messages.filter(isLoad).length
   const theirs = other.messages.filter(isLoad).length
-  await until(() => other.messages.filter(isLoad).length >= theirs + 4, 'four more pictures for the other tab', 60_000)
+  await until(() => other.messages.filter(isLoad).length >= theirs + 4, 'four more pictures for the other tab')
   t.ok(tab.messages.filter(isLoad).length <= mine + 1, 'and at most one for this')
   t.same([...tab.complaints, ...other.complaints], [])
   await tab.context.close()

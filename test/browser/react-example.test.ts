@@ -9,8 +9,6 @@ import { startExample } from './harness/example.ts'
 import type { Message } from './harness/received.ts'
 import { openTab } from './harness/tab.ts'
 
-t.setTimeout(600_000)
-
 const browser = await launchBrowser(t)
 const example = await startExample(t, 'start:react', await freePort())
 

@@ -5,14 +5,9 @@ import t, { type Test } from 'tap'
 import { defineContract, text } from '../../plugin/index.ts'
 import { startOrders } from '../e2e/harness/orders.ts'
 import { startServer, type Server } from '../e2e/harness/server.ts'
-import { until } from '../e2e/harness/until.ts'
+import { patienceMs, until } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { serveClient } from './harness/client-page.ts'
-
-t.setTimeout(600_000)
-
-// Far more than it takes, for machines that are busy with other tests.
-const patienceMs = 60_000
 
 const browser = await launchBrowser(t)
 

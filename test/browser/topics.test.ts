@@ -2,12 +2,10 @@ import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startTopics, type TopicsConfig } from '../e2e/harness/topics.ts'
-import { until } from '../e2e/harness/until.ts'
+import { patienceMs, until } from '../e2e/harness/until.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { serveClient } from './harness/client-page.ts'
 
-t.setTimeout(600_000)
-const patienceMs = 60_000
 const browser = await launchBrowser(t)
 
 async function start (t: Test, config: TopicsConfig = {}) {

@@ -2,15 +2,11 @@ import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { Protocol } from '../../plugin/carriers/carrier.ts'
 import { startLive, type LiveServer } from '../e2e/harness/live.ts'
-import { until } from '../e2e/harness/until.ts'
+import { patienceMs, until } from '../e2e/harness/until.ts'
 import { startUpgradeProxy, type Conduct, type UpgradeProxy } from '../e2e/harness/upgrade-proxy.ts'
 import { launchBrowser } from './harness/browser.ts'
 import { serveClient } from './harness/client-page.ts'
 
-t.setTimeout(600_000)
-
-// Far more than it takes, for machines that are busy with other tests.
-const patienceMs = 60_000
 const openTimeoutMs = 1_500
 
 // Each waits most of its time.

@@ -5,11 +5,7 @@ import { runNodes } from './nodes/run-nodes.ts'
 // With nothing left to do, Node 20 may still wait for ever for a write to a connection that broke.
 process.once('beforeExit', () => process.exit())
 
-// Far more than it takes, for machines that are busy with other tests.
-const timeout = 300_000
-t.setTimeout(timeout)
-
-t.test('a short run over three nodes, all replaced and one killed: what the log says is what every page saw', { timeout }, async (t) => {
+t.test('a short run over three nodes, all replaced and one killed: what the log says is what every page saw', async (t) => {
   const seed = 20_261_129
   const report = await runNodes({ seed, engine: 'local', nodes: 3, pages: 8, broadcasts: 1_200, events: 300, replacements: 3, kills: effort === 1 ? 1 : 3, cuts: 12, sendingMs: 2_500 * effort, tell: (line) => t.comment(line) })
   const { faults, ...figures } = report

@@ -12,8 +12,6 @@ import { Tab } from './harness/tabs.ts'
 import { broadcastsAt, holesAreTold, openPages, saidAnywhere, say } from './harness/weather.ts'
 import { Site, type WeatherNode } from './harness/weather-site.ts'
 
-t.setTimeout(180_000)
-
 const leaseMs = 1_500
 const scope = { after: (end: () => unknown) => { t.teardown(end) } }
 const server = await startRedis(scope)

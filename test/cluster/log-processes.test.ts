@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { until } from '../e2e/harness/until.ts'
 import { makeDirectory } from './harness/local-under-test.ts'
@@ -11,12 +10,7 @@ t.test('three processes on the local hub deliver in one order, also when the one
   const others: NodeProcess[] = await Promise.all([new NodeProcess(t, directory).listening(), new NodeProcess(t, directory).listening()])
   const nodes = [first, ...others]
   const whenNodes = async (count: number, asked: NodeProcess[] = others) => {
-    for (const startedAt = performance.now(); ;) {
-      const counts = await Promise.all(asked.map((node) => node.call('nodes')))
-      if (counts.every((found) => found === count)) return
-      if (performance.now() - startedAt > 15_000) throw new Error(`${counts} nodes instead of ${count}`)
-      await setTimeout(20)
-    }
+    await until(async () => (await Promise.all(asked.map((node) => node.call('nodes')))).every((found) => found === count), `${count} nodes`)
   }
   await whenNodes(3)
   const readers = await Promise.all(nodes.map((node) => node.read()))

@@ -13,7 +13,7 @@ import { post } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
 import { freePort } from '../harness/free-port.ts'
 import { makeDirectory } from './harness/local-under-test.ts'
-import { startNode } from './harness/nodes.ts'
+import { startNode, type Node } from './harness/nodes.ts'
 import { clientKind, clientKinds } from './harness/redis-clients.ts'
 import { program, startCluster, startRedis, type RedisProcess } from './harness/redis-process.ts'
 import { keeping, saidAt, Tab } from './harness/tabs.ts'
@@ -115,6 +115,29 @@ t.test('over Redis with TLS, a password and a prefix, which are those of the cli
   const stranger = redis(clientKind('ioredis 6').client(port, { ca: cert })).engineFor({ name: 'tether', logMs: 60_000 })
   scope.after(() => stranger.close())
   await t.rejects(stranger.open('stranger', { entry () {}, message () {}, up () {}, down () {}, forgot () {} }), { code: 'FST_ERR_TETHER_ENGINE', message: /NOAUTH/ })
+})
+
+t.test('a drain waits for a full Redis to have room; what has none by the end of its time ends, and says so', { skip }, async (t) => {
+  const server = await startRedis({ after: (end) => { t.teardown(end) } })
+  const engine = () => redis(clientKinds[0]!.client(server.port))
+  const closed: string[] = []
+  const live = { ...keeping, onClose: (_session: unknown, reason: string) => { closed.push(reason) } }
+  const nodes = [await startNode(t, engine(), { live }), await startNode(t, engine(), { live }), await startNode(t, engine(), { live })]
+  const [one, two, three] = nodes as [Node, Node, Node]
+  await until(() => nodes.every(({ cluster }) => cluster.nodes().length === 3 && cluster.status === 'ready'), 'all nodes')
+  const [kept, lost] = [await Tab.open(one), await Tab.open(two)]
+  for (const [node, tab] of [[one, kept], [two, lost]] as const) t.match(await post(node, tab.session, say('a', 1)), { status: 202 })
+  await server.admin.config('SET', 'maxmemory', '1')
+  const drained = one.app.tether.drain({ timeoutMs: 60_000, retryMs: 0, spreadMs: 0 })
+  await until(() => kept.reader.controls.at(-1)?.reason === 'draining', 'its page is told')
+  await two.app.tether.drain({ timeoutMs: 400, retryMs: 0, spreadMs: 0 })
+  await until(() => closed.length > 0, 'its hook runs')
+  await server.admin.config('SET', 'maxmemory', '0')
+  await drained
+  t.equal(await kept.comeTo(three), 'resumed')
+  t.strictSame(saidAt(three, kept.session), ['a'])
+  t.equal(await lost.comeTo(three), 'expired')
+  t.strictSame(closed, ['draining'])
 })
 
 t.test('over a Redis Cluster of three masters', { skip }, async (t) => {

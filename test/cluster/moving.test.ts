@@ -223,6 +223,18 @@ t.test('a handler that runs for longer keeps the session where it is', async (t)
   t.strictSame(saidAt(two!, tab.session), ['goes on'])
 })
 
+t.test('a hook that never ends does not lose its session at a drain', async (t) => {
+  for (const hook of ['onFreeze', 'onDisconnect'] as const) {
+    const { nodes: [one, two] } = await startNodes(t, 2, { live: { ...keeping, [hook]: () => new Promise(() => {}), handlerTimeoutMs: 60_000 } })
+    const tab = await Tab.open(one!)
+    await post(one!, tab.session, say('a', 1))
+    await one!.app.tether.drain({ timeoutMs: 2_000, retryMs: 0, spreadMs: 0 })
+    await tab.goTo(two!)
+    t.equal(tab.verdicts.at(-1), 'resumed', hook)
+    t.strictSame(saidAt(two!, tab.session), ['a'])
+  }
+})
+
 t.test('a drain freezes the sessions, and their pages go on elsewhere', async (t) => {
   const { hooks, live } = hookLog()
   const { nodes: [one, two, three] } = await startNodes(t, 3, { live })

@@ -12,7 +12,6 @@ import { until } from '../e2e/harness/until.ts'
 import { natsLimits, newer, older } from './harness/nats-under-test.ts'
 import { NatsServer, type AtEnd } from './harness/nats.ts'
 
-t.setTimeout(60_000)
 t.jobs = 4
 
 const application = { name: 'shop', logMs: 60_000 }
@@ -59,9 +58,9 @@ t.test('kill -9 of the server in mid-load loses nothing that was acknowledged', 
   })()
   for (let kills = 0; kills < 2; kills++) {
     const before = acknowledged.length
-    await until(() => acknowledged.length > before + 50, 'load', 20_000)
+    await until(() => acknowledged.length > before + 50, 'load')
     await server.restart()
-    await until(() => states.filter((state) => state === 'up').length > kills + 1, 'up again', 20_000)
+    await until(() => states.filter((state) => state === 'up').length > kills + 1, 'up again')
   }
   end.abort()
   await load
@@ -87,10 +86,10 @@ t.test('a server that is stopped is noticed, and nothing is lost when it goes on
   await server.freeze()
   const begun = performance.now()
   await t.rejects(engine.append(Buffer.from('during')), { code: 'FST_ERR_TETHER_ENGINE', message: /in time/ })
-  t.ok(performance.now() - begun < 1_500, 'within its deadline')
-  await until(() => states.at(-1) === 'down', 'down', 10_000)
+  t.ok(performance.now() - begun < 4_000, 'within its deadline, not that by default')
+  await until(() => states.at(-1) === 'down', 'down')
   server.thaw()
-  await until(() => states.at(-1) === 'up', 'up again', 15_000)
+  await until(() => states.at(-1) === 'up', 'up again')
   await engine.append(Buffer.from('after'))
   await until(() => entries.at(-1)?.text === 'after', 'the entry behind')
   t.equal(entries[0]!.text, 'before')
@@ -102,12 +101,12 @@ t.test('a server that lost the end of its log gives no place twice', { buffered:
   const { engine, states, entries } = await open((end) => { t.teardown(end) }, () => newer(server.port))
   for (let index = 0; index < 5; index++) await engine.append(Buffer.from(`kept:${index}`))
   await server.keep()
-  await until(() => states.filter((state) => state === 'up').length === 2, 'up again', 15_000)
+  await until(() => states.filter((state) => state === 'up').length === 2, 'up again')
   for (let index = 0; index < 5; index++) await engine.append(Buffer.from(`lost:${index}`))
   await until(() => entries.at(-1)?.text === 'lost:4', 'the last')
   const { at: lastPlace } = entries.at(-1)!
   await server.goBack()
-  await until(() => states.filter((state) => state === 'up').length === 3, 'up again', 15_000)
+  await until(() => states.filter((state) => state === 'up').length === 3, 'up again')
   await engine.append(Buffer.from('next'))
   await until(() => entries.at(-1)?.text === 'next', 'what follows')
   t.ok(entries.at(-1)!.at > lastPlace)
@@ -185,7 +184,7 @@ t.test('a connection of the application serves, stays open, and reconnects', { b
   t.teardown(() => connection.close())
   const { engine, states, entries } = await open((end) => { t.teardown(end) }, connection)
   await server.restart()
-  await until(() => states.join() === 'up,down,up', 'up again', 15_000)
+  await until(() => states.join() === 'up,down,up', 'up again')
   await engine.append(Buffer.from('e'))
   await until(() => entries.at(-1)?.text === 'e', 'the entry')
   await engine.close()

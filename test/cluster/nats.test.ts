@@ -3,7 +3,6 @@ import { engineContract } from '../../plugin/entries/contract-tests.ts'
 import { effort } from '../harness/effort.ts'
 import { natsUnderTest, newer, older } from './harness/nats-under-test.ts'
 
-t.setTimeout(120_000)
 // Most cases wait for the time. One counts what the process holds, and runs alone.
 t.jobs = 4
 const countsResources = /neither connection nor timer/

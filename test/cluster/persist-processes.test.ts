@@ -12,8 +12,6 @@ import { startNode, type Node } from './harness/nodes.ts'
 import { program, startRedis } from './harness/redis-process.ts'
 import { keeping, saidAt } from './harness/tabs.ts'
 
-t.setTimeout(120_000)
-
 const script = fileURLToPath(new URL('harness/persist-process.ts', import.meta.url))
 const skip = existsSync(program) ? false : `no ${program}`
 
@@ -40,16 +38,16 @@ t.test('command: the client\'s events all count once when the process is killed'
     const emitted: Array<Promise<unknown>> = []
     for (const [index, text] of texts.entries()) {
       // Not all in one request.
-      await until(() => accepted >= index - 5, 'its turn', 30_000)
+      await until(() => accepted >= index - 5, 'its turn')
       emitted.push(client.emit('say', { text }).then(() => { accepted++ }))
     }
     await Promise.all(emitted)
   })()
-  await until(() => accepted >= 150, 'half of the events', 30_000)
+  await until(() => accepted >= 150, 'half of the events')
   child.kill('SIGKILL')
   target.origin = two.origin
   await all
-  await until(() => two.live.get(client.session!) !== undefined && saidAt(two, client.session!).length >= texts.length, 'all events', 30_000)
+  await until(() => two.live.get(client.session!) !== undefined && saidAt(two, client.session!).length >= texts.length, 'all events')
   t.strictSame(saidAt(two, client.session!), texts)
   t.equal(gaps.length, 1, 'the gap was told')
 })
@@ -67,11 +65,11 @@ t.test('event: what had a 202 counts once, without any help of the client', { sk
       for (let index = 0; ; index++) if (await say(origin, String(index)) === 202) accepted.push(String(index))
     } catch { /* it is dead */ }
   })()
-  await until(() => accepted.length >= 100, 'many events', 30_000)
+  await until(() => accepted.length >= 100, 'many events')
   child.kill('SIGKILL')
   await posting
   await reader.cancel().catch(() => {})
-  await until(async () => await say(two.origin, 'behind') === 202, 'the next node', 30_000)
+  await until(async () => await say(two.origin, 'behind') === 202, 'the next node')
   await until(() => saidAt(two, session).includes('behind'), 'its event')
   const said = saidAt(two, session)
   t.strictSame(said.slice(0, accepted.length), accepted)

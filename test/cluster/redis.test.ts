@@ -3,8 +3,6 @@ import { clientKind, clientKinds, clientOfFastify } from './harness/redis-client
 import { startRedis } from './harness/redis-process.ts'
 import { fairContract, redisContract } from './harness/redis-under-test.ts'
 
-t.setTimeout(120_000)
-
 // Every client has all cases in test/long/cluster, these slow ones too.
 const slow = /lease of a node that is cut off|bounded by count|frozen connection can leave|starts the time|bear a flood|ends with its record/
 for (const { name, run } of redisContract('ioredis 6', clientKind('ioredis 6').client)) if (!slow.test(name)) t.test(name, run)

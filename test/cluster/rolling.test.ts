@@ -39,7 +39,7 @@ t.test('all nodes are replaced under load, behind a balancer that picks any node
   load.isOn = false
   await loading
   await Promise.all(emitted)
-  await until(() => got.every((texts) => texts.length >= sent.length), 'all updates', 10_000)
+  await until(() => got.every((texts) => texts.length >= sent.length), 'all updates')
   for (const texts of got) t.strictSame(texts.toSorted((left, right) => Number(left) - Number(right)), sent)
   for (const texts of got) t.strictSame(texts, got[0], 'one order')
   const expected = Array.from({ length: emitted.length / clients.length }, (_, index) => String(index))
@@ -100,6 +100,6 @@ t.test('a node that never gets its lease back still stops in time', async (t) =>
   await until(() => one!.cluster.status === 'isolated', 'the end of the lease')
   const startedAt = performance.now()
   await one!.app.tether.drain({ timeoutMs: 600, retryMs: 0, spreadMs: 0 })
-  t.ok(performance.now() - startedAt < 5_000)
+  t.ok(performance.now() - startedAt < 15_000)
   t.equal(one!.app.tether.stats().sessions, 0)
 })

@@ -159,7 +159,7 @@ t.test('a node that misses a part of the log tells its subscribers, and gives th
     await two.live.synced()
   }
   hub.mend(one.app.tether.cluster!.node)
-  await until(() => tab.reader.controls.some(({ type }) => type === 'gap'), 'the gap', 10_000)
+  await until(() => tab.reader.controls.some(({ type }) => type === 'gap'), 'the gap')
   await until(() => updatesOf(tab).filter((update) => update.startsWith('cpu')).length === 2, 'the value again')
   await until(() => other.reader.controls.some(({ type }) => type === 'gap'), 'the gap of others')
   t.strictSame(updatesOf(other), [])

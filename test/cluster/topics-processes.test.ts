@@ -28,7 +28,7 @@ async function start (t: Test, directory: string, name: string): Promise<Node> {
     if ('port' in message) node.port = message.port as number
     else node.told.push(...Object.keys(message))
   })
-  await until(() => node.port > 0, 'the process listens', 30_000)
+  await until(() => node.port > 0, 'the process listens')
   node.reader = new StreamReader(new RawResponse(node.port, '/live?topic=host%3Fid%3Da', { accept: 'text/event-stream' }, {}, false))
   return node
 }
@@ -43,26 +43,26 @@ t.test('a producer whose process stops publishes nothing when it wakes; one that
   t.teardown(() => hub.close())
   await hub.open('host', { entry () {}, message () {}, up () {}, down () {}, forgot () {} })
   const [one, two] = await Promise.all([start(t, directory, 'one'), start(t, directory, 'two')]) as [Node, Node]
-  await until(() => isRunning(one) || isRunning(two), 'the producer', 15_000)
-  for (const node of [one, two]) await until(() => logs(node).length > 0, 'its updates', 10_000)
+  await until(() => isRunning(one) || isRunning(two), 'the producer')
+  for (const node of [one, two]) await until(() => logs(node).length > 0, 'its updates')
   const [old, next] = isRunning(one) ? [one, two] : [two, one]
   t.notOk(isRunning(next), 'one of both')
   const nameOf = (node: Node) => node === one ? 'one' : 'two'
   const stoppedAt = performance.now()
   await stopProcess(old.child.pid!)
-  await until(() => isRunning(next), 'the successor', 15_000)
-  t.ok(performance.now() - stoppedAt < 2 * leaseMs + 2_000, `after ${Math.round(performance.now() - stoppedAt)} ms`)
+  await until(() => isRunning(next), 'the successor')
+  t.ok(performance.now() - stoppedAt < 2 * leaseMs + 10_000, `after ${Math.round(performance.now() - stoppedAt)} ms`)
   await until(() => logs(next).at(-1)?.startsWith(nameOf(next)), 'its updates')
   old.child.kill('SIGCONT')
-  await until(() => old.told.at(-1) === 'ended', 'the end of the old one', 10_000)
+  await until(() => old.told.at(-1) === 'ended', 'the end of the old one')
   const wokeAt = logs(next).length
   await until(() => logs(next).length > wokeAt + 100, 'more updates')
   const first = logs(next).findIndex((text) => text.startsWith(nameOf(next)))
   t.strictSame(logs(next).slice(first).filter((text) => !text.startsWith(nameOf(next))), [], 'nothing of the old one behind the new one')
   t.strictSame(old.told, ['started', 'ended'])
-  await until(() => logs(old).at(-1)?.startsWith(nameOf(next)), 'the page of the old node has the updates of the new one', 10_000)
+  await until(() => logs(old).at(-1)?.startsWith(nameOf(next)), 'the page of the old node has the updates of the new one')
   const killedAt = performance.now()
   next.child.kill('SIGKILL')
-  await until(() => isRunning(old), 'the old one produces again', 15_000)
-  t.ok(performance.now() - killedAt < 2 * leaseMs + 2_000, `after ${Math.round(performance.now() - killedAt)} ms`)
+  await until(() => isRunning(old), 'the old one produces again')
+  t.ok(performance.now() - killedAt < 2 * leaseMs + 10_000, `after ${Math.round(performance.now() - killedAt)} ms`)
 })

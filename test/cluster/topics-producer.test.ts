@@ -84,7 +84,7 @@ async function serveAll (t: Test, engine: () => EngineSource): Promise<void> {
   const drainedAt = performance.now()
   await nodes[1]!.app.tether.drain({ retryMs: 0, spreadMs: 0 })
   await until(() => producers.runs.length === 2, 'the next producer')
-  t.ok(performance.now() - drainedAt < leaseMs + 1_000)
+  t.ok(performance.now() - drainedAt < leaseMs + 5_000)
   t.ok(producers.runs[0]!.signal.aborted)
   t.not(producers.runs[1]!.node, '1')
   t.equal(producers.runs[0]!.publish('log', 'of the past'), 0)
@@ -163,7 +163,7 @@ t.test('without its lease a node stops to produce, before another takes over; it
   old!.publish('log', 'stale')
   await until(() => producers.runs.length === 2, 'the next producer')
   const took = performance.now() - cutAt
-  t.ok(took < 2 * leaseMs + 1_000, `took over after ${took} ms`)
+  t.ok(took < 2 * leaseMs + 5_000, `took over after ${took} ms`)
   t.ok(old!.signal.aborted && old!.endedAt < performance.now(), 'the old one has ended')
   t.equal(old!.publish('log', 'later'), 0)
   await until(() => updatesOf(there).includes('cpu {"core":0,"v":2}'), 'the new value')
@@ -229,7 +229,7 @@ t.test('a node that missed a part of the log asks for the values again', async (
     await two.live.synced()
   }
   hub.mend(one.app.tether.cluster!.node)
-  await until(() => updatesOf(tab).at(-1) === 'cpu {"core":0,"v":2}', 'the value that was lost', 10_000)
+  await until(() => updatesOf(tab).at(-1) === 'cpu {"core":0,"v":2}', 'the value that was lost')
   t.strictSame(updatesOf(await subscribed(one)), ['cpu {"core":0,"v":2}'])
 })
 

@@ -159,7 +159,7 @@ for (const protocol of protocols) {
       await within(server.app.tether.drain({ timeoutMs }), 'drain()')
       const elapsedMs = performance.now() - startedAt
       t.ok(elapsedMs >= timeoutMs, `took ${elapsedMs} ms`)
-      t.ok(elapsedMs < timeoutMs + 2_000, `took ${elapsedMs} ms`)
+      t.ok(elapsedMs < timeoutMs + 10_000, `took ${elapsedMs} ms`)
       t.match(server.app.tether.stats(), { sessions: 0, streams: 0 })
       t.same(seen.sort(), ['closed', 'closed', 'draining', 'draining'])
       t.equal(typeof await within(blocked, 'the blocked send'), 'boolean')
@@ -175,7 +175,7 @@ for (const protocol of protocols) {
     const startedAt = performance.now()
     await within(server.app.close(), 'close()')
     const elapsedMs = performance.now() - startedAt
-    t.ok(elapsedMs < 2_000, `took ${elapsedMs} ms`)
+    t.ok(elapsedMs < 10_000, `took ${elapsedMs} ms`)
     await within(draining, 'drain()')
   })
 }

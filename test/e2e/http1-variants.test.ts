@@ -128,7 +128,7 @@ t.test('a server of HTTP/2 that allows HTTP/1.1 serves both, and closes', async 
   await until(() => first.reader.updates.length === 1 && text.includes('for both'), 'the update')
   const startedAt = performance.now()
   await within(server.app.close(), 'close()')
-  t.ok(performance.now() - startedAt < 2_000)
+  t.ok(performance.now() - startedAt < 10_000)
 })
 
 t.test('an HTTP client of Node\'s own reads it too', async (t) => {

@@ -32,7 +32,7 @@ for (const protocol of ['h2c', 'h2'] as Protocol[]) {
     t.same(rows(small.reader), range(1, 20))
     const received = large.reader.bytes
     t.ok(received < frames * frame.length / 2, `all of it came while the large frames were on their way: ${received} bytes of them`)
-    await until(() => large.reader.bytes > frames * frame.length, 'all large frames', 60_000)
+    await until(() => large.reader.bytes > frames * frame.length, 'all large frames')
     await until(() => large.reader.updates.length === frames, 'whole')
     t.ok(large.reader.updates.every(({ data }) => data?.length === frame.length))
   })

@@ -4,7 +4,7 @@ import { startLive } from './harness/live.ts'
 import { openReader } from './harness/reader.ts'
 import { post } from './harness/request.ts'
 import { protocols } from './harness/server.ts'
-import { until, within } from './harness/until.ts'
+import { patienceMs, until, within } from './harness/until.ts'
 
 const idsFrom = (session: { id: string }, first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => `${session.id}.${first + index}`)
 
@@ -25,7 +25,7 @@ for (const protocol of protocols) {
     })
     const { reader, session } = await server.connect()
     await post(server, session.id, { event: 'count', data: { to: 5_000 } })
-    await until(() => reader.updates.length >= 5_000, 'all updates', 30_000)
+    await until(() => reader.updates.length >= 5_000, 'all updates')
     t.ok(done, 'every send was granted')
     t.same(reader.updates.map((update) => Number(update.data)), Array.from({ length: 5_000 }, (_, index) => index + 1))
     t.same(reader.updates.map((update) => update.id), idsFrom(session, 1, 5_000))
@@ -45,7 +45,7 @@ for (const protocol of protocols) {
     const { sent, blocked } = await fill(session)
     const startedAt = performance.now()
     t.equal(await within(blocked, 'the blocked send'), true, 'without a stream nothing blocks')
-    t.ok(performance.now() - startedAt < 10 * stallTimeoutMs)
+    t.ok(performance.now() - startedAt < 40 * stallTimeoutMs)
     await until(() => reasons.length > 0, 'onDisconnect')
     t.same(reasons, ['stalled'])
     t.notOk(session.connected)
@@ -70,7 +70,7 @@ for (const protocol of protocols) {
     // Blocked for longer than the deadline, all together, though never at a stretch.
     while (session.connected && session.stats.stalledMs < 1.2 * stallTimeoutMs) {
       await within(session.send('row', 'x'.repeat(60_000)), 'room')
-      if (performance.now() - startedAt > 25_000) break
+      if (performance.now() - startedAt > patienceMs) break
     }
     t.ok(session.connected)
     t.ok(session.stats.stalledMs >= 1.2 * stallTimeoutMs, 'it was slower than the sender')

@@ -252,7 +252,7 @@ t.test('a producer runs from the first subscriber until lingerMs after the last'
   const { live, open } = await startTopics(t, {
     topics: {
       host: {
-        lingerMs: 60,
+        lingerMs: 600,
         start: ({ id }, { signal, publish }) => {
           started.push({ id, signal, publish })
           publish('cpu', { core: 0, v: 100 })
@@ -285,7 +285,7 @@ t.test('a producer runs from the first subscriber until lingerMs after the last'
   const data = { topic: 'host', params: { id: 'a' } }
   await two.send(['tether.unsubscribe', data], ['tether.subscribe', data], ['tether.unsubscribe', data])
   await until(() => started[0]!.signal.aborted, 'its end')
-  t.ok(performance.now() - before > 50, 'after lingerMs')
+  t.ok(performance.now() - before > 500, 'after lingerMs')
   t.equal(live.stats.topics, 0)
   t.equal(live.stats.retainedValues, 0, 'its values are gone')
   t.equal(started[0]!.publish('cpu', { core: 0, v: 1 }), 0, 'it may publish no more')

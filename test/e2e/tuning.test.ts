@@ -4,6 +4,7 @@ import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import tether, { defineContract, type TuningOptions } from '../../plugin/index.ts'
+import { patienceMs } from './harness/until.ts'
 
 const contract = defineContract({
   events: { work: Type.Object({ ms: Type.Number() }), flood: Type.Object({}) },
@@ -54,7 +55,7 @@ const work = async (origin: string, session: string, ms: number): Promise<number
 
 /** Reads the figures until they are as expected. */
 async function eventually (origin: string, isThere: (figures: any) => boolean): Promise<any> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + patienceMs
   for (;;) {
     const figures = await figuresOf(origin)
     if (isThere(figures)) return figures

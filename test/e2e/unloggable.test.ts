@@ -22,7 +22,7 @@ async function start (t: Test, logger: string): Promise<{ server: Server, alive:
     child.kill()
     await once(child, 'exit')
   })
-  const port = Number(await until(() => /^port (\d+)$/m.exec(output)?.[1], 'the server', 60_000))
+  const port = Number(await until(() => /^port (\d+)$/m.exec(output)?.[1], 'the server'))
   const readers = new Set<{ destroy: () => void }>()
   t.teardown(() => { for (const reader of readers) reader.destroy() })
   return {

@@ -14,8 +14,6 @@ const handshake = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-
 const h2c = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA' }
 const urls = ['/echo', '/echo?x=%C3%A4', '/live/', '/LIVE', '//live', '/rooms/abc/live', '/rooms//live', '/nowhere', '/live/ping', '/live/nothing', '/slow', '/refused']
 
-t.setTimeout(120_000)
-
 /** An application whose WebSockets, if it has any, are at `/live` and `/rooms/:room/live`. */
 function mount (app: FastifyInstance, mode: 'sse' | 'both' | 'websocket'): void {
   app.addHook('onRequest', async (request, reply) => {
@@ -81,7 +79,7 @@ async function leavesNothing (t: Test, server: Server): Promise<void> {
     connections(server).then((count) => { open = count }, t.error)
     return open === 0
   }, 'no connection to be left')
-  await within(server.app.close(), 'close()', 5_000)
+  await within(server.app.close(), 'close()')
   t.equal(open, 0)
 }
 
@@ -106,10 +104,12 @@ for (const { protocol, fastify = {} } of [
   t.test(`${protocol}: what no WebSocket comes of is answered as if there were none`, async (t) => {
     const start = (mode: 'sse' | 'both' | 'websocket') => startServer(t, { protocol, fastify: fastify as FastifyServerOptions, setup: (app) => { mount(app, mode) } })
     const plain = await start('sse')
+    const answers = new Map<string, Promise<Answer | { lost: boolean }>>()
     for (const mode of ['both', 'websocket'] as const) {
       const server = await start(mode)
       for (const { name: wish, methods, headers } of wishes) {
-        for (const method of methods) {
+        // The methods differ in Node's parser of HTTP/1.1, which TLS does not change.
+        for (const method of protocol === 'http/1.1' ? methods : methods.slice(0, 3)) {
           for (const { name, body, headers: more } of bodies) {
             if ((method === 'GET' || method === 'HEAD' || method === 'OPTIONS') !== (body.length === 0) && method !== 'DELETE') continue
             const isLarge = body.join('').length > 1_000_000
@@ -117,9 +117,12 @@ for (const { protocol, fastify = {} } of [
               if (isLarge && (path !== '/echo' || method !== 'POST')) continue
               // The answer to what is too large may be lost on the way, as its body is cut.
               const answer = (of: Server) => exchange(of, path, { method, body, headers: { ...headers, ...more } }).catch((error: Error & { code?: string }) => ({ lost: /ECONNRESET|EPIPE/.test(error.code ?? '') }))
-              const [expected, actual] = await Promise.all([answer(plain), answer(server)])
+              const request = `${method} ${path}, ${wish}, ${name}`
+              const asPlain = answers.get(request) ?? answer(plain)
+              answers.set(request, asPlain)
+              const [expected, actual] = await Promise.all([asPlain, answer(server)])
               if (isLarge && ('lost' in expected || 'lost' in actual)) continue
-              t.same(actual, expected, `${mode}: ${method} ${path}, ${wish}, ${name}`)
+              t.same(actual, expected, `${mode}: ${request}`)
             }
           }
         }

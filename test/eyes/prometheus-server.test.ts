@@ -19,8 +19,6 @@ const run = promisify(execFile)
 const isThere = existsSync(program) && existsSync(promtool)
 const skip = isThere ? false : `no ${program} and ${promtool}`
 
-t.setTimeout(120_000)
-
 t.test('promtool finds no fault in the rules, and they fire when they should', { skip }, async (t) => {
   const { stdout } = await run(promtool, ['check', 'rules', rules])
   t.match(stdout, /SUCCESS: 13 rules found/)

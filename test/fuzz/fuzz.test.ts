@@ -8,11 +8,7 @@ const seed = Number(process.env.FUZZ_SEED ?? 20_260_731)
 const requests = Number(process.env.FUZZ_REQUESTS ?? 30_000 * effort)
 const workers = 12
 
-// Far more than it takes, for machines that are busy with other tests.
-const timeout = 600_000
-t.setTimeout(timeout)
-
-t.test('mutated requests: no crash, no 5xx, nothing left behind', { timeout }, async (t) => {
+t.test('mutated requests: no crash, no 5xx, nothing left behind', async (t) => {
   const server = await FuzzedServer.start()
   t.teardown(() => server.stop())
   const fuzzer = new Fuzzer(server.port)
@@ -34,7 +30,7 @@ t.test('mutated requests: no crash, no 5xx, nothing left behind', { timeout }, a
   for (const status of [200, 202, 204, 400, 403, 404, 406, 409, 410, 413, 415]) t.ok(counts.statuses[status]! > 0, `${counts.statuses[status]} times ${status}`)
 
   let report: FuzzReport = before
-  const deadline = performance.now() + 20_000
+  const deadline = performance.now() + 60_000
   do {
     await new Promise((resolve) => setTimeout(resolve, 50))
     report = await server.report()

@@ -4,6 +4,5 @@ import * as proxies from './harness/node-proxies.ts'
 
 // Each waits most of its time; what takes longer is in test/long/proxies.
 t.jobs = 4
-t.setTimeout(300_000)
 
 for (const [name, kind] of Object.entries(proxies)) testKind(t, name, kind)

@@ -4,8 +4,6 @@ import { effort } from '../harness/effort.ts'
 import { planFor } from './harness/plan.ts'
 import { describe, runPlan, runSeeds } from './harness/run-seeds.ts'
 
-t.setTimeout(600_000)
-
 t.test('whatever fails, at whatever moment, nothing is lost, doubled or left behind', async (t) => {
   const { totals, failure } = await runSeeds(1, 100 * effort)
   if (failure !== null) return t.fail(describe(failure))

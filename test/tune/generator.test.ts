@@ -15,8 +15,6 @@ import { MessageReader } from '../../tune/generator/websocket-messages.ts'
 import { decode, percentile } from '../../tune/statistics/histogram.ts'
 import { startLimited } from './harness/limited-server.ts'
 
-t.setTimeout(300_000)
-
 async function listen (t: Test, server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { server.closeAllConnections(); server.close() })

@@ -2,8 +2,6 @@ import t from 'tap'
 import { startLimited, type LimitedServer } from './harness/limited-server.ts'
 import { runTune } from './harness/run-tune.ts'
 
-t.setTimeout(900_000)
-
 const words = ['tune', '--events', 'EVENTS', '--quick', '--minutes', '3', '--json', 'JSON', '--max-clients', '10', '--rate', '5', '--slo', 'p99=30s']
 
 interface Stop {

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { describe, expect, test } from 'tstyche'
-import { ClientError, connect, type Connection, type ConnectionState, type ConnectOptions, type Verdict } from '../../client/index.ts'
+import { ClientError, connect, type Connection, type ConnectionState, type ConnectOptions, type Verdict as ClientVerdict } from '../../client/index.ts'
 import { conflate, defineContract, text } from '../../plugin/index.ts'
 
 export const contract = defineContract({
@@ -44,7 +44,7 @@ describe('setup', () => {
         expect(emit('range.set', { range: '1h' })).type.toBe<Promise<void>>()
         expect(emit).type.not.toBeCallableWith('range.set', { range: '2h' })
         expect(emit).type.not.toBeCallableWith('row', 'text')
-        expect(verdict).type.toBe<Verdict>()
+        expect(verdict).type.toBe<ClientVerdict>()
       }
     })
     connect('/live', { setup: (emit) => emit('anything', { at: 'all' }) })
@@ -98,7 +98,7 @@ describe('states', () => {
   test('are words, with what goes with them', () => {
     live.onState((state, { verdict, retryMs }) => {
       expect(state).type.toBe<'idle' | 'connecting' | 'open' | 'waiting' | 'closed'>()
-      expect(verdict).type.toBe<Verdict | undefined>()
+      expect(verdict).type.toBe<ClientVerdict | undefined>()
       expect(retryMs).type.toBe<number | undefined>()
     })
     expect(new ClientError({ code: 'TETHER_CLOSED' }).errors).type.toBe<Array<{ path: string, message: string }> | undefined>()

@@ -1,7 +1,7 @@
 import { expect, test } from 'tstyche'
 import type {
   Answer, AnyContract, Claim, ClientErrorCode, ConnectOptions, Connection, ConnectionState, DataOf, ErrorFields, EventName, Fault,
-  HeadersOption, Link, LinkFactory, LinkOptions, NamedUpdate, RequestOptions, ResumePoint, Setup, SetupContext, StateDetail, Unsubscribe, UpdateName, Verdict
+  HeadersOption, Link, LinkFactory, LinkOptions, NamedUpdate, RequestOptions, ResumePoint, Setup, SetupContext, StateDetail, Unsubscribe, UpdateName, Verdict as ClientVerdict
 } from '../../client/index.ts'
 import type { WebSocketLike, WebSocketLinkOptions } from '../../client/websocket-link.ts'
 import type * as server from '../../plugin/index.ts'
@@ -15,7 +15,7 @@ test('what a page needs to name has a name', () => {
   expect<DataOf<C, 'notice'>>().type.toBe<{ text: string }>()
   expect<Connection<C>>().type.toBeAssignableTo<{ state: ConnectionState, session: string | undefined }>()
   expect<NamedUpdate<C>>().type.toBeAssignableTo<{ name: UpdateName<C>, data: unknown }>()
-  expect<NonNullable<StateDetail['verdict']>>().type.toBe<Verdict>()
+  expect<NonNullable<StateDetail['verdict']>>().type.toBe<ClientVerdict>()
   expect<ReturnType<Connection<C>['on']>>().type.toBe<Unsubscribe>()
   expect<ConnectOptions>().type.toBeAssignableTo<RequestOptions>()
   expect<NonNullable<ConnectOptions['headers']>>().type.toBe<HeadersOption>()

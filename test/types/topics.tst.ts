@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import { z } from 'zod'
+import * as z from 'zod'
 import { connect, type Subscription, type TopicName } from '../../client/index.ts'
 import tether, { conflate, defineContract, text, topic, type Handler, type LiveTopic, type TopicConfig } from '../../plugin/index.ts'
 

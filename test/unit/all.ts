@@ -3,9 +3,6 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
-// More than it takes, for machines that are busy with other work.
-t.setTimeout(600_000)
-
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts')).sort()
 // tap takes tests for complete when none runs for three timers, which a slow import outlasts. So a test stands for the imports.

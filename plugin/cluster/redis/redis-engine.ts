@@ -9,7 +9,7 @@ import { LineKeeper, Pauses } from './line-keeper.ts'
 import { LogSizes } from './log-sizes.ts'
 import { isMisfit, RedisLine } from './redis-line.ts'
 import type { RedisServer } from './redis-server.ts'
-import { bytesOf, entriesOf, streamsOf, textOf } from './replies.ts'
+import { bytesOf, entriesOf, mastersOf, streamsOf, textOf } from './replies.ts'
 import { appendScript, boundInboxScript, dropNodeScript, journalScript, putScript } from './script.ts'
 import { before, earlier, firstId, idOf, later, offsetOf } from './stream-id.ts'
 
@@ -76,6 +76,8 @@ export class RedisEngine implements Engine {
   readonly #logSizes = new LogSizes()
   #lastUpkeep = 0
   #trimmedTo = ''
+  /** The masters of the cluster, as last heard; null before the first time. */
+  #masters: string | null = null
   /** The policy that the application was warned of. */
   #warned: string | null = null
 
@@ -332,6 +334,8 @@ export class RedisEngine implements Engine {
     if (found === null) throw new EngineError('keeps nothing')
     const value = textOf(found)
     await this.#learnSettings(line)
+    // A user without the right to ask learns of no failover but that of the log.
+    if (this.#server.isCluster) this.#masters = await this.#readMasters(line).catch(() => null)
     const hasForgotten = this.#marker !== null && this.#marker !== value
     this.#marker = value
     if (!hasForgotten || this.#closing !== null) return
@@ -419,6 +423,7 @@ export class RedisEngine implements Engine {
     // A line that failed has ended; a full server goes on.
     const ignore = () => {}
     this.#verify().catch(ignore)
+    if (this.#server.isCluster) this.#watchMasters(line).catch(ignore)
     const { log } = this.#keys
     const inbox = this.#keys.inbox(this.#node)
     // The clock of the server made the ids; that of this node may be wrong.
@@ -431,6 +436,25 @@ export class RedisEngine implements Engine {
     line.call(inbox, ['XTRIM', inbox, 'MINID', '~', before(this.#inboxAt, redisRereadMs)]).catch(ignore)
     // A stream that was made anew while the server's clock had gone back would begin before what was read.
     line.call(inbox, ['PEXPIRE', inbox, String(redisInboxMs)]).catch(ignore)
+  }
+
+  /**
+   * Notices a failover in a cluster. The log's master may be none of those concerned; a replica that took over for another may lack the last
+   * writes of records, which their nodes read again when the engine is up again.
+   */
+  async #watchMasters (line: RedisLine): Promise<void> {
+    const masters = await this.#readMasters(line)
+    const before = this.#masters
+    if (masters === null) return
+    this.#masters = masters
+    if (before === null || before === masters || this.#line !== line) return
+    this.#on.down()
+    this.#on.up()
+  }
+
+  /** The masters of the cluster; null for an answer that names none. */
+  async #readMasters (line: RedisLine): Promise<string | null> {
+    return mastersOf(await line.call(this.#keys.log, ['CLUSTER', 'SLOTS'])) || null
   }
 
   /**

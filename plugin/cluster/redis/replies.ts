@@ -39,3 +39,14 @@ export function entriesOf (reply: unknown): StreamEntry[] {
 export function streamsOf (reply: unknown): Map<string, StreamEntry[]> {
   return new Map(pairsOf(reply).map(([key, entries]) => [bytesOf(key).toString(), entriesOf(entries)]))
 }
+
+/** The masters in a reply of CLUSTER SLOTS, in any order made the same. */
+export function mastersOf (reply: unknown): string {
+  const masters = new Set<string>()
+  for (const range of Array.isArray(reply) ? reply as unknown[][] : []) {
+    // From, to, and the servers: the master first, each with address, port and id.
+    const master = range[2]
+    if (Array.isArray(master)) masters.add(textOf(master[2] ?? master.slice(0, 2).map(textOf).join(':')))
+  }
+  return [...masters].sort().join()
+}

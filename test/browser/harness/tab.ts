@@ -1,9 +1,7 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
-import { until } from '../../e2e/harness/until.ts'
+import { patienceMs, until } from '../../e2e/harness/until.ts'
 import { watchStreams, type Message } from './received.ts'
 
-// Far more than it takes, for machines that are busy with other tests.
-const timeoutMs = 60_000
 const pollMs = 20
 
 type State = 'connecting' | 'live' | 'paused' | 'slowed' | 'lost'
@@ -37,7 +35,7 @@ export interface Tab {
 /** Opens an example in a context of its own: another browser window, so to say. */
 export async function openTab (browser: Browser, url: string, options: BrowserContextOptions = {}, prepare?: (page: Page) => Promise<unknown>): Promise<Tab> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
-  context.setDefaultTimeout(timeoutMs)
+  context.setDefaultTimeout(patienceMs)
   const page = await context.newPage()
   const messages: Message[] = []
   const complaints: string[] = []
@@ -62,7 +60,7 @@ export async function openTab (browser: Browser, url: string, options: BrowserCo
   const when = async (source: string, ...args: unknown[]) => {
     const startedAt = performance.now()
     while (!await page.evaluate(called(source, args))) {
-      if (performance.now() - startedAt > timeoutMs) throw new Error(`waited ${timeoutMs} ms in vain for ${called(source, args)}`)
+      if (performance.now() - startedAt > patienceMs) throw new Error(`waited ${patienceMs} ms in vain for ${called(source, args)}`)
       await new Promise((resolve) => setTimeout(resolve, pollMs))
     }
   }
@@ -79,11 +77,11 @@ export async function openTab (browser: Browser, url: string, options: BrowserCo
     },
     ask: (source, ...args) => page.evaluate(called(source, args)),
     when,
-    message: (what, matches, from = 0) => until(() => messages.slice(from).find(matches), what, timeoutMs),
+    message: (what, matches, from = 0) => until(() => messages.slice(from).find(matches), what, patienceMs),
     is: async (state) => {
       await page.waitForSelector(`html[data-state="${state}"]`)
     },
-    was: (state, from) => until(() => states.slice(from).includes(state), `the state ${state}`, timeoutMs)
+    was: (state, from) => until(() => states.slice(from).includes(state), `the state ${state}`, patienceMs)
   }
 }
 

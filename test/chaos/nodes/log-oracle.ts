@@ -72,6 +72,8 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
     gaps++
     ownMayJump = allMayJump = owesSnapshot = true
     ownMayReturn = survives
+    // Its groups may have been lost as well.
+    if (survives) isNew = true
     latest = Infinity
   }
   const number = (given: number | null) => {

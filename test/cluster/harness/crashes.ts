@@ -11,8 +11,6 @@ import { until } from '../../e2e/harness/until.ts'
 import { startNode, type Node } from './nodes.ts'
 import { keeping, stateOf } from './tabs.ts'
 
-const leaseMs = 400
-
 /** What the engine has of a session. */
 interface Kept {
   record: () => Promise<SessionRecord | null>
@@ -32,7 +30,7 @@ interface Rig {
 }
 
 /** Nodes over memory whose sessions survive a crash. */
-export async function startCrashing (t: Test, count: number, live: LiveConfig, { wrap = (engine) => engine, heartbeatMs }: { wrap?: (engine: Engine) => Engine, heartbeatMs?: number } = {}): Promise<Rig> {
+export async function startCrashing (t: Test, count: number, live: LiveConfig, { wrap = (engine) => engine, heartbeatMs, leaseMs = 400 }: { wrap?: (engine: Engine) => Engine, heartbeatMs?: number, leaseMs?: number } = {}): Promise<Rig> {
   const hub = memory({ deadlineMs: 200 })
   const told: string[] = []
   const puts = { count: 0, most: 0 }

@@ -36,7 +36,7 @@ export class LocalProcess {
   get isUp (): boolean { return this.states.at(-1) === 'up' }
 
   async up (): Promise<this> {
-    await until(() => this.isUp, `${this.node} is up`, 30_000)
+    await until(() => this.isUp, `${this.node} is up`)
     return this
   }
 

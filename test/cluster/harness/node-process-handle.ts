@@ -28,7 +28,7 @@ export class NodeProcess {
   }
 
   async listening (): Promise<this> {
-    await until(() => this.#port > 0, 'the process listens', 30_000)
+    await until(() => this.#port > 0, 'the process listens')
     return this
   }
 

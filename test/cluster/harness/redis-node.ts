@@ -24,7 +24,7 @@ export interface NodeSettings extends RedisOptions {
 /** Makes a node and opens its engine, which is closed with the test. */
 export async function beginNode (scope: Scope, client: RedisClient, { application = 'shop', logMs = 60_000, ...options }: NodeSettings = {}): Promise<OpenNode> {
   const name = `n-${randomBytes(6).toString('hex')}`
-  const engine = redis(client, { deadlineMs: 500, ...options }).engineFor({ name: application, logMs })
+  const engine = redis(client, { deadlineMs: 2_000, ...options }).engineFor({ name: application, logMs })
   const [entries, messages, states]: [string[], string[], string[]] = [[], [], []]
   scope.after(() => engine.close())
   await engine.open(name, {

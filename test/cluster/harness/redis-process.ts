@@ -113,7 +113,7 @@ export async function isWhole (servers: readonly RedisProcess[]): Promise<void> 
       }
     }
     const asked = ask()
-    await until(() => info.includes('cluster_state:ok') && info.includes('cluster_size:3'), 'the cluster', 30_000).finally(() => { asking.abort() })
+    await until(() => info.includes('cluster_state:ok') && info.includes('cluster_size:3'), 'the cluster').finally(() => { asking.abort() })
     await asked
   }
 }

@@ -11,7 +11,7 @@ export async function startTopicNode (t: Pick<Test, 'teardown'>, engine: Cluster
 
 /** Waits until nodes know each other. */
 export async function acquaint (...nodes: readonly TopicServer[]): Promise<void> {
-  for (const { app } of nodes) await until(() => app.tether.cluster!.nodes().length === nodes.length && app.tether.cluster!.status === 'ready', 'all nodes know each other', 10_000)
+  for (const { app } of nodes) await until(() => app.tether.cluster!.nodes().length === nodes.length && app.tether.cluster!.status === 'ready', 'all nodes know each other')
 }
 
 /** The updates of topics that a tab got, without the topic's name. */

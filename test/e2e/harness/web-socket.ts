@@ -97,7 +97,7 @@ class WebSocketReader extends StreamReader implements SocketReader {
   async ask (message: unknown): Promise<Json> {
     this.send(message)
     const asked = ++this.#asked
-    await until(() => this.answers.length >= asked, `the answer to message ${asked}`, 60_000)
+    await until(() => this.answers.length >= asked, `the answer to message ${asked}`)
     return this.answers[asked - 1]!
   }
 }

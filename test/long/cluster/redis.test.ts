@@ -3,8 +3,6 @@ import { clientKinds } from '../../cluster/harness/redis-clients.ts'
 import { startCluster } from '../../cluster/harness/redis-process.ts'
 import { fairContract, redisContract } from '../../cluster/harness/redis-under-test.ts'
 
-t.setTimeout(600_000)
-
 for (const { name, client } of clientKinds) {
   for (const each of redisContract(name, client)) t.test(each.name, each.run)
 }

@@ -10,7 +10,6 @@ import { apache, h2o, hitch, lighttpd, mitmproxy, nghttpx, squid } from '../../p
 
 // Each waits most of its time.
 t.jobs = 3
-t.setTimeout(600_000)
 
 const test = (name: string, kind: ProxyKind, run: (t: Test) => Promise<void>) => t.test(name, { skip: absence(kind) }, run)
 

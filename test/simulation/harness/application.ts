@@ -53,8 +53,10 @@ export function configure (diary: Diary, pauseMs: (k: number) => number, hookMs:
     },
     onConnect: (session, { verdict, live }) => {
       diary.hook('onConnect', session, verdict)
-      if (verdict === 'new' || verdict === 'expired') live.group('members').add(session)
-      if (verdict !== 'resumed') session.send('snapshot', { own: session.state.own })
+      if (verdict === 'resumed') return
+      // A crash may have undone the first time.
+      live.group('members').add(session)
+      session.send('snapshot', { own: session.state.own })
     },
     onDisconnect: (session, reason) => {
       diary.hook('onDisconnect', session, reason)

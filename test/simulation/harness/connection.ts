@@ -22,6 +22,7 @@ export class Connection implements Carrier {
   readonly #delay: () => number
   #owner: CarrierOwner | null = null
   #lastAt = 0
+  #cloggedUntil = 0
   queuedBytes = 0
   #isFull = false
   #isOver = false
@@ -58,8 +59,8 @@ export class Connection implements Carrier {
   }
 
   #pass (run: () => void): void {
-    this.#lastAt = Math.max(this.#lastAt, this.#time.now + this.#delay())
-    this.#time.after(this.#lastAt - this.#time.now, run)
+    this.#lastAt = Math.max(this.#lastAt, this.#cloggedUntil, this.#time.now + this.#delay())
+    this.#time.at(this.#lastAt, run)
   }
 
   close (): void {
@@ -69,6 +70,11 @@ export class Connection implements Carrier {
   destroy (): void {
     this.#isOver = true
     this.#time.after(this.#delay(), () => { this.#end(false) })
+  }
+
+  /** The page takes nothing for a time. */
+  clog (ms: number): void {
+    this.#cloggedUntil = Math.max(this.#cloggedUntil, this.#time.now + ms)
   }
 
   /** Breaks: the page knows at once, in the midst of a frame perhaps; the node after a time, or when it writes in vain. */

@@ -20,13 +20,13 @@ export interface EngineParts {
   /** Milliseconds that a call which may overtake others waits. */
   readonly detour: () => number
   /** Milliseconds that an entry comes later than the answer to a call. */
-  readonly lag: () => number
+  readonly lag: (process: VirtualProcess) => number
   readonly onPassage: (passage: Passage) => void
   readonly onAppend: (bytes: Buffer) => void
   /** The hub lost an entry. */
   readonly onLost: (bytes: Buffer) => void
-  /** A node was told which others live. */
-  readonly onNodes: (told: ReadonlySet<string>) => void
+  /** A node was told which others live. It was at the engine since `upAt`; null for a node that is not. */
+  readonly onNodes: (told: ReadonlySet<string>, upAt: number | null) => void
 }
 
 class WatchedHub extends Hub {
@@ -76,6 +76,11 @@ export class SimulatedEngines implements EngineSource {
 
   opened (node: string, engine: SimulatedEngine): void {
     this.#engines.set(node, engine)
+  }
+
+  /** Since when each node that is at the engine is there. */
+  get present (): number[] {
+    return [...this.#engines.values()].flatMap(({ upAt, isDead }) => upAt === null || isDead ? [] : [upAt])
   }
 
   /** Breaks the connection of a node. */
@@ -132,12 +137,16 @@ class SimulatedEngine implements Engine {
   readonly #engines: SimulatedEngines
   /** Whether another hub knows nothing: one that took over has all but the latest. */
   mayForget = true
+  /** Since when the node knows that the engine is there; null while it is not. */
+  upAt: number | null = null
 
   constructor (process: VirtualProcess, engines: SimulatedEngines) {
     this.#process = process
     this.#engines = engines
     this.inner = engines.innerFor()
   }
+
+  get isDead (): boolean { return this.#process.isDead }
 
   async open (node: string, on: EngineEvents): Promise<void> {
     const { time } = this.#engines.parts
@@ -146,16 +155,26 @@ class SimulatedEngine implements Engine {
     // What is read comes over a connection of its own, and may be behind the answers to calls.
     let lastAt = 0
     const read = (run: () => void) => {
-      lastAt = Math.max(lastAt, time.now + lag())
-      time.after(lastAt - time.now, () => { post(run) })
+      lastAt = Math.max(lastAt, time.now + lag(this.#process))
+      time.at(lastAt, () => { post(run) })
     }
     this.#engines.opened(node, this)
     // The connection lives in the world: the process may be dead when the hub has something for it.
     await time.within(time.world, () => this.inner.open(node, {
       entry: (at, bytes) => { read(() => { on.entry(at, bytes) }) },
       message: (from, bytes) => { post(() => { on.message(from, bytes) }) },
-      up: () => { read(() => { on.up() }) },
-      down: () => { read(() => { on.down() }) },
+      up: () => {
+        read(() => {
+          this.upAt = time.now
+          on.up()
+        })
+      },
+      down: () => {
+        read(() => {
+          this.upAt = null
+          on.down()
+        })
+      },
       forgot: () => {
         if (this.mayForget) read(() => { on.forgot() })
         this.mayForget = true
@@ -176,7 +195,7 @@ class SimulatedEngine implements Engine {
 
   async nodes (): Promise<Map<string, Buffer>> {
     const told = await this.#call('nodes', true, () => this.inner.nodes())
-    this.#engines.parts.onNodes(new Set(told.keys()))
+    this.#engines.parts.onNodes(new Set(told.keys()), this.upAt)
     return told
   }
 

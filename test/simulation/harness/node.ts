@@ -88,6 +88,11 @@ export class SimulatedNode {
     return this.#time.within(this.process, () => this.endpoint.keeper?.isServing ?? true)
   }
 
+  /** Whether a session that ends now ever had an event, or was resumed. */
+  hasProved (ref: string): boolean {
+    return this.endpoint.index.ofRef(ref)?.proven === true
+  }
+
   /** Runs a function as the node does, in a task of its own. */
   do (run: () => void): void {
     this.#time.post(this.process, run)

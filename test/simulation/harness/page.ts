@@ -34,8 +34,9 @@ export class SimulatedPage {
   #kept: Envelope[] = []
   #text = ''
   isClosed = false
-  hasSaidBye = false
   isGoing = false
+  /** The session that has accepted its goodbye. */
+  ended: string | null = null
 
   constructor (world: World, number: number, random: () => number) {
     this.#world = world
@@ -97,7 +98,7 @@ export class SimulatedPage {
         if (given === 'stream') return
         time.after(this.#world.wire(), () => {
           if (given === 204) this.seen.push({ is: 'gaveUp', why: '204' })
-          if (given === 204 && this.hasSaidBye) this.isClosed = true
+          if (given === 204 && this.ended !== null) this.isClosed = true
           connection.isCut = true
           end(String(given))
         })
@@ -159,7 +160,7 @@ export class SimulatedPage {
         this.#hasHello = true
         this.#counted = control.seq
         if (id !== null) this.#lastId = id
-        if (this.hasSaidBye) this.close()
+        if (this.ended !== null) this.close()
         this.seen.push({ is: 'hello', session: control.session, verdict: control.verdict, seq: control.seq })
         this.#send()
         break
@@ -237,7 +238,7 @@ export class SimulatedPage {
       if (session !== null && this.waiting === 0 && !this.#isSending) {
         const given = await this.#ask(session, { event: 'bye', data: {}, seq: this.#seq + 1 })
         if (given?.status === 202 || given?.status === 410) {
-          this.hasSaidBye = true
+          this.ended = session
           return
         }
       }

@@ -132,6 +132,11 @@ export class VirtualTime {
     this.#set(this.world, run, ms, null)
   }
 
+  /** Runs a function in the world at a time, exactly: of what is set for one time, the first comes first. */
+  at (time: number, run: () => void): void {
+    this.#set(this.world, run, 0, null, time)
+  }
+
   wait (ms: number): Promise<void> {
     return new Promise((resolve) => { this.after(ms, resolve) })
   }
@@ -195,8 +200,8 @@ export class VirtualTime {
     if (this.uncaught.length < 10) this.uncaught.push(`${kind} in ${this.#current.name}: ${String((error as Error | undefined)?.stack ?? error)}`)
   }
 
-  #set (process: VirtualProcess, run: () => void, ms: number, everyMs: number | null): Task {
-    const task = new Task(process, this.#now + ms, ++this.#orders, run, everyMs)
+  #set (process: VirtualProcess, run: () => void, ms: number, everyMs: number | null, at = this.#now + ms): Task {
+    const task = new Task(process, at, ++this.#orders, run, everyMs)
     if (process.isDead) {
       task.isOver = true
       return task

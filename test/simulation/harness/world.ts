@@ -68,6 +68,8 @@ export class World {
   /** Nodes that others took for dead, that died, or whose way to the engine was broken while they left. */
   readonly #lapsed = new Set<string>()
   readonly #troubled = new Set<string>()
+  /** Milliseconds that a node reads the log late, now. */
+  readonly #lags = new Map<VirtualProcess, number>()
   #rough: { readonly lost: number, readonly slowMs: number } | null = null
   #isStorm = true
   #isEmptied = false
@@ -92,7 +94,7 @@ export class World {
       limits: { deadlineMs: 150, maxCalls: 10_000, maxCallBytes: 1e8, logEntries: 1e6, logBytes: 1e8, recordBytes: 1e8, logMs },
       weather: (passage) => this.#weather(passage),
       detour: () => this.#isStorm && this.#network() < plan.detours ? this.#network() * 40 : 0,
-      lag: () => this.#isStorm && plan.detours > 0 && this.#network() < 0.2 ? this.#network() * 90 : 0,
+      lag: (process) => this.#lagOf(process),
       onPassage: (passage) => { this.#passed(passage) },
       onAppend: (bytes) => {
         const before = this.#log.length
@@ -101,7 +103,7 @@ export class World {
         this.trace(`log: entry ${counter} of ${this.#nameOf(node)}${this.#log.length > before ? `, broadcasts ${before} to ${this.#log.length - 1}` : ''}`)
       },
       onLost: (bytes) => { this.#log.forget(bytes) },
-      onNodes: (told) => { this.#told(told) }
+      onNodes: (told, upAt) => { if (upAt !== null && this.#knowsTheDead(upAt)) this.#told(told) }
     })
   }
 
@@ -254,7 +256,10 @@ export class World {
           if (name === 'onRestore') this.#moves++
           this.trace(`${process.name}: ${name} of ${this.short(session.ref)} ${detail}`)
           this.#checkOpen(process, name, session)
-          if (name === 'onClose') this.#closed.add(session.ref)
+          if (name !== 'onClose') return
+          this.#closed.add(session.ref)
+          // A drain keeps no session without a stream that never had an event.
+          if (detail === 'draining' && !node.hasProved(session.ref)) this.#mayBeLost.set(session.ref, 'it was new when its node stopped')
         }
       }, (k) => k % 4 === 0 ? 1 + this.#app() * 30 : 0, () => this.#app() < 0.25 ? 1 + this.#app() * 25 : 0),
       reconnectMs,
@@ -391,15 +396,46 @@ export class World {
       case 'pauseAt':
         arm((victim) => { this.#pause(victim, ms) })
         break
+      case 'stallAt':
+        arm((victim) => {
+          this.#pause(victim, ms)
+          // What has come to it until then waits for it.
+          time.after(ms * 0.9, () => { this.#cutOff(victim, 'freeze', fault.awayMs) })
+        })
+        break
+      case 'lag':
+        if (node === undefined) break
+        this.trace(`${node.process.name}: reads the log ${fault.lagMs} ms late for ${ms} ms`)
+        this.#lags.set(node.process, fault.lagMs)
+        time.after(ms, () => { this.#lags.delete(node.process) })
+        break
+      case 'clog': {
+        const page = this.#pages[fault.page % this.#pages.length]!
+        this.trace(`page ${page.number}: takes nothing for ${ms} ms`)
+        page.connection?.clog(ms)
+        break
+      }
+      case 'burst':
+        if (node?.isReady !== true) break
+        node.do(() => { for (let left = fault.count; left > 0; left--) node.broadcast(time.now, '') })
+        break
+      case 'push':
+      case 'strike': {
+        const page = this.#pages[fault.page % this.#pages.length]!
+        const victim = this.#push(page, fault.count)
+        if (fault.is === 'strike' && victim !== null) time.after(ms, () => { this.#crash(victim) })
+        break
+      }
       case 'empty':
         this.trace('the engine loses its memory')
         this.#isEmptied = true
         this.#emptiedAt = time.now
         for (const ref of this.#knownRefs()) {
-          const record = this.#recordOf(ref)
-          if (record?.status !== 'live') this.#mayBeLost.set(ref, 'the engine was emptied')
+          // Who has it writes its record again.
+          if (!this.#isHeld(ref) || this.#recordOf(ref)?.status !== 'live') this.#mayBeLost.set(ref, 'the engine was emptied')
         }
         for (const each of this.#nodes) this.#troubled.add(each.name)
+        this.#scatter(alive, fault.spreadMs)
         this.#engines.empty()
         break
       case 'loseAt':
@@ -407,10 +443,11 @@ export class World {
         break
       case 'away':
         this.trace(`the engine is away for ${ms} ms`)
-        for (const each of alive) this.#cutOff(each, this.#network() < 0.5 ? 'cut' : 'freeze', ms + this.#network() * 250)
+        for (const each of alive) this.#cutOff(each, this.#network() < 0.5 ? 'cut' : 'freeze', ms + this.#network() * fault.spreadMs)
         break
       case 'failOver':
         this.trace(`the engine fails over, and loses ${fault.lost} entries`)
+        this.#scatter(alive, fault.spreadMs)
         this.#engines.failOver(fault.lost)
     }
   }
@@ -444,6 +481,41 @@ export class World {
     this.time.after(ms, () => { if (!node.process.isDead) this.#engines.mend(node.name) })
   }
 
+  /** The nodes come back to an engine that was away, one after the other. */
+  #scatter (nodes: readonly SimulatedNode[], spreadMs: number): void {
+    if (spreadMs > 0) for (const node of nodes) this.#cutOff(node, 'cut', this.#network() * spreadMs)
+  }
+
+  /** The application sends a page private updates outside of any command. Gives the node that did. */
+  #push (page: SimulatedPage, count: number): SimulatedNode | null {
+    const ref = page.session === null ? '' : refOf(page.session)
+    for (const node of this.#nodes) {
+      const session = this.#sessionOf(node, ref)
+      if (session === undefined || !session.isOpen || session.isAway) continue
+      this.trace(`${node.process.name}: sends ${count} updates to ${this.short(ref)}`)
+      node.do(() => {
+        if (!session.isOpen || session.isAway) return
+        for (let left = count; left > 0; left--) session.send('own', { n: ++(session.state as State).own })
+      })
+      return node
+    }
+    return null
+  }
+
+  #sessionOf (node: SimulatedNode, ref: string) {
+    return node.isAlive ? node.endpoint.index.ofRef(ref) : undefined
+  }
+
+  /** Whether a living node has a session in its memory. */
+  #isHeld (ref: string): boolean {
+    return this.#nodes.some((node) => this.#sessionOf(node, ref)?.isOpen === true)
+  }
+
+  #lagOf (process: VirtualProcess): number {
+    if (!this.#isStorm) return 0
+    return (this.#lags.get(process) ?? 0) + (this.#plan.detours > 0 && this.#network() < 0.2 ? this.#network() * 90 : 0)
+  }
+
   #pause (node: SimulatedNode, ms: number): void {
     if (!node.isAlive || node.process.isStopped) return
     this.trace(`${node.process.name}: stands still for ${ms} ms`)
@@ -464,6 +536,7 @@ export class World {
     this.#rough = null
     this.#traps.clear()
     this.#losses.clear()
+    this.#lags.clear()
     for (const node of this.#nodes) {
       if (node.process.isDead) continue
       this.#engines.mend(node.name)
@@ -478,6 +551,11 @@ export class World {
   #noteLosses (node: SimulatedNode, why: string): void {
     if (this.#plan.survives) return
     for (const { ref } of node.endpoint.sessions.values()) this.#mayBeLost.set(ref, why)
+  }
+
+  /** Nobody is dead before the engine was there for a lease: each living node had the time to renew its own. */
+  #knowsTheDead (upAt: number): boolean {
+    return this.time.now >= upAt + this.#plan.leaseMs
   }
 
   /** A node that others miss: they may take it for dead. */
@@ -500,11 +578,15 @@ export class World {
   }
 
   #isLossAllowed (ref: string): boolean {
-    this.#told(new Set(this.#engines.store.nodes().map(([name]) => name)))
+    const isKnown = this.#engines.present.some((upAt) => this.#knowsTheDead(upAt))
+    if (isKnown) this.#told(new Set(this.#engines.store.nodes().map(([name]) => name)))
     if (this.#mayBeLost.has(ref)) return true
     const record = this.#recordOf(ref)
-    // A session on its way out of a node has no record that the node could write again.
-    if (record === null && this.#isEmptied) return true
+    // Its node was away for so long that the others did not wait for it to write the record again.
+    if (record === null && this.#isEmptied && isKnown) {
+      this.#mayBeLost.set(ref, 'its node came back late to an engine without memory')
+      return true
+    }
     if (record?.status !== 'live' || this.#plan.survives) return false
     // Its node died before the session was in its memory.
     const owner = this.#nodes.find(({ name }) => name === record.owner)
@@ -567,8 +649,10 @@ export class World {
       if (times > 1 && !this.#plan.survives) this.fault(`page ${page.number}: event ${k} ran ${times} times`)
       if (is === 'accepted' && times === 0 && !this.#isLossAllowed(refOf(session))) this.fault(`page ${page.number}: event ${k} was accepted, and did not run`)
     }
-    if (page.session === null || !(page.hasSaidBye || this.#plan.reconnectMs < settleMs)) return
-    const ref = refOf(page.session)
+    // A page that does not know that its goodbye came may have got another session since, which waits for it.
+    const ended = this.#plan.reconnectMs < settleMs ? page.session : page.ended
+    if (ended === null) return
+    const ref = refOf(ended)
     const record = this.#recordOf(ref)
     // Nobody knows when the stream of a node that died has ended: the session waits for longer.
     if (this.#plan.survives && record?.status === 'live' && this.#nodes.some(({ name, isAlive }) => name === record.owner && !isAlive)) return
@@ -589,6 +673,7 @@ export class World {
     // Where the log forgot entries, their node's next one shows it. Those of other nodes may come before.
     const isLate = (what: string) => (this.#plan.logMs < settleMs || this.#isEmptied) && verdict.gaps > 0 && /^broadcast \d+ of the log after \d+: lost/.test(what)
     for (const what of verdict.faults) if (!isLate(what)) this.fault(`page ${page.number}: ${what}`)
+    if (verdict.gaps > 0 && !this.#plan.mayGap) this.fault(`page ${page.number}: ${verdict.gaps} gaps, and nothing was lost`)
     const unanswered = this.#unanswered(page)
     if (unanswered.length > 0) this.fault(`page ${page.number}: requests ${unanswered.join()} got no reply`)
     const ref = page.session === null ? null : refOf(page.session)

@@ -41,6 +41,25 @@ t.test('cards of others are read with care', async (t) => {
   t.equal(membership.has('good'), false)
 })
 
+t.test('another node waits for lost records for a lease at most', async (t) => {
+  let recoveringMs = 400
+  let wroteAt = 1
+  const { clock, membership } = start({ nodes: async () => new Map([['other', Buffer.from(JSON.stringify({ wroteAt, recoveringMs }))]]) })
+  t.equal(membership.recoveringUntil, 0)
+  const readAt = clock.now()
+  await membership.read()
+  t.equal(membership.recoveringUntil, readAt + 400)
+  await clock.pass(300)
+  await membership.read()
+  t.equal(membership.recoveringUntil, readAt + 400, 'the same card says nothing new')
+  wroteAt = 2
+  recoveringMs = 1e9
+  await membership.read()
+  t.equal(membership.recoveringUntil, readAt + 300 + 1_000)
+  membership.left('other')
+  t.equal(membership.recoveringUntil, 0)
+})
+
 t.test('a late list does not replace a later one', async (t) => {
   const answers: Array<(nodes: Map<string, Buffer>) => void> = []
   const { membership } = start({ nodes: () => new Promise((resolve) => { answers.push(resolve) }) })

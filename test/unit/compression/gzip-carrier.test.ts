@@ -13,8 +13,6 @@ import { defaults } from '../../../schemas/defaults.ts'
 import { turns, until } from '../../e2e/harness/until.ts'
 import { effort } from '../../harness/effort.ts'
 
-t.setTimeout(120_000)
-
 let serve: (response: RawResponse) => void = () => {}
 const server = createServer((_request, response) => { serve(response as RawResponse) })
 server.listen(0, '127.0.0.1')

@@ -7,8 +7,6 @@ const slow = '^([a-z]+)+$'
 const letters = `${'a'.repeat(60)}!`
 const Word = Type.String({ pattern: slow, maxLength: 20 })
 
-t.setTimeout(120_000)
-
 const rows: Array<[name: string, schema: TSchema | object, data: unknown]> = [
   ['a string', Word, letters],
   ['limits in another part of an intersection', Type.Unsafe({ allOf: [{ pattern: slow }, { type: 'string' }, { maxLength: 20 }] }), letters],

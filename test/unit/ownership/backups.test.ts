@@ -10,6 +10,13 @@ import { VirtualClock } from '../cluster/virtual-clock.ts'
 
 const entry = { event: 'add', body: {}, isForm: false, sender: null, bytes: 10, done: 0 } as unknown as JournalEntry
 
+/** Settles by hand. */
+function hand (): { settle: () => void, settled: Promise<boolean> } {
+  let settle = () => {}
+  const settled = new Promise<boolean>((resolve) => { settle = () => { resolve(true) } })
+  return { settle, settled }
+}
+
 function begin (parts: Partial<BackupsParts> = {}, limits: Partial<BackupsParts['limits']> = {}) {
   const clock = new VirtualClock()
   const backups = new Backups({
@@ -24,12 +31,12 @@ function begin (parts: Partial<BackupsParts> = {}, limits: Partial<BackupsParts[
     report: () => {},
     ...parts
   })
-  const keep = (ref: string) => {
+  const keep = (ref: string, durableSeq: number | null = 0) => {
     const session = { isOpen: true, inbox: { isBetweenCommands: true }, keepBy () {}, backUp: () => ({ acceptedSeq: 0 }) } as unknown as TetherSession
     const endpoint = { limits: { persist: 'event', commandBuffer: 100 } } as unknown as Endpoint
     const held = new HeldSession(ref, session, endpoint, 1, '1', 0, () => {})
-    backups.keep(held, 0)
-    return { held, journal: (session as unknown as { backup?: unknown }, held.backup as unknown as { write: (bytes: number, make: () => JournalEntry | null, accept: () => unknown) => Promise<unknown>, resume: () => void, stop: () => void }) }
+    backups.keep(held, durableSeq)
+    return { held, journal: (session as unknown as { backup?: unknown }, held.backup as unknown as { write: (bytes: number, make: () => JournalEntry | null, accept: () => unknown) => Promise<unknown>, resume: () => void, distrust: () => void, stop: () => void }) }
   }
   return { backups, clock, keep }
 }
@@ -77,4 +84,54 @@ t.test('however often a backup is resumed without a lease, one timer tries it ag
   t.ok(asked > 3 && asked < 15, `${asked} times in a minute`)
   backups.close()
   t.equal(clock.pending, 0, 'no timer is left')
+})
+
+t.test('one snapshot empties a full journal', async (t) => {
+  const steps: string[] = []
+  const { keep } = begin({
+    put: (held, _snapshot, onWritten) => {
+      steps.push('snapshot')
+      const isWritten = held.write(async () => {
+        await new Promise(setImmediate)
+        onWritten()
+        return true
+      })
+      return { bytes: 1, isWritten }
+    },
+    records: { journal: async () => { steps.push('journal'); return true } }
+  }, { journalEntries: 2 })
+  const { journal } = keep('a')
+  await Promise.all([0, 1, 2, 3, 4].map(() => journal.write(10, () => entry, () => {})))
+  t.same(steps, ['journal', 'journal', 'snapshot', 'journal', 'journal', 'snapshot', 'journal'])
+})
+
+t.test('without a snapshot in the engine, no event goes into a journal', async (t) => {
+  for (const way of ['never had one', 'may have lost it'] as const) {
+    const put = hand()
+    const steps: string[] = []
+    const { keep } = begin({
+      put: (held, _snapshot, onWritten) => {
+        steps.push('snapshot')
+        const isWritten = held.write(async () => {
+          await put.settled
+          onWritten()
+          return true
+        })
+        return { bytes: 1, isWritten }
+      },
+      records: { journal: async () => { steps.push('journal'); return true } }
+    })
+    const { journal } = keep('a', way === 'never had one' ? null : 0)
+    if (way === 'may have lost it') {
+      await journal.write(10, () => entry, () => {})
+      steps.length = 0
+      journal.distrust()
+    }
+    const written = journal.write(10, () => entry, () => {})
+    t.same(await outcomes([written]), ['waits'])
+    t.same(steps, ['snapshot'], way)
+    put.settle()
+    await written
+    t.same(steps, ['snapshot', 'journal'], way)
+  }
 })

@@ -63,7 +63,8 @@ class Page {
   }
 
   #expire (where: string): void {
-    ok(this.mayExpire, `the session is ${where}`)
+    // Where three renewals in a row are lost, the rules say that the session may be.
+    ok(this.mayExpire || this.world.hasLostLease, `the session is ${where}`)
     this.id = null
   }
 

@@ -240,6 +240,11 @@ export class World {
     })
   }
 
+  /** Whether a node could not renew its lease in time, so that the others may have taken it for dead. */
+  get hasLostLease (): boolean {
+    return this.nodes.some(({ cluster: { gate: { term, until } } }) => term > 1 || (term === 1 && until <= this.clock.now()))
+  }
+
   get alive (): SimulatedNode[] { return this.nodes.filter(({ isGone }) => !isGone) }
   pick<Item> (items: readonly Item[]): Item { return items[Math.floor(this.random() * items.length)]! }
   wait (ms: number): Promise<void> { return new Promise((resolve) => { this.clock.setTimeout(resolve, ms) }) }

@@ -377,21 +377,21 @@ t.test('an undefined state stays undefined, and null stays null', async (t) => {
 t.test('the times of a session hold over its moves', async (t) => {
   const alive = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(alive))
-  const options = { reconnectMs: 120, maxLifetimeMs: 10_000 }
+  const options = { reconnectMs: 60_000, maxLifetimeMs: 120_000 }
   const [one, two] = [start(t), start(t, { options })]
   const { session, stream } = await one.get(null)
   stream.destroy('client')
   await setImmediate()
   const snapshot = (await session!.freeze('moved', brief))!
-  const restored = await two.restore(session!.id, { ...snapshot, detachedMs: 100 })
+  const restored = await two.restore(session!.id, { ...snapshot, detachedMs: 59_990 })
   const since = performance.now()
   await restored.whenClosed()
-  t.ok(performance.now() - since < 100, 'most of the time had passed')
+  t.ok(performance.now() - since < 30_000, 'most of the time had passed')
   t.match(two.told().at(-1), 'onClose reconnect-timeout')
-  const old = await two.restore(createId('o'), { ...snapshot, ageMs: 10_001 })
+  const old = await two.restore(createId('o'), { ...snapshot, ageMs: 120_001 })
   await old.whenClosed()
   t.match(two.told().at(-1), 'onClose lifetime')
-  const frozen = await two.restore(createId('f'), { ...snapshot, takenAt: Date.now() - 200 }, 'frozen')
+  const frozen = await two.restore(createId('f'), { ...snapshot, takenAt: Date.now() - 60_100 }, 'frozen')
   await frozen.whenClosed()
   t.match(two.told().at(-1), 'onClose reconnect-timeout')
   const left = await two.restore(createId('l'), { ...snapshot, leaveMs: 5 }, 'moved', true)

@@ -11,6 +11,8 @@ export class ScriptedCarrier implements Carrier {
   room = Infinity
   /** Everything that was written, a line for each write. */
   readonly writes: string[] = []
+  /** Writes of updates with a line before each. */
+  numbered = 0
   /** Whether it was closed from this side. */
   isClosed = false
   /** Called within each write. */
@@ -32,6 +34,11 @@ export class ScriptedCarrier implements Carrier {
 
   writeBatch (batch: EncodedBatch): boolean {
     return this.#write(batch.bytes.toString())
+  }
+
+  writeNumbered (ids: readonly string[], updates: readonly EncodedBatch[], bytes: number): boolean {
+    this.numbered++
+    return this.writeText(ids.map((id, index) => id + updates[index]!.bytes.toString()).join(''), bytes)
   }
 
   writePart (part: EncodedBatch): boolean {

@@ -1,11 +1,8 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { judgeLimit } from './harness/judge-limit.ts'
-import { knownLimits } from './harness/known-limits.ts'
+import { judgeLimit } from '../../tune/harness/judge-limit.ts'
+import { knownLimits } from '../../tune/harness/known-limits.ts'
 
-t.setTimeout(600_000)
-
-// The others run in test/long/tune.
 const [known] = knownLimits.filter(({ name }) => name === '50 ms of waiting in a pool of 8')
 const earlierRun = {
   format: 'fastify-tether/tune/1',
