@@ -4,11 +4,6 @@ import t from 'tap'
 import { startLimited } from './harness/limited-server.ts'
 import { runTune } from './harness/run-tune.ts'
 
-<<<<<<< HEAD
-t.setTimeout(600_000)
-
-=======
->>>>>>> integration
 t.test('what is wrong is refused by name, with exit code 2 and without a stack', async (t) => {
   const rows: Array<[string[], RegExp]> = [
     [['tine'], /there is no command "tine"/],
