@@ -16,6 +16,7 @@ const folder = t.testdir({ 'earlier.json': JSON.stringify(earlierRun) })
 
 t.test(`${known!.name}, and --compare with a better run`, async (t) => {
   const { code, results, run } = await judgeLimit(t, { ...known!, words: [...known!.words, '--compare', join(folder, 'earlier.json')] }, 0.4)
-  t.strictSame([code, results.exitCode], [1, 0], 'the objectives hold at some load, but the regression decides')
+  t.equal(code, 1, 'the regression decides')
+  t.not(results.exitCode, 1, 'the objectives hold at some load, or the machine is too noisy to tell')
   t.match(run.output(), /^Regression: 900\.0 before, \d+\.\d events a second now\./m)
 })
