@@ -8,6 +8,7 @@ import { microseconds } from '../harness/process/clock.ts'
 import { latencyOf, type Latency } from '../harness/report/latency.ts'
 import { listen } from '../harness/streams/loopback.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
+import { modes, urlOf, type PersistMode } from './kind.ts'
 
 // A process with one node, which also sends the broadcasts.
 
@@ -39,15 +40,25 @@ const frameWindow = 2_000
 const app = Fastify()
 let live: ReturnType<typeof mount>
 let redisPort = 0
+/** Events that have run. */
+let said = 0
+/** Makes a state of 150 bytes as JSON. */
+const note = 'x'.repeat(130)
 
-function mount () {
-  return app.tether.stateful(liveUrl, {
+function mount (url: string, persist: PersistMode) {
+  return app.tether.stateful(url, {
     contract,
-    initialState: () => ({ said: 0 }),
+    persist,
+    initialState: () => ({ said: 0, note }),
     queueFrames: 1_000_000,
     queueBytes: 1_000_000_000,
     reconnectMs: 600_000,
-    on: { say: (session, { n }) => { session.state.said = n } }
+    on: {
+      say: (session, { n }) => {
+        session.state.said = n
+        said += 1
+      }
+    }
   })
 }
 
@@ -73,7 +84,8 @@ const calls = {
   start: async (options: NodeOptions): Promise<number> => {
     redisPort = options.port
     await app.register(tether, { maxSessions: 50_000, maxBufferedBytes: 1_000_000_000, ...options.engine === 'none' ? {} : { cluster: await clusterOf(options) } })
-    live = mount()
+    live = mount(liveUrl, 'move')
+    if (options.engine === 'redis') for (const mode of modes) mount(urlOf(mode), mode)
     return await listen(app)
   },
   nodes: (): number => app.tether.cluster === null ? 1 : app.tether.cluster.nodes().length,
@@ -119,6 +131,11 @@ const calls = {
     return latencyOf(histogram)
   },
   sessions: (): number => [...live.sessions].length,
+  /** Events and CPU time so far. */
+  used: (): { said: number, processorMicroseconds: number } => {
+    const { user, system } = process.cpuUsage()
+    return { said, processorMicroseconds: user + system }
+  },
   /** Freezes all sessions. Gives the milliseconds. */
   drain: async (): Promise<number> => {
     const startedAt = performance.now()

@@ -21,8 +21,13 @@ class Page {
   /** Number of the last update. */
   seq = 0
   frames = 0
+  readonly #path: string
   #stream: SocketStream | undefined
   #carry = ''
+
+  constructor (path: string) {
+    this.#path = path
+  }
 
   /** Opens its stream, the first or the next one. Resolves with the hello. */
   async open (port: number, timeoutMs = 60_000): Promise<void> {
@@ -37,7 +42,7 @@ class Page {
       }
       const headers = this.session === '' ? countedHeaders : { ...countedHeaders, 'x-tether-session': this.session, 'last-event-id': `${this.session}.${this.seq}` }
       this.#stream = new SocketStream({
-        target: { port, headers },
+        target: { port, headers, path: this.#path },
         buffer: readBuffer,
         onBody: (bytes, length) => {
           this.#read(bytes.toString('latin1', 0, length))
@@ -108,11 +113,12 @@ async function post (port: number, session: string, seq: number): Promise<number
 }
 
 const calls = {
-  /** Opens pages, the n-th at the n-th of the ports in turn. */
-  open: async ({ ports, count }: { ports: readonly number[], count: number }): Promise<void> => {
-    const added = Array.from({ length: count }, () => new Page())
+  /** Opens pages, the n-th at the n-th of the ports in turn. Gives their sessions. */
+  open: async ({ ports, count, path = liveUrl }: { ports: readonly number[], count: number, path?: string }): Promise<string[]> => {
+    const added = Array.from({ length: count }, () => new Page(path))
     pages.push(...added)
     await each(added, async (page, index) => { await page.open(ports[index % ports.length]!) })
+    return added.map(({ session }) => session)
   },
   /** Counts from zero again. */
   reset: (hasLatency: boolean): void => {

@@ -165,6 +165,7 @@ export class LogReader {
     const isLossy = this.#wasAway || read.includes(undefined)
     this.#wasAway = false
     this.tail.push({ at, node: mark, counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy, isAfterHole: missed })
+    markFrames(read)
     for (const broadcast of read) {
       if (broadcast === undefined) this.#refuse(entry)
       else if (broadcast !== null) this.#deliver(this.#subscribers.get(broadcast.url), broadcast, at, node)
@@ -247,6 +248,7 @@ export class LogReader {
       const mark = this.#known.get(entry.node)?.mark ?? nodeMark(entry.node)
       if (this.tail.has(mark, entry.counter)) continue
       const read = this.#read(entry)
+      markFrames(read)
       found.push({ at, node: mark, counter: entry.counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy: read.includes(undefined), isAfterHole: false })
     }
     return found
@@ -258,6 +260,10 @@ export class LogReader {
     if (this.#known.size <= leastKnown) return
     for (const [node, { seenAt }] of this.#known) if (now - seenAt > this.#parts.forgetMs) this.#known.delete(node)
   }
+}
+
+function markFrames (broadcasts: ReadonlyArray<Broadcast | null | undefined>): void {
+  for (const broadcast of broadcasts) if (broadcast) broadcast.frame.isOfLog = true
 }
 
 function deliverTo (subscribers: ReadonlySet<LogSubscriber>, broadcast: Broadcast, at: Offset, from: string): void {

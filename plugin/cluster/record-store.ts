@@ -60,9 +60,10 @@ export class RecordStore {
    *
    * @param keep milliseconds until it expires, or these and when it comes due
    * @param mayGoOn whether to try again; if not, the write rejects, and may have happened all the same
+   * @param onDoubt is called when nobody knows whether it has happened
    * @returns the new revision; null if the record has another revision
    */
-  async write (ref: string, record: SessionRecord, ifRevision: string | null, keep: number | PutOptions, mayGoOn: () => boolean = () => true): Promise<string | null> {
+  async write (ref: string, record: SessionRecord, ifRevision: string | null, keep: number | PutOptions, mayGoOn: () => boolean = () => true, onDoubt: () => void = () => {}): Promise<string | null> {
     const { engine } = this.#parts
     const value = packRecord(record)
     const options = typeof keep === 'number' ? { ttlMs: keep } : keep
@@ -76,6 +77,7 @@ export class RecordStore {
       } catch (error) {
         if (error instanceof EngineFullError && !isInDoubt) throw error
         isInDoubt ||= !(error instanceof EngineFullError)
+        if (isInDoubt) onDoubt()
         if (this.#isClosed || !mayGoOn()) throw error
       }
       await this.#pause()

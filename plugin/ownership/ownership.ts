@@ -321,13 +321,20 @@ export class Ownership {
 
   /** Writes the last record of a session here; null if another node has it. An earlier write may have come to be without an answer, and the engine may have lost its last writes. */
   async #writeLast (held: HeldSession, record: SessionRecord, keep: PutOptions, mayGoOn?: () => boolean): Promise<string | null> {
-    const { records } = this.#parts.node
+    const { node, clock, fixed } = this.#parts
+    let isInDoubt = false
     for (;;) {
-      const written = await records.write(held.ref, record, held.revision, keep, mayGoOn)
+      const written = await node.records.write(held.ref, record, held.revision, keep, mayGoOn, () => { isInDoubt = true })
       if (written !== null) return written
       // A read that fails says nothing: another node may have the session by now.
-      const stored = await records.readAgain(held.ref, mayGoOn)
+      const stored = await node.records.readAgain(held.ref, mayGoOn)
       if (stored === undefined || (stored !== null && (stored.revision === held.revision || !this.#isEarlier(held, stored.record)))) return null
+      if (stored === null && isInDoubt && node.isRecovering) {
+        // It may have come to be, and another node taken the session, before the engine lost its memory. That node writes its record again.
+        if (this.#isClosed || mayGoOn?.() === false) return null
+        await new Promise<void>((resolve) => { clock.setTimeout(resolve, fixed.recordRetryMs) })
+        continue
+      }
       held.revision = stored?.revision ?? null
     }
   }

@@ -18,6 +18,8 @@ export class Frame {
   holders = 0
   /** Whether it ever had more than one holder. */
   isShared = false
+  /** Whether it came out of the cluster's log, so that other nodes have it too. */
+  isOfLog = false
 
   constructor (text: string, key: string | null = null) {
     this.text = text

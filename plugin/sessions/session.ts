@@ -352,7 +352,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const isUnsure = isResumed && journey !== null && journey.unsureFrom !== 0 && (journey.owesGap || seq >= journey.unsureFrom)
     if (isUnsure && seq >= journey.unsureFrom) {
       // The node of before may not be dead, and have brought the log to this client until now.
-      feed.outbox.liftAbove(seq, now, journey.sureFrom, (frame) => !this.#isOfLog(frame))
+      feed.outbox.liftAbove(seq, now, journey.sureFrom, isPrivate)
     }
     if (journey !== null) {
       journey.unsureFrom = 0
@@ -645,14 +645,11 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.unsettle()
     const now = this.scope.runtime.time.now()
     const { unsureFrom, owesGap, sureFrom } = this.#journey!
-    const held = snapshotFrames(feed.outbox, scope.broadcastLog, now)
     // Its client may have those of another node, under whatever numbers.
-    const doubtful = owesGap ? Math.max(0, sureFrom - held.first) : 0
+    if (owesGap) feed.outbox.liftAbove(feed.outbox.next - 1, now, sureFrom, isPrivate)
     const snapshot: SessionSnapshot = {
       ...this.#snapshotOf(state, position, now),
-      ...held,
-      first: held.first + doubtful,
-      frames: held.frames.slice(doubtful),
+      ...snapshotFrames(feed.outbox, scope.broadcastLog, now),
       replies: this.replies?.snapshot() ?? [],
       ...owesGap ? { unsureFrom } : {}
     }
@@ -684,10 +681,6 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       leaveMs: clock.leaveAt === Infinity ? null : Math.max(0, clock.leaveAt - now),
       subscriptions: scope.topics?.snapshot(this) ?? []
     }
-  }
-
-  #isOfLog (frame: Frame): boolean {
-    return frame.isShared || (this.scope.broadcastLog?.placeOf(frame) ?? null) !== null
   }
 
   /** It has got again what the log brought behind its snapshot. The node of before may have sent a part of that. */
@@ -784,4 +777,9 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   get #replacedFrame (): string {
     return goodbyeFrame({ reason: 'replaced', reconnect: false }, { id: `${this.id}.${takenMark}` })
   }
+}
+
+/** Whether no other node has a frame. */
+function isPrivate (frame: Frame): boolean {
+  return !frame.isOfLog
 }

@@ -154,10 +154,17 @@ class SimulatedEngine implements Engine {
     const post = (run: () => void) => { time.post(this.#process, run) }
     // What is read comes over a connection of its own, and may be behind the answers to calls.
     let lastAt = 0
+    const late: Array<() => void> = []
     const read = (run: () => void) => {
       lastAt = Math.max(lastAt, time.now + lag(this.#process))
-      time.at(lastAt, () => { post(run) })
+      late.push(run)
+      time.at(lastAt, () => {
+        const first = late.shift()
+        if (first !== undefined) post(first)
+      })
     }
+    // That it has broken is known before any answer of the next one.
+    const readAll = (run: () => void) => { for (const each of [...late.splice(0), run]) post(each) }
     this.#engines.opened(node, this)
     // The connection lives in the world: the process may be dead when the hub has something for it.
     await time.within(time.world, () => this.inner.open(node, {
@@ -170,13 +177,13 @@ class SimulatedEngine implements Engine {
         })
       },
       down: () => {
-        read(() => {
+        readAll(() => {
           this.upAt = null
           on.down()
         })
       },
       forgot: () => {
-        if (this.mayForget) read(() => { on.forgot() })
+        if (this.mayForget) readAll(() => { on.forgot() })
         this.mayForget = true
       }
     }))

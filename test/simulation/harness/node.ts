@@ -52,6 +52,7 @@ export class SimulatedNode {
   readonly #stream: ResolvedUpgradeOptions
   readonly #time: VirtualTime
   readonly #log: FastifyBaseLogger
+  readonly madeAt: number
   readonly connections = new Set<Connection>()
   /** Whether a balancer sends requests to it. */
   isReady = false
@@ -63,6 +64,7 @@ export class SimulatedNode {
   /** @param log gets what the node logs as a warning or an error */
   constructor (time: VirtualTime, process: VirtualProcess, engine: EngineSource, options: Omit<TetherOptions, 'cluster'>, cluster: object, config: (tether: Tether) => Config, log: (level: string, what: string) => void) {
     this.#time = time
+    this.madeAt = time.now
     this.process = process
     this.#log = loggerOf(log)
     const { tether, core } = time.within(process, () => {

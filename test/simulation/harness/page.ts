@@ -35,6 +35,7 @@ export class SimulatedPage {
   #text = ''
   isClosed = false
   isGoing = false
+  #awakeAt = 0
   /** The session that has accepted its goodbye. */
   ended: string | null = null
 
@@ -62,12 +63,24 @@ export class SimulatedPage {
     this.connection?.cut(1)
   }
 
+  /** Its machine sleeps: it asks nobody for a time. */
+  sleep (ms: number): void {
+    this.#awakeAt = this.#world.time.now + ms
+    this.connection?.cut(ms)
+  }
+
+  async #awake (): Promise<void> {
+    const { time } = this.#world
+    while (time.now < this.#awakeAt) await time.wait(this.#awakeAt - time.now + 1)
+  }
+
   // Down
 
   async #read (): Promise<void> {
     const { time } = this.#world
     while (!this.isClosed) {
-      const node = this.#world.pickNode()
+      await this.#awake()
+      const node = this.isClosed ? null : this.#world.pickNode()
       if (node !== null) await this.#stream(node)
       if (!this.isClosed) await time.wait(5 + this.#random() * 60)
     }
@@ -200,6 +213,8 @@ export class SimulatedPage {
       this.#seq += count
       let outcome: Outcome['is'] | null = null
       while (outcome === null && !this.isClosed) {
+        await this.#awake()
+        if (this.isClosed) break
         // What was sent to a session that is gone is not sent to the next one.
         outcome = this.session === session ? await this.#post(session, events) : 'doubt'
         if (outcome === null) await time.wait(10 + this.#random() * 40)

@@ -20,8 +20,8 @@ export type Fault =
   | { readonly is: 'lag', readonly at: number, readonly node: number, readonly ms: number, readonly lagMs: number }
   /** Streams break. */
   | { readonly is: 'drop', readonly at: number, readonly page: number, readonly nodeKnowsMs: number }
-  /** A page takes nothing from its stream for a time. */
-  | { readonly is: 'clog', readonly at: number, readonly page: number, readonly ms: number }
+  /** A page takes nothing from its stream for a time; or its machine sleeps. */
+  | { readonly is: 'clog' | 'sleep', readonly at: number, readonly page: number, readonly ms: number }
   /** A page ends its session for good, or goes without a word. Another page comes in its place. */
   | { readonly is: 'bye' | 'vanish', readonly at: number, readonly page: number }
   /** A node broadcasts many at once. */
@@ -109,6 +109,7 @@ export function planFor (seed: number): Plan {
   const drop = (at: number): Fault => ({ is: 'drop', at, page: page(), nodeKnowsMs: random() < 0.7 ? whole(0, 20) : whole(100, 2_000) })
   const replace = (at: number): Fault => ({ is: 'replace', at, node: node() })
   const lag = (at: number): Fault => ({ is: 'lag', at, node: node(), ms: whole(200, 900), lagMs: whole(20, 250) })
+  const sleep = (at: number): Fault => ({ is: 'sleep', at, page: page(), ms: whole(200, 1_500) })
   const push = (at: number): Fault => ({ is: 'push', at, page: page(), count: whole(1, 3) })
   // The longest of these is more than a lease.
   const spread = () => random() < 0.5 ? whole(0, 250) : whole(leaseMs, 2 * leaseMs)
@@ -131,6 +132,7 @@ export function planFor (seed: number): Plan {
       some(0.1, 2, (at) => ({ is: 'failOver', at, lost: whole(0, 5), spreadMs: 0 }))
       some(0.2, 2, lag)
       some(0.2, 2, push)
+      some(0.2, 1, sleep)
       if (random() < 0.15) logMs = whole(leaseMs, 2 * leaseMs)
       break
     case 'lag':
@@ -172,13 +174,15 @@ export function planFor (seed: number): Plan {
       some(0.3, 2, lag)
       some(0.3, 2, (at) => ({ is: 'cut', at, node: node(), ms: away() }))
       some(0.3, 2, push)
-      if (random() < 0.4) logMs = whole(leaseMs, 2 * leaseMs)
+      some(0.6, 2, sleep)
+      if (random() < 0.5) logMs = whole(leaseMs, 2 * leaseMs)
       break
     case 'lossy':
-      some(1, 3, (at) => ({ is: 'strike', at, page: page(), count: whole(1, 6), ms: whole(2, 20) }))
+      some(1, 3, (at) => ({ is: 'strike', at, page: page(), count: whole(1, 12), ms: whole(2, 20) }))
       some(0.4, 2, (at) => ({ is: 'crashAt', at, node: node(), ...trigger() }))
       some(0.6, 5, drop)
       some(0.5, 3, push)
+      some(0.3, 1, sleep)
       some(0.4, 2, replace)
       some(0.3, 2, lag)
       some(0.3, 2, (at) => ({ is: 'burst', at, node: node(), count: whole(2, 8) }))
@@ -201,7 +205,8 @@ export function planFor (seed: number): Plan {
     logMs,
     leaseMs,
     isolatedMs: random() < 0.5 ? 1_200 : 0,
-    broadcastEveryMs: whole(15, 60),
+    // With few broadcasts, a page may be ahead of all that its session gets again.
+    broadcastEveryMs: theme === 'lossy' && random() < 0.5 ? whole(200, 900) : whole(15, 60),
     actEveryMs: whole(40, 120),
     detours: random() < 0.5 ? 0.1 : 0,
     mayGap: theme !== 'lag',

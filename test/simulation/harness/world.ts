@@ -73,6 +73,8 @@ export class World {
   #rough: { readonly lost: number, readonly slowMs: number } | null = null
   #isStorm = true
   #isEmptied = false
+  /** Whether the log has lost entries. */
+  #hasForgotten = false
   #emptiedAt = -Infinity
   #crashes = 0
   #moves = 0
@@ -102,7 +104,10 @@ export class World {
         const { node, counter } = unpackEntry(bytes)!
         this.trace(`log: entry ${counter} of ${this.#nameOf(node)}${this.#log.length > before ? `, broadcasts ${before} to ${this.#log.length - 1}` : ''}`)
       },
-      onLost: (bytes) => { this.#log.forget(bytes) },
+      onLost: (bytes) => {
+        this.#hasForgotten = true
+        this.#log.forget(bytes)
+      },
       onNodes: (told, upAt) => { if (upAt !== null && this.#knowsTheDead(upAt)) this.#told(told) }
     })
   }
@@ -415,6 +420,12 @@ export class World {
         page.connection?.clog(ms)
         break
       }
+      case 'sleep': {
+        const page = this.#pages[fault.page % this.#pages.length]!
+        this.trace(`page ${page.number}: sleeps for ${ms} ms`)
+        page.sleep(ms)
+        break
+      }
       case 'burst':
         if (node?.isReady !== true) break
         node.do(() => { for (let left = fault.count; left > 0; left--) node.broadcast(time.now, '') })
@@ -582,8 +593,8 @@ export class World {
     if (isKnown) this.#told(new Set(this.#engines.store.nodes().map(([name]) => name)))
     if (this.#mayBeLost.has(ref)) return true
     const record = this.#recordOf(ref)
-    // Its node was away for so long that the others did not wait for it to write the record again.
-    if (record === null && this.#isEmptied && isKnown) {
+    // Its node was away for so long that the others did not wait for it to write the record again; or a newcomer found nobody to tell it.
+    if (record === null && this.#isEmptied && (isKnown || this.#nodes.some(({ madeAt }) => madeAt > this.#emptiedAt))) {
       this.#mayBeLost.set(ref, 'its node came back late to an engine without memory')
       return true
     }
@@ -671,7 +682,7 @@ export class World {
     const verdict = this.#judgement(page)
     this.#verdicts.set(page, verdict)
     // Where the log forgot entries, their node's next one shows it. Those of other nodes may come before.
-    const isLate = (what: string) => (this.#plan.logMs < settleMs || this.#isEmptied) && verdict.gaps > 0 && /^broadcast \d+ of the log after \d+: lost/.test(what)
+    const isLate = (what: string) => (this.#plan.logMs < settleMs || this.#hasForgotten) && verdict.gaps > 0 && /^broadcast \d+ of the log after \d+: lost/.test(what)
     for (const what of verdict.faults) if (!isLate(what)) this.fault(`page ${page.number}: ${what}`)
     if (verdict.gaps > 0 && !this.#plan.mayGap) this.fault(`page ${page.number}: ${verdict.gaps} gaps, and nothing was lost`)
     const unanswered = this.#unanswered(page)

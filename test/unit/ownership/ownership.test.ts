@@ -312,6 +312,33 @@ t.test('an engine that has forgotten everything gets the records again', async (
   await world.stop()
 })
 
+t.test('a write in doubt, and then an engine that has forgotten everything: whoever took the session keeps it', async (t) => {
+  const { world, nodes: [one, two, three] } = await worldOf(3)
+  const onlooker = world.hub.engineFor({ name: 'tether', logMs: 60_000 })
+  await world.run(onlooker.open('onlooker', { entry () {}, message () {}, up () {}, down () {}, forgot () {} }))
+  const { id, ref } = (await world.run(one!.open()))!
+  await world.run(one!.post(id, 1))
+  one!.keeper.freeze(one!.sessions.get(id) as never, 1_000)
+  for (let looks = 0; (await world.run(onlooker.get(ref)))?.value.includes('frozen') !== true; looks++) if (looks > 1_000) throw new Error('it does not freeze')
+  // The record is there, and its node does not know.
+  world.hub.cut(one!.cluster.node)
+  t.equal(await world.run(two!.get(id)), 'here')
+  await world.run(two!.post(id, 2))
+  world.hub.cut(two!.cluster.node)
+  world.hub.empty()
+  world.hub.mend(one!.cluster.node)
+  await world.clock.pass(leaseMs / 4)
+  world.hub.mend(two!.cluster.node)
+  await world.clock.pass(3 * leaseMs)
+  t.ok(two!.sessions.has(id), 'it stays where it went')
+  let where: Whereabouts = 'unavailable'
+  for (let attempt = 0; where === 'unavailable' && attempt < 100; attempt++) where = await world.run(three!.get(id))
+  t.equal(where, 'here')
+  t.strictSame(three!.sessions.get(id)!.events, [1, 2])
+  await world.run(onlooker.close())
+  await world.stop()
+})
+
 t.test('records are written again before they expire', async (t) => {
   const { world, nodes: [one, two] } = await worldOf(2, 4_000)
   const { id } = (await world.run(one!.open()))!
