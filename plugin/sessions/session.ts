@@ -350,7 +350,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#everConnected = true
     const isResumed = verdict === 'resumed'
     const isUnsure = isResumed && journey !== null && journey.unsureFrom !== 0 && (journey.owesGap || seq >= journey.unsureFrom)
-    if (isUnsure && seq >= journey.unsureFrom) feed.outbox.liftAbove(seq, now, journey.sureFrom)
+    // The gap takes a number: a client that loses this hello names the same update again, and is told again.
+    if (isUnsure) feed.outbox.liftAbove(Math.max(seq + 1, journey.unsureFrom), now, seq >= journey.unsureFrom ? journey.sureFrom : 0)
     if (journey !== null) {
       journey.unsureFrom = 0
       journey.owesGap = false
