@@ -941,8 +941,10 @@ export class Ownership {
         const { record, revision } = stored
         if (!this.#isEarlier(held, record)) return this.#lose(held)
         if (record.status === 'live' && record.epoch === epoch) {
+          const isSame = held.revision === revision
           held.revision = revision
-          held.backup?.distrust()
+          if (isSame) held.backup?.resume()
+          else held.backup?.distrust()
           return
         }
       }

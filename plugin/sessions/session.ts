@@ -350,9 +350,13 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.#everConnected = true
     const isResumed = verdict === 'resumed'
     const isUnsure = isResumed && journey !== null && journey.unsureFrom !== 0 && (journey.owesGap || seq >= journey.unsureFrom)
-    if (isUnsure && seq >= journey.unsureFrom) {
+    if (isUnsure) {
       // The node of before may not be dead, and have brought the log to this client until now.
-      feed.outbox.liftAbove(seq, now, journey.sureFrom, isPrivate)
+      const isAhead = seq >= journey.unsureFrom
+      // The gap takes a number: a client that loses this hello names the same update again, and is told again.
+      const gapAt = Math.max(seq + 1, journey.unsureFrom)
+      if (isAhead) feed.outbox.liftAbove(gapAt, now, journey.sureFrom, isPrivate)
+      else feed.outbox.liftAbove(gapAt, now)
     }
     if (journey !== null) {
       journey.unsureFrom = 0

@@ -1,5 +1,7 @@
 // persist: 'command': what a session did survives the crash of its node, and its client sends the rest again.
 import t from 'tap'
+import { counting, exactly } from '../e2e/harness/claim.ts'
+import { openReader } from '../e2e/harness/reader.ts'
 import { post } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
 import { connectTo, startCrashing } from './harness/crashes.ts'
@@ -36,6 +38,29 @@ t.test('a session with an open stream survives the crash of its node, and its cl
   two!.live.get(tab.session)!.close()
   await until(async () => (await keptOf(tab.session).record())?.status !== 'live', 'the record ends')
   t.notMatch(await keptOf(tab.session).record(), { backup: Buffer }, 'and its backup with it')
+})
+
+t.test('a client that loses the hello of the gap is told again', async (t) => {
+  const { nodes: [one, two, three], crash } = await startCrashing(t, 3, { persist: 'command' })
+  const tabs: Tab[] = []
+  for (const isCounting of [true, false]) {
+    const tab = await Tab.open(one!, { isCounting })
+    await post(one!, tab.session, say('a', 1))
+    one!.live.get(tab.session)!.send('note', { text: 'private' })
+    await until(() => tab.all.includes('private'), 'the update')
+    await durable(one!, tab.session, 1)
+    tabs.push(tab)
+  }
+  const lasts = tabs.map(({ last }) => last)
+  await crash(one!)
+  for (const [index, tab] of tabs.entries()) {
+    for (const node of [two!, two!, three!]) {
+      const reader = await openReader(node, '/live', { headers: tab.isCounting ? counting(tab.session, lasts[index]!) : exactly(tab.session, lasts[index]!) })
+      await until(() => reader.controls.length > 0, 'the hello')
+      t.equal(reader.controls[0]!.verdict, 'gap')
+      reader.destroy()
+    }
+  }
 })
 
 t.test('a session that had no event yet survives too', async (t) => {
