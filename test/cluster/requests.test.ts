@@ -6,8 +6,11 @@ import { local } from '../../plugin/entries/local.ts'
 import { memory } from '../../plugin/entries/memory.ts'
 import { redis } from '../../plugin/entries/redis.ts'
 import { startOrders, type OrderOptions, type Orders } from '../e2e/harness/orders.ts'
-import { request, type Answer } from '../e2e/harness/request.ts'
+import { counting } from '../e2e/harness/claim.ts'
+import type { Json, Reader } from '../e2e/harness/reader.ts'
+import { post, request, type Answer } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
+import { openSocket, type SocketReader } from '../e2e/harness/web-socket.ts'
 import { makeDirectory } from './harness/local-under-test.ts'
 import { clientKinds } from './harness/redis-clients.ts'
 import { program, startRedis } from './harness/redis-process.ts'
@@ -16,8 +19,9 @@ import { program, startRedis } from './harness/redis-process.ts'
 const ask = (server: Orders, session: string, data: object, wait = 10): Promise<Answer> =>
   request(server, '/live/order', { headers: { 'x-tether-session': session, prefer: `wait=${wait}` }, body: data })
 
-async function startPair (t: Test, engine: () => EngineSource, options: OrderOptions = {}): Promise<[Orders, Orders]> {
-  const nodes = [await startOrders(t, { ...options, tether: { cluster: engine() } }), await startOrders(t, { ...options, tether: { cluster: engine() } })] as [Orders, Orders]
+async function startPair (t: Test, engine: () => EngineSource, options: OrderOptions = {}, cluster: object = {}): Promise<[Orders, Orders]> {
+  const start = () => startOrders(t, { ...options, tether: { cluster: { engine: engine(), ...cluster } } })
+  const nodes = [await start(), await start()] as [Orders, Orders]
   for (const { app } of nodes) await until(() => app.tether.cluster!.nodes().length === 2 && app.tether.cluster!.status === 'ready', 'both nodes')
   return nodes
 }
@@ -83,3 +87,45 @@ t.test('a node that closes does not wait for the reply of another, and its clien
   t.match(await held, { status: 202 })
   one.gates[0]!('for nobody')
 })
+
+/** The replies among what a reader got: by the number of their requests, what each says. */
+function repliesOf (reader: Reader): Map<number, object> {
+  const replies = reader.blocks.flatMap(({ event, data }) => event === 'tether.reply' ? [JSON.parse(data!) as { seq: number }] : [])
+  return new Map(replies.map(({ seq, ...reply }) => [seq, reply]))
+}
+
+const order = (article: string, seq: number) => ({ event: 'order', data: { article }, seq })
+
+for (const [persist, carrier] of (['command', 'event'] as const).flatMap((persist) => [[persist, 'an event stream'], [persist, 'a WebSocket']] as const)) {
+  t.test(`persist: '${persist}': the crash of a node loses no reply over ${carrier}`, async (t) => {
+    const hub = memory({ deadlineMs: 200 })
+    const [one, two] = await startPair(t, () => hub, { live: { persist, mode: 'both' } }, { leaseMs: 1_500, handoverMs: 3_000, forwardMs: 3_000 })
+    const open = async (server: Orders, id = 'new'): Promise<Reader> => {
+      if (carrier === 'an event stream') return await server.open(id === 'new' ? {} : counting(id, 0))
+      const socket = await openSocket(server, '/live', id === 'new' ? { session: id } : { session: id, lastEventId: `${id}.0` })
+      await until(() => socket.controls.length > 0, 'the hello')
+      return socket
+    }
+    const tell = async (reader: Reader, server: Orders, events: unknown): Promise<Json> =>
+      carrier === 'an event stream' ? await post(server, reader.session, events) : await (reader as SocketReader).ask(events)
+    const reader = await open(one)
+    const { session } = reader
+    t.match(await tell(reader, one, [order('book', 1), order('sold out', 2), order('broken', 3)]), { status: 202 })
+    // What the engine does not have yet, a client of 'command' sends again.
+    if (persist === 'command') await until(async () => !('durable' in (await post(one, session, order('book', 3))).json), 'it is durable')
+    hub.cut(one.app.tether.cluster!.node)
+    for (const reader of one.readers) reader.destroy()
+    one.app.server.closeAllConnections()
+    await until(() => two.app.tether.cluster!.nodes().length === 1, 'the other node knows')
+    const again = await open(two, session)
+    t.match(again.controls[0], { verdict: 'gap', accepted: 3 })
+    await until(() => repliesOf(again).size === 3, 'all replies')
+    const [book, soldOut, broken] = [1, 2, 3].map((seq) => repliesOf(again).get(seq))
+    t.match(book, { data: { order: 1 } })
+    t.strictSame(soldOut, { code: 'SOLD_OUT', message: 'There is none left', data: { left: 0 } })
+    t.match(broken, { code: 'TETHER_FAILED' })
+    if (persist === 'command') t.strictSame(two.taken, [], 'none ran again')
+    t.match(await tell(again, two, order('book', 3)), { status: 202 }, 'their numbers are taken')
+    t.match(await ask(two, session, { article: 'pen' }), { status: 200 })
+  })
+}
