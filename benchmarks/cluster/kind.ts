@@ -1,4 +1,3 @@
-import { liveUrl } from '../harness/streams/socket-stream.ts'
 import type { Engine } from './node.ts'
 
 /** Nodes on one engine. */
@@ -17,10 +16,3 @@ export const kinds: readonly Kind[] = [
   { name: control, engine: 'none', nodes: 1 },
   ...(['redis', 'local'] as const).flatMap((engine) => [2, 4].map((nodes): Kind => ({ name: `${nodes} nodes, ${engine}`, engine, nodes })))
 ]
-
-/** Modes of `persist`. The others are compared with the first. */
-export const modes = ['never', 'move', 'detach', 'command', 'event'] as const
-export type PersistMode = typeof modes[number]
-
-/** Where the endpoint of a mode is. */
-export const urlOf = (mode: PersistMode): string => `${liveUrl}/${mode}`

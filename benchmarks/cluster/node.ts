@@ -8,7 +8,7 @@ import { microseconds } from '../harness/process/clock.ts'
 import { latencyOf, type Latency } from '../harness/report/latency.ts'
 import { listen } from '../harness/streams/loopback.ts'
 import { liveUrl } from '../harness/streams/socket-stream.ts'
-import { modes, urlOf, type PersistMode } from './kind.ts'
+import { modes, urlOf, type PersistMode } from './persist-mode.ts'
 
 // A process with one node, which also sends the broadcasts.
 

@@ -6,7 +6,7 @@ import { rotated, takeTurns } from '../harness/report/rotation.ts'
 import { Comparison } from '../harness/report/comparison.ts'
 import { formatTable } from '../harness/report/table.ts'
 import { withCluster } from './cluster.ts'
-import { modes, urlOf, type PersistMode } from './kind.ts'
+import { modes, urlOf, type PersistMode } from './persist-mode.ts'
 
 export interface PersistSettings {
   /** Of each mode, each with an open stream. */
