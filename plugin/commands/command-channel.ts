@@ -2,7 +2,7 @@ import type { AsyncResource } from 'node:async_hooks'
 import { defaults } from '../../schemas/defaults.ts'
 import { systemTime, type TimeSource } from '../../schemas/time-source.ts'
 import { presentContext } from './command-context.ts'
-import { awaitBegun, awaitEnded, isRunning, runCommand, runSyncCommand } from './running-command.ts'
+import { RunningCommand } from './running-command.ts'
 
 /** What a command is to the application; null for the plugin's own work, which nobody watches. */
 export type CommandKind = 'event' | 'update' | 'hook' | null
@@ -80,6 +80,9 @@ export interface CommandMemory {
   takeCommand: (weight: number) => void
   giveCommand: (weight: number) => void
 }
+
+/** One for the process, since each storage in use costs. */
+const running = new RunningCommand()
 
 /** Its `then` runs a function in a microtask. `queueMicrotask` would make an async resource for each call. */
 const settled = Promise.resolve()
@@ -215,7 +218,7 @@ export class CommandChannel {
   /** Whether the caller runs within the present command. */
   isWithinCurrent (): boolean {
     const current = this.#current
-    return current !== null && isRunning(current)
+    return current !== null && running.is(current)
   }
 
   /** Settles the current command with an error, and continues with the next. */
@@ -271,7 +274,7 @@ export class CommandChannel {
     }
     command.startedAt = this.#time.now()
     command.isAwaited = true
-    awaitBegun()
+    running.awaitBegun()
     this.#owner.onUnsettled(command)
     // `Promise.resolve` keeps a promise as it is, and catches an error of another thenable's `then`.
     Promise.resolve(result).then(
@@ -287,7 +290,7 @@ export class CommandChannel {
       return
     }
     command.settled = true
-    if (command.isAwaited) awaitEnded()
+    if (command.isAwaited) running.awaitEnded()
     this.#unweigh(command)
     command.trace?.settled(fault)
     if (fault !== null) this.#owner.onFault(command, fault.error)
@@ -302,7 +305,7 @@ export class CommandChannel {
 }
 
 function call (command: Command): unknown {
-  return command.isSync ? runSyncCommand(command, command.call) : runCommand(command, command.call)
+  return command.isSync ? running.runSync(command, command.call) : running.run(command, command.call)
 }
 
 /** Whether a value is a promise, of any library. */

@@ -3,57 +3,64 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 /** Time without a use after which the storage is given up. */
 const restMs = 100
 
-/** The command of the running code, also after an await. */
-const storage = new AsyncLocalStorage<object>()
-/** The sync command that runs now. */
-let entered: object | null = null
-/** Number of commands whose code goes on after it has returned. */
-let awaited = 0
-let wasUsed = false
-let rest: NodeJS.Timeout | null = null
-
 /**
- * Up to Node 22, a storage in use slows down every write and every promise of the process. `disable`
- * ends that until the next use.
+ * Knows the command of the running code.
+ *
+ * Up to Node 22, an `AsyncLocalStorage` in use slows down every write and every promise of the process. So it is given
+ * up while no command needs it: `disable` ends its use until the next command.
  */
-function giveUp (): void {
-  if (awaited > 0 || wasUsed) {
-    wasUsed = false
-    rest!.refresh()
-    return
+export class RunningCommand {
+  /** The command, also after an await. */
+  readonly #storage = new AsyncLocalStorage<object>()
+  /** The sync command that runs now. */
+  #entered: object | null = null
+  /** Number of commands whose code goes on after it has returned. */
+  #awaited = 0
+  #wasUsed = false
+  #rest: NodeJS.Timeout | null = null
+
+  /** Whether the storage is given up. */
+  get isAtRest (): boolean { return this.#rest === null }
+
+  /** Runs a command's function. Until it has settled, {@link is} also finds the command after an await. */
+  run (command: object, call: () => unknown): unknown {
+    this.#wasUsed = true
+    this.#rest ??= setTimeout(() => { this.#giveUp() }, restMs).unref()
+    return this.#storage.run(command, call)
   }
-  storage.disable()
-  rest = null
-}
 
-/** Runs a command's function. Until it has settled, {@link isRunning} also finds the command after an await. */
-export function runCommand (command: object, call: () => unknown): unknown {
-  wasUsed = true
-  rest ??= setTimeout(giveUp, restMs).unref()
-  return storage.run(command, call)
-}
-
-/** Runs a command's function that does all its work before it returns. */
-export function runSyncCommand (command: object, call: () => unknown): unknown {
-  if (storage.getStore() !== undefined) return runCommand(command, call)
-  entered = command
-  try {
-    return call()
-  } finally {
-    entered = null
+  /** Runs a command's function that does all its work before it returns. */
+  runSync (command: object, call: () => unknown): unknown {
+    if (this.#storage.getStore() !== undefined) return this.run(command, call)
+    this.#entered = command
+    try {
+      return call()
+    } finally {
+      this.#entered = null
+    }
   }
-}
 
-/** A command has returned a promise. Call {@link awaitEnded} once it has settled. */
-export function awaitBegun (): void {
-  awaited++
-}
+  /** A command has returned a promise. Call {@link awaitEnded} once it has settled. */
+  awaitBegun (): void {
+    this.#awaited++
+  }
 
-export function awaitEnded (): void {
-  awaited--
-}
+  awaitEnded (): void {
+    this.#awaited--
+  }
 
-/** Whether the running code is part of a command. */
-export function isRunning (command: object): boolean {
-  return entered === command || storage.getStore() === command
+  /** Whether the running code is part of a command. */
+  is (command: object): boolean {
+    return this.#entered === command || this.#storage.getStore() === command
+  }
+
+  #giveUp (): void {
+    if (this.#awaited > 0 || this.#wasUsed) {
+      this.#wasUsed = false
+      this.#rest!.refresh()
+      return
+    }
+    this.#storage.disable()
+    this.#rest = null
+  }
 }
