@@ -1,2 +1,2 @@
 /** The options of local nodes under test: small bounds, so that tests reach them soon. */
-export const defaultLocal = { deadlineMs: 400, maxCalls: 1_000, maxCallBytes: 8_000_000 }
+export const defaultLocal = { deadlineMs: 1_000, maxCalls: 1_000, maxCallBytes: 8_000_000 }
