@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { setTimeout } from 'node:timers'
 
 /** Time without a use after which the storage is given up. */
 const restMs = 100
@@ -24,8 +25,8 @@ export class RunningCommand {
 
   /** Runs a command's function. Until it has settled, {@link is} also finds the command after an await. */
   run (command: object, call: () => unknown): unknown {
+    if (this.#rest === null) this.#watch()
     this.#wasUsed = true
-    this.#rest ??= setTimeout(() => { this.#giveUp() }, restMs).unref()
     return this.#storage.run(command, call)
   }
 
@@ -54,13 +55,12 @@ export class RunningCommand {
     return this.#entered === command || this.#storage.getStore() === command
   }
 
-  #giveUp (): void {
-    if (this.#awaited > 0 || this.#wasUsed) {
-      this.#wasUsed = false
-      this.#rest!.refresh()
-      return
-    }
-    this.#storage.disable()
-    this.#rest = null
+  #watch (): void {
+    this.#wasUsed = false
+    this.#rest = setTimeout(() => {
+      this.#rest = null
+      if (this.#awaited > 0 || this.#wasUsed) this.#watch()
+      else this.#storage.disable()
+    }, restMs).unref()
   }
 }
