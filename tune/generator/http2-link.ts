@@ -28,11 +28,14 @@ export function http2Links (target: Target): OpenLink {
     let isOver = false
     let status = 0
     let fault = ''
+    const release = (): void => {
+      shared.links -= 1
+      if (shared.links === 0) shared.session.close()
+    }
     const leave = (): void => {
       isOver = true
-      shared.links -= 1
       stream.close(http2.constants.NGHTTP2_CANCEL)
-      if (shared.links === 0) shared.session.close()
+      release()
     }
     const finish = (reason: string): void => {
       if (isOver) return
@@ -77,7 +80,9 @@ export function http2Links (target: Target): OpenLink {
       close: () => { if (!isOver) leave() },
       leave: () => {
         if (isOver) return
-        post(pathOf(target, leaveEvent), '{}', () => {})
+        // The connection stays for the answer.
+        shared.links += 1
+        post(pathOf(target, leaveEvent), '{}', release)
         leave()
       }
     }
