@@ -83,7 +83,7 @@ export class Run {
       isOverMemory: this.#isOverMemory,
       isGeneratorLimited: this.#isGeneratorLimited,
       refusal: this.#refusal,
-      isComplete: isComplete && !this.#isFaulty
+      isComplete: isComplete && !this.#isFaulty && !this.#isOverMemory
     }
   }
 

@@ -16,7 +16,7 @@ interface Stop {
 // The objective is so wide that nothing but a stop ends the run early, on a slow machine too.
 const stops: readonly Stop[] = [
   { name: '5xx over a share', server: { failEvery: 25 }, message: /The server answered \d+ % of the events with 5xx\. The run stopped\./, code: 2 },
-  { name: '429 over a share', server: { hangAfter: 150, commandBuffer: 1 }, message: /The server answered \d+ % of the events with 429\. The run stopped\./, code: 2 },
+  { name: '429 over a share', server: { hangAfter: 150, commandBuffer: 1 }, message: /The server answered \d+ % of the events with 429\. The run stopped\./, code: 1 },
   { name: '429 of a rate limit', server: { rateLimitAfter: 150 }, message: /something before the command channels answers 429, a rate limit perhaps, which must let this machine through\. The run stopped\./, code: 2 },
   { name: 'memory over --max-memory', server: { leakBytes: 1_000_000 }, more: ['--max-memory', '220MB'], message: /The server took \d+ MB of memory, more than --max-memory allows\. The run stopped\./, code: 2, limit: 'memory' }
 ]
