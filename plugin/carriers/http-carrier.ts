@@ -1,5 +1,5 @@
 import { OutgoingMessage, ServerResponse } from 'node:http'
-import { Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import type { Limits } from '../../schemas/limits.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
@@ -35,13 +35,6 @@ export function isPlainResponse (response: RawResponse): boolean {
     response.write === write && response.end === end &&
     // An agent that was loaded before this module may have changed the prototype itself.
     write.name === 'write' && write.length === 3 && end.name === 'end' && end.length === 3
-}
-
-const { write: http2Write } = Http2ServerResponse.prototype
-
-/** Whether only Node's own methods stand between a response and its stream of HTTP/2. */
-function isPlainHttp2Response (response: unknown): boolean {
-  return response instanceof Http2ServerResponse && response.write === http2Write && http2Write.name === 'write' && http2Write.length === 3
 }
 
 /** The carrier for a response whose head is final. */
@@ -141,26 +134,14 @@ function onClose (this: RawResponse): void {
 // 'close' always follows, and reports the end of the connection.
 function onError (): void {}
 
-/** Writes through a response of HTTP/2, or to its stream where nobody stands between them. */
+/** Writes through a response of HTTP/2. */
 class Http2Carrier extends HttpCarrier {
   readonly #stream: ServerHttp2Stream
-  readonly #isPlain: boolean
 
   constructor (response: RawResponse, stream: ServerHttp2Stream, pieceBytes: number) {
     super(response, pieceBytes)
     this.#stream = stream
-    this.#isPlain = isPlainHttp2Response(response)
   }
-
-  override writeText (text: string, bytes: number): boolean {
-    return this.#isDirect ? this.#stream.writable && this.#stream.write(text, encodingOf(text, bytes)) : super.writeText(text, bytes)
-  }
-
-  override writeBatch (batch: EncodedBytes): boolean {
-    return this.#isDirect ? this.#stream.writable && this.#stream.write(batch.bytes) : super.writeBatch(batch)
-  }
-
-  get #isDirect (): boolean { return this.#isPlain && this.#stream.headersSent }
 
   override get opensAtOnce () { return false }
   override get protocol () { return 'http/2' as const }

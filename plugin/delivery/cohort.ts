@@ -103,6 +103,8 @@ export class Cohort implements Flushable, Deadline {
   /** The frames of a round with ids between them, where they are too large to copy; null for other rounds. */
   #updates: readonly EncodedBatch[] | null = null
   #start = 0
+  /** Bytes of the frames of the round, without ids. */
+  #roundBytes = 0
   /** Place of the next member of the present round. */
   #next = 0
   #wroteAt = 0
@@ -278,10 +280,12 @@ export class Cohort implements Flushable, Deadline {
     const start = log.cursor
     const idBytes = this.isCounted ? 0 : this.#prefixes[0]!.length + idFieldBytes + idDigits
     const end = log.batchEnd(this.pieceBytes, idBytes)
-    if (log.bytesBetween(start, end) + (end - start) * idBytes > this.pieceBytes) return false
+    const bytes = log.bytesBetween(start, end)
+    if (bytes + (end - start) * idBytes > this.pieceBytes) return false
+    this.#roundBytes = bytes
     this.#batch = this.#scope.batches.of(log, start, end)
     if (!this.isCounted || this.#scope.totals.tally !== null) this.#texts = log.texts(start, end)
-    this.#updates = this.isCounted || this.#batch.bytes.length < this.#scope.uncopiedBytes * (end - start)
+    this.#updates = this.isCounted || bytes < this.#scope.uncopiedBytes * (end - start)
       ? null
       : Array.from({ length: end - start }, (_, index) => this.#scope.batches.of(log, start + index, start + index + 1))
     this.#start = start
@@ -317,7 +321,7 @@ export class Cohort implements Flushable, Deadline {
     const { first } = this.#log
     const { totals } = this.#scope
     const frames = this.#log.cursor - this.#start
-    const bytes = batch.bytes.length
+    const bytes = this.#roundBytes
     let count = 0
     let more = 0
     // The last member may leave meanwhile, which ends the round.
@@ -372,7 +376,7 @@ export class Cohort implements Flushable, Deadline {
   }
 
   #end (now: number): void {
-    this.#bytes += this.#batch?.bytes.length ?? 0
+    if (this.#batch !== null) this.#bytes += this.#roundBytes
     this.#batch = null
     this.#texts = []
     this.#updates = null
@@ -435,7 +439,7 @@ export class Cohort implements Flushable, Deadline {
     return {
       position: isCurrent ? this.#log.cursor : this.#start,
       rounds: isCurrent ? this.#rounds : this.#rounds - 1,
-      bytes: isCurrent && batch !== null ? this.#bytes + batch.bytes.length : this.#bytes,
+      bytes: isCurrent && batch !== null ? this.#bytes + this.#roundBytes : this.#bytes,
       conflated: this.#conflated
     }
   }
