@@ -554,18 +554,21 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const { scope, feed } = this
     const state = keepState(this.state, scope.hooks)
     const pending = Array.from(this.inbox.origins as Map<JournalOrigin, number>, ([{ entry, count }, left]): JournalEntry => ({ ...entry, done: count - left }))
-    return {
-      ...this.#snapshotOf(state, scope.broadcastLog?.position() ?? null, scope.runtime.time.now()),
-      ...isAwaited ? { everConnected: true } : {},
-      ...feed.stream === null && !isAwaited ? {} : { detachedMs: 0 },
-      first: feed.lastWritten + 1,
-      frames: [],
-      framesAfter: null,
-      // Those that are there already, the client ignores.
-      replies: this.replies?.snapshot().map(([seq, text]) => [seq, text, 0]) ?? [],
-      isBackup: true,
-      ...pending.length === 0 ? {} : { pending }
-    }
+    // With `persist: 'command'` this runs behind each command. A spread takes ten times as long for an object of this size.
+    return Object.assign(
+      this.#snapshotOf(state, scope.broadcastLog?.position() ?? null, scope.runtime.time.now()),
+      {
+        first: feed.lastWritten + 1,
+        frames: [],
+        framesAfter: null,
+        // Those that are there already, the client ignores.
+        replies: this.replies?.snapshot().map(([seq, text]) => [seq, text, 0] as const) ?? [],
+        isBackup: true as const
+      },
+      isAwaited ? { everConnected: true } : null,
+      feed.stream === null && !isAwaited ? null : { detachedMs: 0 },
+      pending.length === 0 ? null : { pending }
+    )
   }
 
   // Moving
