@@ -654,12 +654,12 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const { unsureFrom, owesGap, sureFrom } = this.#journey!
     // Its client may have those of another node, under whatever numbers.
     if (owesGap) feed.outbox.liftAbove(feed.outbox.next - 1, now, sureFrom, isPrivate)
-    const snapshot: SessionSnapshot = {
-      ...this.#snapshotOf(state, position, now),
-      ...snapshotFrames(feed.outbox, scope.broadcastLog, now),
-      replies: this.replies?.snapshot() ?? [],
-      ...owesGap ? { unsureFrom } : {}
-    }
+    const snapshot = Object.assign(
+      this.#snapshotOf(state, position, now),
+      snapshotFrames(feed.outbox, scope.broadcastLog, now),
+      { replies: this.replies?.snapshot() ?? [] },
+      owesGap ? { unsureFrom } : null
+    )
     this.#journey!.hasMoved = true
     this.destroy('moved')
     return snapshot

@@ -340,7 +340,7 @@ function positionOf ([at, before]: readonly unknown[], nodes: ReadonlyArray<read
 }
 
 function unpackFrames (packed: readonly unknown[], nodes: readonly string[], [unit, ...ages]: readonly unknown[]): SnapshotFrame[] {
-  const frames: Array<Omit<InlineFrame, 'writtenMsAgo'> | Omit<PlacedFrame, 'writtenMsAgo'>> = []
+  const frames: Array<SnapshotFrame & { writtenMsAgo: number | null }> = []
   const counters = new Map<string, number>()
   for (const one of packed) {
     const [what, ...more] = list(one)
@@ -355,23 +355,21 @@ function unpackFrames (packed: readonly unknown[], nodes: readonly string[], [un
     counters.set(node, counter)
     if (whole(count, 1) + frames.length > mostFrames) throw wrong()
     for (let number = 0; number < (count as number); number++) {
-      frames.push({ place: isOfOneEntry === 1 ? { node, counter, index: whole(index) + number } : { node, counter: counter + number, index: whole(index) } })
+      frames.push({ place: isOfOneEntry === 1 ? { node, counter, index: whole(index) + number } : { node, counter: counter + number, index: whole(index) }, writtenMsAgo: null })
     }
   }
   let at = 0
-  const held: SnapshotFrame[] = []
   for (const [age, count] of pairs(ages)) {
     const writtenMsAgo = whole(age) * whole(unit, 1)
     if (at + whole(count, 1) > frames.length) throw wrong()
-    for (const end = at + (count as number); at < end; at++) held.push({ ...frames[at]!, writtenMsAgo })
+    for (const end = at + (count as number); at < end; at++) frames[at]!.writtenMsAgo = writtenMsAgo
   }
-  for (; at < frames.length; at++) held.push({ ...frames[at]!, writtenMsAgo: null })
-  return held
+  return frames
 }
 
-function inline (given: string, [key = null, shared]: readonly unknown[]): Omit<InlineFrame, 'writtenMsAgo'> {
+function inline (given: string, [key = null, shared]: readonly unknown[]): InlineFrame {
   if (!isUpdate(given)) throw wrong()
-  return { text: given, key: textOrNull(key), shared: shared === 1 }
+  return { text: given, key: textOrNull(key), shared: shared === 1, writtenMsAgo: null }
 }
 
 /** Whether a text is one update and nothing else: it goes to streams as it is. */

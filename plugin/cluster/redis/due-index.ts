@@ -44,7 +44,7 @@ export class DueIndex {
   /** Goes before the write of the record: a crash between the two leaves a place too many, never one too few. */
   async add (line: RedisLine, key: string, dueAt: number): Promise<void> {
     this.#placed.delete(key)
-    await dueScript.run(line, [this.#keys.due], [key, String(dueAt)])
+    await dueScript.join(line, [this.#keys.due], [key, String(dueAt)])
     this.#keep(key, { place: dueAt, dueAt })
   }
 

@@ -136,7 +136,7 @@ export class RedisEngine implements Engine {
   get (key: string): Promise<EngineRecord | null> {
     return this.#bounded(0, async () => {
       const record = this.#keys.record(key)
-      const [revision, value] = await this.#recordsLine.call(record, ['HMGET', record, 'r', 'v']) as [unknown, unknown]
+      const [revision, value] = await this.#recordsLine.join(record, ['HMGET', record, 'r', 'v']) as [unknown, unknown]
       if (revision !== null && value !== null) return { revision: textOf(revision), value: bytesOf(value) }
       await this.#verify()
       return null
