@@ -546,13 +546,7 @@ export class Ownership {
       this.#giveBack(refOf(id), endpoint, stored)
       return 'full'
     }
-    const from = isLossy(stored, snapshot) ? 'crashed' : stored.record.status === 'moving' ? 'moved' : 'frozen'
-    const arrival = this.#takeOver(endpoint, refOf(id), stored, snapshot,
-      (whole, onRestored) => endpoint.restore(id, whole, { from, deadlineMs: this.#parts.options.handoverMs, awaitsStream: isClaimed }, onRestored),
-      (held) => {
-        // An event brought it here, and more may follow.
-        if (!isClaimed && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
-      })
+    const arrival = this.#bringHere(endpoint, id, stored, snapshot, isClaimed, until)
     this.#transfer(refOf(id), arrival)
     if (await this.#within(arrival, until)) return await arrival
     // It goes on after the request's time: the record may name this node already.
@@ -563,6 +557,25 @@ export class Ownership {
       }).catch(() => {})
     }
     return 'unavailable'
+  }
+
+  /** Takes a session over as soon as this node has read the log up to its place, in the slot that the caller reserved. */
+  async #bringHere (endpoint: Endpoint, id: string, stored: RestingRecord, snapshot: SessionSnapshot, isClaimed: boolean, until: number): Promise<Whereabouts | null> {
+    const { options: { handoverMs }, clock, node: { gate } } = this.#parts
+    const isCrashed = isLossy(stored, snapshot)
+    const reached = await endpoint.awaitLog(snapshot, isCrashed || snapshot.unsureFrom !== undefined, Math.max(0, until - clock.now()))
+    if (reached === 'late' || endpoint.runtime.draining || !gate.isOpen) {
+      endpoint.registry.release(snapshot.owner, null)
+      if (gate.isOpen) this.#giveBack(refOf(id), endpoint, stored)
+      return 'unavailable'
+    }
+    const from = isCrashed ? 'crashed' : stored.record.status === 'moving' ? 'moved' : 'frozen'
+    return await this.#takeOver(endpoint, refOf(id), stored, snapshot,
+      (whole, onRestored) => endpoint.restore(id, whole, { from, deadlineMs: reached === 'passed' ? handoverMs : 0, awaitsStream: isClaimed }, onRestored),
+      (held) => {
+        // An event brought it here, and more may follow.
+        if (!isClaimed && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
+      })
   }
 
   /**
@@ -605,7 +618,7 @@ export class Ownership {
     } catch (error) {
       endpoint.registry.release(snapshot.owner, null)
       // A node that begins to drain gives it back, and nothing is wrong with the session.
-      if (!(error instanceof DrainingError)) this.#report(error, ref, 'a session of the cluster cannot be restored here')
+      if (!(error instanceof DrainingError || error instanceof UnavailableError)) this.#report(error, ref, 'a session of the cluster cannot be restored here')
       // A node of another version may be able to.
       await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.status === 'live' ? encodeSnapshot(snapshot) : resting.bytes, endsAt: resting.endsAt, by }, written, this.#keepAgain(endpoint, resting)).catch(() => null)
       return 'unavailable'
@@ -621,7 +634,7 @@ export class Ownership {
     return 'here'
   }
 
-  /** This node has no room for a session that moves to it: any other may have it. */
+  /** This node cannot take a session that moves to it: any other may have it. */
   #giveBack (ref: string, endpoint: Endpoint, resting: RestingRecord): void {
     const { node: { node, records } } = this.#parts
     const { revision, record, bytes, endsAt } = resting

@@ -210,6 +210,25 @@ t.test('a node without room leaves a session to others', async (t) => {
   await world.stop()
 })
 
+t.test('a node that reads the log late leaves a session to others', async (t) => {
+  const { world, nodes: [one, two, three] } = await worldOf(3)
+  const { id } = (await world.run(one!.open()))!
+  await world.run(one!.post(id, 1))
+  two!.isLate = true
+  two!.slots = 1
+  t.equal(await world.run(two!.get(id)), 'unavailable')
+  t.equal(two!.slots, 1)
+  t.equal(await world.run(three!.get(id)), 'here')
+  t.strictSame(three!.sessions.get(id)!.events, [1])
+  // From the engine, too.
+  await world.run(three!.keeper.freeze(three!.sessions.get(id) as never, 1_000))
+  t.equal(await world.run(two!.get(id)), 'unavailable')
+  two!.isLate = false
+  t.equal(await world.run(two!.get(id)), 'here')
+  t.strictSame(two!.sessions.get(id)!.events, [1])
+  await world.stop()
+})
+
 t.test('an engine that does not answer: what is here is served while the lease runs, and nothing else', async (t) => {
   const { world, nodes: [one, two] } = await worldOf(2)
   const { id } = (await world.run(one!.open()))!
