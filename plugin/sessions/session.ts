@@ -366,7 +366,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const final = isResumed && (isUnsure || from !== seq) ? 'gap' : verdict
     // A client that has lost count may claim any number, so what it has of these is unknown.
     if (final === 'resumed') this.replies?.acknowledge(seq)
-    else this.replies?.miss(0, from + 1)
+    // Those that were lifted have other numbers now.
+    else this.replies?.miss(0, isUnsure ? Infinity : from + 1)
     if (isResumed) this.proven = true
     // A session without a stream may have dropped updates before its page came. Its verdict does not say so.
     else if (from > 0) feed.outbox.announceGap()
@@ -653,7 +654,10 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const now = this.scope.runtime.time.now()
     const { unsureFrom, owesGap, sureFrom } = this.#journey!
     // Its client may have those of another node, under whatever numbers.
-    if (owesGap) feed.outbox.liftAbove(feed.outbox.next - 1, now, sureFrom, isPrivate)
+    if (owesGap) {
+      feed.outbox.liftAbove(feed.outbox.next - 1, now, sureFrom, isPrivate)
+      this.replies?.miss(0, Infinity)
+    }
     const snapshot = Object.assign(
       this.#snapshotOf(state, position, now),
       snapshotFrames(feed.outbox, scope.broadcastLog, now),

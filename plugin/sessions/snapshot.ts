@@ -29,7 +29,7 @@ export interface FreezeOptions {
 
 export interface RestoreOptions {
   readonly from: RestoreFrom
-  /** Milliseconds to wait for this node to read the log up to the snapshot's position. After that the session gets a gap. */
+  /** Milliseconds to wait for this node to read the log up to the snapshot's position. */
   readonly deadlineMs: number
   /**
    * Whether the caller attaches a stream at once. Otherwise the session counts among those without a stream, which may close it. A
