@@ -1,9 +1,11 @@
 import type { Outcome, Seen } from '../../chaos/nodes/page.ts'
+import { defaults } from '../../../schemas/defaults.ts'
 import { Connection } from './connection.ts'
 import type { PostAnswer, SimulatedNode, StreamAnswer } from './node.ts'
 import type { World } from './world.ts'
 
 const answerWithinMs = 2_000
+const { maxBatch } = defaults.stateful
 
 interface Envelope { readonly event: string, readonly data: object, readonly seq: number }
 
@@ -228,7 +230,9 @@ export class SimulatedPage {
   /** Gives null for an answer that does not settle it. */
   async #post (session: string, events: readonly Envelope[]): Promise<'accepted' | null> {
     // What a crash may have undone comes first. It counts once.
-    const all = [...this.#kept, ...events]
+    const isWhole = this.#kept.length + events.length <= maxBatch
+    const all = isWhole ? [...this.#kept, ...events] : this.#kept.slice(0, maxBatch)
+    const rest = isWhole ? [] : this.#kept.slice(maxBatch)
     const last = all.at(-1)?.seq
     if (last === undefined) return 'accepted'
     const given = await this.#ask(session, all.length === 1 ? all[0] : all)
@@ -236,8 +240,8 @@ export class SimulatedPage {
     if (given.status === 202) {
       if (given.seq < last) this.#world.fault(`page ${this.number}: 202 for ${last} says ${given.seq}`)
       this.#accepted = Math.max(this.#accepted, last)
-      this.#kept = all.filter(({ seq }) => seq > given.durable)
-      return 'accepted'
+      this.#kept = [...all, ...rest].filter(({ seq }) => seq > given.durable)
+      return isWhole ? 'accepted' : null
     }
     if (given.status === 409 && this.#world.mayUndo) return null
     if (given.status === 404 || given.status === 410) this.#world.sessionIsGone(this, session)
