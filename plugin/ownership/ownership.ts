@@ -1034,7 +1034,7 @@ function firstBackupOf (session: TetherSession): SessionSnapshot | null {
   try {
     return session.backUp(session.phase !== 'unclaimed')
   } catch (error) {
-    session.report(error, 'serialize')
+    session.reportState(error)
     return null
   }
 }
