@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 
 /** What a node is asked to do. Each gets one answer. */
 export interface NodeCalls {
-  /** Joins the cluster and listens. Gives the port. */
-  start: number
+  /** Joins the cluster and listens. */
+  start: Ports
   /** Sends until `stop`. */
   load: void
   /** Sends no more, and waits until all broadcasts are in the log. */
@@ -13,6 +13,12 @@ export interface NodeCalls {
   nodes: number
   /** Drains and closes, and ends the process. */
   close: void
+}
+
+/** The ports of a node: of HTTP/1.1 with WebSockets, and of HTTP/2 in clear text. */
+export interface Ports {
+  readonly http1: number
+  readonly http2: number
 }
 
 export interface Load {

@@ -9,7 +9,7 @@ import { judge, type NodesTruth, type Verdict } from './log-oracle.ts'
 import { LogWatch } from './log-watch.ts'
 import { refOf, urls, type DiaryLine, type Persist, type SessionTruth, type Url } from './messages.ts'
 import { buildNode, NodeProcess } from './node-process.ts'
-import { pageKinds, type Page } from './page.ts'
+import { isTether, pageKinds, type Page } from './page.ts'
 import { TetherPage } from './tether-page.ts'
 
 export interface NodesOptions {
@@ -52,6 +52,8 @@ export interface NodesReport {
   readonly moved: number
   readonly frozen: number
   readonly requests: number
+  /** Streams that pages opened, by how. */
+  readonly streams: Readonly<Balancer['opened']>
   readonly nodesUsed: number
   readonly repeats: number
 }
@@ -101,13 +103,14 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
   after(() => watch.close())
   const balancer = await Balancer.start(new Random(seed, 1))
   after(() => balancer.close())
-  const balance = () => { balancer.targets = nodes.map(({ port }) => port) }
+  const balance = () => { balancer.targets = nodes.map(({ ports }) => ports) }
   balance()
 
+  const kinds = options.persist === 'command' ? pageKinds.filter(isTether) : pageKinds
   const participants = Array.from({ length: options.pages }, (_, index): Participant => {
-    const kind = options.persist === 'command' ? 'tether' : pageKinds[index % pageKinds.length]!
-    const url = urls[Math.floor(index / pageKinds.length) % urls.length]!
-    const page = kind === 'tether' ? new TetherPage(balancer.origin + url, index) : new BarePage(balancer.origin + url, index)
+    const kind = kinds[index % kinds.length]!
+    const url = urls[Math.floor(index / kinds.length) % urls.length]!
+    const page = isTether(kind) ? new TetherPage(kind, balancer.originFor(kind) + url, index) : new BarePage(balancer.originFor(kind) + url, index)
     after(() => { page.close() })
     return { page, index, url, acts: 0 }
   })
@@ -155,13 +158,13 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
       await old.kill()
       killed++
       // The balancer learns of it at once, or not before the next node is there.
-      if (random.chance(0.5)) balancer.targets = others.map(({ port }) => port)
+      if (random.chance(0.5)) balancer.targets = others.map(({ ports }) => ports)
       await restart()
     } else {
       // The balancer learns of it before the drain, or after it.
       const learnsLate = random.chance(0.3)
       await restart()
-      if (learnsLate) balancer.targets = [...balancer.targets, old.port]
+      if (learnsLate) balancer.targets = [...balancer.targets, old.ports]
       await old.call('close')
       balance()
       replaced++
@@ -211,6 +214,7 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
     moved: report.moved,
     frozen: report.frozen,
     requests: sum([...balancer.requests.values()]),
+    streams: balancer.opened,
     nodesUsed: balancer.requests.size,
     repeats: balancer.repeats
   }
