@@ -61,10 +61,11 @@ export interface Told {
 
 /**
  * A line of the file that a node writes as it goes. A write to a file survives `kill -9`, a message to a parent does not.
- * `owns`: the session is in this node's memory now. `ran`: an event of a page runs. `isolated`: its lease has run out.
+ * `owns`: the session is in this node's memory now. `claims`: its record is about to say so, and a kill may come between the two. `ran`: an event of a page runs. `isolated`: its lease has run out.
  */
 export type DiaryLine =
   | { readonly is: 'owns', readonly ref: string, readonly at: number, readonly from: string }
+  | { readonly is: 'claims', readonly ref: string, readonly at: number }
   | { readonly is: 'ran', readonly ref: string, readonly page: number, readonly k: number }
   | { readonly is: 'isolated' }
   | { readonly is: 'fault', readonly what: string }

@@ -7,6 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
+import { unpackRecord } from '../../../plugin/cluster/session-record.ts'
+import type { EngineSource } from '../../../plugin/entries/contract-tests.ts'
 import tether, { defineContract, text, type Session } from '../../../plugin/index.ts'
 import { Random } from '../harness/random.ts'
 import { engineAt, application } from './engines.ts'
@@ -120,11 +122,31 @@ function mount (url: typeof urls[number]) {
   }
 }
 
+/** An engine that writes down which sessions this node takes, before their records say so. */
+function telling (source: EngineSource): EngineSource {
+  return {
+    engineFor: (application) => {
+      const engine = source.engineFor(application)
+      const put = engine.put.bind(engine)
+      const epochs = new Map<string, number>()
+      engine.put = (key, value, ...rest) => {
+        const record = unpackRecord(value)
+        if (record?.status === 'live' && record.epoch !== epochs.get(key)) {
+          epochs.set(key, record.epoch)
+          note({ is: 'claims', ref: key, at: now() })
+        }
+        return put(key, value, ...rest)
+      }
+      return engine
+    }
+  }
+}
+
 let endpoints: Array<ReturnType<typeof mount>> = []
 let timer: NodeJS.Timeout | undefined
 
 async function start (): Promise<Ports> {
-  await app.register(tether, { cluster: { engine: await engineAt(JSON.parse(meeting)), name: application.name, logMs: application.logMs, leaseMs } })
+  await app.register(tether, { cluster: { engine: telling(await engineAt(JSON.parse(meeting))), name: application.name, logMs: application.logMs, leaseMs } })
   endpoints = urls.map(mount)
   await app.listen({ host: '127.0.0.1', port: 0 })
   await once(http2.listen(0, '127.0.0.1'), 'listening')

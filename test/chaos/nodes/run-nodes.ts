@@ -227,6 +227,7 @@ async function tellings (started: readonly NodeProcess[], nodes: readonly NodePr
   const faults = truths.flatMap(({ complaints }) => complaints)
   const ran = new Map<string, number>()
   const owners = new Map<string, { at: number, node: NodeProcess }>()
+  const claims = new Map<string, Array<{ at: number, node: NodeProcess }>>()
   const isolated = new Set<NodeProcess>()
   let [moved, frozen] = [0, 0]
   for (const node of started) {
@@ -234,6 +235,7 @@ async function tellings (started: readonly NodeProcess[], nodes: readonly NodePr
       if (line.is === 'ran') ran.set(`${line.page} ${line.k}`, (ran.get(`${line.page} ${line.k}`) ?? 0) + 1)
       else if (line.is === 'fault') faults.push(line.what)
       else if (line.is === 'isolated') isolated.add(node)
+      else if (line.is === 'claims') claims.set(line.ref, [...claims.get(line.ref) ?? [], { at: line.at, node }])
       else {
         if (line.from === 'moved') moved++
         if (line.from === 'frozen' || line.from === 'crashed') frozen++
@@ -242,8 +244,11 @@ async function tellings (started: readonly NodeProcess[], nodes: readonly NodePr
     }
   }
   const mayBeLost = (ref: string) => {
-    const owner = owners.get(ref)?.node
-    return owner !== undefined && (owner.wasKilled || isolated.has(owner))
+    const owner = owners.get(ref)
+    if (owner === undefined) return false
+    // The last one that had it, and those to which it may have been on its way since.
+    const last = [owner, ...(claims.get(ref) ?? []).filter(({ at }) => at >= owner.at)]
+    return last.some(({ node }) => node.wasKilled || isolated.has(node))
   }
   const held = (ref: string) => truths.flatMap(({ sessions }, index) => {
     const found = sessions[ref]
