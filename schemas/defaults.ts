@@ -227,6 +227,8 @@ export const defaults = Object.freeze({
     redisInboxMs: 60_000,
     /** Most entries of a record's journal in Redis. */
     redisJournalEntries: 10_000,
+    /** Most records whose due time this node leaves as it is in the index, where that names an earlier one. */
+    redisDuePlaces: 50_000,
     /** Most rows of one table of the inspector, and most rows of a cluster that can be leafed through. */
     inspectorRows: 100,
     inspectorClusterRows: 1_000,

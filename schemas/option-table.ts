@@ -221,8 +221,9 @@ export const optionTable = {
      */
     logMs: { unit: 'ms', default: 60_000, least: 1 },
     /**
-     * Milliseconds that a node waits for another to hand over a session. Where a handler of the session runs longer, the
-     * session stays, and its client retries. Default 5,000; at least 1.
+     * Milliseconds that a node waits for another to hand over a session, and to have read the log up to its place. Where a
+     * handler of the session runs longer, the session stays; where the node reads later, it does not take the session. In
+     * both cases its client retries. Default 5,000; at least 1.
      */
     handoverMs: { unit: 'ms', default: 5_000, least: 1 },
     /**

@@ -234,6 +234,23 @@ export class ClusterNode implements Cluster {
     return this.#history.reach(position, from, deadlineMs)
   }
 
+  /** Waits until this node has read past a position, at most for a time; see {@link LogHistory.arrive}. */
+  arrive (position: LogPosition, withinMs: number): Promise<'passed' | 'late' | 'gone'> {
+    return this.#history.arrive(position, withinMs)
+  }
+
+  /** Waits until this node has read all that is in the log now, at most for a time. Returns whether it has. It writes an entry for that. */
+  async caughtUp (withinMs: number): Promise<boolean> {
+    const { clock } = this.#parts
+    let timer: unknown
+    const late = new Promise<false>((resolve) => { timer = clock.setTimeout(() => { resolve(false) }, withinMs) })
+    try {
+      return await Promise.race([this.#publisher.lap().then(() => true), late])
+    } finally {
+      clock.clearTimeout(timer)
+    }
+  }
+
   /** Waits until this node has read past a place in the log, at most for a time. Returns whether it has. */
   passes (at: Offset, withinMs: number): Promise<boolean> {
     return this.#history.passes(at, withinMs)

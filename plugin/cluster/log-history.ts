@@ -67,6 +67,32 @@ export class LogHistory {
     }
   }
 
+  /**
+   * Waits until this node has read past a position, at most for a time.
+   *
+   * @returns `late` if it has not, and the log has the entry there, or nobody can tell; `gone` if the log has it no longer, so that perhaps no node ever reads it
+   */
+  async arrive (position: LogPosition, withinMs: number): Promise<'passed' | 'late' | 'gone'> {
+    if (await this.passes(position.at, withinMs)) return 'passed'
+    let isThere: boolean
+    try {
+      isThere = await this.#holds(position)
+    } catch {
+      return 'late'
+    }
+    return this.#hasPassed(position.at) ? 'passed' : isThere ? 'late' : 'gone'
+  }
+
+  /** Whether the log has the entry of a position. Rejects if the engine does not answer. */
+  async #holds ({ at, before }: LogPosition): Promise<boolean> {
+    for (let next = before; ;) {
+      const page = await this.#parts.range(next, pageEntries)
+      if (page.some((entry) => entry.at === at)) return true
+      next = page.at(-1)?.at ?? null
+      if (next === null || next > at) return false
+    }
+  }
+
   /** Waits until this node has read past a place, at most for a time. Returns whether it has. */
   async passes (at: Offset, withinMs: number): Promise<boolean> {
     if (!this.#hasPassed(at)) await this.#arrival(at, withinMs)

@@ -1,7 +1,7 @@
 import { isInternal } from './channels.ts'
 import type { Offset } from './engine.ts'
 import type { Clock } from './hub/clock.ts'
-import { readBroadcast, unpackEntry, urlOf, type Broadcast, type ReadEntry } from './log-entry.ts'
+import { readBroadcast, unpackEntry, urlOf, type Broadcast, type EntryHead, type ReadEntry } from './log-entry.ts'
 import { nodeMark, type LogPosition } from './log-position.ts'
 import { LogTail, type MissedBroadcasts, type TailEntry, type TailLimits } from './log-tail.ts'
 
@@ -70,6 +70,8 @@ export class LogReader {
   readonly #subscribers = new Map<string, Set<LogSubscriber>>()
   /** The last entry of each node. */
   readonly #known = new Map<string, KnownNode>()
+  /** Nodes of which sessions from elsewhere have later entries, by their mark: the engine lost them before this node came to them. */
+  readonly #ahead = new Map<string, { readonly counter: number, readonly seenAt: number }>()
   /** Until when unknown nodes may have been there before; null before the first `up`. */
   #joiningUntil: number | null = null
   /** The gravest loss that is still to be told; null for none. */
@@ -143,15 +145,14 @@ export class LogReader {
       return
     }
     // A new connection reads from further back. What was there before this node is not for its sessions, or they have it from another node.
-    if (at < this.#since && known?.isPast !== false) {
-      if (known === undefined) this.#know(node, { mark: nodeMark(node), counter, seenAt: now, isPast: true })
-      else known.counter = counter
-      return
-    }
+    if (at < this.#since && known?.isPast !== false) return this.#notePast(entry, known)
     if (this.#joiningUntil !== null) this.#checkAway(now, this.#parts.awayMs)
-    const missed = known === undefined ? counter > 1 && now > (this.#joiningUntil ?? 0) : counter > known.counter + 1
-    if (missed) this.#note('missing', node)
     const mark = known?.mark ?? nodeMark(node)
+    const missed = known === undefined ? counter > 1 && now > (this.#joiningUntil ?? 0) : counter > known.counter + 1
+    // Sessions that came here have it. Nobody delivers it to the others alone.
+    const isAhead = this.#ahead.size > 0 && this.#isAhead(mark, counter)
+    if (isAhead) this.duplicates++
+    if (missed || isAhead) this.#note('missing', node)
     const isComing = known?.isPast !== false
     if (known === undefined) this.#know(node, { mark, counter, seenAt: now, isPast: false })
     else Object.assign(known, { counter, seenAt: now, isPast: false })
@@ -166,7 +167,7 @@ export class LogReader {
     this.#wasAway = false
     this.tail.push({ at, node: mark, counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy, isAfterHole: missed })
     markFrames(read)
-    for (const broadcast of read) {
+    for (const broadcast of isAhead ? [] : read) {
       if (broadcast === undefined) this.#refuse(entry)
       else if (broadcast !== null) this.#deliver(this.#subscribers.get(broadcast.url), broadcast, at, node)
     }
@@ -226,11 +227,31 @@ export class LogReader {
     return at === null ? null : { at, before, known: this.#latest(this.#parts.clock.now() - this.#parts.forgetMs) }
   }
 
-  /** Goes through what a reader at `position` has not read. All of that must be in the tail. */
+  /**
+   * Goes through what a reader at `position` has not read. All of that must be in the tail. This node must have read past the position,
+   * or the log no longer have it: what that reader has and this one has not is not delivered here later.
+   */
   replay (position: LogPosition, missed: MissedBroadcasts): void {
     this.#tellLoss()
-    this.tail.replay(position, this.#latest(-Infinity), missed)
+    const latest = this.#latest(-Infinity)
+    this.tail.replay(position, latest, missed)
     if (this.#wasAway) missed.lost()
+    for (const [mark, counter] of Object.entries(position.known)) if (counter > (latest[mark] ?? 0)) this.#noteAhead(mark, counter)
+  }
+
+  #noteAhead (mark: string, counter: number): void {
+    const now = this.#parts.clock.now()
+    this.#ahead.set(mark, { counter: Math.max(counter, this.#ahead.get(mark)?.counter ?? 0), seenAt: now })
+    if (this.#ahead.size <= leastKnown) return
+    for (const [mark, { seenAt }] of this.#ahead) if (now - seenAt > this.#parts.forgetMs) this.#ahead.delete(mark)
+  }
+
+  /** Whether a session that came here has an entry of a node. The next one of that node is asked for later. */
+  #isAhead (mark: string, counter: number): boolean {
+    const ahead = this.#ahead.get(mark)
+    if (ahead === undefined) return false
+    if (counter >= ahead.counter) this.#ahead.delete(mark)
+    return counter <= ahead.counter
   }
 
   #latest (since: number): Record<string, number> {
@@ -245,13 +266,22 @@ export class LogReader {
     for (const { at, bytes } of entries) {
       const entry = unpackEntry(bytes)
       if (entry === null) continue
-      const mark = this.#known.get(entry.node)?.mark ?? nodeMark(entry.node)
+      const known = this.#known.get(entry.node)
+      const mark = known?.mark ?? nodeMark(entry.node)
+      // Its node may write it again, and the sessions that come here have it then.
+      if (this.#since !== null && at < this.#since) this.#notePast(entry, known)
       if (this.tail.has(mark, entry.counter)) continue
       const read = this.#read(entry)
       markFrames(read)
       found.push({ at, node: mark, counter: entry.counter, broadcasts: read.map((broadcast) => broadcast ?? null), bytes: bytes.length, isLossy: read.includes(undefined), isAfterHole: false })
     }
     return found
+  }
+
+  /** An entry is from before this node began to read. */
+  #notePast ({ node, counter }: EntryHead, known: KnownNode | undefined): void {
+    if (known === undefined) this.#know(node, { mark: nodeMark(node), counter, seenAt: this.#parts.clock.now(), isPast: true })
+    else if (known.isPast) known.counter = Math.max(known.counter, counter)
   }
 
   /** Remembers a node, and forgets those whose entries cannot come again. */

@@ -130,9 +130,13 @@ export class LogTail {
    */
   replay (position: LogPosition, latest: Readonly<Record<string, number>>, missed: MissedBroadcasts): void {
     const expected = new Map(Object.entries(position.known))
-    for (const entry of this.#unknownTo(position, latest)) {
+    for (const { entry, isOvertaken } of this.#unknownTo(position, latest)) {
       const last = expected.get(entry.node)
       expected.set(entry.node, entry.counter)
+      if (isOvertaken) {
+        missed.lost()
+        continue
+      }
       // The reader's own numbers are exact. What this node missed, that reader may have.
       const isAfterHole = last === undefined ? entry.isAfterHole : entry.counter > last + 1
       if (isAfterHole || entry.isLossy) missed.lost()
@@ -141,18 +145,26 @@ export class LogTail {
     }
   }
 
-  /** In a failover of an engine, two nodes may read entries in different orders. So all that is unknown is counted, and found. */
-  #unknownTo (position: LogPosition, latest: Readonly<Record<string, number>>): TailEntry[] {
+  /**
+   * In a failover of an engine, two nodes may read entries in different orders. So all that is unknown is counted, and found. What the
+   * engine lost before the reader came to it stands here before entries that the reader has: it would come out of order.
+   */
+  #unknownTo (position: LogPosition, latest: Readonly<Record<string, number>>): Array<{ readonly entry: TailEntry, readonly isOvertaken: boolean }> {
     let missing = 0
     for (const [node, number] of Object.entries(position.known)) missing += Math.max(0, (latest[node] ?? 0) - number)
-    const unknown: TailEntry[] = []
+    const unknown: Array<{ readonly entry: TailEntry, readonly isOvertaken: boolean }> = []
+    let hasKnown = false
     for (let number = this.#entries.length - 1; number >= this.#head; number--) {
       const entry = this.#entries[number]!
-      if (missing <= 0 && entry.at <= position.at) break
+      const isBehind = entry.at > position.at
+      if (missing <= 0 && !isBehind) break
       const known = position.known[entry.node]
-      if (known === undefined ? entry.at <= position.at : entry.counter <= known) continue
+      if (known === undefined ? !isBehind : entry.counter <= known) {
+        hasKnown ||= known !== undefined
+        continue
+      }
       if (known !== undefined) missing--
-      unknown.push(entry)
+      unknown.push({ entry, isOvertaken: hasKnown && !isBehind })
     }
     return unknown.reverse()
   }

@@ -85,6 +85,8 @@ export class Publisher {
   #retry: unknown
   #retryMs: number
   #syncing: Array<{ readonly upTo: number, readonly resolve: () => void, readonly reject: (error: Error) => void }> = []
+  /** What waits for the entry of a number, or a later one, to come back. In the order of these numbers. */
+  readonly #laps: Array<{ readonly counter: number, readonly isBack: Promise<void>, readonly settle: () => void }> = []
   #onEmpty: (() => void) | null = null
   #lastLagMs = 0
   /** Broadcasts dropped over a limit. */
@@ -180,6 +182,7 @@ export class Publisher {
       this.#lastLagMs = this.#parts.clock.now() - entry.sentAt
     }
     if (found !== undefined) this.#settleSync(found.upTo)
+    while (this.#laps.length > 0 && this.#laps[0]!.counter <= counter) this.#laps.shift()!.settle()
     this.#schedule()
     this.#checkEmpty()
     return found?.broadcasts
@@ -196,6 +199,19 @@ export class Publisher {
 
   #settleSync (upTo: number): void {
     while (this.#syncing.length > 0 && this.#syncing[0]!.upTo <= upTo) this.#syncing.shift()!.resolve()
+  }
+
+  /** Writes an entry, and resolves when it is back: then this node has read all that was in the log before the call. Never, if the node leaves. */
+  lap (): Promise<void> {
+    const counter = this.#counter + 1
+    let lap = this.#laps.at(-1)
+    if (lap?.counter !== counter) {
+      let settle = () => {}
+      const isBack = new Promise<void>((resolve) => { settle = resolve })
+      this.#laps.push(lap = { counter, isBack, settle })
+    }
+    this.beat(true)
+    return lap.isBack
   }
 
   /** Writes what waits, within a time, and says that no more will come. */

@@ -92,8 +92,8 @@ function restingOf ({ revision, record }: StoredRecord): RestingRecord | null {
   return { revision, record, bytes, endsAt: record.endsAt ?? null }
 }
 
-/** Where a session is, as its record says. */
-type Found = Whereabouts | { readonly owner: string }
+/** Where a session is, as its record of a revision says. */
+type Found = Whereabouts | { readonly owner: string, readonly revision: string }
 
 /**
  * Which sessions this node owns, and how they come and go. One record a session says who owns it. It changes by
@@ -324,11 +324,13 @@ export class Ownership {
     const { node, clock, fixed } = this.#parts
     let isInDoubt = false
     for (;;) {
-      const written = await node.records.write(held.ref, record, held.revision, keep, mayGoOn, () => { isInDoubt = true })
+      // A check of the record after an outage may write it meanwhile.
+      const { revision } = held
+      const written = await node.records.write(held.ref, record, revision, keep, mayGoOn, () => { isInDoubt = true })
       if (written !== null) return written
       // A read that fails says nothing: another node may have the session by now.
       const stored = await node.records.readAgain(held.ref, mayGoOn)
-      if (stored === undefined || (stored !== null && (stored.revision === held.revision || !this.#isEarlier(held, stored.record)))) return null
+      if (stored === undefined || (stored !== null && (stored.revision === revision || !this.#isEarlier(held, stored.record)))) return null
       if (stored === null && isInDoubt && node.isRecovering) {
         // It may have come to be, and another node taken the session, before the engine lost its memory. That node writes its record again.
         if (this.#isClosed || mayGoOn?.() === false) return null
@@ -400,10 +402,10 @@ export class Ownership {
     for (;;) {
       // The owner of a moment ago mostly still is.
       const known = isFirst && !this.#transfers.has(ref) && !endpoint.sessions.has(id) ? this.#owners.get(ref) : undefined
-      const found = known === undefined ? await this.#locate(endpoint, id, boundTo, false) : { owner: known }
+      const found = known === undefined ? await this.#locate(endpoint, id, boundTo, false) : { owner: known, revision: null }
       if (typeof found === 'string') return found
       isFirst = false
-      const { owner } = found
+      const { owner, revision } = found
       const replyTo = submission.waiter == null ? null : this.#replies.open(owner, submission.waiter)
       let outcome: Outcome | null = null
       let reply: Reply
@@ -421,17 +423,16 @@ export class Ownership {
         return outcome ?? 'unavailable'
       }
       this.#owners.delete(ref)
-      if (reply.name === outcomes.none && known === undefined && !isRecovering() && await this.#isStill(ref, owner)) return 'absent'
+      if (reply.name === outcomes.none && revision !== null && !isRecovering() && await this.#isStill(ref, revision)) return 'absent'
       if (reply.name !== outcomes.gone && reply.name !== outcomes.none) return 'unavailable'
       if (clock.now() >= until || owner === node) return 'unavailable'
     }
   }
 
-  /** Whether a record still names a node that does not have the session. */
-  async #isStill (ref: string, owner: string): Promise<boolean> {
+  /** Whether a record is as it was when its node said that it has no such session, or gone. Otherwise the session may have come back to that node. */
+  async #isStill (ref: string, revision: string): Promise<boolean> {
     const stored = await this.#parts.node.records.read(ref).catch(() => undefined)
-    if (stored === undefined) return false
-    return stored === null || (stored.record.status === 'live' && stored.record.owner === owner)
+    return stored === null || stored?.revision === revision
   }
 
   /**
@@ -497,7 +498,7 @@ export class Ownership {
         if (arrived !== null) return arrived
         continue
       }
-      if (!isClaimed && record.status === 'live') return { owner }
+      if (!isClaimed && record.status === 'live') return { owner, revision: stored.revision }
       if (endpoint.registry.isFull) return 'full'
       // A node that stood still must not take what it may not serve.
       if (hasLeft() || !this.#parts.node.gate.isOpen) return 'unavailable'
@@ -546,13 +547,7 @@ export class Ownership {
       this.#giveBack(refOf(id), endpoint, stored)
       return 'full'
     }
-    const from = isLossy(stored, snapshot) ? 'crashed' : stored.record.status === 'moving' ? 'moved' : 'frozen'
-    const arrival = this.#takeOver(endpoint, refOf(id), stored, snapshot,
-      (whole, onRestored) => endpoint.restore(id, whole, { from, deadlineMs: this.#parts.options.handoverMs, awaitsStream: isClaimed }, onRestored),
-      (held) => {
-        // An event brought it here, and more may follow.
-        if (!isClaimed && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
-      })
+    const arrival = this.#bringHere(endpoint, id, stored, snapshot, isClaimed, until)
     this.#transfer(refOf(id), arrival)
     if (await this.#within(arrival, until)) return await arrival
     // It goes on after the request's time: the record may name this node already.
@@ -563,6 +558,25 @@ export class Ownership {
       }).catch(() => {})
     }
     return 'unavailable'
+  }
+
+  /** Takes a session over as soon as this node has read the log up to its place, in the slot that the caller reserved. */
+  async #bringHere (endpoint: Endpoint, id: string, stored: RestingRecord, snapshot: SessionSnapshot, isClaimed: boolean, until: number): Promise<Whereabouts | null> {
+    const { options: { handoverMs }, clock, node: { gate } } = this.#parts
+    const isCrashed = isLossy(stored, snapshot)
+    const reached = await endpoint.awaitLog(snapshot, isCrashed || snapshot.unsureFrom !== undefined, Math.max(0, until - clock.now()))
+    if (reached === 'late' || endpoint.runtime.draining || !gate.isOpen) {
+      endpoint.registry.release(snapshot.owner, null)
+      if (gate.isOpen) this.#giveBack(refOf(id), endpoint, stored)
+      return 'unavailable'
+    }
+    const from = isCrashed ? 'crashed' : stored.record.status === 'moving' ? 'moved' : 'frozen'
+    return await this.#takeOver(endpoint, refOf(id), stored, snapshot,
+      (whole, onRestored) => endpoint.restore(id, whole, { from, deadlineMs: reached === 'passed' ? handoverMs : 0, awaitsStream: isClaimed }, onRestored),
+      (held) => {
+        // An event brought it here, and more may follow.
+        if (!isClaimed && (endpoint.limits.persist === 'detach' || endpoint.limits.freezeMs > 0)) held.freezeAfter(Math.max(endpoint.limits.freezeMs, thawedMs))
+      })
   }
 
   /**
@@ -605,7 +619,7 @@ export class Ownership {
     } catch (error) {
       endpoint.registry.release(snapshot.owner, null)
       // A node that begins to drain gives it back, and nothing is wrong with the session.
-      if (!(error instanceof DrainingError)) this.#report(error, ref, 'a session of the cluster cannot be restored here')
+      if (!(error instanceof DrainingError || error instanceof UnavailableError)) this.#report(error, ref, 'a session of the cluster cannot be restored here')
       // A node of another version may be able to.
       await records.write(ref, { status: 'frozen', url: endpoint.url, epoch: epoch + 1, snapshot: record.status === 'live' ? encodeSnapshot(snapshot) : resting.bytes, endsAt: resting.endsAt, by }, written, this.#keepAgain(endpoint, resting)).catch(() => null)
       return 'unavailable'
@@ -621,7 +635,7 @@ export class Ownership {
     return 'here'
   }
 
-  /** This node has no room for a session that moves to it: any other may have it. */
+  /** This node cannot take a session that moves to it: any other may have it. */
   #giveBack (ref: string, endpoint: Endpoint, resting: RestingRecord): void {
     const { node: { node, records } } = this.#parts
     const { revision, record, bytes, endsAt } = resting

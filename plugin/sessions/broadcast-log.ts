@@ -20,8 +20,12 @@ export interface BroadcastLog {
   placeOf: (frame: Frame) => { readonly place: BroadcastPlace, readonly after: Offset } | null
   /** The frame at a place; null if it is not here. */
   frameAt: (place: BroadcastPlace) => Frame | null
+  /** Waits until this node has read past a position: `late` if it has not in time, `gone` if it perhaps never will, since the log has lost that. */
+  arrive: (position: LogPosition, withinMs: number) => Promise<'passed' | 'late' | 'gone'>
+  /** Waits until this node has read all that is in the log now, at most for a time. Resolves to whether it has. */
+  caughtUp: (withinMs: number) => Promise<boolean>
   /** Waits until this node has read past a position. Resolves to whether it then has all that came since, in the present turn. */
   reach: (position: LogPosition, from: Offset | null, deadlineMs: number) => Promise<boolean>
-  /** Goes through what a node at a position had not read. */
+  /** Goes through what a node at a position had not read. What that one had read and this one has not is not delivered here later. */
   replay: (position: LogPosition, missed: MissedBroadcasts) => void
 }

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { UpdateDefinitions } from '../../schemas/contract.ts'
-import { ArgumentError, DrainingError } from '../../schemas/errors.ts'
+import { ArgumentError, DrainingError, UnavailableError } from '../../schemas/errors.ts'
 import { logThrown, presentable } from '../../schemas/thrown.ts'
 import { isSyncCallback } from '../commands/sync-callback.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
@@ -222,12 +222,12 @@ export class Endpoint implements SessionScope<TetherSession> {
 
   /**
    * Makes a session from a snapshot, in the slot that the caller reserved for the snapshot's owner; the caller gives
-   * the slot back if this rejects. Waits until this node has read the log up to the snapshot's position; then, in one
+   * the slot back if this rejects. Waits until this node has read the log up to the snapshot's position ({@link awaitLog}); then, in one
    * synchronous step, the session gets what the log brought since, and joins its groups and topics. `onRestore` is queued. Until then the
    * endpoint does not know the session.
    *
-   * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, and
-   * with an error of `deserialize`. Who calls it logs that.
+   * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, with
+   * `FST_ERR_TETHER_UNAVAILABLE` if this node reads the log too late, and with an error of `deserialize`. Who calls it logs that.
    *
    * @param onRestored is called in the step that makes the session, behind `onRestore`
    */
@@ -245,7 +245,9 @@ export class Endpoint implements SessionScope<TetherSession> {
   async #restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false, ref, isOver = false, mayDrain = false }: RestoreOptions, onRestored: (session: TetherSession) => void): Promise<TetherSession> {
     const state = await this.#revive(snapshot)
     const { broadcastLog: log } = this
-    const isComplete = isOver || log === null || (snapshot.log !== null && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
+    const arrival = isOver ? 'passed' : await this.awaitLog(snapshot, false, deadlineMs)
+    if (arrival === 'late') throw new UnavailableError()
+    const isComplete = isOver || log === null || (snapshot.log !== null && arrival === 'passed' && await log.reach(snapshot.log, snapshot.framesAfter, deadlineMs))
     // A drain that began meanwhile knows only the sessions of that moment.
     if (this.runtime.draining && !mayDrain) throw new DrainingError()
     const session = new TetherSession(this, state, { boundTo: snapshot.boundTo, owner: snapshot.owner, connection: null }, null, { id, ref, snapshot, from })
@@ -268,6 +270,19 @@ export class Endpoint implements SessionScope<TetherSession> {
     onRestored(session)
     if (!awaitsStream) this.awaitStream(session)
     return session
+  }
+
+  /**
+   * Waits until this node has read the log up to a snapshot's position. A session that came before would get again what it has.
+   *
+   * @param isLossy whether its client may have got more of the log since; then this node reads all that is there now
+   * @returns `late` if it has not in time; `gone` if it perhaps never will, since the log has lost that
+   */
+  async awaitLog ({ log: position }: SessionSnapshot, isLossy: boolean, withinMs: number): Promise<'passed' | 'late' | 'gone'> {
+    const { broadcastLog: log } = this
+    if (log === null) return 'passed'
+    if (isLossy && !await log.caughtUp(withinMs)) return 'late'
+    return position === null ? 'passed' : await log.arrive(position, isLossy ? 0 : withinMs)
   }
 
   async #revive ({ state, stateVersion }: SessionSnapshot): Promise<unknown> {

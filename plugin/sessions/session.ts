@@ -369,7 +369,8 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const final = isResumed && (isUnsure || from !== seq) ? 'gap' : verdict
     // A client that has lost count may claim any number, so what it has of these is unknown.
     if (final === 'resumed') this.replies?.acknowledge(seq)
-    else this.replies?.miss(0, from + 1)
+    // Those that were lifted have other numbers now.
+    else this.replies?.miss(0, isUnsure ? Infinity : from + 1)
     if (isResumed) this.proven = true
     // A session without a stream may have dropped updates before its page came. Its verdict does not say so.
     else if (from > 0) feed.outbox.announceGap()
@@ -566,18 +567,21 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const { scope, feed } = this
     const state = keepState(this.state, scope.hooks)
     const pending = Array.from(this.inbox.origins as Map<JournalOrigin, number>, ([{ entry, count }, left]): JournalEntry => ({ ...entry, done: count - left }))
-    return {
-      ...this.#snapshotOf(state, scope.broadcastLog?.position() ?? null, scope.runtime.time.now()),
-      ...isAwaited ? { everConnected: true } : {},
-      ...feed.stream === null && !isAwaited ? {} : { detachedMs: 0 },
-      first: feed.lastWritten + 1,
-      frames: [],
-      framesAfter: null,
-      // Those that are there already, the client ignores.
-      replies: this.replies?.snapshot().map(([seq, text]) => [seq, text, 0]) ?? [],
-      isBackup: true,
-      ...pending.length === 0 ? {} : { pending }
-    }
+    // With `persist: 'command'` this runs behind each command. A spread takes ten times as long for an object of this size.
+    return Object.assign(
+      this.#snapshotOf(state, scope.broadcastLog?.position() ?? null, scope.runtime.time.now()),
+      {
+        first: feed.lastWritten + 1,
+        frames: [],
+        framesAfter: null,
+        // Those that are there already, the client ignores.
+        replies: this.replies?.snapshot().map(([seq, text]) => [seq, text, 0] as const) ?? [],
+        isBackup: true as const
+      },
+      isAwaited ? { everConnected: true } : null,
+      feed.stream === null && !isAwaited ? null : { detachedMs: 0 },
+      pending.length === 0 ? null : { pending }
+    )
   }
 
   // Moving
@@ -662,13 +666,16 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     const now = this.scope.runtime.time.now()
     const { unsureFrom, owesGap, sureFrom } = this.#journey!
     // Its client may have those of another node, under whatever numbers.
-    if (owesGap) feed.outbox.liftAbove(feed.outbox.next - 1, now, sureFrom, isPrivate)
-    const snapshot: SessionSnapshot = {
-      ...this.#snapshotOf(state, position, now),
-      ...snapshotFrames(feed.outbox, scope.broadcastLog, now),
-      replies: this.replies?.snapshot() ?? [],
-      ...owesGap ? { unsureFrom } : {}
+    if (owesGap) {
+      feed.outbox.liftAbove(feed.outbox.next - 1, now, sureFrom, isPrivate)
+      this.replies?.miss(0, Infinity)
     }
+    const snapshot = Object.assign(
+      this.#snapshotOf(state, position, now),
+      snapshotFrames(feed.outbox, scope.broadcastLog, now),
+      { replies: this.replies?.snapshot() ?? [] },
+      owesGap ? { unsureFrom } : null
+    )
     this.#journey!.hasMoved = true
     this.destroy('moved')
     return snapshot

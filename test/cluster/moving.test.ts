@@ -9,6 +9,7 @@ import { refused } from '../e2e/harness/refusal.ts'
 import { post, readWhole, request } from '../e2e/harness/request.ts'
 import { until } from '../e2e/harness/until.ts'
 import { openSocket } from '../e2e/harness/web-socket.ts'
+import { LateReader } from './harness/late-reader.ts'
 import { seen, startNode, startNodes } from './harness/nodes.ts'
 import { keeping, saidAt, Tab } from './harness/tabs.ts'
 
@@ -48,6 +49,37 @@ for (const isCounting of [true, false]) {
     t.strictSame(tab.all.filter((text) => text.startsWith('group')), Array.from({ length: 12 }, (_, round) => `group ${round}`))
     t.strictSame(new Set(tab.verdicts.slice(1)), new Set(['resumed']))
     t.equal(nodes.filter(({ live }) => live.get(tab.session) !== undefined).length, 1)
+  })
+}
+
+for (const isCounting of [true, false]) {
+  t.test(`a node that reads the log late takes no session whose place it has not come to: ${isCounting ? 'counting' : 'with ids'}`, async (t) => {
+    const hub = memory({ deadlineMs: 300 })
+    const late = new LateReader(hub)
+    const cluster = { handoverMs: 300 }
+    const [one, two, three] = [await startNode(t, hub, { live: keeping, cluster }), await startNode(t, late, { live: keeping, cluster }), await startNode(t, hub, { live: keeping, cluster })]
+    const nodes = [one, two, three]
+    await until(() => nodes.every((node) => node.cluster.nodes().length === 3 && node.cluster.status === 'ready'), 'all nodes')
+    const tab = await Tab.open(one, { isCounting })
+    late.stop()
+    let count = 0
+    const broadcast = () => { one.live.broadcast('note', { text: `${count++}` }) }
+    broadcast()
+    broadcast()
+    await until(() => tab.all.length === 2, 'what the late node has not read')
+    await tab.goTo(two)
+    t.notOk(tab.verdicts.includes('gap'))
+    t.equal(two.live.get(tab.session), undefined, 'it does not take the session')
+    broadcast()
+    t.equal(await tab.comeTo(three), 'resumed', 'another node does')
+    const restored = tab.comeTo(two)
+    await until(() => three.live.get(tab.session) === undefined, 'the session has left')
+    broadcast()
+    late.goOn()
+    t.equal(await restored, 'resumed')
+    broadcast()
+    await until(() => tab.all.length >= count, 'all updates')
+    t.strictSame(tab.all, Array.from({ length: count }, (_, number) => `${number}`), 'each once')
   })
 }
 

@@ -3,6 +3,10 @@ import t, { type Test } from 'tap'
 import { Redis } from 'ioredis'
 import { until } from '../e2e/harness/until.ts'
 import { effort } from '../harness/effort.ts'
+import { DueIndex } from '../../plugin/cluster/redis/due-index.ts'
+import { RedisKeys } from '../../plugin/cluster/redis/keys.ts'
+import { RedisLine } from '../../plugin/cluster/redis/redis-line.ts'
+import { serverOf } from '../../plugin/cluster/redis/redis-server.ts'
 import { redis } from '../../plugin/entries/redis.ts'
 import { defaults } from '../../schemas/defaults.ts'
 import { clientKind, clientKinds } from './harness/redis-clients.ts'
@@ -49,6 +53,99 @@ t.test('scripts that the server forgets during use are loaded again, and no call
   await until(() => two.entries.length === rounds * 5, 'all entries')
   t.same(two.entries, range(rounds * 5).map(String), 'once each, in order')
   t.same([one.states, two.states], [['up'], ['up']])
+})
+
+async function openLine (scope: Scope, { port }: RedisProcess): Promise<RedisLine> {
+  const line = new RedisLine(serverOf(client(port)), 5_000)
+  scope.after(() => { line.end(new Error('the test is over')) })
+  await line.open()
+  return line
+}
+
+/** How often scripts ran so far. */
+async function scripts ({ admin }: RedisProcess): Promise<number> {
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0)
+}
+
+for (const name of ['ioredis 6', 'redis 6']) {
+  t.test(`${name}: writes of one turn share their way, and each has an answer of its own`, async (t) => {
+    const scope = scopeOf(t)
+    const server = await startRedis(scope)
+    const { engine } = await openNode(scope, clientKind(name).client(server.port))
+    const value = (index: number, bytes: number) => Buffer.alloc(bytes, String(index))
+    const sizes = range(300).map((index) => index === 100 ? 3_000_000 : index % 50 === 0 ? 400_000 : 100)
+    const first = await Promise.all(sizes.map((bytes, index) => engine.put(refOf(String(index)), value(index, bytes), null, minute)))
+    t.equal(new Set(first).size, 300, 'a revision for each')
+    t.notOk(first.includes(null))
+    await server.admin.script('FLUSH')
+    const second = await Promise.all([
+      ...first.map((revision, index) => engine.put(refOf(String(index)), value(index + 1, 10), index % 3 === 0 ? 'another' : revision, minute)),
+      ...first.map((revision, index) => engine.journal!(refOf(String(index)), revision!, Buffer.from('x')))
+    ])
+    // The journal of a record with a newer revision takes nothing.
+    t.same(second.slice(0, 300).map((revision) => revision === null), first.map((_, index) => index % 3 === 0))
+    t.same(second.slice(300), first.map((_, index) => index % 3 === 0))
+    const found = await Promise.all(first.map((_, index) => engine.get(refOf(String(index)))))
+    t.ok(found.every((record, index) => record!.value.equals(index % 3 === 0 ? value(index, sizes[index]!) : value(index + 1, 10))))
+    t.same(found.map((record) => record!.revision), found.map((_, index) => index % 3 === 0 ? first[index] : second[index]))
+  })
+}
+
+t.test('what waits for the end of a turn rejects with its line, and nothing of it is written', async (t) => {
+  const scope = scopeOf(t)
+  const server = await startRedis(scope)
+  const line = await openLine(scope, server)
+  const written = Promise.allSettled(range(3).map((index) => line.join(String(index), ['SET', String(index), 'a'])))
+  line.end(new Error('the end'))
+  t.same((await written).map((result) => result.status === 'rejected' && result.reason.message), ['the end', 'the end', 'the end'])
+  await t.rejects(line.join('a', ['SET', 'a', 'a']), { message: 'the end' })
+  t.same(await server.admin.keys('*'), [])
+})
+
+t.test('a record that is written again and again leaves the index of due times alone, and comes due in time', async (t) => {
+  const scope = scopeOf(t)
+  const server = await startRedis(scope)
+  const [one, two] = [await openNode(scope, client(server.port)), await openNode(scope, client(server.port))]
+  const key = refOf('a')
+  let revision = await one.engine.put(key, Buffer.from('a'), null, { ...minute, dueAt: 100_000 })
+  const put = async (dueAt?: number) => {
+    const before = await scripts(server)
+    revision = await one.engine.put(key, Buffer.from('a'), revision, dueAt === undefined ? minute : { ...minute, dueAt })
+    return await scripts(server) - before
+  }
+  const due = async (now: number) => (await two.engine.due!(now, 10)).length
+  t.equal(await put(100_500), 1, 'the index has an earlier time')
+  t.same([await due(100_499), await due(100_500)], [0, 1], 'the time of the record counts')
+  t.equal(await put(115_000), 1)
+  t.same([await due(114_999), await due(115_000)], [0, 1], 'also once another node has corrected the index')
+  t.equal(await put(115_001), 2, 'a quarter of its time to live is the most')
+  t.equal(await put(115_000), 2, 'an earlier time goes into the index')
+  t.same([await due(114_999), await due(115_000)], [0, 1])
+  t.equal(await put(), 1)
+  t.equal(await due(1_000_000), 0, 'it has no time any more')
+  t.equal(await put(200_000), 2, 'which another node may have taken out of the index')
+  t.same([await due(199_999), await due(200_000)], [0, 1])
+  t.equal(await one.engine.put(key, Buffer.from('b'), 'another', { ...minute, dueAt: 200_000 }), null)
+  t.equal(await put(200_001), 2, 'after a refusal nobody knows')
+  await server.admin.del('tether:{shop}:due')
+  await server.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  await until(() => one.states.length === 3 && two.states.length === 3, 'new connections')
+  t.equal(await put(200_002), 2, 'nor after a new connection')
+  t.same([await due(200_001), await due(200_002)], [0, 1])
+})
+
+t.test('an index of due times remembers as many records as it may', async (t) => {
+  const scope = scopeOf(t)
+  const server = await startRedis(scope)
+  const line = await openLine(scope, server)
+  const index = new DueIndex(new RedisKeys('', 'shop'), 2)
+  for (const key of ['a', 'b']) await index.add(line, key, 1_000)
+  index.written('a', 1_001)
+  await index.add(line, 'c', 1_000)
+  t.same(['a', 'b', 'c'].map((key) => index.covers(key, 1_001, 10)), [true, false, true], 'b was written longest ago')
+  index.forget('a')
+  index.clear()
+  t.same(['a', 'c'].map((key) => index.covers(key, 1_001, 10)), [false, false])
 })
 
 t.test('a server that becomes a replica is down, not empty, until it is a master again', async (t) => {

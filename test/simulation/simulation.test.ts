@@ -1,6 +1,7 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import t from 'tap'
 import { effort } from '../harness/effort.ts'
+import { keptPlans } from './harness/kept-plans.ts'
 import { planFor } from './harness/plan.ts'
 import { describe, runPlan, runSeeds } from './harness/run-seeds.ts'
 
@@ -11,6 +12,10 @@ t.test('whatever fails, at whatever moment, nothing is lost, doubled or left beh
   // A simulation in which nothing happens proves nothing.
   for (const name of ['moves', 'resumed', 'gaps', 'lost', 'crashes', 'lapses'] as const) t.ok(totals[name] > 10, `${totals[name]} ${name}`)
   t.ok(totals.updates > 10_000 && totals.events > 5_000, `${totals.updates} updates, ${totals.events} events`)
+})
+
+t.test('what failed once does not fail again', async (t) => {
+  for (const { was, plan } of keptPlans) t.strictSame((await runPlan(plan)).faults, [], was)
 })
 
 t.test('the same seed gives the same run', async () => {

@@ -136,7 +136,7 @@ export class RedisEngine implements Engine {
   get (key: string): Promise<EngineRecord | null> {
     return this.#bounded(0, async () => {
       const record = this.#keys.record(key)
-      const [revision, value] = await this.#recordsLine.call(record, ['HMGET', record, 'r', 'v']) as [unknown, unknown]
+      const [revision, value] = await this.#recordsLine.join(record, ['HMGET', record, 'r', 'v']) as [unknown, unknown]
       if (revision !== null && value !== null) return { revision: textOf(revision), value: bytesOf(value) }
       await this.#verify()
       return null
@@ -148,8 +148,14 @@ export class RedisEngine implements Engine {
       const records = this.#recordsLine
       const revision = `${this.#author}${(++this.#writes).toString(36)}`
       // Its answer counts: a full server may refuse the one write and take the other.
-      if (dueAt !== undefined) await this.#due.add(this.#open, key, dueAt)
-      const isWritten = await putScript.run(records, [this.#keys.record(key), this.#keys.journal(key)], [ifRevision ?? '', revision, value, wholeMs(ttlMs), dueAt === undefined ? '' : String(dueAt)])
+      if (dueAt !== undefined && !this.#due.covers(key, dueAt, ttlMs / 4)) await this.#due.add(this.#open, key, dueAt)
+      let isWritten: unknown
+      try {
+        isWritten = await putScript.join(records, [this.#keys.record(key), this.#keys.journal(key)], [ifRevision ?? '', revision, value, wholeMs(ttlMs), dueAt === undefined ? '' : String(dueAt)])
+      } finally {
+        if (Number(isWritten) === 1 && dueAt !== undefined) this.#due.written(key, dueAt)
+        else this.#due.forget(key)
+      }
       if (Number(isWritten) === 1) return revision
       if (ifRevision !== null) await this.#verify()
       return null
@@ -192,7 +198,7 @@ export class RedisEngine implements Engine {
 
   journal (key: string, revision: string, entry: Buffer): Promise<boolean> {
     return this.#bounded(entry.length, async () => {
-      const reply = Number(await journalScript.run(this.#recordsLine, [this.#keys.record(key), this.#keys.journal(key)], [revision, entry, String(redisJournalEntries)]))
+      const reply = Number(await journalScript.join(this.#recordsLine, [this.#keys.record(key), this.#keys.journal(key)], [revision, entry, String(redisJournalEntries)]))
       if (reply === -1) throw new EngineFullError(`a journal has ${redisJournalEntries} entries`)
       if (reply === 0) await this.#verify()
       return reply === 1
@@ -290,6 +296,7 @@ export class RedisEngine implements Engine {
   async #live (onUp: () => void): Promise<void> {
     const writer = this.#life = this.#makeLine()
     const reader = this.#makeLine()
+    this.#due.clear()
     writer.onEnd((reason) => { reader.end(reason) })
     reader.onEnd((reason) => { writer.end(reason) })
     try {

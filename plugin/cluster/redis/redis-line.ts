@@ -1,5 +1,15 @@
+import { defaults } from '../../../schemas/defaults.ts'
 import { EngineError, EngineFullError } from '../../../schemas/errors.ts'
 import type { Argument, RedisConnection, RedisServer } from './redis-server.ts'
+
+const { redisBatchEntries, redisBatchBytes } = defaults.fixed
+
+/** A command that waits for the end of the turn. */
+interface Joined {
+  readonly key: string
+  readonly command: readonly Argument[]
+  readonly answer: (answer: Promise<unknown>) => void
+}
 
 /** Replies of a server that cannot do its work now, though it answers. Scripts of older servers put a hyphen before them. */
 const unfit = /(?:^|-)(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|TRYAGAIN|MOVED|ASK|UNBLOCKED|UNKILLABLE|NOQUORUM)\b/
@@ -25,6 +35,7 @@ export class RedisLine {
   readonly deadlineMs: number
   readonly #connection: RedisConnection
   readonly #waiting = new Set<(reason: Error) => void>()
+  #joined: Joined[] = []
   #reason: Error | null = null
   #onEnd: Array<(reason: Error) => void> = []
 
@@ -47,6 +58,36 @@ export class RedisLine {
   async call (key: string, command: readonly Argument[], deadlineMs = this.deadlineMs): Promise<unknown> {
     if (this.#reason !== null) throw this.#reason
     return await this.#within(this.#connection.send(key, command), deadlineMs, `gave no answer to ${command[0] as string}`)
+  }
+
+  /**
+   * Sends a command as `call` does, at the end of this turn of the event loop and in one write with the others of the turn. The order is
+   * that of the calls, except that what `call` sends overtakes it.
+   */
+  async join (key: string, command: readonly Argument[]): Promise<unknown> {
+    if (this.#reason !== null) throw this.#reason
+    if (this.#connection.sendAll === null) return await this.call(key, command)
+    const answer = new Promise<unknown>((resolve) => {
+      this.#joined.push({ key, command, answer: resolve })
+      if (this.#joined.length === 1) setImmediate(() => { this.#sendJoined() })
+    })
+    return await this.#within(answer, this.deadlineMs, `gave no answer to ${command[0] as string}`)
+  }
+
+  #sendJoined (): void {
+    const joined = this.#joined
+    this.#joined = []
+    // All of it has been rejected.
+    if (this.#reason !== null) return
+    for (let first = 0; first < joined.length;) {
+      let bytes = 0
+      let end = first
+      while (end < joined.length && end - first < redisBatchEntries && (end === first || bytes < redisBatchBytes)) bytes += sizeOf(joined[end++]!.command)
+      const batch = joined.slice(first, end)
+      const answers = batch.length === 1 ? [this.#connection.send(batch[0]!.key, batch[0]!.command)] : this.#connection.sendAll!(batch.map(({ command }) => command))
+      for (const [index, { answer }] of batch.entries()) answer(answers[index]!)
+      first = end
+    }
   }
 
   /** Calls `listener` when the line ends; at once if it has ended. */
@@ -96,6 +137,10 @@ export class RedisLine {
     this.end(reason)
     return reason
   }
+}
+
+function sizeOf (command: readonly Argument[]): number {
+  return command.reduce((sum, argument) => sum + argument.length, 0)
 }
 
 function unavailable (error: Error): Error {

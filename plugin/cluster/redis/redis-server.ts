@@ -9,6 +9,8 @@ export interface RedisConnection {
   readonly ready: Promise<unknown>
   /** Sends a command. `key` is its first key, by which a cluster finds the server. */
   send: (key: string, command: readonly Argument[]) => Promise<unknown>
+  /** Sends several commands in one write. Null where the library does so by itself, or where their keys may be on several servers. */
+  readonly sendAll: ((commands: ReadonlyArray<readonly Argument[]>) => Array<Promise<unknown>>) | null
   /** Ends it at once. What waits is dropped. */
   destroy: () => void
 }
@@ -33,9 +35,16 @@ interface CallbackClient extends Emitter {
   connect: () => Promise<unknown>
   disconnect: () => unknown
   callBuffer: (command: string, ...rest: readonly Argument[]) => Promise<unknown>
+  pipeline: () => CallbackPipeline
 }
 
-interface CallbackCluster extends Omit<CallbackClient, 'duplicate'> {
+interface CallbackPipeline {
+  callBuffer: (command: string, ...rest: readonly Argument[]) => unknown
+  /** Null if the commands were dropped with the connection. */
+  exec: () => Promise<ReadonlyArray<readonly [Error | null, unknown?]> | null>
+}
+
+interface CallbackCluster extends Omit<CallbackClient, 'duplicate' | 'pipeline'> {
   readonly options: { readonly keyPrefix?: string | null, readonly redisOptions?: { readonly keyPrefix?: string | null } }
   duplicate: (startupNodes: [], options: object) => CallbackCluster
   nodes: () => readonly CallbackClient[]
@@ -113,14 +122,26 @@ const callbackSettings = (connectMs: number) => ({
   keyPrefix: ''
 })
 
-function callbackConnection (client: CallbackClient | CallbackCluster, onLost: (reason: Error) => void, destroy: () => void): RedisConnection {
+/** @param pipeline of a single server; null for a cluster */
+function callbackConnection (client: CallbackClient | CallbackCluster, pipeline: (() => CallbackPipeline) | null, onLost: (reason: Error) => void, destroy: () => void): RedisConnection {
   const last = lastError(client)
+  const judge = (error: unknown): unknown => error instanceof Error && error.name === 'ReplyError' ? error : last() ?? error
   client.on('end', () => { onLost(last() ?? new Error('Connection is closed')) })
   return {
     ready: client.connect().catch((error: unknown) => { throw last() ?? error }),
-    send: (_key, [name, ...rest]) => client.callBuffer((name as string).toLowerCase(), ...rest).catch((error: unknown) => {
-      throw error instanceof Error && error.name === 'ReplyError' ? error : last() ?? error
-    }),
+    send: (_key, [name, ...rest]) => client.callBuffer((name as string).toLowerCase(), ...rest).catch((error: unknown) => { throw judge(error) }),
+    sendAll: pipeline === null
+      ? null
+      : (commands) => {
+          const batch = pipeline()
+          for (const [name, ...rest] of commands) batch.callBuffer((name as string).toLowerCase(), ...rest)
+          const executed = batch.exec()
+          return commands.map(async (_command, index) => {
+            const [error, value] = (await executed)?.[index] ?? [new Error('Connection is closed')]
+            if (error !== null) throw judge(error)
+            return value
+          })
+        },
     destroy
   }
 }
@@ -136,7 +157,7 @@ function callbackClient (given: CallbackClient): RedisServer {
     isCluster: false,
     connect (connectMs, onLost) {
       const client = given.duplicate({ ...callbackSettings(connectMs), enableOfflineQueue: false })
-      return callbackConnection(client, onLost, () => { end(client) })
+      return callbackConnection(client, () => client.pipeline(), onLost, () => { end(client) })
     }
   }
 }
@@ -159,7 +180,7 @@ function callbackCluster (given: CallbackCluster): RedisServer {
         keyPrefix: '',
         redisOptions: callbackSettings(connectMs)
       })
-      return callbackConnection(cluster, onLost, () => {
+      return callbackConnection(cluster, null, onLost, () => {
         const nodes = cluster.nodes()
         cluster.disconnect()
         for (const node of nodes) end(node)
@@ -176,6 +197,7 @@ function nodeConnection (client: NodeClient | NodeCluster, send: RedisConnection
   return {
     ready: client.connect().catch((error: unknown) => { throw error instanceof Error ? error : last() ?? error }),
     send,
+    sendAll: null,
     destroy () {
       // Version 4 has no `destroy`; `disconnect` drops what waits as well.
       try {

@@ -13,13 +13,22 @@ export class Script {
   }
 
   /** Runs it, and loads it where the server does not know it: after a restart, a failover, SCRIPT FLUSH. */
-  async run (line: RedisLine, keys: readonly [string, ...string[]], values: readonly Argument[], deadlineMs?: number): Promise<unknown> {
+  run (line: RedisLine, keys: readonly [string, ...string[]], values: readonly Argument[], deadlineMs?: number): Promise<unknown> {
+    return this.#run(keys, values, (command) => line.call(keys[0], command, deadlineMs))
+  }
+
+  /** Runs it as `run` does, in one write with others of this turn of the event loop. */
+  join (line: RedisLine, keys: readonly [string, ...string[]], values: readonly Argument[]): Promise<unknown> {
+    return this.#run(keys, values, (command) => line.join(keys[0], command))
+  }
+
+  async #run (keys: readonly string[], values: readonly Argument[], call: (command: readonly Argument[]) => Promise<unknown>): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...values]
     try {
-      return await line.call(keys[0], ['EVALSHA', this.#digest, ...rest], deadlineMs)
+      return await call(['EVALSHA', this.#digest, ...rest])
     } catch (error) {
       if (!isUnknownScript(error)) throw error
-      return await line.call(keys[0], ['EVAL', this.#source, ...rest], deadlineMs)
+      return await call(['EVAL', this.#source, ...rest])
     }
   }
 }

@@ -42,7 +42,7 @@ const mostFaults = 20
 /**
  * Judges one page of a cluster. It saw every broadcast of the log from its session's first snapshot on, once and in the log's
  * order; and every private update once and in order; but for gaps that it was told, each followed by a snapshot. The numbers of
- * updates have no hole. Each event that was accepted ran once, and the page was told where that is in doubt.
+ * updates have no hole. A broadcast without a place came once at most. Each event that was accepted ran once, and the page was told where that is in doubt.
  */
 export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outcome>, events: number, { log, sessions, timesRun, mayBeLost, survives = false }: NodesTruth): Verdict {
   const faults: string[] = []
@@ -57,6 +57,8 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
   let isNew = true
   /** From here on, the page gets all broadcasts: the next one is at most at this place. */
   let latest = Infinity
+  /** Broadcasts without a place that its session has got. */
+  let placeless = new Set<string>()
 
   const begin = (id: string) => {
     session = id
@@ -65,6 +67,7 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
     ownMayJump = false
     isNew = allMayJump = owesSnapshot = true
     latest = Infinity
+    placeless = new Set()
   }
   const gap = (to: number, where: string) => {
     if (to < seq || (to === seq && !survives)) fault(`${where} tells of a gap up to ${to}, where ${seq} was there already`)
@@ -126,7 +129,12 @@ export function judge (seen: readonly Seen[], outcomes: ReadonlyMap<number, Outc
           fault(`broadcast ${each.from} ${each.n} is not in the log`)
           break
         }
-        if (found === null) break
+        if (found === null) {
+          const name = `${each.from} ${each.n}`
+          if (placeless.has(name)) fault(`broadcast ${name} came twice`)
+          placeless.add(name)
+          break
+        }
         if (found <= place) fault(`broadcast ${found} of the log after ${place}: twice or out of order`)
         else if (found > place + 1 && !allMayJump) fault(`broadcast ${found} of the log after ${place}: lost without a word`)
         else if (found > latest) fault(`broadcast ${found} of the log is the first one, and it got a snapshot before ${latest}`)

@@ -108,7 +108,8 @@ export function planFor (seed: number): Plan {
   const trigger = () => ({ call: pick(calls), count: random() < 0.6 ? 1 : whole(2, 4), isAnswer: random() < 0.5 })
   const drop = (at: number): Fault => ({ is: 'drop', at, page: page(), nodeKnowsMs: random() < 0.7 ? whole(0, 20) : whole(100, 2_000) })
   const replace = (at: number): Fault => ({ is: 'replace', at, node: node() })
-  const lag = (at: number): Fault => ({ is: 'lag', at, node: node(), ms: whole(200, 900), lagMs: whole(20, 250) })
+  // The longest of these is more than a node waits for the log before it takes a session.
+  const lag = (at: number): Fault => ({ is: 'lag', at, node: node(), ms: whole(200, 900), lagMs: random() < 0.6 ? whole(20, 250) : whole(250, 1_000) })
   const sleep = (at: number): Fault => ({ is: 'sleep', at, page: page(), ms: whole(200, 1_500) })
   const push = (at: number): Fault => ({ is: 'push', at, page: page(), count: whole(1, 3) })
   // The longest of these is more than a lease.

@@ -148,10 +148,8 @@ export class VirtualTime {
 
   goOn (process: VirtualProcess): void {
     process.isStopped = false
-    for (const task of process.held.splice(0)) {
-      task.at = this.#now
-      this.#push(task)
-    }
+    // At their own times, so that they come before tasks that are due, but were not looked at yet.
+    for (const task of process.held.splice(0)) this.#push(task)
   }
 
   /** Ends a process: nothing of it runs any more. */

@@ -558,10 +558,14 @@ export class World {
 
   // What is true
 
-  /** The sessions in a node's memory may be lost. */
+  /** The sessions in a node's memory may be lost, and those that have left it and that the engine does not have yet. */
   #noteLosses (node: SimulatedNode, why: string): void {
     if (this.#plan.survives) return
     for (const { ref } of node.endpoint.sessions.values()) this.#mayBeLost.set(ref, why)
+    for (const ref of this.#knownRefs()) {
+      const record = this.#recordOf(ref)
+      if (record?.status === 'live' && record.owner === node.name) this.#mayBeLost.set(ref, why)
+    }
   }
 
   /** Nobody is dead before the engine was there for a lease: each living node had the time to renew its own. */

@@ -8,6 +8,7 @@ import type { MemoryHub } from '../../../plugin/cluster/memory/memory-hub.ts'
 import { memory, type MemoryOptions } from '../../../plugin/entries/memory.ts'
 import { Frame } from '../../../plugin/protocol/frame.ts'
 import { defaults } from '../../../schemas/defaults.ts'
+import { LateReader } from '../../cluster/harness/late-reader.ts'
 import { effort } from '../../harness/effort.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -92,11 +93,21 @@ class World {
       node.replay(position, { deliver: ({ frame }) => { texts.push(frame.text) }, lost: () => { texts.push(lost) }, pause: () => {} })
       return { isComplete, texts }
     })
+    return await this.#pass(reached)
+  }
+
+  /** How a node has come to a position. */
+  async arrival ({ node }: Known, position: LogPosition, withinMs: number): Promise<'passed' | 'late' | 'gone'> {
+    return await this.#pass(node.arrive(position, withinMs))
+  }
+
+  /** Lets time pass until a promise settles. */
+  async #pass<Result> (promise: Promise<Result>): Promise<Result> {
     const waiting = { isOver: false }
     const over = () => { waiting.isOver = true }
-    reached.then(over, over)
+    promise.then(over, over)
     while (!waiting.isOver) await this.clock.pass(10)
-    return await reached
+    return await promise
   }
 
   async stop (): Promise<void> {
@@ -129,13 +140,40 @@ t.test('a node waits until it has read past the position', async (t) => {
   slow = two.node.node
   world.broadcast(one)
   await world.clock.pass(20)
-  const position = one.node.position()!
+  const first = one.node.position()!
   t.same(two.seen, [])
-  t.same(await world.missed(two, position), { isComplete: true, texts: [] })
+  t.same(await world.missed(two, first), { isComplete: true, texts: [] })
   t.same(two.seen, [text(0)])
   world.broadcast(one)
   await world.clock.pass(20)
-  t.same(await world.missed(two, one.node.position()!, 100), { isComplete: false, texts: [] }, 'not for ever')
+  const position = one.node.position()!
+  t.same(await world.missed(two, position, 100), { isComplete: false, texts: [] }, 'not for ever')
+  await world.stop()
+})
+
+t.test('a node that reads late is told from a log that has lost the position', async (t) => {
+  const world = new World()
+  const one = await world.add()
+  const late = new LateReader(world.hub)
+  world.source = late
+  const two = await world.add()
+  late.stop()
+  world.broadcast(one)
+  world.broadcast(one)
+  await world.clock.pass(20)
+  const position = one.node.position()!
+  for (const before of [position.before, null]) {
+    t.equal(await world.arrival(two, { ...position, before }, 100), 'late')
+    t.equal(await world.arrival(two, { ...position, before, at: `${position.before!}0` }, 100), 'gone')
+    t.equal(await world.arrival(two, { ...position, before, at: 'zzz' }, 100), 'gone')
+  }
+  world.hub.cut(two.node.node)
+  t.equal(await world.arrival(two, { ...position, at: 'zzz' }, 100), 'late', 'nobody can tell')
+  world.hub.mend(two.node.node)
+  const arrival = world.arrival(two, position, 1_000)
+  late.goOn()
+  t.equal(await arrival, 'passed')
+  t.equal(await world.arrival(two, position, 0), 'passed')
   await world.stop()
 })
 

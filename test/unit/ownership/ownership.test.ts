@@ -210,6 +210,72 @@ t.test('a node without room leaves a session to others', async (t) => {
   await world.stop()
 })
 
+t.test('a node that reads the log late leaves a session to others', async (t) => {
+  const { world, nodes: [one, two, three] } = await worldOf(3)
+  const { id } = (await world.run(one!.open()))!
+  await world.run(one!.post(id, 1))
+  two!.isLate = true
+  two!.slots = 1
+  t.equal(await world.run(two!.get(id)), 'unavailable')
+  t.equal(two!.slots, 1)
+  t.equal(await world.run(three!.get(id)), 'here')
+  t.strictSame(three!.sessions.get(id)!.events, [1])
+  // From the engine, too.
+  await world.run(three!.keeper.freeze(three!.sessions.get(id) as never, 1_000))
+  t.equal(await world.run(two!.get(id)), 'unavailable')
+  two!.isLate = false
+  t.equal(await world.run(two!.get(id)), 'here')
+  t.strictSame(two!.sessions.get(id)!.events, [1])
+  await world.stop()
+})
+
+t.test('an event that comes while a session goes into the engine and back to its node finds it there', async (t) => {
+  const { world, nodes: [one, two] } = await worldOf(2)
+  const { id } = (await world.run(two!.open()))!
+  const { calls } = one!.cluster
+  const ask = calls.ask.bind(calls)
+  calls.ask = async (...given) => {
+    calls.ask = ask
+    t.ok(await two!.keeper.freeze(two!.sessions.get(id) as never, 1_000))
+    const reply = await ask(...given)
+    t.equal(reply.name, 'none')
+    t.equal(await two!.get(id), 'here')
+    return reply
+  }
+  t.strictSame(await world.run(one!.post(id, 1)), { status: 202, seq: 1 })
+  await world.stop()
+})
+
+t.test('a session leaves for the engine while its node writes the record that the engine has lost', async (t) => {
+  const { world, nodes: [one, two] } = await worldOf(2)
+  const { id } = (await world.run(one!.open()))!
+  await world.run(one!.post(id, 1))
+  const { records } = one!.cluster
+  const [write, readAgain] = [records.write.bind(records), records.readAgain.bind(records)]
+  const held: Array<() => void> = []
+  let isWritten: Promise<unknown> = Promise.resolve()
+  records.write = async (...given) => {
+    if (given[1].status !== 'live') return await write(...given)
+    await new Promise<void>((resolve) => { held.push(resolve) })
+    const written = write(...given)
+    isWritten = written
+    return await written
+  }
+  records.readAgain = async (...given) => {
+    held.pop()?.()
+    await world.wait(0)
+    await isWritten
+    return await readAgain(...given)
+  }
+  world.hub.empty()
+  for (let waited = 0; held.length === 0 && waited < leaseMs; waited++) await world.clock.pass(1)
+  t.ok(await world.run(one!.keeper.freeze(one!.sessions.get(id) as never, 1_000)))
+  await world.clock.pass(2 * leaseMs)
+  t.equal(await world.run(two!.get(id)), 'here')
+  t.strictSame(two!.sessions.get(id)!.events, [1])
+  await world.stop()
+})
+
 t.test('an engine that does not answer: what is here is served while the lease runs, and nothing else', async (t) => {
   const { world, nodes: [one, two] } = await worldOf(2)
   const { id } = (await world.run(one!.open()))!

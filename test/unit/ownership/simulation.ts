@@ -131,6 +131,8 @@ export class SimulatedNode {
   readonly sessions = new Map<string, SimulatedSession>()
   readonly endpoint: Endpoint
   slots = Infinity
+  /** Whether it has not read the log up to the place of any session. */
+  isLate = false
   isGone = false
 
   constructor (world: World) {
@@ -153,6 +155,7 @@ export class SimulatedNode {
       registry: { reserve, release: () => { this.slots++ }, get isFull () { return false }, isBuried: () => false },
       boundTo: (request: { boundTo: string | null }) => request.boundTo,
       awaitStream: () => {},
+      awaitLog: async () => this.isLate ? 'late' : 'passed',
       restore: async (id: string, snapshot: SessionSnapshot) => {
         await world.wait(world.random() * 20)
         if (fake.runtime.draining) throw new DrainingError()

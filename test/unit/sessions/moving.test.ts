@@ -10,7 +10,7 @@ import { Endpoint } from '../../../plugin/sessions/endpoint.ts'
 import { openSession } from '../../../plugin/sessions/opening.ts'
 import { SessionRegistry } from '../../../plugin/sessions/session-registry.ts'
 import type { Session } from '../../../plugin/sessions/api.ts'
-import { decodeSnapshot, encodeSnapshot, type RestoreFrom, type SessionSnapshot } from '../../../plugin/sessions/snapshot.ts'
+import { asBackup, decodeSnapshot, encodeSnapshot, type RestoreFrom, type SessionSnapshot } from '../../../plugin/sessions/snapshot.ts'
 import { createRuntime } from '../../../plugin/streams/runtime.ts'
 import { defineContract, request as asRequest } from '../../../schemas/contract.ts'
 import { ManualStream } from './manual-stream.ts'
@@ -433,6 +433,41 @@ t.test('after a crash, what nobody was sent is numbered above what the client ha
   t.match(await texts(1), [/"resumed","seq":1/, /^2 .*data: 2/s, /^3 .*data: 3/s, /^4 .*data: 4/s], 'the client has less than the snapshot: all is known')
   t.match(await texts(2), [/"resumed","seq":2/, /^3 .*data: 3/s, /^4 .*data: 4/s])
   t.match(await texts(7), [/"gap","seq":8/, /^9 .*data: 3/s, /^10 .*data: 4/s], 'the client has more: the gap takes a number of its own')
+})
+
+t.test('after a crash, a reply that nobody was sent comes again under whatever number, over another move', async (t) => {
+  const [one, two, three] = [start(t), start(t), start(t)]
+  const { session } = await one.get(null)
+  const restored = await two.restore(session!.id, asBackup((await session!.freeze('moved', brief))!), 'crashed')
+  for (const n of [1, 2]) restored.send('n', n)
+  t.match(await two.post(restored.id, 'double', 4, 1), { isAccepted: true, seq: 1 })
+  await setImmediate()
+  const snapshot = (await restored.freeze('moved', brief))!
+  t.strictSame(snapshot.replies.map(([seq, , number]) => [seq, number]), [[1, 0]], 'the updates have other numbers now')
+  const again = await three.restore(restored.id, snapshot)
+  const { stream } = await three.get(again.id, 1)
+  stream.flush(performance.now())
+  await setImmediate()
+  stream.flush(performance.now())
+  t.match(stream.got.at(-1), /tether.reply.*"data":8/s)
+  again.acknowledge(again.feed.lastWritten - 1)
+  t.equal(again.replies?.size, 1)
+  again.acknowledge(again.feed.lastWritten)
+  t.equal(again.replies?.size, 0)
+})
+
+t.test('after a crash, a reply is not acknowledged by the number that it had before its client came', async (t) => {
+  const [one, two] = [start(t), start(t)]
+  const { session } = await one.get(null)
+  const restored = await two.restore(session!.id, asBackup((await session!.freeze('moved', brief))!), 'crashed')
+  for (const n of [1, 2]) restored.send('n', n)
+  await two.post(restored.id, 'double', 4, 1)
+  await setImmediate()
+  const { stream } = await two.get(restored.id, 0)
+  stream.flush(performance.now())
+  t.match(stream.got, [/"gap","seq":1/, /^2 .*data: 1/s, /^3 .*data: 2/s, /^4 .*tether.reply/s])
+  restored.acknowledge(3)
+  t.equal(restored.replies?.size, 1)
 })
 
 t.test('two restores of one session', async (t) => {
