@@ -206,6 +206,8 @@ export const defaults = Object.freeze({
     /** Errors of listeners to events of the cluster that are logged within a time, and that time. */
     busErrors: 10,
     busErrorsMs: 10_000,
+    /** Least time from one report that the state of a session cannot be kept to the next. */
+    stateErrorMs: 60_000,
     /** How long a start waits, once the engine answers, until the node has the values that others share. */
     valueStartMs: 500,
     /** How long one read waits in Redis for something new; the memory of Redis is checked as often. */

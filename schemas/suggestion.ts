@@ -1,3 +1,5 @@
+import { ArgumentError } from './errors.ts'
+
 /** Least letters of a name that counts as near because another name contains it. */
 const leastPart = 4
 
@@ -29,6 +31,12 @@ export function nearest (given: string, names: Iterable<string>): string | null 
 export function didYouMean (given: string, names: Iterable<string>): string {
   const name = nearest(given, names)
   return name === null ? '' : `. Did you mean "${name}"?`
+}
+
+/** Throws `FST_ERR_TETHER_ARGUMENT` for an option that a call does not know, so that a misspelt one is no silent default. */
+export function checkNames (given: object, names: readonly string[], where: string): void {
+  const unknown = Object.keys(given).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new ArgumentError(`${where} has no option "${unknown}"${didYouMean(unknown, names)}`)
 }
 
 function plain (name: string): string {

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../../schemas/errors.ts'
+import { checkNames } from '../../schemas/suggestion.ts'
 import { logThrown } from '../../schemas/thrown.ts'
 import { isThenable } from '../commands/command-channel.ts'
 import { Frame } from '../protocol/frame.ts'
@@ -49,7 +50,9 @@ export class Bus implements LogSubscriber {
   }
 
   /** @returns what removes the listener */
-  on (name: string, call: BusListener, { onLost }: BusListenerOptions = {}): () => void {
+  on (name: string, call: BusListener, options: BusListenerOptions = {}): () => void {
+    const { onLost } = options
+    checkNames(options, ['onLost'], 'cluster.on()')
     checkName(name, 'an event of the cluster', this.#parts.limits.clusterNameLength)
     if (typeof call !== 'function' || (onLost !== undefined && typeof onLost !== 'function')) throw new ArgumentError('a listener of the cluster is a function')
     const listener: Registered = { call, onLost }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Limits } from '../../schemas/limits.ts'
-import { EngineError } from '../../schemas/errors.ts'
+import { EngineError, OptionError } from '../../schemas/errors.ts'
 import { logThrown } from '../../schemas/thrown.ts'
 import type { BusListener, BusListenerOptions, Cluster, ClusterMember, ClusterOptions, ClusterStats, ClusterStatus, ClusterValue } from './api.ts'
 import { Bus } from './bus.ts'
@@ -79,11 +79,11 @@ export class ClusterNode implements Cluster {
   /** Broadcasts that the application has not called. */
   #internal = 0
 
-  /** Throws what the engine's `engineFor` throws. */
+  /** Throws what the engine's `engineFor` throws, and `FST_ERR_TETHER_OPTION` if it gives no engine. */
   constructor (parts: ClusterNodeParts) {
     const { options: { engine, name, leaseMs, logMs, queueFrames, queueBytes, maxValues, maxValueBytes }, fixed, clock } = parts
     this.#parts = parts
-    this.#engine = engine.engineFor({ name, logMs })
+    this.#engine = checked(engine.engineFor({ name, logMs }))
     this.#publisher = new Publisher({
       node: this.node,
       limits: {
@@ -458,6 +458,16 @@ export class ClusterNode implements Cluster {
   #refused (error: unknown): void {
     if (this.#phase === 'open' && this.#isUp) this.log.warn({ err: error, node: this.node }, 'the cluster\'s engine did not renew the lease')
   }
+}
+
+const engineMethods = ['open', 'append', 'range', 'send', 'get', 'put', 'renew', 'nodes', 'close'] as const
+
+/** What an engine of the application's own lacks shows at registration, not at its first call. */
+function checked (made: Engine): Engine {
+  const given: Partial<Engine> = made ?? {}
+  const lacking = [...engineMethods.filter((name) => typeof given[name] !== 'function'), ...typeof given.can === 'object' ? [] : ['can']]
+  if (lacking.length > 0) throw new OptionError(`option "engine" of "cluster" of app.register(tether): what its engineFor gives lacks ${lacking.join(', ')}`)
+  return made
 }
 
 /** A name that no other process ever has, and that a reader of logs can place. */

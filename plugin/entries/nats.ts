@@ -32,6 +32,8 @@ const used = ['publish', 'subscribe', 'status', 'flush', 'reconnect', 'isClosed'
 export function nats (connection: NatsConnection | (() => NatsConnection | Promise<NatsConnection>), options: NatsOptions = {}): EngineSource {
   validator.check(options)
   const limits = { ...defaults.nats, ...options }
+  // A majority must be able to decide. JetStream would refuse the others at the start, where the engine counts as away.
+  if (![1, 3, 5].includes(limits.replicas)) throw new OptionError(`option "replicas" of nats() must be 1, 3 or 5; default 1; got ${limits.replicas}`)
   const lacking = typeof connection === 'function' ? [] : used.filter((name) => typeof (connection as Partial<NatsConnection> | null | undefined)?.[name] !== 'function')
   if (lacking.length === used.length) {
     throw new OptionError(`the first argument of nats() must be a connection of @nats-io/transport-node or nats, or a function that makes one; got ${inspect(connection, { depth: 0 })}`)

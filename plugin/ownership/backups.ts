@@ -240,7 +240,7 @@ export class LiveBackup implements SessionBackup, EventJournal {
       snapshot = held.session.backUp(false)
     } catch (error) {
       // What changes next tries again.
-      held.session.report(error, 'serialize')
+      held.session.reportState(error)
       return
     }
     const { bytes, isWritten } = parts.put(held, snapshot, () => {

@@ -1048,7 +1048,7 @@ function firstBackupOf (session: TetherSession): SessionSnapshot | null {
   try {
     return session.backUp(session.phase !== 'unclaimed')
   } catch (error) {
-    session.report(error, 'serialize')
+    session.reportState(error)
     return null
   }
 }

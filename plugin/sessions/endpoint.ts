@@ -227,7 +227,7 @@ export class Endpoint implements SessionScope<TetherSession> {
    * endpoint does not know the session.
    *
    * Rejects with `FST_ERR_TETHER_SNAPSHOT` for a state that is not for this node, with `FST_ERR_TETHER_DRAINING`, with
-   * `FST_ERR_TETHER_UNAVAILABLE` if this node reads the log too late, and with an error of `deserialize`, which is logged.
+   * `FST_ERR_TETHER_UNAVAILABLE` if this node reads the log too late, and with an error of `deserialize`. Who calls it logs that.
    *
    * @param onRestored is called in the step that makes the session, behind `onRestore`
    */
@@ -243,7 +243,7 @@ export class Endpoint implements SessionScope<TetherSession> {
   }
 
   async #restore (id: string, snapshot: SessionSnapshot, { from, deadlineMs, awaitsStream = false, ref, isOver = false, mayDrain = false }: RestoreOptions, onRestored: (session: TetherSession) => void): Promise<TetherSession> {
-    const state = await this.#revive(id, snapshot)
+    const state = await this.#revive(snapshot)
     const { broadcastLog: log } = this
     const arrival = isOver ? 'passed' : await this.awaitLog(snapshot, false, deadlineMs)
     if (arrival === 'late') throw new UnavailableError()
@@ -285,11 +285,10 @@ export class Endpoint implements SessionScope<TetherSession> {
     return position === null ? 'passed' : await log.arrive(position, isLossy ? 0 : withinMs)
   }
 
-  async #revive (id: string, { state, stateVersion }: SessionSnapshot): Promise<unknown> {
+  async #revive ({ state, stateVersion }: SessionSnapshot): Promise<unknown> {
     try {
       return await reviveState(state, stateVersion, this.hooks, this.limits.stateVersion)
     } catch (error) {
-      logThrown(this.log, 'error', error, 'the state of a tether session cannot be restored', { session: shortSessionId(id) })
       throw presentable(error)
     }
   }

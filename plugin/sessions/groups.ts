@@ -1,4 +1,5 @@
 import { ArgumentError } from '../../schemas/errors.ts'
+import { checkNames } from '../../schemas/suggestion.ts'
 import { Audience } from '../delivery/audience.ts'
 import type { FoundSession, Group, Session } from './api.ts'
 import type { Finder } from './finder.ts'
@@ -141,8 +142,9 @@ export class SessionGroup implements Group {
 
   get size (): number { return this.#relay === null ? this.#groups.sizeOf(this.name) : this.#groups.sizeOfAll(this.name) }
 
-  members ({ limit }: { limit?: number | undefined } = {}): Promise<FoundSession[]> {
-    return this.#groups.findMembers(this.name, limit, this.#relay === null)
+  async members (options: { limit?: number | undefined } = {}): Promise<FoundSession[]> {
+    checkNames(options, ['limit'], 'members()')
+    return await this.#groups.findMembers(this.name, options.limit, this.#relay === null)
   }
 
   add (session: Session): boolean {

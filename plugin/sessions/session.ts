@@ -72,6 +72,9 @@ interface Journey {
   sureFrom: number
 }
 
+/** When such an error of a session was last told. Few sessions ever have one. */
+const stateErrorsAt = new WeakMap<TetherSession, number>()
+
 /** One tab's session: its phases. The way down is its feed, the way up its inbox; its clock has all deadlines. */
 export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner, CohortSeeker {
   readonly id: string
@@ -524,6 +527,15 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     this.scope.report(this, error, command)
   }
 
+  /** Tells that its state cannot be kept. Each event and each try to move may show that again, so it is told once in a while. */
+  reportState (error: unknown): void {
+    const { time, limits } = this.scope.runtime
+    const now = time.now()
+    if (now - (stateErrorsAt.get(this) ?? -Infinity) < limits.stateErrorMs) return
+    stateErrorsAt.set(this, now)
+    this.report(error, 'serialize')
+  }
+
   // Backups
 
   /** Lets its node keep it for a crash; null for no longer. */
@@ -615,7 +627,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     try {
       snapshot = await run
     } catch (error) {
-      this.report(error, 'serialize')
+      this.reportState(error)
       throw error
     } finally {
       if (snapshot === null) journey.freezing = null
@@ -646,7 +658,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
       state = keepState(this.state, scope.hooks)
     } catch (error) {
       // The last hooks broke it. The session goes on with the state before them.
-      this.report(error, 'serialize')
+      this.reportState(error)
     }
     if (!this.isOpen) return null
     const position = scope.broadcastLog?.position() ?? null

@@ -17,6 +17,7 @@ t.test('a short run over three nodes, all replaced and one killed: what the log 
   t.ok(figures.broadcasts >= 800, `${figures.broadcasts} broadcasts`)
   t.ok(figures.updatesSeen >= 3 * figures.broadcasts, `${figures.updatesSeen} updates`)
   t.ok(figures.eventsRun >= 200, `${figures.eventsRun} events`)
+  for (const [how, count] of Object.entries(figures.streams)) t.ok(count >= 2, `${count} streams over ${how}`)
   t.ok(figures.resumed >= 3, `${figures.resumed} times a page came back and resumed`)
   t.ok(figures.resumed + figures.gaps >= 6, `${figures.gaps} times it was told a gap`)
   t.ok(figures.moved + figures.frozen >= 6, `${figures.moved} sessions came from the memory of another node, ${figures.frozen} out of the engine`)

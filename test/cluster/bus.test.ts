@@ -110,6 +110,7 @@ t.test('what is no event is refused', async (t) => {
     t.throws(() => one!.cluster.on(name as string, () => {}), argument)
   }
   t.throws(() => one!.cluster.on('event', 'text' as never), argument)
+  t.throws(() => one!.cluster.on('event', () => {}, { onLoss: () => {} } as never), { ...argument, message: 'cluster.on() has no option "onLoss". Did you mean "onLost"?' })
   t.equal(one!.cluster.stats().queuedFrames, 0)
 })
 

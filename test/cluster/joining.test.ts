@@ -27,7 +27,9 @@ t.test('a value that is not allowed fails at registration, by name', async (t) =
     [{ engine, leaseMs: 0 }, /option "leaseMs".*from 1.*got 0/],
     [{ engine, logMs: '60s' }, /option "logMs".*got '60s'/],
     [{ engine, queueFrames: 0 }, /option "queueFrames".*at least 1.*got 0/],
-    [{ engine, queueBytes: 1.5 }, /option "queueBytes".*got 1\.5/]
+    [{ engine, queueBytes: 1.5 }, /option "queueBytes".*got 1\.5/],
+    [{ engineFor: () => undefined }, /option "engine".*engineFor gives lacks open, append, range, send, get, put, renew, nodes, close, can$/],
+    [{ engineFor: () => Object.assign(engine.engineFor({ name: 'shop', logMs: 60_000 }), { renew: undefined }) }, /option "engine".*engineFor gives lacks renew$/]
   ]
   for (const [given, message] of faults) await t.rejects(registerWith(given), { code: 'FST_ERR_TETHER_OPTION', message }, String(message))
   await t.rejects(registerWith({ engineFor: () => { throw new Error('no such server') } }), { message: 'no such server' })

@@ -3,6 +3,8 @@ import t from 'tap'
 import { memory } from '../../plugin/entries/memory.ts'
 import { startLive } from '../e2e/harness/live.ts'
 import { openReader } from '../e2e/harness/reader.ts'
+import { post } from '../e2e/harness/request.ts'
+import { until } from '../e2e/harness/until.ts'
 import { startNode } from './harness/nodes.ts'
 
 const state = () => ({ user: 'u1', cart: { items: new Map() } })
@@ -28,6 +30,31 @@ t.test('with serialize, with persist: never, and without a cluster, any state wi
   const alone = await startLive(t, { live: { initialState: state as never, persist: 'detach', freezeMs: 1_000, stateVersion: 2, onFreeze: () => {} } })
   await alone.connect()
   t.pass()
+})
+
+t.test('a state that JSON cannot keep any longer is told once in a while, not with every event', async (t) => {
+  for (const persist of ['command', 'event'] as const) {
+    const told: string[] = []
+    const node = await startNode(t, memory(), {
+      live: {
+        persist,
+        initialState: (() => ({ seen: 0 })) as never,
+        on: {
+          say: (session) => {
+            const state = session.state as unknown as { seen: number, cart: Map<string, string> }
+            state.seen++
+            state.cart = new Map()
+          }
+        },
+        onError: (_session, error, { command }) => { told.push(`${command}: ${(error as Error).message}`) }
+      }
+    })
+    const { session } = await node.connect()
+    for (let seq = 1; seq <= 200; seq++) t.match(await post(node, session.id, { event: 'say', data: { text: 'x' }, seq }), { status: 202 })
+    await until(() => told.length > 0, 'the first is told')
+    t.strictSame(told, ['serialize: the state of a session cannot be kept as JSON: "/cart" is a Map: give serialize and deserialize'], persist)
+    t.equal(session.state && (session.state as unknown as { seen: number }).seen, 200)
+  }
 })
 
 t.test('options of a move that are not allowed fail when they are given, by name', async (t) => {

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 
 /** What a node is asked to do. Each gets one answer. */
 export interface NodeCalls {
-  /** Joins the cluster and listens. Gives the port. */
-  start: number
+  /** Joins the cluster and listens. */
+  start: Ports
   /** Sends until `stop`. */
   load: void
   /** Sends no more, and waits until all broadcasts are in the log. */
@@ -13,6 +13,12 @@ export interface NodeCalls {
   nodes: number
   /** Drains and closes, and ends the process. */
   close: void
+}
+
+/** The ports of a node: of HTTP/1.1 with WebSockets, and of HTTP/2 in clear text. */
+export interface Ports {
+  readonly http1: number
+  readonly http2: number
 }
 
 export interface Load {
@@ -55,10 +61,11 @@ export interface Told {
 
 /**
  * A line of the file that a node writes as it goes. A write to a file survives `kill -9`, a message to a parent does not.
- * `owns`: the session is in this node's memory now. `ran`: an event of a page runs. `isolated`: its lease has run out.
+ * `owns`: the session is in this node's memory now. `claims`: its record is about to say so, and a kill may come between the two. `ran`: an event of a page runs. `isolated`: its lease has run out.
  */
 export type DiaryLine =
   | { readonly is: 'owns', readonly ref: string, readonly at: number, readonly from: string }
+  | { readonly is: 'claims', readonly ref: string, readonly at: number }
   | { readonly is: 'ran', readonly ref: string, readonly page: number, readonly k: number }
   | { readonly is: 'isolated' }
   | { readonly is: 'fault', readonly what: string }

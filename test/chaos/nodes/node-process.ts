@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { Meeting } from './engines.ts'
-import type { Load, NodeCalls, Persist } from './messages.ts'
+import type { Load, NodeCalls, Persist, Ports } from './messages.ts'
 
 const silenceMs = 60_000
 
@@ -18,7 +18,7 @@ export async function buildNode (directory: string): Promise<string> {
 /** A node of a chaos run, seen from outside. */
 export class NodeProcess {
   readonly diary: string
-  port = 0
+  ports: Ports = { http1: 0, http2: 0 }
   wasKilled = false
   readonly #child: ChildProcess
   readonly #calls = new Map<number, { resolve: (result: any) => void, reject: (error: Error) => void }>()
@@ -62,7 +62,7 @@ export class NodeProcess {
   }
 
   async start (): Promise<this> {
-    this.port = await this.call('start')
+    this.ports = await this.call('start')
     return this
   }
 

@@ -1,13 +1,18 @@
 // A process with one node of an application. It joins when it is asked to, so that processes can be started beforehand.
+import { once } from 'node:events'
 import { openSync, writeSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createHttp2Server, type Http2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
+import { unpackRecord } from '../../../plugin/cluster/session-record.ts'
+import type { EngineSource } from '../../../plugin/entries/contract-tests.ts'
 import tether, { defineContract, text, type Session } from '../../../plugin/index.ts'
 import { Random } from '../harness/random.ts'
 import { engineAt, application } from './engines.ts'
-import { leaseMs, urls, type DiaryLine, type Load, type NodeTruth, type Persist, type Told } from './messages.ts'
+import { leaseMs, urls, type DiaryLine, type Load, type NodeTruth, type Persist, type Ports, type Told } from './messages.ts'
 
 const contract = defineContract({
   events: { act: Type.Object({ page: Type.Integer(), k: Type.Integer() }) },
@@ -41,7 +46,16 @@ function logged (line: string): void {
   if (res?.statusCode !== 503 && err?.statusCode !== 503) complain(line.trim())
 }
 
-const app = Fastify({ logger: { level: 'error', stream: { write: logged } }, forceCloseConnections: true })
+/** Beside the server of the application, with the same routes. */
+let http2: Http2Server
+const app = Fastify({
+  logger: { level: 'error', stream: { write: logged } },
+  forceCloseConnections: true,
+  serverFactory: (handle) => {
+    http2 = createHttp2Server(handle as never)
+    return createServer(handle as RequestListener)
+  }
+})
 const limits = {
   '/ample': { replayFrames: 1_000_000, replayBytes: 1_000_000_000, queueFrames: 1_000_000, queueBytes: 1_000_000_000, persist: 'move' },
   '/tight': { replayFrames: 16, queueFrames: 24, persist: 'detach' }
@@ -51,6 +65,8 @@ function mount (url: typeof urls[number]) {
   let sent = 0
   const live = app.tether.stateful<typeof contract.events, typeof contract.updates, State>(url, {
     contract,
+    mode: 'both',
+    upgrade: app.tether.websocket.upgrade({ retryMs: 10, heartbeatMs: 1_000 }),
     fallback: app.tether.sse.upgrade({ retryMs: 10, heartbeatMs: 1_000 }),
     reconnectMs: 600_000,
     replayAgeMs: 0,
@@ -106,20 +122,41 @@ function mount (url: typeof urls[number]) {
   }
 }
 
+/** An engine that writes down which sessions this node takes, before their records say so. */
+function telling (source: EngineSource): EngineSource {
+  return {
+    engineFor: (application) => {
+      const engine = source.engineFor(application)
+      const put = engine.put.bind(engine)
+      const epochs = new Map<string, number>()
+      engine.put = (key, value, ...rest) => {
+        const record = unpackRecord(value)
+        if (record?.status === 'live' && record.epoch !== epochs.get(key)) {
+          epochs.set(key, record.epoch)
+          note({ is: 'claims', ref: key, at: now() })
+        }
+        return put(key, value, ...rest)
+      }
+      return engine
+    }
+  }
+}
+
 let endpoints: Array<ReturnType<typeof mount>> = []
 let timer: NodeJS.Timeout | undefined
 
-async function start (): Promise<number> {
-  await app.register(tether, { cluster: { engine: await engineAt(JSON.parse(meeting)), name: application.name, logMs: application.logMs, leaseMs } })
+async function start (): Promise<Ports> {
+  await app.register(tether, { cluster: { engine: telling(await engineAt(JSON.parse(meeting))), name: application.name, logMs: application.logMs, leaseMs } })
   endpoints = urls.map(mount)
   await app.listen({ host: '127.0.0.1', port: 0 })
+  await once(http2.listen(0, '127.0.0.1'), 'listening')
   let isIsolated = false
   setInterval(() => {
     const is = app.tether.cluster!.status === 'isolated'
     if (is && !isIsolated) note({ is: 'isolated' })
     isIsolated = is
   }, 20).unref()
-  return (app.server.address() as AddressInfo).port
+  return { http1: (app.server.address() as AddressInfo).port, http2: (http2.address() as AddressInfo).port }
 }
 
 function load ({ seed, broadcastsPerSecond, sendsPerSecond, seconds: usual }: Load): void {
@@ -157,6 +194,7 @@ async function run (call: string, argument: unknown): Promise<unknown> {
     case 'close':
       clearInterval(timer)
       await app.tether.drain({ retryMs: 0, spreadMs: 50 })
+      http2.close()
       await app.close()
       for (const what of complaints) note({ is: 'fault', what })
   }

@@ -31,10 +31,16 @@ export interface Page {
   close: () => void
 }
 
-/** The library's client; and a reader with exact ids, and `fetch`, as the protocol describes them. */
-export const pageKinds = ['tether', 'bare'] as const
+/**
+ * The library's client on event streams, on WebSockets, and on event streams over HTTP/2; and a reader with exact ids, and `fetch`, as
+ * the protocol describes them.
+ */
+export const pageKinds = ['tether', 'bare', 'tether-websocket', 'tether-h2c'] as const
 
 export type PageKind = typeof pageKinds[number]
+export type TetherKind = Exclude<PageKind, 'bare'>
+
+export function isTether (kind: PageKind): kind is TetherKind { return kind !== 'bare' }
 
 export const updateNames = ['own', 'line', 'all', 'snapshot'] as const
 

@@ -9,7 +9,7 @@ import { judge, type NodesTruth, type Verdict } from './log-oracle.ts'
 import { LogWatch } from './log-watch.ts'
 import { refOf, urls, type DiaryLine, type Persist, type SessionTruth, type Url } from './messages.ts'
 import { buildNode, NodeProcess } from './node-process.ts'
-import { pageKinds, type Page } from './page.ts'
+import { isTether, pageKinds, type Page } from './page.ts'
 import { TetherPage } from './tether-page.ts'
 
 export interface NodesOptions {
@@ -52,6 +52,8 @@ export interface NodesReport {
   readonly moved: number
   readonly frozen: number
   readonly requests: number
+  /** Streams that pages opened, by how. */
+  readonly streams: Readonly<Balancer['opened']>
   readonly nodesUsed: number
   readonly repeats: number
 }
@@ -101,13 +103,14 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
   after(() => watch.close())
   const balancer = await Balancer.start(new Random(seed, 1))
   after(() => balancer.close())
-  const balance = () => { balancer.targets = nodes.map(({ port }) => port) }
+  const balance = () => { balancer.targets = nodes.map(({ ports }) => ports) }
   balance()
 
+  const kinds = options.persist === 'command' ? pageKinds.filter(isTether) : pageKinds
   const participants = Array.from({ length: options.pages }, (_, index): Participant => {
-    const kind = options.persist === 'command' ? 'tether' : pageKinds[index % pageKinds.length]!
-    const url = urls[Math.floor(index / pageKinds.length) % urls.length]!
-    const page = kind === 'tether' ? new TetherPage(balancer.origin + url, index) : new BarePage(balancer.origin + url, index)
+    const kind = kinds[index % kinds.length]!
+    const url = urls[Math.floor(index / kinds.length) % urls.length]!
+    const page = isTether(kind) ? new TetherPage(kind, balancer.originFor(kind) + url, index) : new BarePage(balancer.originFor(kind) + url, index)
     after(() => { page.close() })
     return { page, index, url, acts: 0 }
   })
@@ -155,13 +158,13 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
       await old.kill()
       killed++
       // The balancer learns of it at once, or not before the next node is there.
-      if (random.chance(0.5)) balancer.targets = others.map(({ port }) => port)
+      if (random.chance(0.5)) balancer.targets = others.map(({ ports }) => ports)
       await restart()
     } else {
       // The balancer learns of it before the drain, or after it.
       const learnsLate = random.chance(0.3)
       await restart()
-      if (learnsLate) balancer.targets = [...balancer.targets, old.port]
+      if (learnsLate) balancer.targets = [...balancer.targets, old.ports]
       await old.call('close')
       balance()
       replaced++
@@ -211,6 +214,7 @@ async function run (options: NodesOptions, after: (end: () => unknown) => void):
     moved: report.moved,
     frozen: report.frozen,
     requests: sum([...balancer.requests.values()]),
+    streams: balancer.opened,
     nodesUsed: balancer.requests.size,
     repeats: balancer.repeats
   }
@@ -223,6 +227,7 @@ async function tellings (started: readonly NodeProcess[], nodes: readonly NodePr
   const faults = truths.flatMap(({ complaints }) => complaints)
   const ran = new Map<string, number>()
   const owners = new Map<string, { at: number, node: NodeProcess }>()
+  const claims = new Map<string, Array<{ at: number, node: NodeProcess }>>()
   const isolated = new Set<NodeProcess>()
   let [moved, frozen] = [0, 0]
   for (const node of started) {
@@ -230,6 +235,7 @@ async function tellings (started: readonly NodeProcess[], nodes: readonly NodePr
       if (line.is === 'ran') ran.set(`${line.page} ${line.k}`, (ran.get(`${line.page} ${line.k}`) ?? 0) + 1)
       else if (line.is === 'fault') faults.push(line.what)
       else if (line.is === 'isolated') isolated.add(node)
+      else if (line.is === 'claims') claims.set(line.ref, [...claims.get(line.ref) ?? [], { at: line.at, node }])
       else {
         if (line.from === 'moved') moved++
         if (line.from === 'frozen' || line.from === 'crashed') frozen++
@@ -238,8 +244,11 @@ async function tellings (started: readonly NodeProcess[], nodes: readonly NodePr
     }
   }
   const mayBeLost = (ref: string) => {
-    const owner = owners.get(ref)?.node
-    return owner !== undefined && (owner.wasKilled || isolated.has(owner))
+    const owner = owners.get(ref)
+    if (owner === undefined) return false
+    // The last one that had it, and those to which it may have been on its way since.
+    const last = [owner, ...(claims.get(ref) ?? []).filter(({ at }) => at >= owner.at)]
+    return last.some(({ node }) => node.wasKilled || isolated.has(node))
   }
   const held = (ref: string) => truths.flatMap(({ sessions }, index) => {
     const found = sessions[ref]

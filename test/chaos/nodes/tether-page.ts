@@ -1,9 +1,12 @@
+import { WebSocket } from 'ws'
 import { connect, ClientError, type Connection } from '../../../client/index.ts'
-import { seenUpdate, updateNames, type Outcome, type Page, type Seen } from './page.ts'
+import { webSocketLink } from '../../../client/websocket-link.ts'
+import { Http2Fetch } from '../harness/http2-fetch.ts'
+import { seenUpdate, updateNames, type Outcome, type Page, type Seen, type TetherKind } from './page.ts'
 
 /** A page with the library's client. */
 export class TetherPage implements Page {
-  readonly kind = 'tether'
+  readonly kind: TetherKind
   readonly seen: Seen[] = []
   readonly outcomes = new Map<number, Outcome>()
   readonly faults: string[] = []
@@ -12,10 +15,20 @@ export class TetherPage implements Page {
   /** The sessions so far. An event may be accepted or in doubt while the next one is there. */
   #session: string | null = null
   #acts = 0
+  readonly #http2: Http2Fetch | null
 
-  constructor (url: string, page: number) {
+  constructor (kind: TetherKind, url: string, page: number) {
+    this.kind = kind
     this.#page = page
-    const connection = this.#connection = connect(url, { retryMs: 10, retryMaxMs: 150, requestTimeoutMs: 10_000, maxQueued: 100_000 })
+    this.#http2 = kind === 'tether-h2c' ? new Http2Fetch(undefined, {}) : null
+    const connection = this.#connection = connect(url, {
+      retryMs: 10,
+      retryMaxMs: 150,
+      requestTimeoutMs: 10_000,
+      maxQueued: 100_000,
+      ...this.#http2 && { fetch: this.#http2.fetch },
+      ...kind === 'tether-websocket' && { link: webSocketLink({ mode: 'websocket', WebSocket }) }
+    })
     let isGapOfHello = false
     connection.onState((state, { verdict, seq, reason, status }) => {
       if (state === 'open') {
@@ -47,5 +60,8 @@ export class TetherPage implements Page {
     }
   }
 
-  close (): void { this.#connection.close() }
+  close (): void {
+    this.#connection.close()
+    this.#http2?.close()
+  }
 }

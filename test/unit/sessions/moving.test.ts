@@ -335,7 +335,7 @@ t.test('callbacks that throw', async (t) => {
     const snapshot = await session!.freeze('moved', brief)
     await t.rejects(two.restore(session!.id, snapshot!), { message: 'oh' })
     t.equal(two.endpoint.registry.size + two.endpoint.registry.reserved, 0)
-    t.same(two.logged, ['the state of a tether session cannot be restored'])
+    t.same(two.logged, [], 'who restores it logs that')
   })
   await t.test('onRestore: the session goes on', async (t) => {
     const [one, two] = [start(t), start(t, { hooks: { onRestore: fault } })]
