@@ -246,6 +246,8 @@ export class World {
     }
     for (const page of this.#pages) {
       const record = this.#recordOf(refOf(page.session!))
+      // Who could not write for a lease leaves the record to expire.
+      if (record?.status === 'live' && this.#lapsed.has(record.owner)) continue
       if (record !== null && record.status !== 'ended') this.fault(`the session of page ${page.number} is closed, and its record is ${record.status}`)
     }
   }
