@@ -57,10 +57,13 @@ class HttpCarrier implements ByteCarrier {
   owner: CarrierOwner | null = null
   readonly pieceBytes: number
   protected readonly response: RawResponse
+  /** Compressing middleware adds a `flush` of its own before the head; the `flush` of Node's prototype does something else. */
+  readonly #hasFlush: boolean
 
   constructor (response: RawResponse, pieceBytes: number) {
     this.response = response
     this.pieceBytes = pieceBytes
+    this.#hasFlush = Object.hasOwn(response, 'flush')
   }
 
   get opensAtOnce (): boolean { return !isPlainResponse(this.response) }
@@ -93,8 +96,7 @@ class HttpCarrier implements ByteCarrier {
 
   #write (piece: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
     const writable = this.response.write(piece, encoding)
-    // Compressing middleware adds a `flush` of its own; the `flush` of Node's prototype does something else.
-    if (Object.hasOwn(this.response, 'flush')) (this.response as unknown as { flush: () => void }).flush()
+    if (this.#hasFlush) (this.response as unknown as { flush: () => void }).flush()
     return writable
   }
 
