@@ -1,7 +1,7 @@
 import { element, write } from './elements.js'
 import { faultOf } from './faults.js'
 
-const idle = 'The picked node is replaced or killed. Replaced, it hands its tabs over, and nothing is lost. Killed, its tabs get new sessions.'
+const idle = 'The picked node is replaced or killed. Replaced, it hands its tabs over, and nothing is lost. Killed, its tabs go on at another node, with a gap.'
 
 /** The nodes that serve the page together, where there are several; and what a person does to them. */
 export class NodesPanel {
@@ -33,7 +33,7 @@ export class NodesPanel {
       gone: (name) => `${name} was replaced: it has handed over its tabs.`
     })
     this.#on('kill', 'node.kill', {
-      going: (name) => `${name} is killed, and another process starts. Its tabs get new sessions as soon as the others take it for dead.`,
+      going: (name) => `${name} is killed, and another process starts. Its tabs go on at another node, with a gap, as soon as the others take it for dead.`,
       gone: (name) => `${name} was killed: the others take it for dead.`
     })
   }
