@@ -160,7 +160,7 @@ export const optionGroups = {
     schema: Type.Object({
       ...schemasOf(optionTable.hub),
       ...schemasOf(optionTable.local),
-      directory: Type.Optional(Type.String({ minLength: 1, description: 'the path of a directory' }))
+      directory: Type.Optional(Type.String({ minLength: 1, pattern: '^[^\\0]*$', description: 'the path of a directory' }))
     }, closed)
   },
   redis: {

@@ -30,7 +30,7 @@ interface Rig {
 }
 
 /** Nodes over memory whose sessions survive a crash. */
-export async function startCrashing (t: Test, count: number, live: LiveConfig, { wrap = (engine) => engine, heartbeatMs, leaseMs = 400 }: { wrap?: (engine: Engine) => Engine, heartbeatMs?: number, leaseMs?: number } = {}): Promise<Rig> {
+export async function startCrashing (t: Test, count: number, live: LiveConfig, { wrap = (engine) => engine, heartbeatMs, leaseMs = 800 }: { wrap?: (engine: Engine) => Engine, heartbeatMs?: number, leaseMs?: number } = {}): Promise<Rig> {
   const hub = memory({ deadlineMs: 200 })
   const told: string[] = []
   const puts = { count: 0, most: 0 }

@@ -138,6 +138,7 @@ t.test('bad options are refused by name', async (t) => {
     [() => memory({ logByte: 1 } as any), /memory\(\) has no option "logByte".*logBytes/],
     [() => memory({ clock: {} } as any), /option "clock" of memory\(\)/],
     [() => local({ directory: 5 } as any), /option "directory" of local\(\) must be the path of a directory/],
+    [() => local({ directory: '\0' }), /option "directory" of local\(\) must be the path of a directory/],
     [() => local({ durable: 'yes' } as any), /option "durable" of local\(\)/]
   ] as const) t.throws(make, { code: 'FST_ERR_TETHER_OPTION', message })
 })
