@@ -218,7 +218,7 @@ export const defaults = Object.freeze({
     redisReadEntries: 1_024,
     /** Bytes of one read, beyond which the next asks for fewer entries. */
     redisReadBytes: 4_194_304,
-    /** Most entries, and most bytes, of one write to the log in Redis. A larger entry is written alone. */
+    /** Most entries of the log, or writes of records, that share one write to Redis, and their most bytes. A larger one goes alone. */
     redisBatchEntries: 128,
     redisBatchBytes: 1_048_576,
     /** Most messages to one node that Redis keeps, about their most bytes, and how long it keeps those to a node that is gone. */

@@ -1,4 +1,5 @@
 import { ArgumentError } from './errors.ts'
+import { isRecord } from './record.ts'
 
 /** Least letters of a name that counts as near because another name contains it. */
 const leastPart = 4
@@ -33,8 +34,9 @@ export function didYouMean (given: string, names: Iterable<string>): string {
   return name === null ? '' : `. Did you mean "${name}"?`
 }
 
-/** Throws `FST_ERR_TETHER_ARGUMENT` for an option that a call does not know, so that a misspelt one is no silent default. */
-export function checkNames (given: object, names: readonly string[], where: string): void {
+/** Throws `FST_ERR_TETHER_ARGUMENT` for options that are no object, and for one that a call does not know: a misspelt one must be no silent default. */
+export function checkNames (given: unknown, names: readonly string[], where: string): void {
+  if (!isRecord(given)) throw new ArgumentError(`the options of ${where} must be an object, got ${given === null ? 'null' : Array.isArray(given) ? 'an array' : typeof given}`)
   const unknown = Object.keys(given).find((name) => !names.includes(name))
   if (unknown !== undefined) throw new ArgumentError(`${where} has no option "${unknown}"${didYouMean(unknown, names)}`)
 }

@@ -51,8 +51,8 @@ export class Bus implements LogSubscriber {
 
   /** @returns what removes the listener */
   on (name: string, call: BusListener, options: BusListenerOptions = {}): () => void {
-    const { onLost } = options
     checkNames(options, ['onLost'], 'cluster.on()')
+    const { onLost } = options
     checkName(name, 'an event of the cluster', this.#parts.limits.clusterNameLength)
     if (typeof call !== 'function' || (onLost !== undefined && typeof onLost !== 'function')) throw new ArgumentError('a listener of the cluster is a function')
     const listener: Registered = { call, onLost }

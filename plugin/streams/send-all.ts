@@ -1,4 +1,5 @@
 import { ArgumentError } from '../../schemas/errors.ts'
+import { checkNames } from '../../schemas/suggestion.ts'
 import type { FrameFields } from '../protocol/frame.ts'
 
 /** What `sendAll` takes: a list, a generator, a `Readable` of Node.js, a `ReadableStream`, or anything else to iterate. */
@@ -79,7 +80,7 @@ interface Mapper {
 }
 
 function mapOf (options: SendAllOptions<any>): Mapper {
-  if (typeof options !== 'object' || options === null) throw new ArgumentError(`the options of sendAll() must be an object, got ${options === null ? 'null' : typeof options}`)
+  checkNames(options, ['map'], 'sendAll()')
   const { map } = options
   if (map !== undefined) {
     if (typeof map !== 'function') throw new ArgumentError(`the option "map" of sendAll() must be a function, got ${typeof map}`)

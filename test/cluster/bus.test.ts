@@ -111,6 +111,7 @@ t.test('what is no event is refused', async (t) => {
   }
   t.throws(() => one!.cluster.on('event', 'text' as never), argument)
   t.throws(() => one!.cluster.on('event', () => {}, { onLoss: () => {} } as never), { ...argument, message: 'cluster.on() has no option "onLoss". Did you mean "onLost"?' })
+  t.throws(() => one!.cluster.on('event', () => {}, null as never), { ...argument, message: 'the options of cluster.on() must be an object, got null' })
   t.equal(one!.cluster.stats().queuedFrames, 0)
 })
 

@@ -120,6 +120,7 @@ t.test('what is no user, session or limit', async (t) => {
   t.throws(() => live.user('x').send('nothing' as never, {} as never), { code: 'FST_ERR_TETHER_UNKNOWN_UPDATE' })
   for (const limit of [0, -1, 1.5, '5']) await t.rejects(live.group('g').members({ limit: limit as number }), argument)
   await t.rejects(live.group('g').members({ limt: 5 } as never), { ...argument, message: 'members() has no option "limt". Did you mean "limit"?' })
+  await t.rejects(live.group('g').members(5 as never), { ...argument, message: 'the options of members() must be an object, got number' })
   for (const id of ['', 'short', 'x'.repeat(24), 'x'.repeat(22), undefined, 5]) t.equal(await live.find(id as string), null)
 })
 

@@ -98,8 +98,8 @@ const order = (article: string, seq: number) => ({ event: 'order', data: { artic
 
 for (const [persist, carrier] of (['command', 'event'] as const).flatMap((persist) => [[persist, 'an event stream'], [persist, 'a WebSocket']] as const)) {
   t.test(`persist: '${persist}': the crash of a node loses no reply over ${carrier}`, async (t) => {
-    const hub = memory({ deadlineMs: 2_000 })
-    const [one, two] = await startPair(t, () => hub, { live: { persist, mode: 'both' } }, { leaseMs: 3_000, handoverMs: 6_000, forwardMs: 6_000 })
+    const hub = memory({ deadlineMs: 1_000 })
+    const [one, two] = await startPair(t, () => hub, { live: { persist, mode: 'both' } }, { leaseMs: 1_500, handoverMs: 3_000, forwardMs: 3_000 })
     const open = async (server: Orders, id = 'new'): Promise<Reader> => {
       if (carrier === 'an event stream') return await server.open(id === 'new' ? {} : counting(id, 0))
       const socket = await openSocket(server, '/live', id === 'new' ? { session: id } : { session: id, lastEventId: `${id}.0` })
@@ -116,7 +116,7 @@ for (const [persist, carrier] of (['command', 'event'] as const).flatMap((persis
     hub.cut(one.app.tether.cluster!.node)
     for (const reader of one.readers) reader.destroy()
     one.app.server.closeAllConnections()
-    // A node may refuse for a moment. A client asks again, and these readers do not.
+    // A node that was not up for a lease yet cannot tell who is dead, and refuses. A client asks again; these readers do not.
     await until(async () => (await post(two, session, order('book', 3))).status === 202, 'the other node has the session')
     const again = await open(two, session)
     t.match(again.controls[0], { verdict: 'gap', accepted: 3 })

@@ -179,6 +179,7 @@ t.test('what cannot be iterated is refused', async (t) => {
   for (const wrong of [undefined, null, 5, {}, 'text', () => words]) await t.rejects(transport.sendAll(wrong as never), { code: 'FST_ERR_TETHER_ARGUMENT' }, String(wrong))
   for (const map of [5, 'x', {}, null]) await t.rejects(transport.sendAll(words, { map: map as never }), { code: 'FST_ERR_TETHER_ARGUMENT' }, `map ${String(map)}`)
   for (const options of [null, 5, 'x']) await t.rejects(transport.sendAll(words, options as never), { code: 'FST_ERR_TETHER_ARGUMENT', message: /options of sendAll/ }, `options ${String(options)}`)
+  await t.rejects(transport.sendAll(words, { maps: () => null } as never), { code: 'FST_ERR_TETHER_ARGUMENT', message: 'sendAll() has no option "maps". Did you mean "map"?' })
 })
 
 t.test('a client that leaves while the source works: false at once, and the source is closed', async (t) => {

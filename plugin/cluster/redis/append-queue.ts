@@ -1,6 +1,4 @@
-import { defaults } from '../../../schemas/defaults.ts'
-
-const { redisBatchEntries, redisBatchBytes } = defaults.fixed
+import { batchLength } from './batch.ts'
 
 interface Waiting {
   readonly entry: Buffer
@@ -34,7 +32,7 @@ export class AppendQueue {
 
   async #run (): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#take()
+      const batch = this.#waiting.splice(0, batchLength(this.#waiting, ({ entry }) => entry.length))
       try {
         await this.#write(batch.map(({ entry }) => entry), performance.now() - batch[0]!.since)
         for (const { resolve } of batch) resolve()
@@ -46,12 +44,5 @@ export class AppendQueue {
       }
     }
     this.#isWriting = false
-  }
-
-  #take (): Waiting[] {
-    let bytes = 0
-    let count = 0
-    while (count < this.#waiting.length && count < redisBatchEntries && (count === 0 || bytes + this.#waiting[count]!.entry.length <= redisBatchBytes)) bytes += this.#waiting[count++]!.entry.length
-    return this.#waiting.splice(0, count)
   }
 }

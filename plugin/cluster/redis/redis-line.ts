@@ -1,8 +1,6 @@
-import { defaults } from '../../../schemas/defaults.ts'
 import { EngineError, EngineFullError } from '../../../schemas/errors.ts'
+import { batchLength } from './batch.ts'
 import type { Argument, RedisConnection, RedisServer } from './redis-server.ts'
-
-const { redisBatchEntries, redisBatchBytes } = defaults.fixed
 
 /** A command that waits for the end of the turn. */
 interface Joined {
@@ -77,16 +75,16 @@ export class RedisLine {
   #sendJoined (): void {
     const joined = this.#joined
     this.#joined = []
-    // All of it has been rejected.
-    if (this.#reason !== null) return
-    for (let first = 0; first < joined.length;) {
-      let bytes = 0
-      let end = first
-      while (end < joined.length && end - first < redisBatchEntries && (end === first || bytes < redisBatchBytes)) bytes += sizeOf(joined[end++]!.command)
-      const batch = joined.slice(first, end)
-      const answers = batch.length === 1 ? [this.#connection.send(batch[0]!.key, batch[0]!.command)] : this.#connection.sendAll!(batch.map(({ command }) => command))
-      for (const [index, { answer }] of batch.entries()) answer(answers[index]!)
-      first = end
+    try {
+      // Of a line that has ended, all has been rejected.
+      while (this.#reason === null && joined.length > 0) {
+        const batch = joined.splice(0, batchLength(joined, ({ command }) => sizeOf(command)))
+        const answers = batch.length === 1 ? [this.#connection.send(batch[0]!.key, batch[0]!.command)] : this.#connection.sendAll!(batch.map(({ command }) => command))
+        for (const [index, { answer }] of batch.entries()) answer(answers[index]!)
+      }
+    } catch (error) {
+      // A library that throws in place of rejecting has sent nobody knows what.
+      this.end(unavailable(toError(error)))
     }
   }
 
