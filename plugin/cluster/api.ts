@@ -112,7 +112,7 @@ export interface Cluster {
    * Listens to the events of a name, in the order of the log. Events that this node emits come back to it as copies.
    *
    * @returns a function that ends it
-   * @throws `FST_ERR_TETHER_ARGUMENT` for a wrong name or listener.
+   * @throws `FST_ERR_TETHER_ARGUMENT` for a wrong name, listener or option.
    */
   on: <Data = any>(name: string, listener: BusListener<Data>, options?: BusListenerOptions) => () => void
   /**

@@ -155,7 +155,7 @@ export interface Group<State = unknown, Updates extends UpdateDefinitions = Upda
    * Lists members; in a cluster on all nodes, this one's first. Sessions that the engine has are not among them.
    *
    * @param options `limit` is the most of them; default 100.
-   * @returns a promise; rejects with `FST_ERR_TETHER_ARGUMENT` for a wrong limit, and with `FST_ERR_TETHER_UNAVAILABLE` if a
+   * @returns a promise; rejects with `FST_ERR_TETHER_ARGUMENT` for a wrong limit or another option, and with `FST_ERR_TETHER_UNAVAILABLE` if a
    * node does not answer within `forwardMs`.
    */
   members: (options?: { limit?: number | undefined }) => Promise<Array<FoundSession<Updates>>>

@@ -46,7 +46,7 @@ export interface Transport {
    * when the stream ends or closes first; then the source is closed (by `return()`, a `Readable` by `destroy()`). It
    * rejects with what the source throws or rejects with, what `map` throws, or `FST_ERR_TETHER_FRAME` for fields that an event
    * stream cannot carry; the source is then closed, and the stream stays open. It rejects with `FST_ERR_TETHER_ARGUMENT` for a
-   * value that cannot be iterated, and for a string.
+   * value that cannot be iterated, for a string, and for options that it does not have.
    * @see docs/chat.md
    */
   sendAll: <Item>(source: FrameSource<Item>, options?: SendAllOptions<Item>) => Promise<boolean>

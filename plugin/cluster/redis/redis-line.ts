@@ -83,7 +83,7 @@ export class RedisLine {
         for (const [index, { answer }] of batch.entries()) answer(answers[index]!)
       }
     } catch (error) {
-      // A library that throws in place of rejecting has sent nobody knows what.
+      // Where a library throws in place of rejecting, nobody knows what it has sent.
       this.end(unavailable(toError(error)))
     }
   }
