@@ -662,6 +662,8 @@ t.test('what a page noted in the moment in which another takes its queue over co
   await page.route('**/live', (route) => route.request().method() === 'POST' ? route.abort() : route.continue())
   await page.evaluate('say("sent by a page that is gone")')
   await keeps(page, 1)
+  // A page that gets another session gives up what the one before may have got.
+  await page.route('**/live', (route) => route.abort())
   await server.live.get(await page.evaluate('live.session') as string)!.close('restarted', { reconnect: true })
   await page.reload()
   await page.unroute('**/live')

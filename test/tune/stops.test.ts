@@ -24,7 +24,10 @@ const stops: readonly Stop[] = [
 for (const { name, server, more = [], message, code, limit } of stops) {
   t.test(name, async (t) => {
     const run = runTune(t, [...words, '--url', await startLimited(t, server), ...more])
-    t.equal(await run.ended, code, run.output())
+    const ended = await run.ended
+    // What a stop proves on a quiet machine, it leaves open on a busy one.
+    const isDisturbed = /Other processes disturbed every step/.test(run.output())
+    t.equal(ended, isDisturbed ? 2 : code, run.output())
     t.match(run.output(), message)
     const { steps, ...results } = run.results()!
     t.ok(steps.length < 15, 'it stopped at once')

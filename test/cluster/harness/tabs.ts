@@ -96,6 +96,14 @@ export class Tab {
   }
 }
 
+/** Opens a stream, again and again while a node cannot know whether another is dead, as a client does. */
+export async function comeTo (node: Reached, options: ReaderOptions): Promise<Reader> {
+  return until(async () => {
+    const reader = await openReader(node as Node, '/live', options)
+    return reader.status === 503 ? null : reader
+  }, 'a node to take a session', 30_000)
+}
+
 /** The library's client, behind a balancer that picks a node at random for each request. */
 export function connectAnywhere (t: Test, nodes: () => readonly Node[]): Connection<typeof contract> {
   const client = connect<typeof contract>('http://anywhere/live', {
