@@ -112,11 +112,6 @@ export const defaults = Object.freeze({
     chainBytes: 4_096,
     /** Least bytes of an update with an id for a deflate block of its own. */
     splicedBytes: 1_024,
-    /**
-     * Least bytes of a broadcast with an id that is written without a copy for each session. Below, one text costs less
-     * than several chunks: measured with 200 bytes to 20 KB on Node 20 and 24.
-     */
-    uncopiedBytes: 4_096,
     /** Deflate levels for updates of many streams, and for updates of one stream. */
     deflateLevel: 6,
     privateDeflateLevel: 1,

@@ -1,4 +1,5 @@
 import type { EncodedBatch } from './encoded-batch.ts'
+import type { NumberedBatch } from './numbered-batch.ts'
 import type { StreamCompression } from './stream-compression.ts'
 
 /** Protocols that carry a stream. */
@@ -52,12 +53,12 @@ export interface Carrier {
   writeText: (text: string, bytes: number, isDeflatable?: boolean) => boolean
   writeBatch: (batch: EncodedBatch) => boolean
   /**
-   * Writes large updates as one piece, without a copy: before each of `updates` the line in `ids` of the same place,
-   * which has one byte a character. Absent where one text costs no more.
+   * Writes updates with the ids of this stream, from the number `first` on, without a text of its own. Absent where a
+   * text costs no more.
    *
    * @param bytes length of all of it
    */
-  writeNumbered?: (ids: readonly string[], updates: readonly EncodedBatch[], bytes: number) => boolean
+  writeNumbered?: (batch: NumberedBatch, prefix: string, first: number, bytes: number) => boolean
   /** Writes a part of a text that is too large for one write; `last` ends that text. */
   writePart: (part: EncodedBatch, last: boolean) => boolean
   /** Reports every drain to the owner from now on. */

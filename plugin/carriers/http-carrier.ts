@@ -5,7 +5,8 @@ import type { Limits } from '../../schemas/limits.ts'
 import type { Carrier, CarrierOwner } from './carrier.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import type { EncodedBytes } from './encoded-bytes.ts'
-import { chunkHead, endChunk, frameChunk } from './http-chunk.ts'
+import { chunkHead, frameChunk } from './http-chunk.ts'
+import type { NumberedBatch } from './numbered-batch.ts'
 
 const carried = Symbol('fastify-tether.carrier')
 
@@ -23,6 +24,7 @@ export interface ByteCarrier extends Carrier {
 }
 
 const { write, end } = OutgoingMessage.prototype
+const { write: socketWrite } = Socket.prototype
 
 /**
  * Whether only Node's own methods stand between a response and its socket.
@@ -206,20 +208,15 @@ class ChunkCarrier extends HttpCarrier {
     return this.#socket.write(batch.as(frameChunk)) || this.#isTaken
   }
 
-  writeNumbered (ids: readonly string[], updates: readonly EncodedBatch[], bytes: number): boolean {
-    if (this.#onLeft !== null) return this.writeText(ids.map((id, index) => id + updates[index]!.text).join(''), bytes)
+  writeNumbered (batch: NumberedBatch, prefix: string, first: number, bytes: number): boolean {
     const socket = this.#socket
+    // A method of another's may keep a chunk, and write it later.
+    if (this.#onLeft !== null || socket.write !== socketWrite) return this.writeText(batch.textFor(prefix, first), bytes)
     if (!socket.writable) return false
-    const last = updates.length - 1
-    socket.cork()
-    socket.write(chunkHead(bytes) + ids[0]!, 'latin1')
-    for (let index = 0; index < last; index++) {
-      socket.write(updates[index]!.bytes)
-      socket.write(ids[index + 1]!, 'latin1')
-    }
-    const writable = socket.write(updates[last]!.as(endChunk))
-    socket.uncork()
-    return writable || this.#isTaken
+    const writable = socket.write(batch.chunkFor(prefix, first))
+    if (this.#isTaken) return true
+    batch.keepChunk()
+    return writable
   }
 
   /**

@@ -1,13 +1,9 @@
-const chunkEnd = '\r\n'
+/** The line end behind a chunk. */
+export const chunkEnd = '\r\n'
 
 /** The line before a chunk of `bytes`. @see RFC 9112, section 7.1 */
 export function chunkHead (bytes: number): string {
   return `${bytes.toString(16)}\r\n`
-}
-
-/** Bytes that end a chunk, with its line end. */
-export function endChunk (bytes: Buffer): Buffer {
-  return Buffer.concat([bytes, Buffer.from(chunkEnd, 'latin1')])
 }
 
 /** Bytes as one chunk of an HTTP/1.1 body. */

@@ -1,6 +1,7 @@
 import type { TimeSource } from '../../schemas/time-source.ts'
 import type { Carrier } from '../carriers/carrier.ts'
 import type { EncodedBatch } from '../carriers/encoded-batch.ts'
+import { idBytesBetween, idFieldBytes, NumberedBatch } from '../carriers/numbered-batch.ts'
 import type { Counters } from '../metrics/counters.ts'
 import type { Frame } from '../protocol/frame.ts'
 import type { Audience } from './audience.ts'
@@ -15,9 +16,6 @@ import { isPressed, type PressureLimits } from './write-pressure.ts'
 
 /** The age of the log is checked at most this often within `replayAgeMs`. */
 const ageChecks = 8
-
-/** Bytes of an `id:` line besides its prefix and its number: the field's name and the line end. */
-const idFieldBytes = 'id: \n'.length
 
 /** Most digits of a number that a line is measured for before the number is known. */
 const idDigits = 10
@@ -43,7 +41,6 @@ export interface CohortMember extends BroadcastMember {
 export interface CohortScope {
   readonly limits: ReplayLimits & PressureLimits
   readonly writeBytes: number
-  readonly uncopiedBytes: number
   readonly budget: ByteBudget
   readonly batches: FrameBatches
   readonly time: TimeSource
@@ -100,8 +97,8 @@ export class Cohort implements Flushable, Deadline {
   #conflated = 0
   #batch: EncodedBatch | null = null
   #texts: readonly string[] = []
-  /** The frames of a round with ids between them, where they are too large to copy; null for other rounds. */
-  #updates: readonly EncodedBatch[] | null = null
+  /** The frames of a round with ids; null where its members count. */
+  #numbered: NumberedBatch | null = null
   #start = 0
   /** Bytes of the frames of the round, without ids. */
   #roundBytes = 0
@@ -285,9 +282,7 @@ export class Cohort implements Flushable, Deadline {
     this.#roundBytes = bytes
     this.#batch = this.#scope.batches.of(log, start, end)
     if (!this.isCounted || this.#scope.totals.tally !== null) this.#texts = log.texts(start, end)
-    this.#updates = this.isCounted || bytes < this.#scope.uncopiedBytes * (end - start)
-      ? null
-      : Array.from({ length: end - start }, (_, index) => this.#scope.batches.of(log, start + index, start + index + 1))
+    this.#numbered = this.isCounted ? null : new NumberedBatch(this.#texts)
     this.#start = start
     this.#next = 0
     log.markWritten(end, now)
@@ -322,6 +317,7 @@ export class Cohort implements Flushable, Deadline {
     const { totals } = this.#scope
     const frames = this.#log.cursor - this.#start
     const bytes = this.#roundBytes
+    const numbered = this.#numbered
     let count = 0
     let more = 0
     // The last member may leave meanwhile, which ends the round.
@@ -330,17 +326,15 @@ export class Cohort implements Flushable, Deadline {
       const member = members[place]!
       let hasRoom
       const carrier = carriers[place]!
-      if (this.isCounted) hasRoom = carrier.writeBatch(batch)
-      else if (this.#updates !== null && carrier.writeNumbered !== undefined) {
-        const ids = this.#idsOf(place)
-        let idBytes = 0
-        for (const id of ids) idBytes += id.length
+      if (numbered === null) hasRoom = carrier.writeBatch(batch)
+      else {
+        const prefix = this.#prefixes[place]!
+        const number = this.#offsets[place]! + this.#start
+        const idBytes = idBytesBetween(prefix, number, number + frames)
         more += idBytes
-        hasRoom = carrier.writeNumbered(ids, this.#updates, bytes + idBytes)
-      } else {
-        const { text, idBytes } = this.#withIds(place)
-        more += idBytes
-        hasRoom = carrier.writeText(text, bytes + idBytes)
+        hasRoom = carrier.writeNumbered === undefined
+          ? carrier.writeText(numbered.textFor(prefix, number), bytes + idBytes)
+          : carrier.writeNumbered(numbered, prefix, number, bytes + idBytes)
       }
       count++
       // A carrier may also report within the write that it is full, or has ended: then a member has left. Most do not, so
@@ -356,30 +350,11 @@ export class Cohort implements Flushable, Deadline {
     return this.#batch !== batch || this.#next >= members.length
   }
 
-  #idsOf (place: number): string[] {
-    const prefix = this.#prefixes[place]!
-    const number = this.#offsets[place]! + this.#start
-    return this.#texts.map((_, index) => `id: ${prefix}${number + index}\n`)
-  }
-
-  #withIds (place: number): { readonly text: string, readonly idBytes: number } {
-    const prefix = this.#prefixes[place]!
-    let number = this.#offsets[place]! + this.#start
-    let text = ''
-    let idBytes = 0
-    for (const frame of this.#texts) {
-      const id = `id: ${prefix}${number++}\n`
-      idBytes += id.length
-      text += id + frame
-    }
-    return { text, idBytes }
-  }
-
   #end (now: number): void {
     if (this.#batch !== null) this.#bytes += this.#roundBytes
     this.#batch = null
     this.#texts = []
-    this.#updates = null
+    this.#numbered = null
     this.#log.trim(now)
     this.#watchAge(0)
   }
@@ -490,16 +465,4 @@ export class Cohort implements Flushable, Deadline {
     if (after <= this.#keptFrom[place]!) return
     this.#keptFrom[place] = Math.min(after, this.#positionOf(place))
   }
-}
-
-/** Bytes of the `id:` lines of the numbers from `from` to `to - 1`. */
-function idBytesBetween (prefix: string, from: number, to: number): number {
-  let bytes = (to - from) * (prefix.length + idFieldBytes)
-  for (let start = from; start < to;) {
-    const digits = String(start).length
-    const end = Math.min(to, 10 ** digits)
-    bytes += (end - start) * digits
-    start = end
-  }
-  return bytes
 }

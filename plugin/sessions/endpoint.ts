@@ -119,7 +119,7 @@ export class Endpoint implements SessionScope<TetherSession> {
       ...this.topics?.handlers ?? []
     ])
     this.groups = new Groups(this)
-    this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes, uncopiedBytes: parts.runtime.limits.uncopiedBytes })
+    this.cohorts = new Cohorts({ ...parts.runtime, totals: this.counters, limits: parts.limits, writeBytes: parts.runtime.limits.writeBytes })
     this.keeper = parts.keeperFor?.(this) ?? null
     this.broadcastLog = cluster
     this.#relay = cluster === null ? null : new Relay(url, cluster, this)

@@ -42,3 +42,39 @@ t.test('large broadcasts reach exact, counting and new readers byte for byte, al
   t.strictSame(again.reader.updates.map(({ data }) => data), expected.slice(-5))
   t.equal(again.reader.updates.at(-1)!.id, `${session.id}.${expected.length}`)
 })
+
+// TLS takes a write at its own pace.
+for (const protocol of ['http/1.1', 'https'] as const) {
+  t.test(`${protocol}: readers that stand still between others that read get their own ids, byte for byte`, async (t) => {
+    const server = await startLive(t, { protocol, live: { replayFrames: 5_000, replayBytes: 100_000_000, queueFrames: 5_000, queueBytes: 100_000_000 } })
+    const all = []
+    for (let index = 0; index < 9; index++) {
+      const opened = await server.connect()
+      // Ids of two lengths, so that a round writes to neighbours of both.
+      if (index % 4 === 3) for (let number = 0; number < 95; number++) opened.session.send('row', 'private')
+      await until(() => opened.reader.updates.length === (index % 4 === 3 ? 95 : 0), 'its own')
+      all.push({ ...opened, first: opened.reader.updates.length })
+    }
+    const stopped = all.filter((_, index) => index % 3 === 0)
+    const broadcast: string[] = []
+    const say = (text: string) => {
+      broadcast.push(text)
+      server.live.broadcast('row', text)
+    }
+    for (const { reader } of stopped) reader.pause()
+    // Far more than the buffers of a connection take, so that writes to those that stand still end in their midst.
+    for (let round = 0; broadcast.length < 400; round++) {
+      for (let index = 0; index <= round % 3; index++) say(`${round}.${index} ${'äx'.repeat(round % 5 === 0 ? 20 : 6_000)}`)
+      const last = broadcast.at(-1)
+      for (const [index, { reader }] of all.entries()) if (index % 3 !== 0) await until(() => reader.updates.at(-1)?.data === last, 'the round')
+    }
+    t.ok(stopped.some(({ session }) => session.stats.queuedFrames > 0), 'something waits')
+    for (const { reader } of stopped) reader.resume()
+    for (const { reader, session, first } of all) {
+      await until(() => reader.updates.length === first + broadcast.length, 'all')
+      const expected = broadcast.map((text, index) => `id: ${session.id}.${first + index + 1}\nevent: row\ndata: ${text}`)
+      t.ok(reader.updates.slice(first).every(({ raw }, index) => raw === expected[index]), 'each byte is its own')
+      t.match(session.stats, { dropped: 0, overflowDisconnects: 0 })
+    }
+  })
+}

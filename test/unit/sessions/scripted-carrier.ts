@@ -1,5 +1,6 @@
 import type { Carrier, CarrierOwner } from '../../../plugin/carriers/carrier.ts'
 import type { EncodedBatch } from '../../../plugin/carriers/encoded-batch.ts'
+import type { NumberedBatch } from '../../../plugin/carriers/numbered-batch.ts'
 
 /** A carrier whose peer takes as many writes as the test says. */
 export class ScriptedCarrier implements Carrier {
@@ -11,12 +12,13 @@ export class ScriptedCarrier implements Carrier {
   room = Infinity
   /** Everything that was written, a line for each write. */
   readonly writes: string[] = []
-  /** Writes of updates with a line before each. */
+  /** Writes of updates with a line before each. It keeps every second chunk, as a full socket does. */
   numbered = 0
   /** Whether it was closed from this side. */
   isClosed = false
   /** Called within each write. */
   onWrite = (): void => {}
+  readonly #kept: Array<{ chunk: Buffer, text: string }> = []
   #owner: CarrierOwner | null = null
 
   constructor (pieceBytes: number) {
@@ -36,9 +38,20 @@ export class ScriptedCarrier implements Carrier {
     return this.#write(batch.bytes.toString())
   }
 
-  writeNumbered (ids: readonly string[], updates: readonly EncodedBatch[], bytes: number): boolean {
-    this.numbered++
-    return this.writeText(ids.map((id, index) => id + updates[index]!.bytes.toString()).join(''), bytes)
+  writeNumbered (batch: NumberedBatch, prefix: string, first: number, bytes: number): boolean {
+    const text = batch.textFor(prefix, first)
+    const chunk = batch.chunkFor(prefix, first)
+    if (chunk.toString() !== `${bytes.toString(16)}\r\n${text}\r\n`) throw new Error(`${JSON.stringify(chunk.toString())} is not a chunk of ${JSON.stringify(text)}`)
+    if (this.numbered++ % 2 === 1) {
+      batch.keepChunk()
+      this.#kept.push({ chunk, text })
+    }
+    return this.writeText(text, bytes)
+  }
+
+  /** Throws if a chunk that it kept has changed since. */
+  checkKept (): void {
+    for (const { chunk, text } of this.#kept) if (!chunk.toString().endsWith(`\r\n${text}\r\n`)) throw new Error(`${JSON.stringify(text)} became ${JSON.stringify(chunk.toString())}`)
   }
 
   writePart (part: EncodedBatch): boolean {

@@ -42,7 +42,7 @@ function start ({ options = {}, hooks = {}, isPrepared = false }: { options?: Se
     log: null!,
     counters: new Counters(runtime.totals),
     commandWatch: new CommandWatch('/live', runtime.watch),
-    cohorts: new Cohorts({ ...runtime, limits, writeBytes: runtime.limits.writeBytes, uncopiedBytes: runtime.limits.uncopiedBytes }),
+    cohorts: new Cohorts({ ...runtime, limits, writeBytes: runtime.limits.writeBytes }),
     broadcastLog: null,
     audiencesOf: () => [everyone],
     report: (_session, error) => { told.push(`report ${(error as { code: string }).code}`) },
