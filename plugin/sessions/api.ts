@@ -91,6 +91,7 @@ export interface Session<State = unknown, Updates extends UpdateDefinitions = Up
    * server answers its retries with 204, which ends them.
    * @returns a promise that never rejects. It resolves when all of this is done; within the
    * session's own handler, at once. Further calls change nothing.
+   * @throws `FST_ERR_TETHER_ARGUMENT` for a reason that is no string, and for an unknown option.
    */
   close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<void>
 }

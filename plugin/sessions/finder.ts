@@ -1,6 +1,7 @@
 import { ArgumentError } from '../../schemas/errors.ts'
 import type { CompiledContract } from '../contract/compiled-contract.ts'
 import type { FoundSession } from './api.ts'
+import { checkClose } from './close-options.ts'
 import type { Located, SessionDirectory } from './directory.ts'
 import type { Relay } from './relay.ts'
 import { isSessionId, refOf } from './session-id.ts'
@@ -67,7 +68,7 @@ export class Finder {
       node,
       connected,
       send: (name: string, data: unknown) => this.#send(ref, name, data),
-      close: (reason?: string, options?: { reconnect?: boolean }) => this.#close(ref, reason, options?.reconnect === true)
+      close: (reason?: string, options?: { reconnect?: boolean }) => this.#close(ref, reason, options)
     })
   }
 
@@ -79,8 +80,9 @@ export class Finder {
     return relay.synced().then(() => true, () => false)
   }
 
-  async #close (ref: string, reason: string | undefined, reconnect: boolean): Promise<boolean> {
-    if (reason !== undefined && typeof reason !== 'string') throw new ArgumentError('the reason of close() is a string')
+  async #close (ref: string, reason = 'closed', options: { reconnect?: boolean } = {}): Promise<boolean> {
+    checkClose(reason, options)
+    const reconnect = options.reconnect === true
     const session = this.#here(ref)
     if (session === undefined) return await this.#directory?.close(ref, reason, reconnect) ?? false
     await session.close(reason, { reconnect })

@@ -15,6 +15,7 @@ import type { Frame } from '../protocol/frame.ts'
 import type { DisconnectReason, Stream } from '../streams/stream.ts'
 import type { CloseReason, Session, SessionStats } from './api.ts'
 import type { Applicant } from './applicant.ts'
+import { checkClose, type CloseOptions } from './close-options.ts'
 import type { CohortSeeker } from './cohorts.ts'
 import type { JournalOrigin, SessionBackup } from './backup.ts'
 import { Freezing } from './freezing.ts'
@@ -35,16 +36,6 @@ import type { TopicMembership } from './topics-part.ts'
 
 /** A session looks for its cohort at this flush of a stream. Its first flush writes only the opening, and groups may still change. */
 const flushesToSettle = 2
-
-/** How a session closes. */
-export interface CloseOptions {
-  /** Whether the client may come back, for a new session. Default false. */
-  readonly reconnect?: boolean
-  /** When the client may come back, in milliseconds; undefined for its own choice. */
-  readonly retryMs?: number | undefined
-  /** 0 cuts the stream and stops the wait for the present handler, also if the session closes already. Default: the session's own limits. */
-  readonly patienceMs?: 0
-}
 
 /** Where a session was before. */
 export interface SessionOrigin {
@@ -197,6 +188,7 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
   }
 
   close (reason: CloseReason = 'closed', options: CloseOptions = {}): Promise<void> {
+    checkClose(reason, options)
     if (this.isOpen) {
       this.#journey?.freezing?.cancel()
       this.#closeOnce(reason, options)

@@ -52,6 +52,7 @@ async function findAll (t: Test, engine: () => EngineSource): Promise<void> {
   const members = await one.live.group('some').members()
   t.strictSame(members.map(({ node }) => node), [one.cluster.node, two.cluster.node, two.cluster.node], 'those of this node first')
   t.equal((await one.live.group('some').members({ limit: 2 })).length, 2)
+  await t.rejects(found!.close('over', { reconect: true } as object), { code: 'FST_ERR_TETHER_ARGUMENT' })
   t.equal(await found!.close('over'), true)
   await until(() => there.reader.controls.some(({ reason }) => reason === 'over'), 'the goodbye')
   await until(() => two.live.get(there.session) === undefined, 'its end')

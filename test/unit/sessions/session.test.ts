@@ -92,6 +92,18 @@ t.test('its phases', async (t) => {
   t.same(told(), ['closing', 'onDisconnect closed', 'onClose done', 'closed'])
 })
 
+t.test('a close that says something else than it can is refused, and the session goes on', async (t) => {
+  const { session, attach } = start()
+  attach()
+  const wrong = { code: 'FST_ERR_TETHER_ARGUMENT' }
+  t.throws(() => session.close('done', { reconect: true } as object), { ...wrong, message: /close\(\) has no option "reconect"\. Did you mean "reconnect"\?/ })
+  t.throws(() => session.close(new Error('x') as never), { ...wrong, message: /the reason of close\(\) is a string, got object/ })
+  t.throws(() => session.close('done', null as never), wrong)
+  t.equal(session.phase, 'open')
+  await session.close(undefined, undefined)
+  t.equal(session.phase, 'closed')
+})
+
 t.test('a close runs what was accepted, writes what waits and says goodbye', async (t) => {
   const { session, attach, settle, told } = start()
   const { stream } = attach()
