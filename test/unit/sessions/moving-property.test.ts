@@ -258,7 +258,8 @@ async function apply (world: World, { kind, page: at, node: nodeAt, group, flag 
     ok((await outcome).isAccepted)
     page.eventSeq = seq
   } else if (kind === 'fill') {
-    if (page.carrier !== null && session.stream !== null) page.carrier.room = 1
+    // A full carrier must stay full, or its drain is never reported.
+    if (page.carrier !== null && session.stream !== null) page.carrier.room = Math.min(page.carrier.room, 1)
   } else if (kind === 'drain') page.carrier?.drain(Infinity)
   else if (kind === 'cut') {
     await world.settle()
