@@ -84,9 +84,9 @@ function plainReader (print) {
 /** Tests that may depend on the version of Node.js: sockets, compression, the client. */
 const socketSuites = /^(e2e|client)\/|^unit\/compression\//
 /** The tests among these that depend on it more, for a version that most users run. */
-const streamSuites = /^e2e\/(async-context|bad-bodies|binding|compression|connection-reuse|disconnects|drain|encapsulation|error-answers|event-source|flow-control|handler-faults|head-first|heartbeats|http1-variants|http2-.*|ingress|injection|intermediaries|late-reply|lifecycle|memory-.*|mixed-order|opening|pace|pipelined|plugins|polyfills|replay|requests|send-all|server-timeouts|session-life|shutdown|slow-readers|stream-log|take-over|topics|transport.*|unloggable|updates|websocket.*)\.|^client\/(connection|event-stream-parser|memory|numbering|requests|setup|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
+const streamSuites = /^e2e\/(async-context|bad-bodies|binding|compression|connection-reuse|disconnects|drain|encapsulation|error-answers|event-source|flow-control|handler-faults|head-first|heartbeats|http1-variants|http2-.*|ingress|injection|intermediaries|large-updates|late-reply|lifecycle|memory-.*|mixed-order|opening|pace|pipelined|plugins|polyfills|replay|requests|send-all|server-timeouts|session-life|shutdown|slow-readers|stream-log|take-over|topics|transport.*|unloggable|updates|websocket.*)\.|^client\/(connection|event-stream-parser|memory|numbering|requests|setup|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
 /** Those that show a version that does otherwise first, for the others. */
-const coreSuites = /^e2e\/(compression|disconnects|drain|flow-control|head-first|http2-.*|late-reply|replay|shutdown|slow-readers|take-over|transport-.*|websocket)\.|^client\/(connection|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
+const coreSuites = /^e2e\/(compression|disconnects|drain|flow-control|head-first|http2-.*|large-updates|late-reply|replay|shutdown|slow-readers|take-over|transport-.*|websocket)\.|^client\/(connection|sse-link|websocket-link)\.|^unit\/compression\/gzip-/
 /** The engine with sockets of its own. The servers of other engines hide the version. */
 const hubSuites = /^cluster\/local/
 const wellTested = ['20', '24']

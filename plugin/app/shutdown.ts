@@ -30,7 +30,7 @@ export class Shutdown {
     }
     await this.#whenEmpty(timeoutMs, frozen)
     // The rest does not read, or is still running. Its hooks run, but the wait for them is short.
-    for (const session of [...registry]) session.close(reason, { reconnect: true, patienceMs: 0 })
+    for (const session of [...registry]) session.closeWith(reason, { reconnect: true, patienceMs: 0 })
     for (const stream of [...runtime.streams]) stream.destroy('closed')
     await this.#whenEmpty(this.#runtime.limits.shutdownMs / 4)
     for (const session of [...registry]) session.destroy()
@@ -51,7 +51,7 @@ export class Shutdown {
     const lease = session.connected || session.proven ? keeper?.awaitLease(deadlineMs) ?? null : null
     if (lease !== null) await lease
     if (keeper?.canFreeze(session) === true && await keeper.freeze(session, lease === null && departure === null ? deadlineMs : Math.max(1, until - time.now()), retryMs)) return
-    session.close(reason, { reconnect: true, retryMs })
+    session.closeWith(reason, { reconnect: true, retryMs })
   }
 
   /** Waits until no session and no stream is left, and records are written; at most for this time. */

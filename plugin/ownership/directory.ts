@@ -24,7 +24,7 @@ export interface DirectoryParts {
     /** Null if there is none. Rejects if nobody can tell. */
     placeOf: (endpoint: Endpoint, ref: string) => Promise<Place | null>
     /** Brings a session here that the engine has, and closes it. Gives false if it is no longer there. */
-    closeFrozen: (endpoint: Endpoint, ref: string, reason: string | undefined, reconnect: boolean) => Promise<boolean>
+    closeFrozen: (endpoint: Endpoint, ref: string, reason: string, reconnect: boolean) => Promise<boolean>
   }
 }
 
@@ -80,8 +80,8 @@ export class Directory {
     })
   }
 
-  async #closeElsewhere (endpoint: Endpoint, ref: string, reason: string | undefined, reconnect: boolean): Promise<boolean> {
-    const data = { ref, reason: reason ?? null, reconnect }
+  async #closeElsewhere (endpoint: Endpoint, ref: string, reason: string, reconnect: boolean): Promise<boolean> {
+    const data = { ref, reason, reconnect }
     if (endpoint.keeper === null) return (await this.#askAll(endpoint, requests.close, data)).some(({ reply }) => reply.name === requests.close)
     return await this.#follow(endpoint, ref, async (place) => {
       if (place.node === null) return await this.#parts.ownership.closeFrozen(endpoint, ref, reason, reconnect) || null
@@ -143,7 +143,7 @@ export class Directory {
     const asked = this.#endpointOf(data)
     if (asked === null) return none
     const { ref, reason, reconnect } = asked.asked
-    const isClosing = closeHere(asked.endpoint, String(ref), typeof reason === 'string' ? reason : undefined, reconnect === true)
+    const isClosing = closeHere(asked.endpoint, String(ref), typeof reason === 'string' ? reason : 'closed', reconnect === true)
     return isClosing ? { name: requests.close, data: null } : none
   }
 
@@ -170,7 +170,7 @@ function openSession ({ index }: Endpoint, ref: string): TetherSession | null {
 }
 
 /** Begins to close a session of this node. Returns false if there is none. */
-function closeHere (endpoint: Endpoint, ref: string, reason: string | undefined, reconnect: boolean): boolean {
+function closeHere (endpoint: Endpoint, ref: string, reason: string, reconnect: boolean): boolean {
   const session = openSession(endpoint, ref)
   session?.close(reason, { reconnect })
   return session !== null

@@ -850,7 +850,7 @@ export class Ownership {
   }
 
   /** Brings a session here that the engine has, and closes it for the application. Gives false if it is no longer there. */
-  async closeFrozen (endpoint: Endpoint, ref: string, reason: string | undefined, reconnect: boolean): Promise<boolean> {
+  async closeFrozen (endpoint: Endpoint, ref: string, reason: string, reconnect: boolean): Promise<boolean> {
     const stored = await this.#parts.node.records.read(ref).catch(() => { throw new UnavailableError() })
     const resting = stored === null ? null : restingOf(stored)
     if (resting === null || !await this.#isForAnyone(resting)) return false
@@ -899,7 +899,7 @@ export class Ownership {
       (whole, onRestored) => endpoint.restore(createSessionId(), whole, { from: isLossy(stored, whole) ? 'crashed' : 'frozen', deadlineMs: 0, ref, isOver: true }, onRestored),
       ({ session }) => {
         const { reason, options } = wayOf(snapshot)
-        closed = session.close(reason, options)
+        closed = session.closeWith(reason ?? 'closed', options)
       })
     this.#transfer(ref, ending)
     const ended = await ending

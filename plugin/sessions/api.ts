@@ -116,7 +116,8 @@ export interface FoundSession<Updates extends UpdateDefinitions = UpdateDefiniti
    * Closes the session, wherever it is by then, as `session.close` does. One that the engine has comes to this node for that, so that its hooks run.
    *
    * @returns a promise: `true` when the session has closed here, or has begun to close at its node; `false` if it is gone. Rejects with
-   * `FST_ERR_TETHER_UNAVAILABLE` if its node, or the engine, does not answer.
+   * `FST_ERR_TETHER_UNAVAILABLE` if its node, or the engine, does not answer, and with `FST_ERR_TETHER_ARGUMENT` for a reason
+   * that is no string, and for an unknown option.
    */
   readonly close: (reason?: CloseReason, options?: { reconnect?: boolean }) => Promise<boolean>
 }

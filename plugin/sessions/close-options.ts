@@ -11,8 +11,8 @@ export interface CloseOptions {
   readonly patienceMs?: 0
 }
 
-/** Throws `FST_ERR_TETHER_ARGUMENT` for arguments that a call of `close` does not take. */
+/** Throws `FST_ERR_TETHER_ARGUMENT` for what an application may not give to `close`. */
 export function checkClose (reason: unknown, options: unknown): void {
   if (typeof reason !== 'string') throw new ArgumentError(`the reason of close() is a string, got ${reason === null ? 'null' : typeof reason}`)
-  checkNames(options, ['reconnect', 'retryMs', 'patienceMs'], 'close()')
+  checkNames(options, ['reconnect'], 'close()')
 }

@@ -187,8 +187,15 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     return this.inbox.update(run as (session: unknown) => Result)
   }
 
-  close (reason: CloseReason = 'closed', options: CloseOptions = {}): Promise<void> {
+  close (reason: CloseReason = 'closed', options: { reconnect?: boolean } = {}): Promise<void> {
     checkClose(reason, options)
+    return this.closeWith(reason, options)
+  }
+
+  // For other parts of the plugin
+
+  /** Closes it as `close` does, also in ways that only the plugin may choose. */
+  closeWith (reason: CloseReason, options: CloseOptions): Promise<void> {
     if (this.isOpen) {
       this.#journey?.freezing?.cancel()
       this.#closeOnce(reason, options)
@@ -196,8 +203,6 @@ export class TetherSession implements Session, FeedOwner, InboxOwner, ClockOwner
     if (options.patienceMs === 0) this.#destroyStream()
     return this.inbox.isWithinCurrent ? Promise.resolve() : this.whenClosed()
   }
-
-  // For other parts of the plugin
 
   get phase (): Phase { return this.#phase }
   get isOpen (): boolean { return this.#phase !== 'closing' && this.#phase !== 'closed' }
